@@ -1,0 +1,203 @@
+"""What a user writes: update.yaml as strict, frozen models. Each key is documented here, beside the key, and nowhere else.
+
+Defaults are the hyper-parameters of Echterhoff et al., 2024.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from stillright.errors import ConfigError
+
+Metric = Literal["acc", "acc_norm", "exact_match", "rouge1"]
+Mask = Literal["student_wrong", "old_right", "old_only", "new_only"]
+Control = Literal["continue_ce"]
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+Positive = Annotated[int, Field(gt=0)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class TaskConfig(_Strict):
+    """A task of lm-evaluation-harness, perhaps with its data replaced by local files; with `prompt`, a task of one's own."""
+
+    name: str = Field(description="harness task, or a name for your own task")
+    train: Path | None = Field(None, description="JSONL to train on, one object a line")
+    test: Path | None = Field(None, description="JSONL to predict; never trained on")
+    prompt: str | None = Field(None, description='template over the columns: "Question: {{question}}\\nAnswer:"')
+    choices: str | list[str] | None = Field(
+        None, description="column with the list of choices, or one template a choice"
+    )
+    answer: str | None = Field(None, description="column: number of the right choice (from 0), or the right text")
+    delimiter: str = Field(" ", description="what stands between prompt and answer")
+    stop: list[str] = Field(["\n\n"], description="texts that end a generated answer")
+    max_new_tokens: Positive = Field(64, description="longest generated answer")
+    metric: Metric | None = Field(None, description="default: acc for choices, else the task's first metric")
+    filter: str | None = Field(None, description="harness filter, where the task has several; default: its first")
+    train_limit: Positive | None = Field(None, description="train on so many rows only, drawn with split_seed")
+    test_limit: Positive | None = Field(None, description="predict so many rows only, drawn with split_seed")
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the task is defined here rather than in the harness."""
+        return self.prompt is not None
+
+    @model_validator(mode="after")
+    def _whole(self) -> TaskConfig:
+        if self.is_own and (self.train is None or self.test is None or self.answer is None):
+            raise ValueError("a task with a prompt of its own also needs train, test and answer")
+        if not self.is_own and (self.train is None) != (self.test is None):
+            raise ValueError("train and test replace a harness task's data together; give both or neither")
+        if not self.is_own and (self.choices is not None or self.answer is not None):
+            raise ValueError("choices and answer belong to a task of one's own; give prompt too")
+        if self.is_own and self.metric in ("acc", "acc_norm") and self.choices is None:
+            raise ValueError(f"the metric {self.metric} needs choices")
+        if self.is_own and self.metric in ("exact_match", "rouge1") and self.choices is not None:
+            raise ValueError(f"the metric {self.metric} is for generated answers; leave choices out")
+        return self
+
+
+class LoraConfig(_Strict):
+    """Low-rank adapters on every linear layer but the LM head (Hu et al., 2021)."""
+
+    r: Positive = Field(128, description="rank")
+    alpha: Positive = Field(256, description="scale: the update is multiplied by alpha / r")
+    dropout: float = Field(0.0, ge=0, lt=1)
+
+
+class TrainingConfig(_Strict):
+    """The procedure of every adapter; the same for old, new and compat."""
+
+    epochs: Positive = 10
+    learning_rate: float = Field(1e-4, gt=0)
+    batch_size: Positive = Field(8, description="sequences a step and device")
+    gradient_accumulation: Positive = Field(8, description="steps an optimizer step")
+    warmup_steps: int = Field(500, ge=0, description="optimizer steps; at most a tenth of all are used")
+    weight_decay: float = Field(0.0, ge=0)
+    max_length: Positive = Field(1024, description="tokens; longer texts lose their beginning, as in scoring")
+    validation_fraction: float = Field(0.2, gt=0, lt=1, description="part of train that chooses the checkpoint")
+
+
+class StrategyConfig(_Strict):
+    """How the compat adapter is distilled from the old and the new model."""
+
+    mask: Mask = Field("student_wrong", description="which tokens follow the old model; the others follow the new one")
+    temperature: float = Field(2.0, gt=0)
+    ce_weight: float = Field(0.0, ge=0, le=1, description="weight of cross-entropy beside the distillation")
+
+
+class UpdateConfig(_Strict):
+    """One update of a base for one task: update.yaml."""
+
+    old: str = Field(description="base[@revision][+adapter]; hub id or folder; an adapter given skips its fit")
+    new: str = Field(description="the same, for the base that replaces it")
+    task: Annotated[TaskConfig, BeforeValidator(lambda value: {"name": value} if isinstance(value, str) else value)]
+    lora: LoraConfig = LoraConfig()
+    training: TrainingConfig = TrainingConfig()
+    strategy: StrategyConfig = StrategyConfig()
+    controls: tuple[Control, ...] = Field(("continue_ce",), description="models trained beside the compat adapter")
+    dtype: Literal["auto", "bfloat16", "float32"] = Field(
+        "auto", description="auto: bfloat16 where the processor has it"
+    )
+    predict_batch_size: Positive = 16
+    seed: Seed = Field(0, description="default of the three seeds below")
+    split_seed: Seed = Field(0, description="which rows are validation, and which are drawn by a limit")
+    fit_seed: Seed = Field(0, description="initial weights and order of the task adapters")
+    align_seed: Seed = Field(0, description="order while the compat adapter is trained")
+    out: Path = Field(Path("runs/update"), description="run folder")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _seeds(cls, values: Any) -> Any:
+        """`seed` stands for those that are not given; 0 is a seed like any other."""
+        if isinstance(values, dict):
+            for name in ("split_seed", "fit_seed", "align_seed"):
+                if values.get(name) is None:
+                    values = {**values, name: values.get("seed", 0)}
+        return values
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file. Raises ConfigError where there is none."""
+    try:
+        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file (looked from {Path.cwd()})") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(value, dict):
+        raise ConfigError(f"{path}: holds no keys; expected at least old, new and task")
+    return value
+
+
+def with_overrides(values: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
+    """`values` with each "a.b=c" of `overrides` set; c is read as YAML. Raises ConfigError for a text of another form."""
+    changed = dict(values)
+    for override in overrides:
+        key, equals, text = override.partition("=")
+        if not equals or not key:
+            raise ConfigError(f"--set {override}: expected KEY=VALUE, for instance training.epochs=3")
+        try:
+            value = yaml.safe_load(text)
+        except yaml.YAMLError:
+            raise ConfigError(f"--set {override}: the value is not YAML; quote it") from None
+        changed = _set(changed, key.split("."), value)
+    return changed
+
+
+def _set(values: Mapping[str, Any], keys: list[str], value: Any) -> dict[str, Any]:
+    first, *rest = keys
+    if not rest:
+        return {**values, first: value}
+    inner = values.get(first, {})
+    if isinstance(inner, str) and first == "task":
+        inner = {"name": inner}
+    return {**values, first: _set(inner if isinstance(inner, dict) else {}, rest, value)}
+
+
+def parse_update(values: Mapping[str, Any], source: str) -> UpdateConfig:
+    """The update that `values` describe. Raises ConfigError naming `source`, the key and the rule."""
+    try:
+        return UpdateConfig.model_validate(dict(values))
+    except ValidationError as error:
+        raise ConfigError(f"{source}: {_describe(error)}") from None
+
+
+def _describe(error: ValidationError) -> str:
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"unknown key {key!r}{_nearest(first['loc'])}"
+    if first["type"] == "missing":
+        return f"the key {key!r} is missing"
+    message = first["msg"].removeprefix("Value error, ")
+    given = first["input"]
+    shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) else ""
+    return f"{key}: {message}{shown}" if key else message
+
+
+def _nearest(location: tuple[int | str, ...]) -> str:
+    model: Any = UpdateConfig
+    for part in location[:-1]:
+        field = model.model_fields.get(part)
+        model = field.annotation if field is not None else None
+        if not (isinstance(model, type) and issubclass(model, BaseModel)):
+            return ""
+    known = list(model.model_fields)
+    close = difflib.get_close_matches(str(location[-1]), known, n=1)
+    return f"; did you mean {close[0]!r}?" if close else f"; known here: {', '.join(known)}"
+
+
+def load_update(path: Path, overrides: Iterable[str] = ()) -> UpdateConfig:
+    """The update in a YAML file, with --set overrides. Raises ConfigError."""
+    return parse_update(with_overrides(read_yaml(path), overrides), str(path))

@@ -1,0 +1,40 @@
+"""Every error a user can cause, one line each: the object, the offending value, the rule, the fix.
+
+    StillrightError
+    ├── ConfigError     what was written in update.yaml, with --set or as a flag
+    ├── DataError       rows of samples: training data, test data, predictions
+    ├── TaskError       a task that does not exist, or that cannot be trained on
+    ├── ModelError      a base, an adapter or a tokenizer
+    ├── RunError        the run folder: in use, not writable, damaged
+    └── MissingExtra    a command that needs packages which are not installed
+
+The command line prints the message and exits with 2.
+"""
+
+
+class StillrightError(Exception):
+    """An error whose message is meant for the user."""
+
+
+class ConfigError(StillrightError):
+    """A key or value in a configuration is wrong."""
+
+
+class DataError(StillrightError):
+    """A file of samples is missing, malformed, empty, or does not fit another one."""
+
+
+class TaskError(StillrightError):
+    """A task is unknown or not of a supported kind."""
+
+
+class ModelError(StillrightError):
+    """A base, adapter or tokenizer cannot be used."""
+
+
+class RunError(StillrightError):
+    """The run folder cannot be used."""
+
+
+class MissingExtra(StillrightError):  # noqa: N818 - what is missing is the name
+    """Packages of an optional extra are not installed."""

@@ -1,0 +1,182 @@
+"""ModelRef, one string that names a base and perhaps an adapter; and the only callers of `from_pretrained`.
+
+Weights are safetensors only, and no code of a model repository is run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from stillright.errors import ModelError
+
+
+@dataclass(frozen=True)
+class Source:
+    """A folder, or a hub id with perhaps a revision."""
+
+    name: str
+    revision: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> Source:
+        """ "folder", "id" or "id@revision"."""
+        if Path(text).exists() or "@" not in text:
+            return cls(text)
+        name, _, revision = text.rpartition("@")
+        return cls(name, revision)
+
+    def __str__(self) -> str:
+        return f"{self.name}@{self.revision}" if self.revision else self.name
+
+    @property
+    def path(self) -> Path | None:
+        """The folder, where it is one."""
+        folder = Path(self.name)
+        return folder if folder.exists() else None
+
+    @property
+    def location(self) -> str:
+        """What `from_pretrained` takes: an absolute folder or the hub id."""
+        return str(self.path.resolve()) if self.path else self.name
+
+    def fingerprint(self) -> str:
+        """What determines the content: of a folder its files, of a hub id its name and resolved commit."""
+        return folder_digest(self.path) if self.path else f"{self.name}@{_commit(self)}"
+
+
+@dataclass(frozen=True)
+class ModelRef:
+    """`base[@revision][+adapter[@revision]]`; parses and prints back."""
+
+    base: Source
+    adapter: Source | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> ModelRef:
+        """Raises ModelError for an empty base or adapter."""
+        if Path(text).exists():
+            return cls(Source(text))
+        base, plus, adapter = text.partition("+")
+        if not base or (plus and not adapter):
+            raise ModelError(f"model {text!r}: expected base[@revision][+adapter]")
+        return cls(Source.parse(base), Source.parse(adapter) if adapter else None)
+
+    def __str__(self) -> str:
+        return f"{self.base}+{self.adapter}" if self.adapter else str(self.base)
+
+    def with_adapter(self, folder: Path) -> ModelRef:
+        """The same base with another adapter."""
+        return ModelRef(self.base, Source(str(folder)))
+
+    def fingerprint(self) -> str:
+        """What determines the model's weights and tokenizer."""
+        return f"{self.base.fingerprint()}+{self.adapter.fingerprint() if self.adapter else None}"
+
+
+@cache
+def _file_digest(path: Path, _size: int, _mtime_ns: int) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
+
+
+def folder_digest(folder: Path) -> str:
+    """SHA-256 over names and contents of a file, or of a folder's files; a model card does not count."""
+    digest = hashlib.sha256()
+    for path in [folder] if folder.is_file() else sorted(path for path in folder.rglob("*") if path.is_file()):
+        if path.name != "README.md":
+            status = path.stat()
+            digest.update(str(path.relative_to(folder)).encode())
+            digest.update(_file_digest(path, status.st_size, status.st_mtime_ns))
+    return digest.hexdigest()
+
+
+@cache
+def _commit(source: Source) -> str:
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+
+    try:
+        return str(HfApi().model_info(source.name, revision=source.revision).sha)
+    except (HfHubHTTPError, OfflineModeIsEnabled, OSError, ValueError):
+        return _cached_commit(source)
+
+
+def _cached_commit(source: Source) -> str:
+    """Without the hub, the commit that stands in its local cache."""
+    from huggingface_hub import try_to_load_from_cache
+
+    path = try_to_load_from_cache(source.name, "config.json", revision=source.revision)
+    if not isinstance(path, str):
+        raise ModelError(
+            f"model {source}: neither a folder nor in the local cache, and the hub cannot be reached; "
+            "give a folder, or download it first"
+        )
+    return Path(path).parent.name
+
+
+def compute_dtype(wanted: str) -> Any:
+    """The torch dtype of weights and activations: bfloat16 where the processor computes in it, else float32."""
+    import torch
+
+    if wanted != "auto":
+        return getattr(torch, wanted)
+    if torch.cuda.is_available():
+        fast = torch.cuda.is_bf16_supported()
+    else:
+        fast = torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return torch.bfloat16 if fast else torch.float32
+
+
+def _device() -> Any:
+    from accelerate import PartialState
+
+    return PartialState().device
+
+
+def _reason(error: Exception) -> str:
+    return " ".join(str(error).split())[:300]
+
+
+def load_tokenizer(source: Source) -> Any:
+    """The tokenizer of a base. Raises ModelError."""
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(source.location, revision=source.revision)
+    except Exception as error:  # transformers raises of every kind here
+        raise ModelError(f"base {source}: its tokenizer cannot be loaded: {_reason(error)}") from None
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def load_base(source: Source, dtype: Any) -> Any:
+    """The causal language model in `source`, on this process's device. Raises ModelError."""
+    from transformers import AutoModelForCausalLM
+
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            source.location, revision=source.revision, dtype=dtype, use_safetensors=True
+        )
+    except Exception as error:  # transformers raises of every kind here
+        raise ModelError(f"base {source}: cannot be loaded: {_reason(error)}") from None
+    return model.to(_device())
+
+
+def load_model(ref: ModelRef, dtype: Any, trainable: bool = False) -> Any:
+    """The base with its adapter, if it has one. Raises ModelError."""
+    model = load_base(ref.base, dtype)
+    if ref.adapter is None:
+        return model
+    from peft import PeftModel
+
+    try:
+        return PeftModel.from_pretrained(
+            model, ref.adapter.location, revision=ref.adapter.revision, is_trainable=trainable
+        )
+    except Exception as error:  # peft raises of every kind here
+        raise ModelError(f"adapter {ref.adapter}: does not fit the base {ref.base}: {_reason(error)}") from None

@@ -1,0 +1,217 @@
+"""One update, top to bottom: fit old, fit new, align compat, predict with each, compare, report."""
+
+from __future__ import annotations
+
+import platform
+from functools import cached_property
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.console import Console
+
+from stillright.compare import Comparison, compare_predictions
+from stillright.config import TaskConfig, UpdateConfig
+from stillright.errors import ModelError
+from stillright.models import ModelRef, compute_dtype, folder_digest, load_tokenizer
+from stillright.progress import Progress
+from stillright.records import read_predictions, write_predictions
+from stillright.report.markdown import markdown
+from stillright.report.terminal import print_comparison
+from stillright.tasks import Task, load_task
+from stillright.training.loop import optimizer_steps, warmup_steps
+from stillright.training.text import Texts, encode_texts, refuse_different_tokenizers, split_texts
+from stillright.workspace import Workspace
+
+LIBRARIES = ("stillright", "torch", "transformers", "trl", "peft", "accelerate", "lm-eval")
+
+
+def task_fingerprint(config: TaskConfig) -> dict[str, Any]:
+    """What determines the task's rows: its keys, and the content of local files."""
+    files = {"train": config.train, "test": config.test}
+    digests = {name: folder_digest(path) if path and path.exists() else None for name, path in files.items()}
+    return {**config.model_dump(mode="json"), **digests}
+
+
+class Update:
+    """What every stage of one update shares: the task, the texts, the settings. Each stage is built only if it is not done."""
+
+    def __init__(self, config: UpdateConfig, workspace: Workspace, console: Console) -> None:
+        self.config = config
+        self.workspace = workspace
+        self.progress = Progress(console)
+        self.old = ModelRef.parse(config.old)
+        self.new = ModelRef.parse(config.new)
+        self.task: Task = load_task(config.task, config.split_seed)
+        self.dtype = compute_dtype(config.dtype)
+
+    @cached_property
+    def texts(self) -> Texts:
+        """The training texts, which both tokenizers must cut alike."""
+        training = self.config.training
+        encoded = {
+            ref.base: encode_texts(self.task, load_tokenizer(ref.base), training.max_length)
+            for ref in (self.old, self.new)
+        }
+        refuse_different_tokenizers(encoded[self.old.base], encoded[self.new.base])
+        return split_texts(encoded[self.new.base], training.validation_fraction, self.config.split_seed)
+
+    def _training_inputs(self) -> dict[str, Any]:
+        """What determines the result of any training, beside models and seeds."""
+        return {
+            "task": task_fingerprint(self.config.task),
+            "training": self.config.training.model_dump(),
+            "split_seed": self.config.split_seed,
+            "dtype": str(self.dtype),
+        }
+
+    def fit(self, ref: ModelRef, result: str) -> ModelRef:
+        """`ref.base` with a task adapter trained now; where `ref` has an adapter, training goes on from it."""
+        from stillright.training.lora import fit_adapter
+
+        def build(work: Path, out: Path) -> None:
+            fit_adapter(
+                ref,
+                self.texts,
+                self.config.lora,
+                self.config.training,
+                seed=self.config.fit_seed,
+                dtype=self.dtype,
+                work=work / "checkpoints",
+                out=out,
+                progress=self.progress,
+                label=f"fit {Path(result).name}",
+            )
+
+        inputs = {
+            **self._training_inputs(),
+            "model": ref.fingerprint(),
+            "lora": self.config.lora.model_dump(),
+            "seed": self.config.fit_seed,
+        }
+        return ref.with_adapter(self.workspace.stage(f"fit-{Path(result).name}", result, inputs, build))
+
+    def align(self, old: ModelRef, new: ModelRef, result: str) -> ModelRef:
+        """The new base with a compat adapter, for two models with task adapters."""
+        from stillright.training.compat import align_adapter
+
+        def build(work: Path, out: Path) -> None:
+            align_adapter(
+                old,
+                new,
+                self.texts,
+                self.config.strategy,
+                self.config.training,
+                seed=self.config.align_seed,
+                dtype=self.dtype,
+                work=work / "checkpoints",
+                out=out,
+                progress=self.progress,
+            )
+
+        inputs = {
+            **self._training_inputs(),
+            "old": old.fingerprint(),
+            "new": new.fingerprint(),
+            "strategy": self.config.strategy.model_dump(),
+            "seed": self.config.align_seed,
+        }
+        return new.with_adapter(self.workspace.stage(f"align-{Path(result).name}", result, inputs, build))
+
+    def predict(self, ref: ModelRef, result: str) -> Path:
+        """The file with the answers of `ref` to the test split."""
+        from stillright.predict import predict
+
+        name = Path(result).stem
+
+        def build(_: Path, out: Path) -> None:
+            predictions = predict(
+                ref,
+                self.task,
+                name=name,
+                dtype=self.dtype,
+                batch_size=self.config.predict_batch_size,
+                max_length=self.config.training.max_length,
+                progress=self.progress,
+            )
+            write_predictions(predictions, out)
+
+        inputs = {
+            "model": ref.fingerprint(),
+            "task": task_fingerprint(self.config.task),
+            "split_seed": self.config.split_seed,
+            "dtype": str(self.dtype),
+            "batch_size": self.config.predict_batch_size,
+            "max_length": self.config.training.max_length,
+        }
+        return self.workspace.stage(f"predict-{name}", result, inputs, build)
+
+
+def run_update(config: UpdateConfig, console: Console) -> Comparison:
+    """Everything update.yaml asks for, in its run folder; what is already done from the same inputs is skipped."""
+    with Workspace(config.out, console).locked() as workspace:
+        update = Update(config, workspace, console)
+        _announce(update, console)
+        _write_provenance(workspace, config)
+        old = update.old if update.old.adapter else update.fit(update.old, "adapters/old")
+        new = update.new if update.new.adapter else update.fit(update.new, "adapters/new")
+        models = {"old": old, "new": new, "compat": update.align(old, new, "adapters/compat")}
+        if "continue_ce" in config.controls:
+            models["continue_ce"] = update.fit(new, "adapters/continue_ce")
+        files = [update.predict(ref, f"predictions/{name}.jsonl") for name, ref in models.items()]
+        return _report(files, workspace, console)
+
+
+def fit_alone(config: UpdateConfig, out: Path, console: Console) -> None:
+    """The task adapter of `config.new` in the folder `out`."""
+    with Workspace(out.parent, console).locked() as workspace:
+        update = Update(config, workspace, console)
+        update.fit(update.new, out.name)
+
+
+def align_alone(config: UpdateConfig, out: Path, console: Console) -> None:
+    """The compat adapter for `config.old` and `config.new`, which name their task adapters, in the folder `out`."""
+    with Workspace(out.parent, console).locked() as workspace:
+        update = Update(config, workspace, console)
+        for ref in (update.old, update.new):
+            if ref.adapter is None:
+                raise ModelError(f"model {ref}: align needs a task adapter; give {ref}+ADAPTER, made by stillright fit")
+        update.align(update.old, update.new, out.name)
+
+
+def predict_alone(config: UpdateConfig, out: Path, console: Console) -> None:
+    """The answers of `config.new` in the file `out`."""
+    with Workspace(out.parent, console).locked() as workspace:
+        update = Update(config, workspace, console)
+        update.predict(update.new, out.name)
+
+
+def _announce(update: Update, console: Console) -> None:
+    texts, training = update.texts, update.config.training
+    console.print(
+        f"{update.task.name}: {len(texts.train):,} training texts ({sum(map(len, texts.train)):,} tokens), "
+        f"{len(texts.validation):,} for validation, {len(update.task.test_positions):,} to predict; {update.dtype}",
+        highlight=False,
+    )
+    warm, steps = warmup_steps(training, len(texts.train)), optimizer_steps(training, len(texts.train))
+    if warm < training.warmup_steps:
+        console.print(f"warm-up: {warm} steps, a tenth of {steps}, instead of {training.warmup_steps}", highlight=False)
+
+
+def _write_provenance(workspace: Workspace, config: UpdateConfig) -> None:
+    """The exact configuration and versions, so that the folder explains itself."""
+    workspace.write("update.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
+    versions = {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
+    workspace.write("versions.yaml", yaml.safe_dump(versions, sort_keys=False))
+
+
+def _report(files: list[Path], workspace: Workspace, console: Console) -> Comparison:
+    """Compares old, new and candidates, prints the table and writes comparison.json and report.md."""
+    old, new, *candidates = [read_predictions(path) for path in files]
+    comparison = compare_predictions(old, new, candidates)
+    print_comparison(comparison, console)
+    workspace.write("comparison.json", comparison.to_json())
+    report = workspace.write("report.md", markdown(comparison, old, new))
+    console.print(f"written: {report} and {report.with_name('comparison.json')}", highlight=False)
+    return comparison

@@ -1,0 +1,145 @@
+"""Model + task -> PredictionSet, through lm-evaluation-harness. The only importer of its evaluator."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import lm_eval
+import numpy as np
+from lm_eval import evaluator
+from lm_eval.models.huggingface import HFLM
+
+from stillright.errors import TaskError
+from stillright.models import ModelRef, load_model, load_tokenizer
+from stillright.progress import Bar, Progress
+from stillright.records import Header, PredictionSet, Row
+from stillright.tasks import Task
+
+Sample = dict[str, Any]
+
+
+class _CountingLM(HFLM):  # type: ignore[misc]
+    """The harness's model, with our progress bar in place of its own."""
+
+    bar: Bar
+
+    def _loglikelihood_tokens(self, requests: Any, **_: Any) -> Any:
+        return super()._loglikelihood_tokens(requests, disable_tqdm=True)
+
+    def _model_call(self, inps: Any, *args: Any, **kwargs: Any) -> Any:
+        self.bar.advance(tokens=inps.numel(), units=len(inps))
+        return super()._model_call(inps, *args, **kwargs)
+
+    def generate_until(self, requests: Any, **_: Any) -> Any:
+        return super().generate_until(requests, disable_tqdm=True)
+
+    def _model_generate(self, context: Any, *args: Any, **kwargs: Any) -> Any:
+        ids = super()._model_generate(context, *args, **kwargs)
+        self.bar.advance(tokens=ids.numel(), units=len(ids))
+        return ids
+
+
+def predict(
+    ref: ModelRef, task: Task, *, name: str, dtype: Any, batch_size: int, max_length: int, progress: Progress
+) -> PredictionSet:
+    """The answers of `ref` to the task's test documents, greedy and zero-shot.
+
+    Raises ModelError where the model cannot be loaded, TaskError where the harness scored in a way that is not understood.
+    """
+    model = load_model(ref, dtype).to(dtype).eval()
+    longest = min(max_length, model.config.get_text_config().max_position_embeddings)
+    lm = _CountingLM(
+        pretrained=model,
+        tokenizer=load_tokenizer(ref.base),
+        batch_size=batch_size,
+        max_length=longest,
+        backend="causal",
+    )
+    with progress.bar(f"predict {name}", _requests(task)) as lm.bar:
+        results = evaluator.evaluate(
+            lm=lm,
+            task_dict={"tasks": {task.name: task.harness}, "groups": {}, "group_map": {}},
+            samples={task.name: task.test_positions},
+            bootstrap_iters=0,
+        )
+    assert results is not None
+    samples = [sample for sample in results["samples"][task.name] if sample["filter"] == task.filter]
+    return PredictionSet(header=_header(ref, task, name, dtype), rows=_rows(task, samples))
+
+
+def _requests(task: Task) -> int:
+    """How many texts the harness will run through the model."""
+    if not task.is_choice:
+        return len(task.test_positions)
+    documents = list(task.harness.eval_docs)
+    return sum(len(task.harness.doc_to_choice(documents[i])) for i in task.test_positions)
+
+
+def _header(ref: ModelRef, task: Task, name: str, dtype: Any) -> Header:
+    settings = {
+        "model": str(ref),
+        "dtype": str(dtype).removeprefix("torch."),
+        "filter": task.filter,
+        "task_version": task.harness.VERSION,
+        "fewshot": 0,
+        "lm_eval": lm_eval.__version__,
+    }
+    return Header(name=name, task=task.name, metric=task.metric, kind=task.kind, settings=settings)
+
+
+def _rows(task: Task, samples: list[Sample]) -> tuple[Row, ...]:
+    samples = sorted(samples, key=lambda sample: int(sample["doc_id"]))
+    own_ids = Counter(str(sample["doc"].get("id", "")) for sample in samples)
+    use_own = max(own_ids.values(), default=2) == 1 and "" not in own_ids
+    row = _choice_row if task.is_choice else _generation_row
+    return tuple(
+        row(task, sample, str(sample["doc"]["id"]) if use_own else str(sample["doc_id"])) for sample in samples
+    )
+
+
+def _chosen(task: Task, choices: list[str], log_likelihoods: list[float]) -> int:
+    """The choice of highest log-likelihood: of the whole (acc), per character (acc_norm), per byte (acc_bytes)."""
+    lengths = {
+        "acc": [1] * len(choices),
+        "acc_norm": [len(choice) for choice in choices],
+        "acc_bytes": [len(choice.encode()) for choice in choices],
+    }
+    return int(np.argmax(np.array(log_likelihoods) / np.array(lengths[task.metric])))
+
+
+def _choice_row(task: Task, sample: Sample, identifier: str) -> Row:
+    choices = [str(choice) for choice in task.harness.doc_to_choice(sample["doc"])]
+    chosen = _chosen(task, choices, [response[0] for response in sample["filtered_resps"]])
+    target = sample["target"]
+    accepted = [
+        int(t) if str(t).isdigit() else choices.index(t) for t in (target if isinstance(target, list) else [target])
+    ]
+    correct = bool(sample[task.metric])
+    if correct != (chosen in accepted):
+        raise TaskError(f"task {task.name}: the harness counts sample {identifier} in another way than {task.metric}")
+    return Row(
+        id=identifier,
+        prompt=task.prompt(sample["doc"]),
+        prediction=str(chosen),
+        reference=[str(a) for a in accepted] if len(accepted) > 1 else str(accepted[0]),
+        correct=correct,
+        output=choices[chosen],
+    )
+
+
+def _generation_row(task: Task, sample: Sample, identifier: str) -> Row:
+    response = sample["filtered_resps"][0]
+    output = str(response[0] if isinstance(response, list) else response).strip()
+    target = sample["target"]
+    score = float(sample[task.metric])
+    discrete = task.kind == "discrete"
+    return Row(
+        id=identifier,
+        prompt=task.prompt(sample["doc"]),
+        prediction=output if discrete else None,
+        reference=[str(t) for t in target] if isinstance(target, list) else str(target),
+        correct=score == 1.0 if discrete else None,
+        score=None if discrete else score,
+        output=output,
+    )

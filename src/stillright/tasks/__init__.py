@@ -1,0 +1,5 @@
+"""A task is an lm-evaluation-harness task: from its registry, with its data replaced, or made of a user's own files."""
+
+from stillright.tasks.task import Task, load_task
+
+__all__ = ["Task", "load_task"]

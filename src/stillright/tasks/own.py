@@ -1,0 +1,125 @@
+"""A user's own JSONL files as a harness configuration. Knows files and templates, nothing of models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import datasets
+import jinja2
+from jinja2 import meta
+from lm_eval.utils import apply_template
+
+from stillright import scoring
+from stillright.config import TaskConfig
+from stillright.errors import DataError, TaskError
+from stillright.records import read_json_lines
+
+Config = dict[str, Any]
+
+
+def read_rows(path: Path) -> datasets.Dataset:
+    """The rows of a JSONL file. Raises DataError where it is missing, empty, malformed or of mixed types."""
+    rows = [value for _, value in read_json_lines(path)]
+    if not rows:
+        raise DataError(f"{path}: no rows in this file")
+    try:
+        return datasets.Dataset.from_list(rows)
+    except (ValueError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(f"{path}: a column holds values of different types ({reason}); one type a column") from None
+
+
+def splits(config: TaskConfig) -> Callable[..., dict[str, datasets.Dataset]]:
+    """A harness `custom_dataset`: it reads the local files and leaves no cache behind."""
+    assert config.train is not None
+    assert config.test is not None
+    rows = {"train": read_rows(config.train), "test": read_rows(config.test)}
+    return lambda **_: rows
+
+
+def local_data(config: TaskConfig) -> Config:
+    """The keys that make a harness task read `config`'s files instead of its own data set."""
+    return {
+        "custom_dataset": splits(config),
+        "dataset_path": None,
+        "dataset_name": None,
+        "dataset_kwargs": None,
+        "training_split": "train",
+        "validation_split": None,
+        "test_split": "test",
+        "fewshot_split": None,
+    }
+
+
+def _metric(name: str) -> Config:
+    return {"metric": name, "aggregation": "mean", "higher_is_better": True}
+
+
+def _choice_keys(config: TaskConfig) -> Config:
+    choices: Any = config.choices
+    if isinstance(choices, list):  # the harness would take each as it stands
+
+        def choices(document: dict[str, Any]) -> list[str]:
+            return [apply_template(template, document) for template in config.choices or ()]
+
+    return {
+        "output_type": "multiple_choice",
+        "doc_to_choice": choices,
+        "metric_list": [_metric("acc"), _metric("acc_norm")],
+    }
+
+
+def _generation_keys(config: TaskConfig) -> Config:
+    name = config.metric or "exact_match"
+    score = scoring.rouge1 if name == "rouge1" else scoring.exact_match
+
+    def process_results(doc: dict[str, Any], results: list[str]) -> dict[str, float]:
+        return {name: score(results[0], str(doc[config.answer]))}
+
+    return {
+        "output_type": "generate_until",
+        "generation_kwargs": {"until": list(config.stop), "max_gen_toks": config.max_new_tokens, "do_sample": False},
+        "process_results": process_results,
+        "metric_list": [_metric(name)],
+    }
+
+
+def own_task(config: TaskConfig) -> Config:
+    """The harness configuration of a task defined in update.yaml."""
+    data = local_data(config)
+    _refuse_unknown_columns(config, data["custom_dataset"]())
+    return {
+        "task": config.name,
+        **data,
+        "doc_to_text": config.prompt,
+        "doc_to_target": config.answer,
+        "target_delimiter": config.delimiter,
+        "num_fewshot": 0,
+        **(_choice_keys(config) if config.choices is not None else _generation_keys(config)),
+    }
+
+
+def _refuse_unknown_columns(config: TaskConfig, rows: dict[str, datasets.Dataset]) -> None:
+    """The harness renders a missing column as nothing; here it is an error."""
+    assert config.prompt is not None
+    templates = config.choices if isinstance(config.choices, list) else []
+    used = {config.answer}.union(*(_columns(config.name, text) for text in (config.prompt, *templates)))
+    if isinstance(config.choices, str):
+        used |= _columns(config.name, config.choices) or {config.choices}
+    for split, path in (("train", config.train), ("test", config.test)):
+        missing = sorted(str(column) for column in used - set(rows[split].column_names))
+        if missing:
+            known = ", ".join(rows[split].column_names)
+            raise DataError(
+                f"{path}: task {config.name} uses the column {missing[0]!r}, but the file has only: {known}"
+            )
+
+
+def _columns(task: str, template: str) -> set[str]:
+    """The columns a Jinja template reads."""
+    try:
+        return set(meta.find_undeclared_variables(jinja2.Environment(autoescape=False).parse(template)))
+    except jinja2.TemplateSyntaxError as error:
+        raise TaskError(f"task {task}: the template {template!r} is not Jinja: {error.message}") from None

@@ -1,0 +1,150 @@
+"""Task: a harness task, the rows to train on, and the metric that decides which answers are right."""
+
+from __future__ import annotations
+
+import logging
+import random
+from dataclasses import dataclass
+from typing import Any
+
+from lm_eval.api.task import ConfigurableTask
+
+from stillright.config import TaskConfig
+from stillright.errors import DataError, StillrightError, TaskError
+from stillright.records import Kind
+from stillright.tasks.own import local_data, own_task
+from stillright.tasks.registry import harness_config
+
+DISCRETE = frozenset({"acc", "acc_norm", "acc_bytes", "exact_match"})
+Document = dict[str, Any]
+OFFLINE = "without a network, give local files of the same columns as train and test"
+
+logging.getLogger("lm_eval").setLevel(logging.ERROR)  # its notes on defaults are not for our users
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is trained and what is scored, zero-shot in both."""
+
+    name: str
+    harness: Any  # ConfigurableTask
+    metric: str
+    filter: str | None  # of the harness; None where it has only one
+    train_documents: list[Document]
+    test_positions: list[int]  # into the harness's evaluation documents
+
+    @property
+    def kind(self) -> Kind:
+        """Discrete answers are right or wrong; of all other metrics only differences count."""
+        return "discrete" if self.metric in DISCRETE else "continuous"
+
+    @property
+    def is_choice(self) -> bool:
+        """Whether the answer is one of given choices."""
+        return bool(self.harness.OUTPUT_TYPE == "multiple_choice")
+
+    def prompt(self, document: Document) -> str:
+        """The text before the answer, exactly as it is scored."""
+        return str(self.harness.fewshot_context(document, 0))
+
+    def right_answer(self, document: Document) -> str:
+        """The text a model learns to say: delimiter and right choice (the first of several), or the reference."""
+        target = self.harness.doc_to_target(document)
+        target = target[0] if isinstance(target, list) else target
+        if self.is_choice and isinstance(target, int):
+            choices = self.harness.doc_to_choice(document)
+            if not 0 <= target < len(choices):
+                raise DataError(
+                    f"task {self.name}: the answer {target} is none of the {len(choices)} choices of {document}"
+                )
+            target = choices[target]
+        return f"{self.harness.config.target_delimiter}{target}"
+
+
+def load_task(config: TaskConfig, split_seed: int = 0) -> Task:
+    """The task that `config` describes, its rows drawn with `split_seed` where a limit is set.
+
+    Raises TaskError for a task that is unknown, has no training documents, or is of an unsupported kind; DataError for bad files.
+    """
+    harness = _build(config)
+    if not harness.has_training_docs():
+        raise TaskError(
+            f"task {config.name}: has no training documents; give files of the same columns as train and test"
+        )
+    harness.set_config(key="num_fewshot", value=0)
+    train = list(harness.training_docs())
+    test = list(harness.eval_docs)
+    for split, documents in (("training", train), ("test", test)):
+        if not documents:
+            raise DataError(f"task {config.name}: the {split} split is empty")
+    _refuse_unsupported(config.name, harness, train[0])
+    positions = _drawn(len(train), config.train_limit, split_seed)
+    return Task(
+        name=config.name,
+        harness=harness,
+        metric=_metric(config, harness),
+        filter=_filter(config, harness),
+        train_documents=[train[i] for i in positions],
+        test_positions=_drawn(len(test), config.test_limit, split_seed),
+    )
+
+
+def _build(config: TaskConfig) -> Any:
+    if config.is_own:
+        keys = own_task(config)
+    else:
+        keys = harness_config(config.name)
+        if config.train is not None:
+            keys |= local_data(config)
+    _refuse_output_type(config.name, str(keys.get("output_type")))
+    try:
+        return ConfigurableTask(config=keys)
+    except StillrightError:
+        raise
+    except Exception as error:  # the harness, datasets and the hub raise of every kind here
+        reason = " ".join(str(error).split())[:300]
+        hint = "the files need the columns of its own data" if config.train else OFFLINE
+        raise TaskError(
+            f"task {config.name}: its data cannot be loaded ({type(error).__name__}: {reason}){hint}"
+        ) from None
+
+
+def _refuse_output_type(name: str, output_type: str) -> None:
+    if output_type not in ("multiple_choice", "generate_until"):
+        raise TaskError(
+            f"task {name}: its output type is {output_type}; supported are multiple_choice and generate_until"
+        )
+
+
+def _refuse_unsupported(name: str, harness: Any, document: Document) -> None:
+    if getattr(harness, "MULTIMODAL", False) or getattr(harness, "UNSAFE_CODE", False):
+        raise TaskError(f"task {name}: needs images, sound or the execution of generated code, which is not supported")
+    if not isinstance(harness.doc_to_text(document), str):
+        raise TaskError(f"task {name}: varies the prompt rather than the answer, which is not supported")
+
+
+def _drawn(n: int, limit: int | None, seed: int) -> list[int]:
+    """All of 0..n-1, or `limit` of them in ascending order; a larger limit only adds to a smaller one's."""
+    if limit is None or limit >= n:
+        return list(range(n))
+    order = list(range(n))
+    random.Random(seed).shuffle(order)
+    return sorted(order[:limit])
+
+
+def _metric(config: TaskConfig, harness: Any) -> str:
+    known = list(harness._metric_fn_list)
+    if config.metric is None:
+        return "acc" if "acc" in known else str(known[0])
+    if config.metric not in known:
+        raise TaskError(f"task {config.name}: has no metric {config.metric}; it has {', '.join(known)}")
+    return config.metric
+
+
+def _filter(config: TaskConfig, harness: Any) -> str | None:
+    known = [ensemble.name for ensemble in harness._filters]
+    if config.filter is None:
+        return str(known[0])
+    if config.filter not in known:
+        raise TaskError(f"task {config.name}: has no filter {config.filter!r}; it has {', '.join(known)}")
+    return config.filter

@@ -1,0 +1,160 @@
+"""One way to train any adapter: the paper's procedure as SFTConfig, a progress bar, step 0 as a candidate, resume."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import datasets
+import torch
+from transformers import PrinterCallback, TrainerCallback
+from transformers.trainer_utils import get_last_checkpoint
+from trl import SFTConfig, SFTTrainer
+
+from stillright.config import TrainingConfig
+from stillright.progress import Bar, Progress
+from stillright.training.text import Ids
+
+TRAINER_STATE = "trainer_state.json"  # written last in a checkpoint
+
+
+class TrainingResult(NamedTuple):
+    """How an adapter came to be; stands beside it as training.json."""
+
+    best_step: int  # optimizer steps; 0: the adapter it started from was never beaten
+    best_validation_loss: float
+    steps: int
+    tokens: int  # without padding, all epochs
+    validation_losses: list[float]  # step 0, then one an epoch
+
+
+def as_dataset(texts: Sequence[Ids], first: int = 0) -> datasets.Dataset:
+    """Rows of ids, of labels (all next tokens are trained), and of the text's number from `first` on."""
+    return datasets.Dataset.from_dict(
+        {"input_ids": texts, "labels": texts, "text": list(range(first, first + len(texts)))}
+    )
+
+
+def optimizer_steps(config: TrainingConfig, texts: int) -> int:
+    """Steps of all epochs, the last of an epoch perhaps on fewer batches."""
+    batches = math.ceil(texts / config.batch_size)
+    return math.ceil(batches / config.gradient_accumulation) * config.epochs
+
+
+def warmup_steps(config: TrainingConfig, texts: int) -> int:
+    """The configured warm-up, at most a tenth of all steps."""
+    return min(config.warmup_steps, optimizer_steps(config, texts) // 10)
+
+
+def training_arguments(config: TrainingConfig, texts: int, seed: int, dtype: Any, folder: Path) -> dict[str, Any]:
+    """Keyword arguments of SFTConfig or a subclass of it."""
+    on_cpu = not torch.accelerator.is_available()
+    return {
+        "output_dir": str(folder),
+        "num_train_epochs": config.epochs,
+        "learning_rate": config.learning_rate,
+        "per_device_train_batch_size": config.batch_size,
+        "per_device_eval_batch_size": config.batch_size,
+        "gradient_accumulation_steps": config.gradient_accumulation,
+        "warmup_steps": warmup_steps(config, texts),
+        "weight_decay": config.weight_decay,
+        "seed": seed,
+        "bf16": dtype == torch.bfloat16,
+        "use_cpu": on_cpu,
+        "dataloader_pin_memory": not on_cpu,
+        "gradient_checkpointing": not on_cpu,  # on a CPU memory is cheap and time is not
+        "train_sampling_strategy": "group_by_length",
+        "eval_strategy": "epoch",
+        "eval_on_start": True,
+        "save_strategy": "epoch",
+        "save_total_limit": 1,
+        "load_best_model_at_end": True,
+        "metric_for_best_model": "eval_loss",
+        "greater_is_better": False,
+        "include_num_input_tokens_seen": "non_padding",
+        "dataset_kwargs": {"skip_prepare_dataset": True},
+        "max_length": None,
+        "logging_steps": 1,
+        "disable_tqdm": True,
+        "report_to": "none",
+    }
+
+
+class _StepZero(TrainerCallback):  # type: ignore[misc]
+    """Keeps the adapter that training starts from as a checkpoint, so that it can win."""
+
+    def on_evaluate(self, args: SFTConfig, state: Any, control: Any, metrics: Any = None, **kwargs: Any) -> None:
+        if state.global_step == 0 and state.best_metric is None:
+            folder = Path(args.output_dir) / "checkpoint-0"
+            kwargs["model"].save_pretrained(folder)
+            state.best_metric = metrics["eval_loss"]
+            state.best_model_checkpoint = str(folder)
+            state.best_global_step = 0
+
+
+class _ShowProgress(TrainerCallback):  # type: ignore[misc]
+    """Moves a bar of optimizer steps."""
+
+    def __init__(self, bar: Bar) -> None:
+        self.bar = bar
+        self.seen = 0  # tokens
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.seen = int(state.num_input_tokens_seen)
+        self.bar.advance(tokens=0, units=state.global_step)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        tokens = int(state.num_input_tokens_seen) - self.seen
+        self.seen += tokens
+        self.bar.advance(tokens=tokens, units=1)
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, metrics: Any = None, **kwargs: Any) -> None:
+        self.bar.note(f"validation loss {metrics['eval_loss']:.4f}")
+
+
+def _resumable(folder: Path) -> str | None:
+    """The last whole checkpoint; half-written ones are removed."""
+    while (last := get_last_checkpoint(str(folder))) is not None:
+        if (Path(last) / TRAINER_STATE).exists():
+            return str(last)
+        shutil.rmtree(last)
+    return None
+
+
+def train_adapter(trainer: SFTTrainer, out: Path, progress: Progress, label: str) -> TrainingResult:
+    """Trains, or goes on from the last checkpoint, and saves the adapter of lowest validation loss in `out`."""
+    work = Path(trainer.args.output_dir)
+    checkpoint = _resumable(work) if work.exists() else None
+    total = math.ceil(len(trainer.get_train_dataloader()) / trainer.args.gradient_accumulation_steps)
+    total *= int(trainer.args.num_train_epochs)
+    trainer.remove_callback(PrinterCallback)  # the bar stands in its place
+    trainer.add_callback(_StepZero())
+    if checkpoint is not None:
+        progress.console.print(f"  {label}: goes on from {Path(checkpoint).name}", highlight=False)
+    with progress.bar(label, total) as bar:
+        trainer.add_callback(_ShowProgress(bar))
+        trainer.train(resume_from_checkpoint=checkpoint)
+    result = _result(trainer)
+    trainer.model.save_pretrained(out)
+    (out / "training.json").write_text(json.dumps(result._asdict(), indent=2) + "\n", encoding="utf-8")
+    progress.console.print(
+        f"  {label}: best validation loss {result.best_validation_loss:.4f} at step {result.best_step} of {result.steps}",
+        highlight=False,
+    )
+    return result
+
+
+def _result(trainer: SFTTrainer) -> TrainingResult:
+    state = trainer.state
+    losses = [float(entry["eval_loss"]) for entry in state.log_history if "eval_loss" in entry]
+    return TrainingResult(
+        best_step=int(state.best_global_step),
+        best_validation_loss=float(state.best_metric),
+        steps=int(state.global_step),
+        tokens=int(state.num_input_tokens_seen),
+        validation_losses=losses,
+    )

@@ -1,0 +1,70 @@
+"""What is trained: the ids of prompt and right answer, tokenized by the harness itself, so that it is what is scored."""
+
+from __future__ import annotations
+
+import random
+from typing import Any, NamedTuple
+
+from lm_eval.api.instance import Instance
+from lm_eval.models.huggingface import HFLM
+
+from stillright.errors import DataError, ModelError
+from stillright.tasks import Task
+
+Ids = list[int]
+
+
+class Texts(NamedTuple):
+    """Token ids of every text, cut into what is trained on and what chooses the checkpoint."""
+
+    train: list[Ids]
+    validation: list[Ids]
+
+
+class _HarnessEncoder(HFLM):  # type: ignore[misc]
+    """The harness's tokenization without its model: `loglikelihood` returns the ids it would score."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self.tokenizer = tokenizer
+        self.backend = "causal"
+        self.add_bos_token = None
+        self.custom_prefix_token_id = None
+        self.enable_thinking = None
+
+    def _loglikelihood_tokens(self, requests: Any, **_: Any) -> Any:
+        return [(*context, *continuation) for _, context, continuation in requests]
+
+
+def encode_texts(task: Task, tokenizer: Any, max_length: int) -> list[Ids]:
+    """Ids of every training document, at most `max_length`, cut from the left as the harness does.
+
+    An end-of-text token follows generated answers only; a choice is scored without one.
+    """
+    end = [] if task.is_choice or tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
+    pairs = [(task.prompt(document), task.right_answer(document)) for document in task.train_documents]
+    requests = [Instance("loglikelihood", {}, pair, i) for i, pair in enumerate(pairs)]
+    encoded = _HarnessEncoder(tokenizer).loglikelihood(requests, disable_tqdm=True)
+    return [[*ids, *end][-max_length:] for ids in encoded]
+
+
+def split_texts(texts: list[Ids], validation_fraction: float, seed: int) -> Texts:
+    """Texts drawn into train and validation. Raises DataError where one would be empty."""
+    order = list(range(len(texts)))
+    random.Random(seed).shuffle(order)
+    held = round(len(texts) * validation_fraction)
+    if not 0 < held < len(texts):
+        raise DataError(
+            f"{len(texts)} training texts and validation_fraction {validation_fraction} leave an empty split; "
+            "give more training data or another fraction"
+        )
+    return Texts([texts[i] for i in order[held:]], [texts[i] for i in order[:held]])
+
+
+def refuse_different_tokenizers(old: list[Ids], new: list[Ids]) -> None:
+    """Raises ModelError where the two tokenizers cut some training text differently."""
+    for i, (a, b) in enumerate(zip(old, new, strict=True)):
+        if a != b:
+            raise ModelError(
+                f"the tokenizers of old and new differ (training text {i}: {len(a)} and {len(b)} ids); "
+                "an update that changes the tokenizer is not supported yet"
+            )

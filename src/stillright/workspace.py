@@ -1,0 +1,113 @@
+"""The run folder: which stages are done, from what inputs. Knows fingerprints and files, nothing of models.
+
+A stage is done when its mark, written last, holds the fingerprint of its inputs and of its result. A changed input, or a damaged result,
+runs it again; an interrupted one finds its working folder as it left it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import filelock
+from rich.console import Console
+
+from stillright.errors import RunError
+from stillright.models import folder_digest
+
+Build = Callable[[Path, Path], None]  # (working folder, where to write the result)
+
+
+def fingerprint(inputs: Mapping[str, Any]) -> str:
+    """SHA-256 of everything that determines a result."""
+    return hashlib.sha256(json.dumps(inputs, sort_keys=True, default=str).encode()).hexdigest()
+
+
+class Workspace:
+    """The stages below one folder."""
+
+    def __init__(self, root: Path, console: Console) -> None:
+        self.root = root
+        self.console = console
+        self.state = root / ".stillright"
+        try:
+            self.state.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise RunError(f"run folder {root}: cannot be created: {error.strerror}; choose another with out") from None
+
+    @contextmanager
+    def locked(self) -> Iterator[Workspace]:
+        """One run at a time. Raises RunError where another works here."""
+        try:
+            with filelock.FileLock(self.state / "lock", timeout=0):
+                yield self
+        except filelock.Timeout:
+            raise RunError(
+                f"run folder {self.root}: another run works here; wait for it, or choose another out"
+            ) from None
+
+    def stage(self, name: str, result: str, inputs: Mapping[str, Any], build: Build) -> Path:
+        """The file or folder `result` below the root, built now unless it is already there from the same inputs.
+
+        build: gets a working folder, kept between interrupted runs of the same inputs, and the path to write the result to.
+        """
+        path = self.root / result
+        wanted = fingerprint(inputs)
+        if self._is_done(name, path, wanted):
+            self.console.print(f"{name}: already done", highlight=False)
+            return path
+        self.console.print(f"{name}: running", highlight=False)
+        self._mark(name).unlink(missing_ok=True)
+        work = self._working_folder(name, wanted)
+        part = work / f"{path.name}.part"
+        _remove(part)
+        build(work, part)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _remove(path)
+        part.replace(path)
+        mark = {"fingerprint": wanted, "result": folder_digest(path), "inputs": inputs}
+        _write_atomically(self._mark(name), json.dumps(mark, indent=2, default=str) + "\n")
+        shutil.rmtree(work)
+        return path
+
+    def _mark(self, name: str) -> Path:
+        return self.state / f"{name}.json"
+
+    def _is_done(self, name: str, path: Path, wanted: str) -> bool:
+        try:
+            mark = json.loads(self._mark(name).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return False
+        return mark.get("fingerprint") == wanted and path.exists() and mark.get("result") == folder_digest(path)
+
+    def _working_folder(self, name: str, wanted: str) -> Path:
+        """Where the stage keeps checkpoints; of other inputs nothing is left."""
+        work = self.state / "work" / f"{name}-{wanted[:16]}"
+        for other in (self.state / "work").glob(f"{name}-*"):
+            if other != work:
+                shutil.rmtree(other)
+        work.mkdir(parents=True, exist_ok=True)
+        return work
+
+    def write(self, name: str, text: str) -> Path:
+        """A small file in the root, whole or not at all."""
+        return _write_atomically(self.root / name, text)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _write_atomically(path: Path, text: str) -> Path:
+    part = path.with_name(f"{path.name}.part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
+    return path

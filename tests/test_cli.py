@@ -1,0 +1,137 @@
+"""The command line as a user meets it: speed of the light half, exit codes, one-line errors, single stages."""
+
+from __future__ import annotations
+
+import errno
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import stillright
+from stillright.cli import main
+
+HEAVY = ("torch", "transformers", "lm_eval", "trl", "peft", "datasets")
+LIGHT_MODULES = (
+    "cli",
+    "compare",
+    "config",
+    "errors",
+    "records",
+    "report.markdown",
+    "report.terminal",
+    "scoring",
+    "stats",
+)
+
+
+def test_light_half_imports_nothing_heavy() -> None:
+    code = f"import sys, stillright, {', '.join(f'stillright.{name}' for name in LIGHT_MODULES)}\n"
+    code += f"print([name for name in {HEAVY} if name in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
+
+
+def test_public_names_are_sorted_and_there() -> None:
+    assert stillright.__all__ == sorted(stillright.__all__)
+    for name in stillright.__all__:
+        assert getattr(stillright, name) is not None
+
+
+@pytest.mark.parametrize("command", ["run", "demo", "fit", "align", "predict", "compare"])
+def test_help_has_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main([command, "--help"])
+    assert caught.value.code == 0
+    assert f"example:\n  stillright {command}" in capsys.readouterr().out
+
+
+def fails(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
+    """The one line of an error."""
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("stillright: error: ")
+    assert error.count("\n") == 1
+    return error
+
+
+def test_bad_input_is_one_line_and_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    missing = str(tmp_path / "missing")
+    assert "no such file" in fails(["run", missing], capsys)
+    assert "no such file" in fails(["compare", missing, missing], capsys)
+    assert "did you mean 'epochs'" in fails(["demo", "--set", "training.epoch=1"], capsys)
+    base = ["fit", missing, "--out", str(tmp_path / "adapter")]
+    assert "has no task of this name" in fails([*base, "--task", "no_such_task_at_all"], capsys)
+    assert "no such file" in fails([*base, "--task", "task.yaml"], capsys)
+
+
+def test_an_occupied_run_folder(
+    update_values: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    update = tmp_path / "update.yaml"
+    update.write_text(yaml.safe_dump({**update_values, "out": str(tmp_path / "file")}))
+    assert "choose another" in fails(["run", str(update)], capsys)
+
+
+def test_a_full_disk_says_what_to_do(
+    update_values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    update = tmp_path / "update.yaml"
+    update.write_text(yaml.safe_dump(update_values))
+    with monkeypatch.context() as patch:
+        patch.setattr("stillright.pipeline.write_predictions", full)
+        assert "the disk is full" in fails(["run", str(update)], capsys)
+    assert main(["run", str(update)]) == 0
+    assert "align-compat: already done" in capsys.readouterr().out
+
+
+def test_an_interrupt_says_what_to_do(
+    update_values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(*_: Any, **__: Any) -> None:
+        raise KeyboardInterrupt
+
+    update = tmp_path / "update.yaml"
+    update.write_text(yaml.safe_dump(update_values))
+    monkeypatch.setattr("stillright.pipeline.run_update", interrupt)
+    assert main(["run", str(update)]) == 130
+    assert "run the same command again to continue" in capsys.readouterr().err
+
+
+def test_every_stage_is_a_command(
+    update_values: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    task = tmp_path / "task.yaml"
+    task.write_text(yaml.safe_dump(update_values))  # an update.yaml serves, its task is taken
+    quick = ["--task", str(task), "--set", "dtype=float32", "--set", "training.epochs=1", "--set", "lora.r=4"]
+    old, new = update_values["old"], update_values["new"]
+    for name, base in (("old", old), ("new", new)):
+        assert main(["fit", base, "--out", str(tmp_path / "made" / name), *quick]) == 0
+    models = {name: f"{base}+{tmp_path / 'made' / name}" for name, base in (("old", old), ("new", new))}
+    compat = tmp_path / "made" / "compat"
+    assert main(["align", "--old", models["old"], "--new", models["new"], "--out", str(compat), *quick]) == 0
+    models["compat"] = f"{new}+{compat}"
+    files = [str(tmp_path / "made" / f"{name}.jsonl") for name in models]
+    for model, file in zip(models.values(), files, strict=True):
+        assert main(["predict", model, "--out", file, *quick]) == 0
+    output = tmp_path / "comparison.json"
+    assert main(["compare", *files, "--json", str(output), "--markdown", str(tmp_path / "report.md")]) == 0
+    assert json.loads(output.read_text())["candidates"][0]["name"] == "compat"
+    assert "the update moved acc" in capsys.readouterr().out.lower()
+
+
+def test_align_needs_task_adapters(
+    update_values: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    task = tmp_path / "task.yaml"
+    task.write_text(yaml.safe_dump(update_values["task"]))
+    arguments = ["align", "--old", update_values["old"], "--new", update_values["new"]]
+    assert "needs a task adapter" in fails([*arguments, "--task", str(task), "--out", str(tmp_path / "a")], capsys)

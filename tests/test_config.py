@@ -1,0 +1,72 @@
+"""update.yaml: defaults are the paper's, unknown keys are refused, --set stands above the file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stillright.config import load_update, parse_update, with_overrides
+from stillright.errors import ConfigError
+
+LEAST: dict[str, Any] = {"old": "a", "new": "b", "task": "piqa"}
+
+
+def test_defaults_are_the_papers() -> None:
+    config = parse_update(LEAST, "here")
+    assert (config.lora.r, config.lora.alpha, config.lora.dropout) == (128, 256, 0.0)
+    training = config.training
+    assert (training.epochs, training.learning_rate, training.gradient_accumulation) == (10, 1e-4, 8)
+    assert (training.warmup_steps, training.weight_decay, training.validation_fraction) == (500, 0.0, 0.2)
+    assert (config.strategy.mask, config.strategy.temperature, config.strategy.ce_weight) == ("student_wrong", 2.0, 0.0)
+
+
+def test_one_seed_stands_for_all() -> None:
+    config = parse_update({**LEAST, "seed": 5, "fit_seed": 0}, "here")
+    assert (config.split_seed, config.fit_seed, config.align_seed) == (5, 0, 5)
+
+
+def test_overrides_reach_into_sections() -> None:
+    values = with_overrides(LEAST, ["training.epochs=3", "task.train=a.jsonl", "task.test=b.jsonl", "seed=7"])
+    config = parse_update(values, "here")
+    assert config.training.epochs == 3
+    assert (config.task.name, config.task.train) == ("piqa", Path("a.jsonl"))
+    assert config.seed == 7
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"trainig": {}}, "unknown key 'trainig'; did you mean 'training'?"),
+        ({"training": {"epoch": 3}}, "unknown key 'training.epoch'; did you mean 'epochs'?"),
+        ({"training": {"epochs": 0}}, "training.epochs: Input should be greater than 0 (given: 0)"),
+        ({"strategy": {"mask": "both"}}, "strategy.mask"),
+        ({"task": {"name": "x", "train": "a"}}, "give both or neither"),
+        ({"task": {"name": "x", "prompt": "{{q}}"}}, "also needs train, test and answer"),
+        ({"seed": -1}, "seed"),
+    ],
+)
+def test_mistakes_are_named(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse_update({**LEAST, **change}, "update.yaml")
+    assert message in str(caught.value)
+    assert str(caught.value).startswith("update.yaml: ")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "no such file"), ("a: [", "not YAML"), ("- 1", "holds no keys"), ("old: a", "'new' is missing")],
+)
+def test_bad_files_are_named(tmp_path: Path, content: str | None, message: str) -> None:
+    path = tmp_path / "update.yaml"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(ConfigError, match=message):
+        load_update(path)
+
+
+def test_malformed_override() -> None:
+    with pytest.raises(ConfigError, match="expected KEY=VALUE"):
+        with_overrides(LEAST, ["epochs"])

@@ -1,0 +1,153 @@
+"""The whole job on random bases: results, skipping, rerunning, resuming, and the errors of every stage."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from conftest import colour_rows, write_rows
+from stillright.compare import Comparison
+from stillright.config import parse_update
+from stillright.errors import ModelError
+from stillright.pipeline import run_update
+from stillright.records import read_predictions
+from stillright.training import loop
+
+
+def run(values: dict[str, Any]) -> tuple[Comparison, str]:
+    """The comparison, and what was printed."""
+    console = Console(width=140, record=True, quiet=False, file=Path("/dev/null").open("w"))  # noqa: SIM115
+    with console.file:
+        return run_update(parse_update(values, "test"), console), console.export_text()
+
+
+def test_whole_update(update_values: dict[str, Any]) -> None:
+    comparison, printed = run({**update_values, "controls": ["continue_ce"]})
+    out = Path(update_values["out"])
+    assert comparison.n == 12
+    assert [candidate.name for candidate in comparison.candidates] == ["compat", "continue_ce"]
+    assert json.loads((out / "comparison.json").read_text())["n"] == 12
+    assert "## Answers that new lost" in (out / "report.md").read_text()
+    for name in ("old", "new", "compat", "continue_ce"):
+        predictions = read_predictions(out / "predictions" / f"{name}.jsonl")
+        assert predictions.rows[0].id.startswith("q1-")
+        assert (out / "adapters" / name / "adapter_model.safetensors").exists()
+    assert "NFR" in printed
+    assert "warm-up: 0 steps, a tenth of 4, instead of 500" in printed
+
+
+def test_adapter_is_plain_peft(update_values: dict[str, Any], bases: tuple[Path, Path]) -> None:
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    run(update_values)
+    folder = Path(update_values["out"]) / "adapters" / "compat"
+    model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(bases[1]), folder)
+    config = json.loads((folder / "adapter_config.json").read_text())
+    assert config["base_model_name_or_path"] == str(bases[1])
+    adapted = {name.split(".")[-4] for name, _ in model.named_parameters() if "lora_A" in name}
+    assert adapted == {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
+
+
+def test_done_stages_are_skipped_and_changed_inputs_run_again(update_values: dict[str, Any]) -> None:
+    first, _ = run(update_values)
+    again, printed = run(update_values)
+    assert again == first
+    assert printed.count("already done") == 6
+    assert "running" not in printed
+    _, printed = run({**update_values, "strategy": {"mask": "old_only"}})
+    assert "fit-new: already done" in printed
+    assert "predict-new: already done" in printed
+    assert "align-compat: running" in printed
+    assert "predict-compat: running" in printed
+
+
+def test_changed_data_and_damaged_results_run_again(update_values: dict[str, Any]) -> None:
+    run(update_values)
+    adapter = Path(update_values["out"]) / "adapters" / "old" / "adapter_model.safetensors"
+    adapter.write_bytes(adapter.read_bytes()[:-8])
+    _, printed = run(update_values)
+    assert "fit-old: running" in printed
+    assert "fit-new: already done" in printed
+    write_rows(Path(update_values["task"]["test"]), colour_rows(15, seed=2))
+    comparison, printed = run(update_values)
+    assert comparison.n == 15
+    assert "predict-old: running" in printed
+
+
+def test_an_interrupted_run_resumes_to_the_same_adapter(
+    update_values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run({**update_values, "out": str(tmp_path / "unbroken")})
+
+    def interrupt(self: Any, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if state.epoch == 1:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop._ShowProgress, "on_epoch_begin", interrupt, raising=False)
+        with pytest.raises(KeyboardInterrupt):
+            run(update_values)
+    _, printed = run(update_values)
+    assert "fit old: goes on from checkpoint-2" in printed
+    adapters = [
+        Path(out) / "adapters/compat/adapter_model.safetensors" for out in (update_values["out"], tmp_path / "unbroken")
+    ]
+    assert adapters[0].read_bytes() == adapters[1].read_bytes()
+
+
+def test_given_adapters_are_not_fitted(update_values: dict[str, Any], tmp_path: Path) -> None:
+    run(update_values)
+    folder = Path(update_values["out"]) / "adapters"
+    values = {
+        **update_values,
+        "old": f"{update_values['old']}+{folder / 'old'}",
+        "new": f"{update_values['new']}+{folder / 'new'}",
+        "out": str(tmp_path / "second"),
+    }
+    _, printed = run(values)
+    assert "fit" not in printed.replace("first", "")
+    assert (tmp_path / "second/adapters/compat/adapter_config.json").exists()
+
+
+@pytest.mark.parametrize("metric", ["rouge1", "exact_match"])
+def test_generated_answers(update_values: dict[str, Any], metric: str) -> None:
+    task = {**update_values["task"], "answer": "text", "metric": metric, "max_new_tokens": 8}
+    del task["choices"]
+    comparison, _ = run({**update_values, "task": task})
+    assert comparison.kind == ("continuous" if metric == "rouge1" else "discrete")
+    assert comparison.metric == metric
+
+
+def test_padded_vocabulary_of_one_base(update_values: dict[str, Any], make_base: Callable[..., Path]) -> None:
+    comparison, _ = run({**update_values, "new": str(make_base(seed=5, vocabulary=384))})
+    assert comparison.n == 12
+
+
+def test_training_lowers_the_validation_loss(update_values: dict[str, Any]) -> None:
+    run(update_values)
+    for name in ("old", "compat"):
+        result = json.loads((Path(update_values["out"]) / "adapters" / name / "training.json").read_text())
+        assert result["best_validation_loss"] < result["validation_losses"][0]
+        assert len(result["validation_losses"]) == 3  # step 0 and two epochs
+
+
+def test_a_base_that_is_none(update_values: dict[str, Any], tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="its tokenizer cannot be loaded"):
+        run({**update_values, "old": str(tmp_path)})
+    with pytest.raises(ModelError, match="no-such/base"):
+        run({**update_values, "old": "no-such/base"})
+
+
+def test_different_tokenizers(update_values: dict[str, Any], make_base: Callable[..., Path]) -> None:
+    other = make_base(seed=6)
+    content = json.loads((other / "tokenizer.json").read_text())
+    content["model"]["merges"] = content["model"]["merges"][:10]
+    (other / "tokenizer.json").write_text(json.dumps(content))
+    with pytest.raises(ModelError, match="an update that changes the tokenizer is not supported yet"):
+        run({**update_values, "new": str(other)})
