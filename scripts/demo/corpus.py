@@ -1,7 +1,7 @@
 """The text the demo bases learn from: docstrings of the standard library and of the packages in corpus.txt.
 
-Leaves out every module of the validation and test parts, and every text elsewhere that repeats a summary of theirs (packages carry
-copies of the standard library).
+Leaves out every module of the validation and test parts, and every text elsewhere that repeats a summary of theirs
+(packages carry copies of the standard library).
 """
 
 from __future__ import annotations

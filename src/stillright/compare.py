@@ -1,7 +1,8 @@
 """Pairs predictions by id and counts what changed: quadrants, flips, smooth gain and regression.
 
-Knows PredictionSets and numbers; nothing of models, and nothing of how results are shown. Formulas: Echterhoff et al., 2024, section 3;
-`nfi` and `btc` are the negative flip impact and backward trust compatibility of the model-update literature. docs/metrics.md defines each.
+Knows PredictionSets and numbers; nothing of models, and nothing of how results are shown. Formulas: Echterhoff et al.,
+2024, section 3; `nfi` and `btc` are the negative flip impact and backward trust compatibility of the model-update
+literature. docs/metrics.md defines each.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class Side(_Frozen):
 
 
 class Flips(_Frozen):
-    """What changed between two models. Counts sum to n; a metric that is undefined or of the other kind has value None."""
+    """What changed between two models. Counts sum to n; a metric that is undefined, or of the other kind, is None."""
 
     both_right: int | None = None
     gain: int

@@ -1,4 +1,4 @@
-"""What a user writes: update.yaml as strict, frozen models. Each key is documented here, beside the key, and nowhere else.
+"""What a user writes: update.yaml as strict, frozen models. Each key is documented beside the key.
 
 Defaults are the hyper-parameters of Echterhoff et al., 2024.
 """
@@ -27,7 +27,7 @@ class _Strict(BaseModel):
 
 
 class TaskConfig(_Strict):
-    """A task of lm-evaluation-harness, perhaps with its data replaced by local files; with `prompt`, a task of one's own."""
+    """A task of lm-evaluation-harness, perhaps on local files; with `prompt`, a task of one's own."""
 
     name: str = Field(description="harness task, or a name for your own task")
     train: Path | None = Field(None, description="JSONL to train on, one object a line")
@@ -141,7 +141,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def with_overrides(values: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
-    """`values` with each "a.b=c" of `overrides` set; c is read as YAML. Raises ConfigError for a text of another form."""
+    """`values` with each "a.b=c" of `overrides` set; c is read as YAML. Raises ConfigError for another form."""
     changed = dict(values)
     for override in overrides:
         key, equals, text = override.partition("=")

@@ -35,7 +35,7 @@ def task_fingerprint(config: TaskConfig) -> dict[str, Any]:
 
 
 class Update:
-    """What every stage of one update shares: the task, the texts, the settings. Each stage is built only if it is not done."""
+    """What the stages of one update share: task, texts, settings. A stage is built only if it is not done."""
 
     def __init__(self, config: UpdateConfig, workspace: Workspace, console: Console) -> None:
         self.config = config

@@ -45,7 +45,8 @@ def predict(
 ) -> PredictionSet:
     """The answers of `ref` to the task's test documents, greedy and zero-shot.
 
-    Raises ModelError where the model cannot be loaded, TaskError where the harness scored in a way that is not understood.
+    Raises ModelError where the model cannot be loaded, TaskError where the harness scored in a way that is not
+    understood.
     """
     model = load_model(ref, dtype).to(dtype).eval()
     longest = min(max_length, model.config.get_text_config().max_position_embeddings)

@@ -25,5 +25,5 @@ def _rouge() -> Any:
 
 
 def rouge1(output: str, reference: str) -> float:
-    """ROUGE-1 F-measure, the overlap of single words (Lin, 2004), as the package rouge-score computes it without stemming."""
+    """ROUGE-1 F-measure, the overlap of single words (Lin, 2004), as rouge-score computes it without stemming."""
     return float(_rouge().score(reference, output)["rouge1"].fmeasure)

@@ -45,7 +45,7 @@ def wilson(successes: int, n: int) -> Estimate:
 
 
 def mcnemar_exact(gains: int, regressions: int) -> float:
-    """Two-sided p of the exact McNemar test: under no difference, each discordant pair is a fair coin (McNemar, 1947)."""
+    """Two-sided p of the exact McNemar test: without a difference, each discordant pair is a fair coin."""
     discordant = gains + regressions
     smaller = min(gains, regressions)
     if discordant == 0:

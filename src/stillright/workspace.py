@@ -1,7 +1,7 @@
 """The run folder: which stages are done, from what inputs. Knows fingerprints and files, nothing of models.
 
-A stage is done when its mark, written last, holds the fingerprint of its inputs and of its result. A changed input, or a damaged result,
-runs it again; an interrupted one finds its working folder as it left it.
+A stage is done when its mark, written last, holds the fingerprint of its inputs and of its result. A changed input, or
+a damaged result, runs it again; an interrupted one finds its working folder as it left it.
 """
 
 from __future__ import annotations
@@ -54,7 +54,8 @@ class Workspace:
     def stage(self, name: str, result: str, inputs: Mapping[str, Any], build: Build) -> Path:
         """The file or folder `result` below the root, built now unless it is already there from the same inputs.
 
-        build: gets a working folder, kept between interrupted runs of the same inputs, and the path to write the result to.
+        build: gets a working folder, kept between interrupted runs of the same inputs, and the path to write the
+        result to.
         """
         path = self.root / result
         wanted = fingerprint(inputs)

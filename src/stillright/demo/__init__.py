@@ -1,6 +1,7 @@
 """The embedded default: two tiny bases and a task about Python's own documentation; no network, no downloads.
 
-The bases were pre-trained and the items frozen by scripts/demo; docs/demo.md tells how, and how the settings were chosen.
+The bases were pre-trained and the items frozen by scripts/demo; docs/demo.md tells how, and how the settings were
+chosen.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from stillright.compare import Candidate, Comparison, Flips
 from stillright.stats import Estimate
 
-DASH = "–"
+DASH = "-"
 
 # field of Flips -> what people read; a row stands only where some model has a value
 METRICS = {

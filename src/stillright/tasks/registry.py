@@ -10,7 +10,7 @@ from stillright.errors import TaskError
 
 
 def _entry_beside_its_name(name: str) -> Any:
-    """The entry of tasks/NAME/NAME.yaml, where most tasks are; None elsewhere. Spares the index, which takes seconds."""
+    """The entry of tasks/NAME/NAME.yaml, if there is one. Spares the index of all tasks, which takes seconds."""
     import lm_eval.tasks
     from lm_eval.tasks._index import TaskIndex
 
@@ -32,7 +32,7 @@ def _entry_in_index(name: str) -> Any:
 
 
 def harness_config(name: str) -> dict[str, Any]:
-    """The whole configuration of the harness task `name`. Raises TaskError where it is unknown, a group or a Python class."""
+    """The configuration of the harness task `name`. Raises TaskError where it is unknown, a group or a class."""
     from lm_eval.tasks._factory import TaskFactory
 
     entry = _entry_beside_its_name(name) or _entry_in_index(name)

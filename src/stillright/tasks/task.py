@@ -64,7 +64,8 @@ class Task:
 def load_task(config: TaskConfig, split_seed: int = 0) -> Task:
     """The task that `config` describes, its rows drawn with `split_seed` where a limit is set.
 
-    Raises TaskError for a task that is unknown, has no training documents, or is of an unsupported kind; DataError for bad files.
+    Raises TaskError for a task that is unknown, has no training documents, or is of an unsupported kind; DataError for
+    bad files.
     """
     harness = _build(config)
     if not harness.has_training_docs():

@@ -53,7 +53,8 @@ class TeacherCollator:
 def add_compat_loss(model: Any, loss: CompatLoss) -> None:
     """Makes `model(..., labels, old_hidden, new_hidden, old_prediction)` return LossSums.
 
-    Inside the forward, because a loss computed beside it would bypass the hooks of DDP and FSDP. Any other call is unchanged.
+    Inside the forward, because a loss computed beside it would bypass the hooks of DDP and FSDP. Any other call is
+    unchanged.
     """
     plain_forward = model.forward
 
@@ -91,7 +92,7 @@ class CompatTrainer(SFTTrainer):  # type: ignore[misc]
         """Sum of token losses over the number of scored tokens in the whole optimizer step."""
         sums: LossSums = model(**inputs, use_cache=False)
         tokens = (inputs["labels"][:, 1:] != IGNORED).sum()
-        self._note_parts(sums, int(tokens))
+        self._note_parts(LossSums(*(part.detach() for part in sums)), int(tokens))
         loss = sums.loss / (tokens if num_items_in_batch is None else num_items_in_batch)
         if self.args.average_tokens_across_devices and num_items_in_batch is not None:
             loss = loss * self.accelerator.num_processes  # DDP averages gradients, the count is of all processes

@@ -142,7 +142,8 @@ def train_adapter(trainer: SFTTrainer, out: Path, progress: Progress, label: str
     trainer.model.save_pretrained(out)
     (out / "training.json").write_text(json.dumps(result._asdict(), indent=2) + "\n", encoding="utf-8")
     progress.console.print(
-        f"  {label}: best validation loss {result.best_validation_loss:.4f} at step {result.best_step} of {result.steps}",
+        f"  {label}: best validation loss {result.best_validation_loss:.4f} "
+        f"at step {result.best_step} of {result.steps}",
         highlight=False,
     )
     return result

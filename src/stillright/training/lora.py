@@ -1,4 +1,7 @@
-"""The task adapter: LoRA on every linear layer, next-token loss over prompt and answer. Old and new are this function, called twice."""
+"""The task adapter: LoRA on every linear layer, next-token loss over prompt and answer.
+
+Old and new are this function, called twice.
+"""
 
 from __future__ import annotations
 

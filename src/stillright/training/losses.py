@@ -1,7 +1,7 @@
 """The loss of the compat adapter as pure functions of tensors. Knows no model, no cache and no trainer.
 
-Echterhoff et al., 2024, section 4: KL to the old model on tokens that the mask selects, to the new one on all others. Tokens are rows:
-N next-token positions, V pieces. Everything is computed in float32; there is no factor T^2.
+Echterhoff et al., 2024, section 4: KL to the old model on tokens that the mask selects, to the new one on all others.
+Tokens are rows: N next-token positions, V pieces. Everything is computed in float32; there is no factor T^2.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Teachers, run once: the hidden states before the LM head, for every training and validation text.
 
-Training text is fixed, so what a teacher says never changes over epochs. Kept in memory, in the dtype it was computed in: 2 H bytes a
-token in bfloat16. The loss turns rows into logits with the teacher's head.
+Training text is fixed, so what a teacher says never changes over epochs. Kept in memory, in the dtype it was computed
+in: 2 H bytes a token in bfloat16. The loss turns rows into logits with the teacher's head.
 """
 
 from __future__ import annotations

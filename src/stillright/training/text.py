@@ -1,4 +1,4 @@
-"""What is trained: the ids of prompt and right answer, tokenized by the harness itself, so that it is what is scored."""
+"""What is trained: prompt and right answer, tokenized by the harness itself, so that it is what is scored."""
 
 from __future__ import annotations
 
