@@ -51,11 +51,15 @@ def askable(documented: Iterable[Documentation]) -> list[Documentation]:
 
 
 def items_of(part: str, documented: list[Documentation]) -> Iterator[dict[str, object]]:
-    """One row a function: its heading, four summaries, the place of the right one."""
-    summaries = [d.summary for d in documented]
+    """One row a function: its heading, four summaries, the place of the right one.
+
+    Wrong summaries come from the same module where it has enough of them: its name must not give the answer away.
+    """
     for d in documented:
         draw = random.Random(d.heading)
-        wrong = draw.sample([summary for summary in summaries if summary != d.summary], CHOICES - 1)
+        near = [other.summary for other in documented if other.module == d.module and other is not d]
+        far = [other.summary for other in documented if other.module != d.module]
+        wrong = draw.sample(near, CHOICES - 1) if len(near) >= CHOICES - 1 else draw.sample(far, CHOICES - 1)
         answer = draw.randrange(CHOICES)
         yield {
             "id": f"{part}-{d.module}.{d.name}",

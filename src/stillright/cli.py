@@ -44,16 +44,13 @@ def _console() -> Console:
 
 def _quiet_libraries() -> None:
     """Our progress and errors stand alone: the libraries' own bars and notes are for their developers."""
-    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
+    os.environ.setdefault("TQDM_DISABLE", "1")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     if not sys.warnoptions:
         import warnings
 
         warnings.simplefilter("ignore")
-    from transformers.utils import logging
-
-    logging.disable_progress_bar()
 
 
 def _task_values(text: str) -> Any:

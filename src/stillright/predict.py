@@ -20,19 +20,19 @@ Sample = dict[str, Any]
 
 
 class _CountingLM(HFLM):  # type: ignore[misc]
-    """The harness's model, with our progress bar in place of its own."""
+    """The harness's model, which moves our progress bar."""
 
     bar: Bar
 
-    def _loglikelihood_tokens(self, requests: Any, **_: Any) -> Any:
-        return super()._loglikelihood_tokens(requests, disable_tqdm=True)
+    def loglikelihood(self, requests: Any, **_: Any) -> Any:
+        return super().loglikelihood(requests, disable_tqdm=True)
+
+    def generate_until(self, requests: Any, **_: Any) -> Any:
+        return super().generate_until(requests, disable_tqdm=True)
 
     def _model_call(self, inps: Any, *args: Any, **kwargs: Any) -> Any:
         self.bar.advance(tokens=inps.numel(), units=len(inps))
         return super()._model_call(inps, *args, **kwargs)
-
-    def generate_until(self, requests: Any, **_: Any) -> Any:
-        return super().generate_until(requests, disable_tqdm=True)
 
     def _model_generate(self, context: Any, *args: Any, **kwargs: Any) -> Any:
         ids = super()._model_generate(context, *args, **kwargs)

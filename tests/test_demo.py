@@ -1,0 +1,62 @@
+"""The embedded default: its items leak nothing, its bases are small, and the job runs on a part of them, offline."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stillright.cli import main
+from stillright.demo import DATA, demo_update
+
+PARTS = ("train", "validation", "test")
+
+
+def items(part: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (DATA / f"{part}.jsonl").read_text().splitlines()]
+
+
+def test_parts_share_no_module_and_no_summary() -> None:
+    rows = {part: items(part) for part in PARTS}
+    for first, second in (("train", "validation"), ("train", "test"), ("validation", "test")):
+        for of in ("module", "choices"):
+            a, b = (_values(rows[part], of) for part in (first, second))
+            assert not a & b
+
+
+def _values(rows: list[dict[str, Any]], of: str) -> set[str]:
+    return {value for row in rows for value in (row[of] if of == "choices" else [row[of]])}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_items_are_well_formed(part: str) -> None:
+    rows = items(part)
+    assert len(rows) > 1000
+    assert len({row["id"] for row in rows}) == len(rows)
+    assert all(len(set(row["choices"])) == 4 and 0 <= row["answer"] < 4 for row in rows)
+    share = [sum(row["answer"] == place for row in rows) / len(rows) for place in range(4)]
+    assert all(0.2 < part < 0.3 for part in share)  # the place gives nothing away
+
+
+def test_bases_are_small_and_safe() -> None:
+    weights = [path for path in DATA.rglob("*") if path.suffix in (".safetensors", ".bin", ".pt", ".pkl")]
+    assert [path.suffix for path in weights] == [".safetensors"] * 2
+    assert sum(path.stat().st_size for path in weights) < 12e6
+
+
+def test_demo_runs_offline(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    quick = ["task.train_limit=100", "task.test_limit=60", "training.epochs=1"]
+    arguments = [argument for setting in quick for argument in ("--set", setting)]
+    assert main(["demo", "--out", str(tmp_path / "demo"), *arguments]) == 0
+    comparison = json.loads((tmp_path / "demo" / "comparison.json").read_text())
+    assert (comparison["n"], comparison["metric"], comparison["kind"]) == (60, "acc_norm", "discrete")
+    assert comparison["candidates"][0]["name"] == "compat"
+    assert "compat" in capsys.readouterr().out
+
+
+def test_the_demo_predicts_the_test_items() -> None:
+    task = demo_update(Path("out"))["task"]
+    assert task["test"] == str(DATA / "test.jsonl")
+    assert task["train"] == str(DATA / "train.jsonl")
