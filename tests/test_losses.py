@@ -87,6 +87,7 @@ class Case:
         self.labels[:3] = (self.student @ self.head.weight.T).argmax(-1)[:3]  # some right, some wrong
 
     def logits(self) -> tuple[Tensor, Tensor, Tensor]:
+        assert self.old_head.bias is not None
         old = 5.0 * torch.tanh((self.old @ self.old_head.weight.T + self.old_head.bias) / 5.0)
         return self.student @ self.head.weight.T, old[:, :11], self.new @ self.head.weight.T
 

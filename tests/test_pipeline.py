@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from conftest import colour_rows, write_rows
+from samples import colour_rows, write_rows
 from stillright.compare import Comparison
 from stillright.config import parse_update
 from stillright.errors import ModelError

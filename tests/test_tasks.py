@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from conftest import colour_rows, write_rows
+from samples import colour_rows, write_rows
 from stillright.config import TaskConfig
 from stillright.errors import DataError, StillrightError, TaskError
 from stillright.models import Source, load_tokenizer

@@ -103,7 +103,8 @@ def compare_predictions(old: PredictionSet, new: PredictionSet, candidates: Sequ
     Raises DataError where the sets differ in ids, references, task, metric or kind, or where nothing could be scored.
     """
     sets = [old, new, *candidates]
-    kind = _agreed("kind", [predictions.kind for predictions in sets], sets) or "discrete"
+    kinds: list[Kind | None] = [predictions.kind for predictions in sets]
+    kind: Kind = _agreed("kind", kinds, sets) or "discrete"
     task = _agreed("task", [predictions.header.task for predictions in sets], sets)
     metric = _agreed("metric", [predictions.header.metric for predictions in sets], sets)
     paired = _pair(sets)

@@ -19,7 +19,7 @@ from stillright.tasks import Task
 Sample = dict[str, Any]
 
 
-class _CountingLM(HFLM):  # type: ignore[misc]
+class _CountingLM(HFLM):
     """The harness's model, which moves our progress bar."""
 
     bar: Bar

@@ -1,4 +1,4 @@
-"""Progress bars with tokens/s and time left; a log, which cannot show them, gets one line when each is done."""
+"""Progress with tokens/s and time left: a bar on a terminal; in a log, which cannot show one, a line a minute."""
 
 from __future__ import annotations
 
@@ -7,37 +7,51 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
+
+LOG_SECONDS = 60.0
 
 
 class Bar:
     """One piece of work: `total` units, of which tokens are counted for the rate."""
 
-    def __init__(self, rich: RichProgress, task: TaskID) -> None:
+    def __init__(self, rich: RichProgress, label: str, total: int) -> None:
         self._rich = rich
-        self._task = task
-        self._started = time.monotonic()
+        self._label = label
+        self._total = total
+        self._task = rich.add_task(label, total=total, rate="", note="")
+        self._started = self._logged = time.monotonic()
+        self._units = 0
         self.tokens = 0
-
-    @property
-    def rate(self) -> float:
-        """Tokens a second since the start."""
-        return self.tokens / max(time.monotonic() - self._started, 1e-9)
 
     @property
     def seconds(self) -> float:
         """Seconds since the start."""
         return time.monotonic() - self._started
 
+    @property
+    def rate(self) -> str:
+        """Tokens a second since the start, as shown."""
+        return f"{self.tokens / max(self.seconds, 1e-9):,.0f} tokens/s"
+
     def advance(self, tokens: int, units: int | None = None) -> None:
         """Counts `tokens` for the rate and `units` (tokens where absent) for the time left."""
         self.tokens += tokens
-        self._rich.update(self._task, advance=tokens if units is None else units, rate=f"{self.rate:,.0f} tokens/s")
+        self._units += tokens if units is None else units
+        self._rich.update(self._task, completed=self._units, rate=self.rate)
+        if not self._rich.console.is_terminal and time.monotonic() - self._logged > LOG_SECONDS:
+            self._log()
 
     def note(self, text: str) -> None:
         """Shows `text` behind the rate, for instance the last loss."""
         self._rich.update(self._task, note=text)
+
+    def _log(self) -> None:
+        self._logged = time.monotonic()
+        done = self._units / max(self._total, 1)
+        left = self.seconds * (1 - done) / done / 60 if done else float("nan")
+        self._rich.console.print(f"  {self._label}: {done:.0%}, {self.rate}, {left:.0f} min left", highlight=False)
 
 
 class Progress:
@@ -57,9 +71,8 @@ class Progress:
             TimeRemainingColumn(),
             TextColumn("{task.fields[note]}"),
         )
-        with RichProgress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal) as rich:
-            bar = Bar(rich, rich.add_task(label, total=total, rate="", note=""))
+        hidden = not self.console.is_terminal
+        with RichProgress(*columns, console=self.console, transient=True, disable=hidden) as rich:
+            bar = Bar(rich, label, total)
             yield bar
-        self.console.print(
-            f"  {label}: {bar.tokens:,} tokens in {bar.seconds:.0f} s, {bar.rate:,.0f} tokens/s", highlight=False
-        )
+        self.console.print(f"  {label}: {bar.tokens:,} tokens in {bar.seconds:.0f} s, {bar.rate}", highlight=False)

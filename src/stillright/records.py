@@ -141,7 +141,7 @@ def read_predictions(path: Path) -> PredictionSet:
     Raises DataError, naming file and line, for anything that is not one.
     """
     header = Header(name=path.stem)
-    rows = []
+    rows: list[Row] = []
     for number, value in read_json_lines(path):
         if "header" in value and not rows:
             header = Header.model_validate({"name": path.stem, **value["header"]})

@@ -45,8 +45,9 @@ def models(comparison: Comparison) -> list[tuple[str, Flips]]:
 
 def metric_rows(comparison: Comparison) -> list[list[str]]:
     """Rows of the main table: first the score, then each metric that some model has, one cell a model (old first)."""
-    sides = [comparison.old, comparison.new, *comparison.candidates]
-    rows = [[comparison.metric or "score", *(percent(side.score_interval) for side in sides)]]
+    scores = [side.score_interval for side in (comparison.old, comparison.new)]
+    scores += [candidate.score_interval for candidate in comparison.candidates]
+    rows = [[comparison.metric or "score", *map(percent, scores)]]
     for field, label in METRICS.items():
         cells = [percent(getattr(flips, field)) for _, flips in models(comparison)]
         if set(cells) != {DASH}:

@@ -74,9 +74,10 @@ def _choice_keys(config: TaskConfig) -> Config:
 def _generation_keys(config: TaskConfig) -> Config:
     name = config.metric or "exact_match"
     score = scoring.rouge1 if name == "rouge1" else scoring.exact_match
+    answer = str(config.answer)
 
     def process_results(doc: dict[str, Any], results: list[str]) -> dict[str, float]:
-        return {name: score(results[0], str(doc[config.answer]))}
+        return {name: score(results[0], str(doc[answer]))}
 
     return {
         "output_type": "generate_until",

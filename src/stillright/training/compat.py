@@ -25,7 +25,7 @@ IGNORED = -100
 
 
 @dataclass
-class CompatConfig(SFTConfig):  # type: ignore[misc]
+class CompatConfig(SFTConfig):
     """SFTConfig, and what the method adds: see stillright.config.StrategyConfig."""
 
     mask: str = "student_wrong"
@@ -71,7 +71,7 @@ def add_compat_loss(model: Any, loss: CompatLoss) -> None:
     model.forward = types.MethodType(forward, model)
 
 
-class CompatTrainer(SFTTrainer):  # type: ignore[misc]
+class CompatTrainer(SFTTrainer):
     """Trains an adapter of the new base towards the old and the new model.
 
     Data sets hold pre-tokenized rows (input_ids, labels, text); `text` numbers the rows of `old` and `new`.

@@ -84,7 +84,7 @@ def training_arguments(config: TrainingConfig, texts: int, seed: int, dtype: Any
     }
 
 
-class _StepZero(TrainerCallback):  # type: ignore[misc]
+class _StepZero(TrainerCallback):
     """Keeps the adapter that training starts from as a checkpoint, so that it can win."""
 
     def on_evaluate(self, args: SFTConfig, state: Any, control: Any, metrics: Any = None, **kwargs: Any) -> None:
@@ -96,7 +96,7 @@ class _StepZero(TrainerCallback):  # type: ignore[misc]
             state.best_global_step = 0
 
 
-class _ShowProgress(TrainerCallback):  # type: ignore[misc]
+class _ShowProgress(TrainerCallback):
     """Moves a bar of optimizer steps."""
 
     def __init__(self, bar: Bar) -> None:

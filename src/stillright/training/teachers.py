@@ -75,10 +75,10 @@ def run_teacher(model: Any, texts: list[Ids], progress: Progress, label: str) ->
     model.eval()
     with progress.bar(label, sum(map(len, texts))) as bar:
         for batch in _batches(texts):
-            ids = pad_sequence([torch.tensor(texts[i]) for i in batch], batch_first=True).to(device)
+            padded = pad_sequence([torch.tensor(texts[i]) for i in batch], batch_first=True).to(device)
             with torch.autocast(device.type, dtype=torch.bfloat16, enabled=base.dtype == torch.bfloat16):
                 # right padding: no real position sees a padded one
-                states = base.base_model(input_ids=ids, use_cache=False).last_hidden_state.to(base.dtype)
+                states = base.base_model(input_ids=padded, use_cache=False).last_hidden_state.to(base.dtype)
             for i, text_states in zip(batch, states, strict=True):
                 rows = slice(starts[i], starts[i + 1])
                 kept = text_states[: len(texts[i]) - 1]

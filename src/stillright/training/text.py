@@ -21,7 +21,7 @@ class Texts(NamedTuple):
     validation: list[Ids]
 
 
-class _HarnessEncoder(HFLM):  # type: ignore[misc]
+class _HarnessEncoder(HFLM):
     """The harness's tokenization without its model: `loglikelihood` returns the ids it would score."""
 
     def __init__(self, tokenizer: Any) -> None:
