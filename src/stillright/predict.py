@@ -112,10 +112,9 @@ def _chosen(task: Task, choices: list[str], log_likelihoods: list[float]) -> int
 def _choice_row(task: Task, sample: Sample, identifier: str) -> Row:
     choices = [str(choice) for choice in task.harness.doc_to_choice(sample["doc"])]
     chosen = _chosen(task, choices, [response[0] for response in sample["filtered_resps"]])
-    target = sample["target"]
-    accepted = [
-        int(t) if str(t).isdigit() else choices.index(t) for t in (target if isinstance(target, list) else [target])
-    ]
+    target = task.harness.doc_to_target(sample["doc"])
+    targets = target if isinstance(target, list) else [target]
+    accepted = [t if isinstance(t, int) else choices.index(t) for t in targets]
     correct = bool(sample[task.metric])
     if correct != (chosen in accepted):
         raise TaskError(f"task {task.name}: the harness counts sample {identifier} in another way than {task.metric}")
