@@ -77,7 +77,7 @@ def main() -> None:
     out.mkdir(parents=True, exist_ok=True)
     documented = askable(standard_library())
     for part in PARTS:
-        unique = {d.heading: d for d in documented if part_of(d.module) == part}
+        unique = {f"{d.module}.{d.name}": d for d in documented if part_of(d.module) == part}
         rows = sorted(items_of(part, list(unique.values())), key=lambda row: hash_fraction(str(row["id"])))
         (out / f"{part}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
         print(f"{part}: {len(rows)} items from {len({row['module'] for row in rows})} modules")
