@@ -135,6 +135,7 @@ def test_training_lowers_the_validation_loss(update_values: dict[str, Any]) -> N
         result = json.loads((Path(update_values["out"]) / "adapters" / name / "training.json").read_text())
         assert result["best_validation_loss"] < result["validation_losses"][0]
         assert len(result["validation_losses"]) == 3  # step 0 and two epochs
+    assert 0 < result["validation"][-1]["follow_old"] <= 1
 
 
 def test_a_base_that_is_none(update_values: dict[str, Any], tmp_path: Path) -> None:

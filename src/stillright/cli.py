@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from stillright.errors import ConfigError, MissingExtra, RunError, StillrightError
@@ -71,14 +72,19 @@ def _stage_config(args: argparse.Namespace, old: str, new: str) -> UpdateConfig:
     return parse_update(with_overrides(values, args.set), "options")
 
 
+def _pipeline() -> ModuleType:
+    """The training half, imported only once the configuration is known to be good."""
+    _quiet_libraries()
+    from stillright import pipeline
+
+    return pipeline
+
+
 def _run(args: argparse.Namespace) -> int:
     from stillright.config import load_update
 
     config = load_update(args.update, args.set)
-    _quiet_libraries()
-    from stillright.pipeline import run_update
-
-    run_update(config, _console())
+    _pipeline().run_update(config, _console())
     return 0
 
 
@@ -87,37 +93,25 @@ def _demo(args: argparse.Namespace) -> int:
     from stillright.demo import demo_update
 
     config = parse_update(with_overrides(demo_update(args.out), args.set), "demo")
-    _quiet_libraries()
-    from stillright.pipeline import run_update
-
-    run_update(config, _console())
+    _pipeline().run_update(config, _console())
     return 0
 
 
 def _fit(args: argparse.Namespace) -> int:
     config = _stage_config(args, args.base, args.base)
-    _quiet_libraries()
-    from stillright.pipeline import fit_alone
-
-    fit_alone(config, args.out, _console())
+    _pipeline().fit_alone(config, args.out, _console())
     return 0
 
 
 def _align(args: argparse.Namespace) -> int:
     config = _stage_config(args, args.old, args.new)
-    _quiet_libraries()
-    from stillright.pipeline import align_alone
-
-    align_alone(config, args.out, _console())
+    _pipeline().align_alone(config, args.out, _console())
     return 0
 
 
 def _predict(args: argparse.Namespace) -> int:
     config = _stage_config(args, args.model, args.model)
-    _quiet_libraries()
-    from stillright.pipeline import predict_alone
-
-    predict_alone(config, args.out, _console())
+    _pipeline().predict_alone(config, args.out, _console())
     return 0
 
 

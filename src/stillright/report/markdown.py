@@ -19,9 +19,9 @@ def _cell(text: str) -> str:
     return shortened
 
 
-def markdown_table(head: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table; the first column is text, the others are aligned right."""
-    lines = [head, ["---", *("---:" for _ in head[1:])], *rows]
+def markdown_table(head: list[str], rows: list[list[str]], align: str = "---:") -> str:
+    """A Markdown table; the first column is text, the others are numbers unless `align` is "---"."""
+    lines = [head, ["---", *(align for _ in head[1:])], *rows]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
 
 
@@ -42,7 +42,7 @@ def _regressions(old: PredictionSet, new: PredictionSet) -> str:
     rows = [[_cell(a.id), _cell(a.prompt or ""), _answer(a), _answer(b)] for a, b in worst]
     if not rows:
         return "No answer was lost."
-    return markdown_table(["id", "prompt", old.header.name, new.header.name], rows)
+    return markdown_table(["id", "prompt", old.header.name, new.header.name], rows, align="---")
 
 
 def markdown(comparison: Comparison, old: PredictionSet, new: PredictionSet) -> str:

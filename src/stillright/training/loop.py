@@ -30,6 +30,7 @@ class TrainingResult(NamedTuple):
     steps: int
     tokens: int  # without padding, all epochs
     validation_losses: list[float]  # step 0, then one an epoch
+    validation: list[dict[str, float]]  # the same evaluations with the parts of the loss
 
 
 def as_dataset(texts: Sequence[Ids], first: int = 0) -> datasets.Dataset:
@@ -151,11 +152,19 @@ def train_adapter(trainer: SFTTrainer, out: Path, progress: Progress, label: str
 
 def _result(trainer: SFTTrainer) -> TrainingResult:
     state = trainer.state
-    losses = [float(entry["eval_loss"]) for entry in state.log_history if "eval_loss" in entry]
+    evaluations = [entry for entry in state.log_history if "eval_loss" in entry]
     return TrainingResult(
         best_step=int(state.best_global_step),
         best_validation_loss=float(state.best_metric),
         steps=int(state.global_step),
         tokens=int(state.num_input_tokens_seen),
-        validation_losses=losses,
+        validation_losses=[float(entry["eval_loss"]) for entry in evaluations],
+        validation=[_parts(entry) for entry in evaluations],
     )
+
+
+def _parts(entry: dict[str, float]) -> dict[str, float]:
+    """An evaluation without its times, which differ between runs that are otherwise the same."""
+    timed = ("runtime", "per_second")
+    kept = {key.removeprefix("eval_"): value for key, value in entry.items() if not key.endswith(timed)}
+    return {key: float(value) for key, value in kept.items()}
