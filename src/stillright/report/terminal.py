@@ -9,8 +9,8 @@ from stillright.compare import Comparison
 from stillright.report.words import count_rows, metric_rows, models, verdicts
 
 
-def _table(title: str, names: list[str], rows: list[list[str]]) -> Table:
-    table = Table(title=title, title_justify="left", header_style="bold")
+def _table(names: list[str], rows: list[list[str]]) -> Table:
+    table = Table(header_style="bold")
     table.add_column("")
     for name in names:
         table.add_column(name, justify="right", overflow="fold")
@@ -25,7 +25,9 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     if comparison.unscored:
         title += f", unscored = {comparison.unscored:,}"
     after = [name for name, _ in models(comparison)]
-    console.print(_table(f"{title}: answers, compared with {comparison.old.name}", after, count_rows(comparison)))
-    console.print(_table("with 95 % intervals", [comparison.old.name, *after], metric_rows(comparison)))
+    console.print(f"{title}: answers, compared with {comparison.old.name}", markup=False, highlight=False)
+    console.print(_table(after, count_rows(comparison)))
+    console.print("with 95 % intervals", highlight=False)
+    console.print(_table([comparison.old.name, *after], metric_rows(comparison)))
     for sentence in verdicts(comparison):
         console.print(sentence, markup=False, highlight=False)

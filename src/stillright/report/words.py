@@ -27,12 +27,21 @@ COUNTS = {
 }
 
 
-def percent(estimate: Estimate, signed: bool = False) -> str:
-    """ "4.60 % [3.50, 6.05]", a dash where undefined."""
+def percent(estimate: Estimate, sign: str = "") -> str:
+    """ "4.60 % [3.50, 6.05]", a dash where undefined; with `sign` "+", "+4.60 % [+3.50, +6.05]"."""
+    return _interval(estimate, sign, " %")
+
+
+def points(estimate: Estimate) -> str:
+    """A difference of two rates in percentage points: "-0.40 [-1.20, +0.35]"."""
+    return _interval(estimate, "+", "")
+
+
+def _interval(estimate: Estimate, sign: str, unit: str) -> str:
     if estimate.value is None or estimate.low is None or estimate.high is None:
         return DASH
-    sign = "+" if signed else ""
-    return f"{100 * estimate.value:{sign}.2f} % [{100 * estimate.low:{sign}.2f}, {100 * estimate.high:{sign}.2f}]"
+    value, low, high = (f"{100 * number:{sign}.2f}" for number in (estimate.value, estimate.low, estimate.high))
+    return f"{value}{unit} [{low}, {high}]"
 
 
 def models(comparison: Comparison) -> list[tuple[str, Flips]]:
@@ -59,15 +68,13 @@ def metric_rows(comparison: Comparison) -> list[list[str]]:
 def _delta_rows(comparison: Comparison) -> list[list[str]]:
     if not comparison.candidates:
         return []
-    labels = {
-        "delta_score": f"{comparison.metric or 'score'}, against new (points)",
-        "delta_nfr": "NFR, against new (points)",
-        "delta_nfr_relative": "NFR, against new (relative)",
+    score = comparison.metric or "score"
+    rows = {
+        f"{score}, against new (points)": [points(candidate.delta_score) for candidate in comparison.candidates],
+        "NFR, against new (points)": [points(candidate.delta_nfr) for candidate in comparison.candidates],
+        "NFR, against new (relative)": [percent(c.delta_nfr_relative, "+") for c in comparison.candidates],
     }
-    return [
-        [label, "", "", *(percent(getattr(candidate, field), signed=True) for candidate in comparison.candidates)]
-        for field, label in labels.items()
-    ]
+    return [[label, "", "", *cells] for label, cells in rows.items()]
 
 
 def count_rows(comparison: Comparison) -> list[list[str]]:
@@ -99,10 +106,7 @@ def candidate_verdict(candidate: Candidate) -> str:
         claim = "loses more answers than the plain update"
     else:
         claim = "shows no clear change in lost answers (the interval holds zero)"
-    return (
-        f"{candidate.name} {claim}: NFR {percent(delta, signed=True)} points, "
-        f"score {percent(candidate.delta_score, signed=True)} points."
-    )
+    return f"{candidate.name} {claim}: NFR {points(delta)} points, score {points(candidate.delta_score)} points."
 
 
 def verdicts(comparison: Comparison) -> list[str]:
