@@ -215,6 +215,9 @@ def main() -> int:
     except (FetchError, OSError, ImportError) as error:
         print(f"fetch.py: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("fetch.py: interrupted; run it again to continue", file=sys.stderr)
+        return 130
     return 0
 
 
