@@ -113,7 +113,7 @@ def test_bad_tasks_are_named(choice_task: dict[str, Any], change: dict[str, Any]
 
 
 def test_hub_data_without_a_network_asks_for_files() -> None:
-    with pytest.raises(TaskError, match="give local files of the same columns"):
+    with pytest.raises(TaskError, match="; without a network, give local files of the same columns"):
         load_task(TaskConfig(name="piqa"))
 
 

@@ -46,6 +46,7 @@ def _console() -> Console:
 def _quiet_libraries() -> None:
     """Our progress and errors stand alone: the libraries' own bars and notes are for their developers."""
     os.environ.setdefault("TQDM_DISABLE", "1")
+    os.environ.setdefault("HF_HUB_VERBOSITY", "error")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     if not sys.warnoptions:

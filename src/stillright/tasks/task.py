@@ -106,7 +106,7 @@ def _build(config: TaskConfig) -> Any:
         reason = " ".join(str(error).split())[:300]
         hint = "the files need the columns of its own data" if config.train else OFFLINE
         raise TaskError(
-            f"task {config.name}: its data cannot be loaded ({type(error).__name__}: {reason}){hint}"
+            f"task {config.name}: its data cannot be loaded ({type(error).__name__}: {reason}); {hint}"
         ) from None
 
 
