@@ -127,7 +127,7 @@ def test_trainer_shifts_labels_and_ignores_padding(bases: tuple[Path, Path], tmp
     from stillright.models import ModelRef, Source, load_base, load_tokenizer
     from stillright.progress import Progress
     from stillright.training.compat import CompatConfig, CompatTrainer
-    from stillright.training.loop import as_dataset, training_arguments
+    from stillright.training.loop import Job, as_dataset, training_arguments
     from stillright.training.lora import lora_config
     from stillright.training.teachers import run_teacher
 
@@ -137,10 +137,11 @@ def test_trainer_shifts_labels_and_ignores_padding(bases: tuple[Path, Path], tmp
     student = get_peft_model(new, lora_config(LoraConfig(r=4, alpha=8), ModelRef.parse(str(bases[1]))))
     new_teacher = run_teacher(student, texts, progress, "new")
     _shake(student)
-    arguments = training_arguments(TrainingConfig(epochs=1, batch_size=3), 3, 0, torch.float32, tmp_path)
+    training = TrainingConfig(epochs=1, batch_size=3)
+    job = Job("align", training, 0, torch.float32, tmp_path / "work", tmp_path / "out", progress)
     trainer = CompatTrainer(
         student,
-        CompatConfig(**arguments, **StrategyConfig(mask=mask).model_dump()),
+        CompatConfig(**training_arguments(job, 3), **StrategyConfig(mask=mask).model_dump()),
         run_teacher(old, texts, progress, "old"),
         new_teacher,
         train_dataset=as_dataset(texts),

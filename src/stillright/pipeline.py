@@ -20,7 +20,7 @@ from stillright.records import read_predictions, write_predictions
 from stillright.report.markdown import markdown
 from stillright.report.terminal import print_comparison
 from stillright.tasks import Task, load_task
-from stillright.training.loop import optimizer_steps, warmup_steps
+from stillright.training.loop import Job, optimizer_steps, warmup_steps
 from stillright.training.text import Texts, encode_texts, refuse_different_tokenizers, split_texts
 from stillright.workspace import Workspace
 
@@ -66,23 +66,16 @@ class Update:
             "dtype": str(self.dtype),
         }
 
+    def _job(self, label: str, seed: int, work: Path, out: Path) -> Job:
+        return Job(label, self.config.training, seed, self.dtype, work / "checkpoints", out, self.progress)
+
     def fit(self, ref: ModelRef, result: str) -> ModelRef:
         """`ref.base` with a task adapter trained now; where `ref` has an adapter, training goes on from it."""
         from stillright.training.lora import fit_adapter
 
         def build(work: Path, out: Path) -> None:
-            fit_adapter(
-                ref,
-                self.texts,
-                self.config.lora,
-                self.config.training,
-                seed=self.config.fit_seed,
-                dtype=self.dtype,
-                work=work / "checkpoints",
-                out=out,
-                progress=self.progress,
-                label=f"fit {Path(result).name}",
-            )
+            job = self._job(f"fit {Path(result).name}", self.config.fit_seed, work, out)
+            fit_adapter(ref, self.texts, self.config.lora, job)
 
         inputs = {
             **self._training_inputs(),
@@ -97,18 +90,8 @@ class Update:
         from stillright.training.compat import align_adapter
 
         def build(work: Path, out: Path) -> None:
-            align_adapter(
-                old,
-                new,
-                self.texts,
-                self.config.strategy,
-                self.config.training,
-                seed=self.config.align_seed,
-                dtype=self.dtype,
-                work=work / "checkpoints",
-                out=out,
-                progress=self.progress,
-            )
+            job = self._job("align compat", self.config.align_seed, work, out)
+            align_adapter(old, new, self.texts, self.config.strategy, job)
 
         inputs = {
             **self._training_inputs(),

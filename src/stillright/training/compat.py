@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import types
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,10 +12,9 @@ from torch import Tensor
 from trl import SFTConfig, SFTTrainer
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
-from stillright.config import StrategyConfig, TrainingConfig
+from stillright.config import StrategyConfig
 from stillright.models import ModelRef, load_model, load_tokenizer
-from stillright.progress import Progress
-from stillright.training.loop import TrainingResult, as_dataset, train_adapter, training_arguments
+from stillright.training.loop import Job, TrainingResult, as_dataset, train_adapter, training_arguments
 from stillright.training.losses import MASKS, CompatLoss, LossSums
 from stillright.training.teachers import Teacher, lm_head, run_teacher
 from stillright.training.text import Texts
@@ -107,35 +105,19 @@ class CompatTrainer(SFTTrainer):
         parts["cross_entropy"].append(float(sums.cross_entropy) / tokens)
 
 
-def align_adapter(
-    old: ModelRef,
-    new: ModelRef,
-    texts: Texts,
-    strategy: StrategyConfig,
-    training: TrainingConfig,
-    *,
-    seed: int,
-    dtype: Any,
-    work: Path,
-    out: Path,
-    progress: Progress,
-) -> TrainingResult:
-    """Trains the compat adapter, from the new task adapter on, and saves it in `out`.
-
-    The old model leaves memory before the new base is loaded. work: folder of checkpoints.
-    """
+def align_adapter(old: ModelRef, new: ModelRef, texts: Texts, strategy: StrategyConfig, job: Job) -> TrainingResult:
+    """Trains the compat adapter, from the new task adapter on; old has left memory when the new base is loaded."""
     every = [*texts.train, *texts.validation]
-    old_teacher = run_teacher(load_model(old, dtype), every, progress, "old teacher")
-    student = load_model(new, dtype, trainable=True)
-    new_teacher = run_teacher(student, every, progress, "new teacher")
-    arguments = training_arguments(training, len(texts.train), seed, dtype, work)
+    old_teacher = run_teacher(load_model(old, job.dtype), every, job.progress, "old teacher")
+    student = load_model(new, job.dtype, trainable=True)
+    new_teacher = run_teacher(student, every, job.progress, "new teacher")
     trainer = CompatTrainer(
         student,
-        CompatConfig(**arguments, **strategy.model_dump()),
+        CompatConfig(**training_arguments(job, len(texts.train)), **strategy.model_dump()),
         old_teacher,
         new_teacher,
         train_dataset=as_dataset(texts.train),
         eval_dataset=as_dataset(texts.validation, first=len(texts.train)),
         processing_class=load_tokenizer(new.base),
     )
-    return train_adapter(trainer, out, progress, "align compat")
+    return train_adapter(trainer, job)

@@ -22,6 +22,18 @@ from stillright.training.text import Ids
 TRAINER_STATE = "trainer_state.json"  # written last in a checkpoint
 
 
+class Job(NamedTuple):
+    """How and where one adapter is trained; what it learns is not said here."""
+
+    label: str  # in progress and messages
+    training: TrainingConfig
+    seed: int
+    dtype: Any  # torch.dtype of weights and activations
+    work: Path  # folder of checkpoints, from which an interrupted training goes on
+    out: Path  # folder for the adapter
+    progress: Progress
+
+
 class TrainingResult(NamedTuple):
     """How an adapter came to be; stands beside it as training.json."""
 
@@ -51,11 +63,12 @@ def warmup_steps(config: TrainingConfig, texts: int) -> int:
     return min(config.warmup_steps, optimizer_steps(config, texts) // 10)
 
 
-def training_arguments(config: TrainingConfig, texts: int, seed: int, dtype: Any, folder: Path) -> dict[str, Any]:
-    """Keyword arguments of SFTConfig or a subclass of it."""
+def training_arguments(job: Job, texts: int) -> dict[str, Any]:
+    """Keyword arguments of SFTConfig, or a subclass of it, for so many training texts."""
+    config = job.training
     on_cpu = not torch.accelerator.is_available()
     return {
-        "output_dir": str(folder),
+        "output_dir": str(job.work),
         "num_train_epochs": config.epochs,
         "learning_rate": config.learning_rate,
         "per_device_train_batch_size": config.batch_size,
@@ -63,8 +76,8 @@ def training_arguments(config: TrainingConfig, texts: int, seed: int, dtype: Any
         "gradient_accumulation_steps": config.gradient_accumulation,
         "warmup_steps": warmup_steps(config, texts),
         "weight_decay": config.weight_decay,
-        "seed": seed,
-        "bf16": dtype == torch.bfloat16,
+        "seed": job.seed,
+        "bf16": job.dtype == torch.bfloat16,
         "use_cpu": on_cpu,
         "dataloader_pin_memory": not on_cpu,
         "gradient_checkpointing": not on_cpu,  # on a CPU memory is cheap and time is not
@@ -126,10 +139,10 @@ def _resumable(folder: Path) -> str | None:
     return None
 
 
-def train_adapter(trainer: SFTTrainer, out: Path, progress: Progress, label: str) -> TrainingResult:
-    """Trains, or goes on from the last checkpoint, and saves the adapter of lowest validation loss in `out`."""
-    work = Path(trainer.args.output_dir)
-    checkpoint = _resumable(work) if work.exists() else None
+def train_adapter(trainer: SFTTrainer, job: Job) -> TrainingResult:
+    """Trains, or goes on from the last checkpoint, and saves the adapter of lowest validation loss in `job.out`."""
+    label, progress = job.label, job.progress
+    checkpoint = _resumable(job.work) if job.work.exists() else None
     total = math.ceil(len(trainer.get_train_dataloader()) / trainer.args.gradient_accumulation_steps)
     total *= int(trainer.args.num_train_epochs)
     trainer.remove_callback(PrinterCallback)  # the bar stands in its place
@@ -140,8 +153,8 @@ def train_adapter(trainer: SFTTrainer, out: Path, progress: Progress, label: str
         trainer.add_callback(_ShowProgress(bar))
         trainer.train(resume_from_checkpoint=checkpoint)
     result = _result(trainer)
-    trainer.model.save_pretrained(out)
-    (out / "training.json").write_text(json.dumps(result._asdict(), indent=2) + "\n", encoding="utf-8")
+    trainer.model.save_pretrained(job.out)
+    (job.out / "training.json").write_text(json.dumps(result._asdict(), indent=2) + "\n", encoding="utf-8")
     progress.console.print(
         f"  {label}: best validation loss {result.best_validation_loss:.4f} "
         f"at step {result.best_step} of {result.steps}",
