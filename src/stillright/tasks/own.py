@@ -11,10 +11,11 @@ import jinja2
 from jinja2 import meta
 from lm_eval.utils import apply_template
 
-from stillright import scoring
 from stillright.config import TaskConfig
 from stillright.errors import DataError, TaskError
 from stillright.records import read_json_lines
+from stillright.scoring.exact import exact_match
+from stillright.scoring.rouge import rouge1
 
 Config = dict[str, Any]
 
@@ -73,7 +74,7 @@ def _choice_keys(config: TaskConfig) -> Config:
 
 def _generation_keys(config: TaskConfig) -> Config:
     name = config.metric or "exact_match"
-    score = scoring.rouge1 if name == "rouge1" else scoring.exact_match
+    score = rouge1 if name == "rouge1" else exact_match
     answer = str(config.answer)
 
     def process_results(doc: dict[str, Any], results: list[str]) -> dict[str, float]:

@@ -1,0 +1,51 @@
+"""BERTScore F1 (Zhang et al., 2020), as the package bert-score computes it. Empty texts, which it refuses, are ours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from stillright.scoring.extras import needs
+from stillright.scoring.samples import check_samples
+from stillright.stats import Array
+
+MODEL = "roberta-large"  # the package's own choice for English
+BATCH_SIZE = 64  # pairs
+
+
+def bertscore(
+    outputs: Sequence[str],
+    references: Sequence[Sequence[str]],
+    *,
+    model_type: str = MODEL,
+    num_layers: int | None = None,
+    batch_size: int = BATCH_SIZE,
+    device: str | None = None,
+) -> Array:
+    """F1 without idf weights and without rescaling, (n,), of several references the best.
+
+    Two empty texts (nothing, or only white space) score 1.0; an empty text and one that is not, 0.0.
+    model_type: name on the hub, or folder. num_layers: layer to take; None for the package's choice, which it has for
+    the names it knows only. device: None for the GPU where there is one.
+    Raises MissingExtra without bert-score, DataError where outputs and references do not fit.
+    """
+    check_samples(outputs, references)
+    pairs = [(output, text) for output, accepted in zip(outputs, references, strict=True) for text in accepted]
+    scores = np.array([float(output.strip() == text.strip()) for output, text in pairs])  # of pairs with an empty text
+    filled = [place for place, (output, text) in enumerate(pairs) if output.strip() and text.strip()]
+    if filled:
+        with needs("bertscore", "BERTScore"):
+            from bert_score import BERTScorer
+        scorer = BERTScorer(model_type=model_type, num_layers=num_layers, batch_size=batch_size, device=device)
+        _, _, f1 = scorer.score([pairs[place][0] for place in filled], [pairs[place][1] for place in filled])
+        scores[filled] = np.clip(f1.numpy(), 0.0, 1.0)  # a cosine, so a rounding error outside is possible
+    return _best(scores, [len(accepted) for accepted in references])
+
+
+def _best(scores: Array, counts: Sequence[int]) -> Array:
+    """The greatest of each run of `counts` scores."""
+    if not counts:
+        return scores
+    starts = np.cumsum([0, *counts[:-1]])
+    return np.maximum.reduceat(scores, starts)

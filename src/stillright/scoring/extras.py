@@ -1,0 +1,20 @@
+"""Optional packages. Knows which extra brings one, nothing of what it computes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from stillright.errors import MissingExtra
+
+
+@contextmanager
+def needs(extra: str, what: str) -> Iterator[None]:
+    """Around the import of a package: without it, raises MissingExtra, which says what needs it and how to get it."""
+    try:
+        yield
+    except ImportError as error:
+        raise MissingExtra(
+            f"{what} needs a package that cannot be imported ({error}); "
+            f"install it with: pip install 'stillright[{extra}]'"
+        ) from None

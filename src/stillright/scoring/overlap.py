@@ -1,0 +1,44 @@
+"""Sentence BLEU and chrF, as sacrebleu computes them with its defaults. Both are defined over several references."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from stillright.scoring.extras import needs
+from stillright.scoring.samples import check_samples
+from stillright.stats import Array
+
+if TYPE_CHECKING:
+    from sacrebleu.metrics.base import Metric
+
+
+def bleu(outputs: Sequence[str], references: Sequence[Sequence[str]]) -> Array:
+    """BLEU of each output by itself, (n,) (Papineni et al., 2002; Post, 2018, for the tokens and the smoothing).
+
+    Orders longer than the output do not count (`effective_order`), as sacrebleu recommends for sentences.
+    Raises MissingExtra without sacrebleu, DataError where outputs and references do not fit.
+    """
+    with needs("bleu", "BLEU"):
+        from sacrebleu.metrics.bleu import BLEU
+    return _sentence_scores(BLEU(effective_order=True), outputs, references)
+
+
+def chrf(outputs: Sequence[str], references: Sequence[Sequence[str]]) -> Array:
+    """chrF2 of each output by itself, (n,): character 1- to 6-grams, recall twice as heavy (Popović, 2015).
+
+    Raises MissingExtra without sacrebleu, DataError where outputs and references do not fit.
+    """
+    with needs("bleu", "chrF"):
+        from sacrebleu.metrics.chrf import CHRF
+    return _sentence_scores(CHRF(), outputs, references)
+
+
+def _sentence_scores(metric: Metric, outputs: Sequence[str], references: Sequence[Sequence[str]]) -> Array:
+    """sacrebleu counts in percent, and a perfect output may come out a rounding error above 100."""
+    check_samples(outputs, references)
+    pairs = zip(outputs, references, strict=True)
+    percent = [metric.sentence_score(output, accepted).score for output, accepted in pairs]
+    return np.clip(np.array(percent, dtype=np.float64) / 100, 0.0, 1.0)
