@@ -15,7 +15,8 @@ import yaml
 import stillright
 from stillright.cli import main
 
-HEAVY = ("torch", "transformers", "lm_eval", "trl", "peft", "datasets")
+TRAIN = ("torch", "transformers", "lm_eval", "trl", "peft", "datasets")
+HEAVY = (*TRAIN, "bert_score", "openai", "rouge_score", "sacrebleu")
 LIGHT_MODULES = (
     "cli",
     "compare",
@@ -25,6 +26,7 @@ LIGHT_MODULES = (
     "report.markdown",
     "report.terminal",
     "scoring",
+    "scoring.judge",
     "stats",
 )
 

@@ -6,6 +6,7 @@
     ├── TaskError       a task that does not exist, or that cannot be trained on
     ├── ModelError      a base, an adapter or a tokenizer
     ├── RunError        the run folder: in use, not writable, damaged
+    ├── JudgeError      the endpoint of a judge: not reachable, refuses, gives no replies
     └── MissingExtra    a command that needs packages which are not installed
 
 The command line prints the message and exits with 2.
@@ -34,6 +35,10 @@ class ModelError(StillrightError):
 
 class RunError(StillrightError):
     """The run folder cannot be used."""
+
+
+class JudgeError(StillrightError):
+    """The endpoint of a judge cannot be used."""
 
 
 class MissingExtra(StillrightError):  # noqa: N818 - what is missing is the name

@@ -1,0 +1,84 @@
+"""Asks for many replies at a time and keeps each in a JSONL file as it comes, so that an interrupted run resumes.
+
+Knows keys and texts, not who replies.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager
+from pathlib import Path
+
+from stillright.errors import DataError
+from stillright.records import read_json_lines
+
+Ask = Callable[[str], str]  # message -> reply
+Keep = Callable[[str, str], None]  # (key, reply)
+
+
+def read_replies(path: Path) -> dict[str, str]:
+    """The replies kept in `path`, by key; none where there is no file.
+
+    Cuts off half a line at the end, left by a run that was killed. Raises DataError where another line is no reply.
+    """
+    if not path.exists():
+        return {}
+    _cut_half_line(path)
+    replies = {}
+    for number, value in read_json_lines(path):
+        key, reply = value.get("key"), value.get("reply")
+        if not isinstance(key, str) or not isinstance(reply, str):
+            raise DataError(f"{path}:{number}: not a reply of a judge; each line must have a key and a reply")
+        replies[key] = reply
+    return replies
+
+
+def _cut_half_line(path: Path) -> None:
+    data = path.read_bytes()
+    whole = data.rfind(b"\n") + 1
+    if whole < len(data):
+        with path.open("r+b") as file:
+            file.truncate(whole)
+
+
+@contextmanager
+def _keeping(path: Path | None) -> Iterator[Keep]:
+    """Appends replies to `path`, from any thread; without a path, forgets them."""
+    if path is None:
+        yield lambda key, reply: None
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = threading.Lock()
+    with path.open("a", encoding="utf-8") as file:
+
+        def keep(key: str, reply: str) -> None:
+            with lock:
+                file.write(json.dumps({"key": key, "reply": reply}) + "\n")
+                file.flush()
+
+        yield keep
+
+
+def all_replies(messages: Mapping[str, str], ask: Ask, path: Path | None, concurrency: int) -> dict[str, str]:
+    """The reply to each message, by its key; `ask` is called, in threads, only for keys that `path` does not hold.
+
+    The first error of `ask` is raised when the calls under way have ended; what they return is kept.
+    """
+    replies = {} if path is None else read_replies(path)
+    missing = [key for key in messages if key not in replies]
+    with _keeping(path) as keep, ThreadPoolExecutor(concurrency) as pool:
+
+        def answer(key: str) -> None:
+            replies[key] = ask(messages[key])
+            keep(key, replies[key])
+
+        futures = [pool.submit(answer, key) for key in missing]
+        try:
+            for future in as_completed(futures):
+                future.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+    return {key: replies[key] for key in messages}
