@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from rich.console import Console
 
 from samples import colour_rows, write_rows
-from stillright.compare import Comparison
+from stillright.comparison import Comparison
 from stillright.config import parse_update
 from stillright.errors import ModelError
+from stillright.importers import read_predictions
 from stillright.pipeline import run_update
-from stillright.records import read_predictions
 from stillright.training import loop
 
 
@@ -35,7 +39,7 @@ def test_whole_update(update_values: dict[str, Any]) -> None:
     assert "## Answers that new lost" in (out / "report.md").read_text()
     for name in ("old", "new", "compat", "continue_ce"):
         predictions = read_predictions(out / "predictions" / f"{name}.jsonl")
-        assert predictions.rows[0].id.startswith("q1-")
+        assert predictions.table["id"][0].startswith("q1-")
         assert (out / "adapters" / name / "adapter_model.safetensors").exists()
     assert "NFR" in printed
     assert "warm-up: 0 steps, a tenth of 4, instead of 500" in printed
@@ -95,6 +99,35 @@ def test_an_interrupted_run_resumes_to_the_same_adapter(
             run(update_values)
     _, printed = run(update_values)
     assert "fit old: goes on from checkpoint-2" in printed
+    adapters = [
+        Path(out) / "adapters/compat/adapter_model.safetensors" for out in (update_values["out"], tmp_path / "unbroken")
+    ]
+    assert adapters[0].read_bytes() == adapters[1].read_bytes()
+
+
+KILLED_IN_ALIGNMENT = """
+import os, signal, sys
+from stillright.cli import main
+from stillright.training import loop
+
+def on_epoch_begin(self, args, state, control, **kwargs):
+    if state.epoch == 1 and "align-compat" in args.output_dir:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+loop._ShowProgress.on_epoch_begin = on_epoch_begin
+main(["run", sys.argv[1]])
+"""
+
+
+def test_a_run_killed_while_aligning_resumes_to_the_same_adapter(update_values: dict[str, Any], tmp_path: Path) -> None:
+    run({**update_values, "out": str(tmp_path / "unbroken")})
+    update = tmp_path / "update.yaml"
+    update.write_text(yaml.safe_dump(update_values))
+    killed = subprocess.run([sys.executable, "-c", KILLED_IN_ALIGNMENT, str(update)], capture_output=True)
+    assert killed.returncode == -signal.SIGKILL
+    _, printed = run(update_values)
+    assert "fit-new: already done" in printed
+    assert "align compat: goes on from checkpoint-2" in printed
     adapters = [
         Path(out) / "adapters/compat/adapter_model.safetensors" for out in (update_values["out"], tmp_path / "unbroken")
     ]

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from stillright.cli import _parser
-from stillright.config import parse_update
+from stillright.cli import parser
+from stillright.config import Policy, parse_update
+from stillright.config.strict import parse
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -25,14 +26,17 @@ COMMANDS = [line for block in blocks("sh") for line in block.splitlines() if lin
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_commands_parse(command: str) -> None:
-    args = _parser().parse_args(shlex.split(command)[1:])
+    args = parser().parse_args(shlex.split(command)[1:])
     assert callable(args.action)
 
 
 @pytest.mark.parametrize("block", blocks("yaml"))
 def test_yaml_is_valid(block: str) -> None:
-    config = parse_update({"old": "a", "new": "b", **yaml.safe_load(block)}, "README")
-    assert config.task.name
+    values = yaml.safe_load(block)
+    if block.startswith("# policy.yaml"):
+        assert parse(Policy, values, "README").limits
+    else:
+        assert parse_update({"old": "a", "new": "b", **values}, "README").task.name
 
 
 def test_make_targets_exist() -> None:

@@ -1,35 +1,46 @@
-"""Files of predictions: what is written is read back, and what is malformed is refused with file and line."""
+"""Predictions: what is written is read back, and what is malformed is refused with file and line."""
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from stillright.errors import DataError
-from stillright.records import Header, PredictionSet, Row, read_predictions, write_predictions
+from stillright.importers import Selection, read_predictions
+from stillright.importers.jsonl import write_jsonl
+from stillright.records import Header, PredictionSet, as_text
+
+
+def rows_of(path: Path) -> list[dict[str, Any]]:
+    return read_predictions(path).table.to_dicts()
 
 
 def test_round_trip(tmp_path: Path) -> None:
-    header = Header(name="old", task="t", metric="acc", kind="discrete", settings={"dtype": "float32"})
-    rows = (
-        Row(id="1", prediction="A", reference=["A", "B"]),
-        Row(id="ü", prediction="B", reference="A", output="x\ny"),
-    )
-    predictions = PredictionSet(header=header, rows=rows)
-    write_predictions(predictions, tmp_path / "old.jsonl")
-    assert read_predictions(tmp_path / "old.jsonl") == predictions
+    header = Header(name="old", task="t", metric="acc", kind="discrete", settings={"fewshot": 0}, source={"a": [1]})
+    rows: list[dict[str, Any]] = [
+        {"id": "1", "prediction": "A", "reference": ["A", "B"]},
+        {"id": "ü", "prediction": "B", "reference": "A", "output": "x\ny", "choices": 4},
+    ]
+    predictions = PredictionSet.from_rows(header, rows)
+    write_jsonl(predictions, tmp_path / "old.jsonl")
+    again = read_predictions(tmp_path / "old.jsonl")
+    assert again.header == header
+    assert again.table.equals(predictions.table)
 
 
 def test_least_form(tmp_path: Path) -> None:
     path = tmp_path / "mine.jsonl"
     path.write_text(
-        '{"id": 17, "prediction": "B", "reference": "B"}\n\n{"id": 18, "prediction": 3, "reference": "4"}\n'
+        '{"id": 17, "prediction": "B", "reference": "B"}\n\n{"id": 18, "prediction": 3.0, "reference": [3, "4"]}\n'
     )
     predictions = read_predictions(path)
-    assert predictions.header.name == "mine"
+    assert predictions.name == "mine"
     assert predictions.kind == "discrete"
-    assert [row.right for row in predictions.rows] == [True, False]
+    kept = predictions.table.select("id", "prediction", "reference").rows()
+    assert kept == [("17", "B", ["B"]), ("18", "3", ["3", "4"])]
 
 
 def test_scores_alone_are_continuous(tmp_path: Path) -> None:
@@ -38,17 +49,44 @@ def test_scores_alone_are_continuous(tmp_path: Path) -> None:
     assert read_predictions(path).kind == "continuous"
 
 
+def test_columns_to_slice_by_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "f.jsonl"
+    path.write_text('{"id": 1, "score": 1, "level": 2, "more": []}\n{"id": 2, "score": 0}\n')
+    table = read_predictions(path, Selection(columns=("level",))).table
+    assert table["level"].to_list() == ["2", None]
+    assert "more" not in table.columns
+
+
+def test_packed_and_marked_files(tmp_path: Path) -> None:
+    line = b'\xef\xbb\xbf{"id": "1", "score": 0.5}\r\n'
+    (tmp_path / "plain.jsonl").write_bytes(line)
+    (tmp_path / "packed.jsonl.gz").write_bytes(gzip.compress(line))
+    assert rows_of(tmp_path / "plain.jsonl") == rows_of(tmp_path / "packed.jsonl.gz")
+    assert read_predictions(tmp_path / "packed.jsonl.gz").name == "packed"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(3, "3"), (3.0, "3"), (0.5, "0.5"), (True, "true"), (None, None), (float("nan"), None)]
+)
+def test_scalars_as_text(value: Any, text: str | None) -> None:
+    assert as_text(value) == text
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         ("", "no samples"),
-        ("{}\n", "f.jsonl:1: id: Field required"),
+        ("{}\n", "no id; every row needs one (row 1"),
         ('{"id": "1", "prediction": "A"}\n{"id": "1"', "f.jsonl:2: not JSON"),
-        ("[1]\n", "f.jsonl:1: a JSON list"),
-        ('{"id": "1"}\n', "neither a prediction, a score nor an output"),
-        ('{"id": "1", "score": NaN}\n', "f.jsonl:1: row: Value error, score nan"),
-        ('{"id": "1", "score": "high"}\n', "f.jsonl:1: score:"),
-        ('{"id": "1", "score": 1}\n{"id": "1", "score": 1}\n', "'1' stands in more than one row"),
+        ("[1]\n", "f.jsonl:1: Expected object, got array"),
+        ('{"id": "1"}\n', "neither a prediction, a score nor an output (row 1, id '1')"),
+        ('{"id": "1", "score": NaN}\n', "f.jsonl:1: not JSON"),
+        ('{"id": "1", "score": 1e999}\n', "f.jsonl:1: score: Number out of range"),
+        ('{"id": "1", "score": "high"}\n', "f.jsonl:1: score: Expected float | null, got str"),
+        ('{"id": [1], "score": 1}\n', "f.jsonl:1: id: Expected"),
+        ('{"id": "1", "score": 1}\n{"id": "1", "score": 1}\n', "2 rows share an id (such as '1')"),
+        ('{"header": {"name": 3}}\n', "f.jsonl:1: header: name"),
+        ("[" * 5000, "f.jsonl:1: "),
     ],
 )
 def test_malformed_files_are_refused(tmp_path: Path, content: str, message: str) -> None:
@@ -63,5 +101,19 @@ def test_malformed_files_are_refused(tmp_path: Path, content: str, message: str)
 def test_other_encodings_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "f.jsonl"
     path.write_bytes('{"id": "ü", "score": 1}'.encode("latin-1"))
-    with pytest.raises(DataError, match="not UTF-8"):
+    with pytest.raises(DataError, match="f.jsonl:1: not UTF-8"):
         read_predictions(path)
+
+
+def test_a_cut_off_archive_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "f.jsonl.gz"
+    path.write_bytes(gzip.compress(b'{"id": "1", "score": 0.5}\n' * 1000)[:-20])
+    with pytest.raises(DataError, match="damaged or cut off"):
+        read_predictions(path)
+
+
+def test_scores_that_are_no_numbers_are_refused() -> None:
+    with pytest.raises(DataError, match=r"the score is not a finite number \(row 2, id 'b'\)"):
+        PredictionSet.from_rows(Header(name="x"), [{"id": "a", "score": 1}, {"id": "b", "score": float("inf")}])
+    with pytest.raises(DataError, match="row 1: score: 'high' is not a number"):
+        PredictionSet.from_rows(Header(name="x"), [{"id": "a", "score": "high"}])

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import binomtest
+from scipy.stats import binomtest, false_discovery_control
 
-from stillright.stats import UNDEFINED, Array, Estimate, bootstrap, mcnemar_exact, wilson
+from stillright.stats import (
+    UNDEFINED,
+    Array,
+    Estimate,
+    adjusted,
+    estimate,
+    mcnemar_exact,
+    ratio,
+    resampled_means,
+    smallest_difference,
+    wilson,
+)
 
 
 def test_wilson_by_hand() -> None:
@@ -43,28 +56,86 @@ def test_mcnemar_by_hand() -> None:
     assert mcnemar_exact(1, 4) == pytest.approx(0.375)
 
 
-def _mean(means: Array) -> Array:
-    return means[:, 0]
+def test_mcnemar_of_many_is_quick_and_right() -> None:
+    assert mcnemar_exact(500_400, 499_600) == pytest.approx(binomtest(500_400, 1_000_000).pvalue, rel=1e-6)
+    assert mcnemar_exact(600_000, 400_000) == 0.0
 
 
-def test_bootstrap_covers_the_normal_interval() -> None:
-    values = np.random.default_rng(0).normal(size=(400, 1))
-    estimate = bootstrap(values, _mean)
-    half = 1.96 * values.std() / 20
-    assert estimate.value == pytest.approx(values.mean())
-    assert estimate.low == pytest.approx(values.mean() - half, abs=0.02)
-    assert estimate.high == pytest.approx(values.mean() + half, abs=0.02)
+def ones(n: int) -> Array:
+    return np.ones(n)
+
+
+@pytest.mark.parametrize("n", [400, 3_000, 30_000])  # counts drawn, samples drawn, the normal limit
+def test_bootstrap_of_a_mean_is_the_normal_interval(n: int) -> None:
+    values = np.random.default_rng(0).normal(size=n)
+    mean = estimate(resampled_means({"x": values}, ones(n))["x"])
+    half = 1.96 * values.std() / math.sqrt(n)
+    assert mean.value == pytest.approx(values.mean())
+    assert mean.low == pytest.approx(values.mean() - half, abs=half / 8)
+    assert mean.high == pytest.approx(values.mean() + half, abs=half / 8)
+
+
+@pytest.mark.parametrize("n", [400, 3_000, 30_000])
+def test_differences_are_paired(n: int) -> None:
+    a = np.random.default_rng(0).normal(size=n)
+    means = resampled_means({"a": a, "b": a + 0.25}, ones(n))
+    difference = estimate(means["b"] - means["a"])
+    assert (difference.value, difference.low, difference.high) == pytest.approx((0.25, 0.25, 0.25))
+
+
+def test_counts_stand_for_repeated_rows() -> None:
+    values = np.array([0.0, 1.0])
+    counted = estimate(resampled_means({"x": values}, np.array([6000.0, 2000.0]))["x"])
+    assert counted.value == 0.25
+    expected = wilson(2000, 8000)
+    assert expected.low is not None
+    assert expected.high is not None
+    assert counted.low == pytest.approx(expected.low, abs=1e-3)
+    assert counted.high == pytest.approx(expected.high, abs=1e-3)
 
 
 def test_bootstrap_is_seeded() -> None:
-    values = np.random.default_rng(0).normal(size=(50, 1))
-    assert bootstrap(values, _mean, seed=3) == bootstrap(values, _mean, seed=3)
-    assert bootstrap(values, _mean, seed=3) != bootstrap(values, _mean, seed=4)
+    values = {"x": np.random.default_rng(0).normal(size=50)}
+    first, again, other = (resampled_means(values, ones(50), seed)["x"] for seed in (3, 3, 4))
+    assert (first == again).all()
+    assert (first != other).any()
 
 
 def test_bootstrap_of_a_constant_has_no_width() -> None:
-    assert bootstrap(np.ones((10, 1)), _mean) == Estimate(1.0, 1.0, 1.0)
+    assert estimate(resampled_means({"x": ones(10)}, ones(10))["x"]) == Estimate(1.0, 1.0, 1.0)
 
 
-def test_bootstrap_of_nothing_is_undefined() -> None:
-    assert bootstrap(np.empty((0, 1)), _mean) == UNDEFINED
+def test_an_undefined_ratio_is_undefined() -> None:
+    assert estimate(ratio(np.array([0.0, 1.0]), np.array([0.0, 1.0]))) == UNDEFINED
+
+
+def test_smallest_difference_is_what_a_test_finds_in_8_of_10() -> None:
+    generator = np.random.default_rng(0)
+    n, discordant = 2_000, 0.1
+    least = smallest_difference(discordant, n)
+    assert least is not None
+    share = [(discordant + least) / 2, (discordant - least) / 2, 1 - discordant]
+    found = [mcnemar_exact(int(up), int(down)) < 0.05 for up, down, _ in generator.multinomial(n, share, 2_000)]
+    assert 0.76 < np.mean(found) < 0.84
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_holm_never_raises_the_order_and_equals_the_definition(p_values: list[float]) -> None:
+    m, order = len(p_values), np.argsort(p_values, kind="stable")
+    expected = dict.fromkeys(range(m), 0.0)
+    largest = 0.0
+    for rank, i in enumerate(order):
+        largest = max(largest, min(1.0, (m - rank) * p_values[i]))
+        expected[int(i)] = largest
+    assert adjusted(p_values, "holm") == pytest.approx(list(expected.values()))
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=12))
+def test_benjamini_hochberg_equals_scipy(p_values: list[float]) -> None:
+    assert adjusted(p_values, "bh") == pytest.approx(list(false_discovery_control(p_values)))
+
+
+def test_adjustment_by_hand() -> None:
+    assert adjusted([0.01, 0.04, 0.03], "holm") == pytest.approx([0.03, 0.06, 0.06])
+    assert adjusted([0.01, 0.04, 0.03], "bh") == pytest.approx([0.03, 0.04, 0.04])
+    assert adjusted([], "holm") == []

@@ -9,31 +9,34 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from stillright.compare import Comparison, compare_predictions
+    from stillright.comparison import Comparison, compare
     from stillright.config import UpdateConfig, load_update
     from stillright.errors import StillrightError
+    from stillright.importers import Selection, read_predictions
     from stillright.pipeline import run_update
-    from stillright.records import PredictionSet, read_predictions
+    from stillright.records import PredictionSet
 
 __all__ = [
     "Comparison",
     "PredictionSet",
+    "Selection",
     "StillrightError",
     "UpdateConfig",
-    "compare_predictions",
+    "compare",
     "load_update",
     "read_predictions",
     "run_update",
 ]
 
 _HOMES = {
-    "Comparison": "compare",
+    "Comparison": "comparison",
     "PredictionSet": "records",
+    "Selection": "importers",
     "StillrightError": "errors",
     "UpdateConfig": "config",
-    "compare_predictions": "compare",
+    "compare": "comparison",
     "load_update": "config",
-    "read_predictions": "records",
+    "read_predictions": "importers",
     "run_update": "pipeline",
 }
 

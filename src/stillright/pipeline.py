@@ -11,12 +11,12 @@ from typing import Any
 import yaml
 from rich.console import Console
 
-from stillright.compare import Comparison, compare_predictions
+from stillright.comparison import Comparison, compare
 from stillright.config import TaskConfig, UpdateConfig
 from stillright.errors import ModelError
+from stillright.importers.jsonl import write_jsonl
 from stillright.models import ModelRef, compute_dtype, folder_digest, load_tokenizer
 from stillright.progress import Progress
-from stillright.records import read_predictions, write_predictions
 from stillright.report.markdown import markdown
 from stillright.report.terminal import print_comparison
 from stillright.tasks import Task, load_task
@@ -118,7 +118,7 @@ class Update:
                 max_length=self.config.training.max_length,
                 progress=self.progress,
             )
-            write_predictions(predictions, out)
+            write_jsonl(predictions, out)
 
         inputs = {
             "model": ref.fingerprint(),
@@ -191,10 +191,10 @@ def _write_provenance(workspace: Workspace, config: UpdateConfig) -> None:
 
 def _report(files: list[Path], workspace: Workspace, console: Console) -> Comparison:
     """Compares old, new and candidates, prints the table and writes comparison.json and report.md."""
-    old, new, *candidates = [read_predictions(path) for path in files]
-    comparison = compare_predictions(old, new, candidates)
+    old, new, *candidates = files
+    comparison = compare(old, new, candidates)
     print_comparison(comparison, console)
     workspace.write("comparison.json", comparison.to_json())
-    report = workspace.write("report.md", markdown(comparison, old, new))
+    report = workspace.write("report.md", markdown(comparison))
     console.print(f"written: {report} and {report.with_name('comparison.json')}", highlight=False)
     return comparison

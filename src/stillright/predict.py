@@ -66,7 +66,7 @@ def predict(
         )
     assert results is not None
     samples = [sample for sample in results["samples"][task.name] if sample["filter"] == task.filter]
-    return PredictionSet(header=_header(ref, task, name, dtype), rows=_rows(task, samples))
+    return PredictionSet.from_rows(_header(ref, task, name, dtype), _rows(task, samples))
 
 
 def _requests(task: Task) -> int:
@@ -78,25 +78,27 @@ def _requests(task: Task) -> int:
 
 
 def _header(ref: ModelRef, task: Task, name: str, dtype: Any) -> Header:
-    settings = {
-        "model": str(ref),
-        "dtype": str(dtype).removeprefix("torch."),
-        "filter": task.filter,
-        "task_version": task.harness.VERSION,
-        "fewshot": 0,
-        "lm_eval": lm_eval.__version__,
-    }
-    return Header(name=name, task=task.name, metric=task.metric, kind=task.kind, settings=settings)
+    return Header(
+        name=name,
+        task=task.name,
+        metric=task.metric,
+        filter=task.filter,
+        kind=task.kind,
+        settings={"task_version": task.harness.VERSION, "fewshot": 0},
+        source={
+            "model": str(ref),
+            "dtype": str(dtype).removeprefix("torch."),
+            "lm_eval": lm_eval.__version__,
+        },
+    )
 
 
-def _rows(task: Task, samples: list[Sample]) -> tuple[Row, ...]:
+def _rows(task: Task, samples: list[Sample]) -> list[Row]:
     samples = sorted(samples, key=lambda sample: int(sample["doc_id"]))
     own_ids = Counter(str(sample["doc"].get("id", "")) for sample in samples)
     use_own = max(own_ids.values(), default=2) == 1 and "" not in own_ids
     row = _choice_row if task.is_choice else _generation_row
-    return tuple(
-        row(task, sample, str(sample["doc"]["id"]) if use_own else str(sample["doc_id"])) for sample in samples
-    )
+    return [row(task, sample, str(sample["doc"]["id"]) if use_own else str(sample["doc_id"])) for sample in samples]
 
 
 def _chosen(task: Task, choices: list[str], log_likelihoods: list[float]) -> int:
@@ -118,14 +120,15 @@ def _choice_row(task: Task, sample: Sample, identifier: str) -> Row:
     correct = bool(sample[task.metric])
     if correct != (chosen in accepted):
         raise TaskError(f"task {task.name}: the harness counts sample {identifier} in another way than {task.metric}")
-    return Row(
-        id=identifier,
-        prompt=task.prompt(sample["doc"]),
-        prediction=str(chosen),
-        reference=[str(a) for a in accepted] if len(accepted) > 1 else str(accepted[0]),
-        correct=correct,
-        output=choices[chosen],
-    )
+    return {
+        "id": identifier,
+        "prompt": task.prompt(sample["doc"]),
+        "prediction": str(chosen),
+        "reference": [str(a) for a in accepted],
+        "correct": correct,
+        "output": choices[chosen],
+        "choices": len(choices),
+    }
 
 
 def _generation_row(task: Task, sample: Sample, identifier: str) -> Row:
@@ -134,12 +137,12 @@ def _generation_row(task: Task, sample: Sample, identifier: str) -> Row:
     target = sample["target"]
     score = float(sample[task.metric])
     discrete = task.kind == "discrete"
-    return Row(
-        id=identifier,
-        prompt=task.prompt(sample["doc"]),
-        prediction=output if discrete else None,
-        reference=[str(t) for t in target] if isinstance(target, list) else str(target),
-        correct=score == 1.0 if discrete else None,
-        score=None if discrete else score,
-        output=output,
-    )
+    return {
+        "id": identifier,
+        "prompt": task.prompt(sample["doc"]),
+        "prediction": output if discrete else None,
+        "reference": list(map(str, target)) if isinstance(target, list) else str(target),
+        "correct": score == 1.0 if discrete else None,
+        "score": None if discrete else score,
+        "output": output,
+    }

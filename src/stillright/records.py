@@ -1,153 +1,202 @@
-"""PredictionSet: one row a sample, and a header that says how the rows were made. Reads and writes JSONL.
+"""PredictionSet: a table with one row a sample, and a header that says how the rows were made.
 
-Knows the format, not the metrics. The least a row needs is an id, a reference, and a prediction or a score.
+Knows the columns and what makes a row valid; knows neither file formats of other tools nor metrics.
 """
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterable, Iterator
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from types import NoneType
+from typing import Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, model_validator
+import polars as pl
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from stillright.errors import DataError
 
-Text = Annotated[str, BeforeValidator(lambda value: str(value) if isinstance(value, int | float) else value)]
 Kind = Literal["discrete", "continuous"]
+Row = Mapping[str, Any]  # values by the names in COLUMNS, and of columns to slice by
+
+COLUMNS: dict[str, Any] = {
+    "id": pl.String,
+    "prediction": pl.String,  # the answer that is right or wrong
+    "reference": pl.List(pl.String),  # the right answers, mostly one
+    "correct": pl.Boolean,  # stands above prediction = reference
+    "score": pl.Float64,  # S(output, reference), higher is better
+    "prompt": pl.String,
+    "output": pl.String,  # the text a model wrote, of which prediction may be a part
+    "choices": pl.Int64,  # how many answers could be chosen from
+}
+PLAIN: dict[Any, set[type]] = {  # Python types that need no conversion
+    pl.String: {str, NoneType},
+    pl.Float64: {float, NoneType},
+    pl.Boolean: {bool, NoneType},
+}
+EXAMPLES = 5  # ids named in an error
 
 
 class Header(BaseModel):
     """How a PredictionSet was made; None where unknown."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(frozen=True)
 
     name: str
     task: str | None = None
     metric: str | None = None
+    filter: str | None = None
     kind: Kind | None = None
-    settings: dict[str, Any] = {}
+    settings: dict[str, Any] = {}  # must agree where two sets are compared: task version, shots, generation settings
+    source: dict[str, Any] = {}  # may differ: model, dtype, versions of tools
 
 
-class Row(BaseModel):
-    """One sample. `score` is S(output, reference), higher is better; `correct` overrides prediction = reference."""
-
-    model_config = ConfigDict(frozen=True, extra="allow")
-
-    id: Text
-    prediction: Text | None = None
-    reference: Text | list[Text] | None = None
-    correct: bool | None = None
-    score: float | None = None
-    prompt: str | None = None
-    output: str | None = None
-
-    @model_validator(mode="after")
-    def _finite(self) -> Row:
-        if self.score is not None and not math.isfinite(self.score):
-            raise ValueError(f"score {self.score} is not a finite number")
-        return self
-
-    @property
-    def right(self) -> bool | None:
-        """Whether the answer is right; None where there is no answer or no reference."""
-        if self.correct is not None:
-            return self.correct
-        if self.prediction is None or self.reference is None:
-            return None
-        accepted = self.reference if isinstance(self.reference, list) else [self.reference]
-        return self.prediction in accepted
+def parse_header(values: Mapping[str, Any], place: str) -> Header:
+    """The header that `values` describe. Raises DataError naming `place`."""
+    try:
+        return Header.model_validate(dict(values))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise DataError(f"{place}: header: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
 
 
-class PredictionSet(BaseModel):
-    """The answers of one model to one task."""
+@dataclass(frozen=True)
+class PredictionSet:
+    """The answers of one model to one task.
 
-    model_config = ConfigDict(frozen=True)
+    table: COLUMNS, all of them and null where unknown, then text columns to slice by. Every id stands once, and every
+    row has a prediction, a verdict, a score or an output.
+    """
 
     header: Header
-    rows: tuple[Row, ...]
+    table: pl.DataFrame
+
+    @property
+    def name(self) -> str:
+        """What reports call this model."""
+        return self.header.name
 
     @property
     def kind(self) -> Kind:
-        """The header's kind; without one, continuous where every row has a score and none a prediction."""
+        """The header's kind; without one, continuous where rows have scores but neither predictions nor verdicts."""
         if self.header.kind is not None:
             return self.header.kind
-        scored = all(row.score is not None and row.prediction is None for row in self.rows)
-        return "continuous" if scored else "discrete"
+        scored = self.table["score"].null_count() < len(self.table)
+        judged = any(self.table[name].null_count() < len(self.table) for name in ("prediction", "correct"))
+        return "continuous" if scored and not judged else "discrete"
+
+    @classmethod
+    def checked(cls, header: Header, table: pl.DataFrame, place: str = "") -> PredictionSet:
+        """The set of a table made by `table_of`. Raises DataError naming `place` and a row that is not valid."""
+        _refuse_invalid(table, place or header.name)
+        return cls(header, table)
+
+    @classmethod
+    def from_rows(cls, header: Header, rows: Iterable[Row], place: str = "") -> PredictionSet:
+        """The set of `rows`. Raises DataError naming `place` for a value or a row that is not valid."""
+        listed = list(rows)
+        names = dict.fromkeys(name for row in listed for name in row)
+        columns = {name: [row.get(name) for row in listed] for name in names}
+        return cls.checked(header, table_of(columns, place or header.name), place)
 
 
-def write_predictions(predictions: PredictionSet, path: Path) -> None:
-    """One JSON object a line: first the header, under the key `header`, then the rows."""
-    header = {"header": predictions.header.model_dump(exclude_none=True)}
-    lines = [json.dumps(header)]
-    lines += (json.dumps(row.model_dump(exclude_none=True), ensure_ascii=False) for row in predictions.rows)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+def table_of(columns: Mapping[str, Sequence[Any]], place: str) -> pl.DataFrame:
+    """The typed table of `columns`, one value a row each. Raises DataError for a value of the wrong type."""
+    n = len(next(iter(columns.values()), ()))
+    names = dict.fromkeys((*COLUMNS, *columns))
+    return pl.DataFrame([_series(name, columns.get(name), n, place) for name in names])
 
 
-def read_json_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Line number (from 1) and object of every line that is not blank.
+def _series(name: str, values: Sequence[Any] | None, n: int, place: str) -> pl.Series:
+    dtype = COLUMNS.get(name, pl.String)
+    kinds = set(map(type, values or ()))
+    if values is None or kinds <= {NoneType}:
+        return pl.Series(name, [None], dtype=dtype).new_from_index(0, n)
+    if name == "reference" and kinds <= {str, NoneType}:  # one right answer each: nested lists are slow to build
+        return _each_in_a_list(pl.Series(name, values, dtype=pl.String))
+    as_they_are = PLAIN.get(dtype)
+    if as_they_are is None or not kinds <= as_they_are:
+        values = _typed(name, values, place)
+    return pl.Series(name, values, dtype=dtype)
 
-    Raises DataError for a file that is missing, not UTF-8, or a line that is not a JSON object.
+
+def _each_in_a_list(values: pl.Series) -> pl.Series:
+    column = pl.col(values.name)
+    return values.to_frame().select(pl.when(column.is_not_null()).then(pl.concat_list(column))).to_series()
+
+
+def as_text(value: Any) -> str | None:
+    """A JSON scalar as text: 3 and 3.0 are "3", true is "true"; a missing value (None, NaN) is None.
+
+    Raises TypeError for anything else.
     """
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        return None if math.isnan(value) else str(int(value)) if value.is_integer() else repr(value)
+    raise TypeError(f"a {type(value).__name__} is not text")
+
+
+def _as_texts(value: Any) -> list[str] | None:
+    if not isinstance(value, list | tuple):
+        text = as_text(value)
+        return None if text is None else [text]
+    return [text for text in map(as_text, value) if text is not None]
+
+
+def _as_number(value: Any) -> float | None:
+    if value is None or (isinstance(value, int | float) and not isinstance(value, bool)):
+        return value
+    raise TypeError(f"{value!r:.40} is not a number")
+
+
+def _as_flag(value: Any) -> bool | None:
+    if value is None or isinstance(value, bool):
+        return value
+    if value in (0, 1):
+        return bool(value)
+    raise TypeError(f"{value!r:.40} is neither true nor false")
+
+
+_READERS = {"reference": _as_texts, "score": _as_number, "choices": _as_number, "correct": _as_flag}
+
+
+def _typed(name: str, values: Sequence[Any], place: str) -> list[Any]:
+    read = _READERS.get(name, as_text)
+    typed = []
     try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file (looked from {Path.cwd()})") from None
-    except UnicodeDecodeError as error:
-        raise DataError(f"{path}: not UTF-8 at byte {error.start}; re-encode the file as UTF-8") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
-    for number, line in enumerate(text.split("\n"), start=1):
-        if line.strip():
-            yield number, _json_object(line, f"{path}:{number}")
+        for value in values:
+            typed.append(value if read is as_text and type(value) is str else read(value))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DataError(f"{place}: row {len(typed) + 1}: {name}: {error}") from None
+    return typed
 
 
-def _json_object(line: str, place: str) -> dict[str, Any]:
-    try:
-        value = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise DataError(f"{place}: not JSON ({error.msg} at column {error.colno}); one JSON object a line") from None
-    if not isinstance(value, dict):
-        raise DataError(f"{place}: a JSON {type(value).__name__}, but each line must be an object")
-    return value
+def _refuse_invalid(table: pl.DataFrame, place: str) -> None:
+    if table.is_empty():
+        raise DataError(f"{place}: no samples")
+    _refuse_rows(table, pl.col("id").is_null() | (pl.col("id") == ""), f"{place}: no id; every row needs one")
+    score = pl.col("score")
+    _refuse_rows(table, score.is_nan() | score.is_infinite(), f"{place}: the score is not a finite number")
+    answered = [pl.col(name).is_not_null() for name in ("prediction", "correct", "score", "output")]
+    _refuse_rows(table, ~pl.any_horizontal(answered), f"{place}: neither a prediction, a score nor an output")
+    ids = table["id"]
+    if ids.n_unique() < len(ids):
+        repeated = ids.filter(ids.is_duplicated())
+        named = ", ".join(repr(sample) for sample in repeated.unique(maintain_order=True)[:EXAMPLES])
+        raise DataError(f"{place}: {len(repeated)} rows share an id (such as {named}); ids must be unique")
 
 
-def _row(place: str, value: dict[str, Any]) -> Row:
-    try:
-        row = Row.model_validate(value)
-    except ValidationError as error:
-        first = error.errors()[0]
-        field = ".".join(str(part) for part in first["loc"]) or "row"
-        raise DataError(f"{place}: {field}: {first['msg']}") from None
-    if row.right is None and row.score is None and row.output is None and row.prediction is None:
-        raise DataError(f"{place}: sample {row.id!r} has neither a prediction, a score nor an output")
-    return row
+def _refuse_rows(table: pl.DataFrame, wrong: pl.Expr, message: str) -> None:
+    """Raises DataError with `message` and the first row for which `wrong` holds."""
+    first = table.with_row_index("_row").filter(wrong).select("_row", "id").row(0) if _any(table, wrong) else None
+    if first is not None:
+        raise DataError(f"{message} (row {first[0] + 1}, id {first[1]!r})")
 
 
-def _refuse_duplicates(path: Path, rows: Iterable[Row]) -> None:
-    seen: set[str] = set()
-    for row in rows:
-        if row.id in seen:
-            raise DataError(f"{path}: the id {row.id!r} stands in more than one row; ids must be unique")
-        seen.add(row.id)
-
-
-def read_predictions(path: Path) -> PredictionSet:
-    """The PredictionSet in a JSONL file; without a header line, named after the file.
-
-    Raises DataError, naming file and line, for anything that is not one.
-    """
-    header = Header(name=path.stem)
-    rows: list[Row] = []
-    for number, value in read_json_lines(path):
-        if "header" in value and not rows:
-            header = Header.model_validate({"name": path.stem, **value["header"]})
-        else:
-            rows.append(_row(f"{path}:{number}", value))
-    if not rows:
-        raise DataError(f"{path}: no samples in this file")
-    _refuse_duplicates(path, rows)
-    return PredictionSet(header=header, rows=tuple(rows))
+def _any(table: pl.DataFrame, condition: pl.Expr) -> bool:
+    return bool(table.select(condition.any()).item())

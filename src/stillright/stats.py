@@ -1,23 +1,26 @@
 """Intervals and paired tests. Knows numbers and arrays, nothing of models or files.
 
-All intervals are two-sided, 95 %.
+All intervals are two-sided, 95 %. docs/metrics.md gives every formula.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
-Statistic = Callable[[Array], Array]  # column means (draws, columns) -> values (draws,)
+Adjustment = Literal["holm", "bh"]
 
 Z_95 = 1.959963984540054  # standard normal quantile at 0.975
+Z_80_POWER = 0.8416212335729143  # at 0.8
 RESAMPLES = 2000
-BLOCK_BYTES = 64 * 2**20  # index memory of one block of resamples
+MOST_DISTINCT = 2_000  # distinct rows up to which their counts are drawn, which costs the same for any n
+MOST_DRAWN = 20_000  # samples up to which rows are drawn one by one
 
 
 @dataclass(frozen=True)
@@ -45,37 +48,91 @@ def wilson(successes: int, n: int) -> Estimate:
 
 
 def mcnemar_exact(gains: int, regressions: int) -> float:
-    """Two-sided p of the exact McNemar test: without a difference, each discordant pair is a fair coin."""
-    discordant = gains + regressions
-    smaller = min(gains, regressions)
-    if discordant == 0:
-        return 1.0
-    log_half = discordant * math.log(0.5)
-    log_terms = [
-        math.lgamma(discordant + 1) - math.lgamma(k + 1) - math.lgamma(discordant - k + 1) + log_half
-        for k in range(smaller + 1)
-    ]
-    return min(1.0, 2 * math.fsum(math.exp(term) for term in log_terms))
+    """Two-sided p of the exact McNemar test: without a difference, each discordant pair is a fair coin.
 
-
-def bootstrap(columns: Array, statistic: Statistic, seed: int = 0) -> Estimate:
-    """`statistic` of the column means with a percentile bootstrap interval over items (Efron, 1979).
-
-    columns: (n, k), one row an item; all columns of an item are drawn together, so differences are paired.
-    statistic: maps means (draws, k) to values (draws,), NaN where undefined.
-    Undefined when the value itself is; draws in which it is undefined are left out.
+    For differences of continuous scores the same test is the sign test.
     """
-    n = len(columns)
+    n, smaller = gains + regressions, min(gains, regressions)
     if n == 0:
-        return UNDEFINED
-    value = float(statistic(columns.mean(axis=0, keepdims=True))[0])
-    if math.isnan(value):
-        return UNDEFINED
+        return 1.0
+    log_term = math.lgamma(n + 1) - math.lgamma(smaller + 1) - math.lgamma(n - smaller + 1) - n * math.log(2)
+    relative, total, k = 1.0, 1.0, smaller  # of the terms below `smaller`, each k / (n - k + 1) of the one above
+    while k > 0 and relative > 1e-18 * total:
+        relative *= k / (n - k + 1)
+        total += relative
+        k -= 1
+    return min(1.0, 2 * math.exp(log_term) * total)
+
+
+def resampled_means(columns: Mapping[str, Array], counts: Array, seed: int = 0) -> dict[str, Array]:
+    """Means of every column: first the observed one, then RESAMPLES bootstrap ones (Efron, 1979), (1 + RESAMPLES,).
+
+    columns: (m,) each, one value a distinct row; counts: (m,), how often each row stands, n in all. All columns of a
+    row are drawn together, so that what is computed from several of them is paired. With at most MOST_DISTINCT rows
+    their counts are drawn, with at most MOST_DRAWN samples the samples; beyond both, the means are drawn from their
+    limiting normal distribution.
+    """
+    matrix = np.column_stack(list(columns.values()))  # (m, k)
     generator = np.random.default_rng(seed)
-    block = max(1, min(RESAMPLES, BLOCK_BYTES // (8 * n * columns.shape[1])))
-    draws = []
-    for start in range(0, RESAMPLES, block):
-        size = min(block, RESAMPLES - start)
-        draws.append(statistic(columns[generator.integers(0, n, (size, n))].mean(axis=1)))
-    low, high = np.nanquantile(np.concatenate(draws), [0.025, 0.975])
-    return Estimate(value, float(low), float(high))
+    n = counts.sum()
+    observed = counts @ matrix / n
+    if len(counts) <= MOST_DISTINCT:
+        drawn = generator.multinomial(int(n), counts / n, RESAMPLES) @ matrix / n
+    elif n <= MOST_DRAWN:
+        drawn = _means_of_drawn_rows(np.repeat(matrix, counts.astype(int), axis=0), generator)
+    else:
+        drawn = _means_in_the_limit(matrix, counts, observed, generator)
+    return dict(zip(columns, np.vstack([observed, drawn]).T, strict=True))
+
+
+def _means_of_drawn_rows(matrix: Array, generator: np.random.Generator) -> Array:
+    n = len(matrix)
+    counts = (np.bincount(generator.integers(0, n, n), minlength=n) for _ in range(RESAMPLES))
+    return np.array([drawn @ matrix for drawn in counts]) / n
+
+
+def _means_in_the_limit(matrix: Array, counts: Array, observed: Array, generator: np.random.Generator) -> Array:
+    n = counts.sum()
+    centred = matrix - observed
+    covariance = (centred * counts[:, None]).T @ centred / n / n  # of the means: (k, k)
+    values, vectors = np.linalg.eigh(covariance)
+    scale = vectors * np.sqrt(np.clip(values, 0, None))
+    drawn: Array = observed + generator.standard_normal((RESAMPLES, len(observed))) @ scale.T
+    return drawn
+
+
+def estimate(means: Array) -> Estimate:
+    """The first of `means` with the percentiles 2.5 and 97.5 of the others; those undefined (NaN) are left out."""
+    if not math.isfinite(means[0]):
+        return UNDEFINED
+    low, high = np.nanquantile(means[1:], [0.025, 0.975])
+    return Estimate(float(means[0]), float(low), float(high))
+
+
+def ratio(top: Array, bottom: Array) -> Array:
+    """`top / bottom`, NaN where `bottom` is not above zero."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(bottom > 0, top / bottom, np.nan)
+
+
+def smallest_difference(variance: float, n: int) -> float | None:
+    """The least mean difference that n pairs show with 80 % power at the 5 % level, two-sided; None for n = 0.
+
+    variance: of the difference of one pair; for two proportions the share of discordant pairs (Lehr, 1992, without
+    rounding his factor 8).
+    """
+    return (Z_95 + Z_80_POWER) * math.sqrt(variance / n) if n else None
+
+
+def adjusted(p_values: Sequence[float], method: Adjustment) -> list[float]:
+    """p-values of a family of tests, adjusted: "holm" (Holm, 1979) or "bh" (Benjamini and Hochberg, 1995)."""
+    m = len(p_values)
+    order = np.argsort(p_values)
+    ranked = np.asarray(p_values, dtype=np.float64)[order]
+    if method == "holm":
+        stepped = np.maximum.accumulate(ranked * (m - np.arange(m)))
+    else:
+        stepped = np.minimum.accumulate((ranked * m / np.arange(1, m + 1))[::-1])[::-1]
+    result = np.empty(m)
+    result[order] = np.minimum(stepped, 1.0)
+    return [float(p) for p in result]

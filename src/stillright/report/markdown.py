@@ -1,63 +1,71 @@
-"""Comparison -> Markdown, with the worst regressions as examples where the rows are at hand."""
+"""Comparison -> Markdown, for a file or a CI summary."""
 
 from __future__ import annotations
 
-from stillright.compare import Comparison
-from stillright.records import PredictionSet, Row
-from stillright.report.words import count_rows, metric_rows, models, verdicts
+from stillright.comparison import Comparison
+from stillright.report.words import (
+    SLICE_HEAD,
+    count_rows,
+    metric_rows,
+    models,
+    movement_rows,
+    power_line,
+    samples_line,
+    slice_rows,
+    verdicts,
+)
 
 EXAMPLES = 5
 LONGEST = 300  # characters of a prompt or output shown
 
 
-def _cell(text: str) -> str:
+def cell(text: str | None) -> str:
     """`text` on one line, with what Markdown or HTML would interpret made harmless."""
-    folded = " ".join(text.split())
+    folded = " ".join((text or "").split())
     shortened = folded if len(folded) <= LONGEST else f"…{folded[-LONGEST:]}"
-    for mark, harmless in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;"), ("|", "\\|"), ("`", "'")):
-        shortened = shortened.replace(mark, harmless)
-    return shortened
+    marks = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\\": "&#92;", **{mark: f"\\{mark}" for mark in "|`*[]"}}
+    return "".join(marks.get(character, character) for character in shortened)
 
 
-def markdown_table(head: list[str], rows: list[list[str]], align: str = "---:") -> str:
-    """A Markdown table; the first column is text, the others are numbers unless `align` is "---"."""
+def table(head: list[str], rows: list[list[str]], align: str = "---:") -> str:
+    """A Markdown table of cells as they stand; the first column is text, the others numbers unless align is "---"."""
     lines = [head, ["---", *(align for _ in head[1:])], *rows]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
 
 
-def _drop(old: Row, new: Row) -> float:
-    if old.score is not None and new.score is not None:
-        return old.score - new.score
-    return float(bool(old.right)) - float(bool(new.right))
+def _escaped(rows: list[list[str]]) -> list[list[str]]:
+    """Rows whose first cell may be a name out of a file; the others are our own numbers."""
+    return [[cell(label), *numbers] for label, *numbers in rows]
 
 
-def _answer(row: Row) -> str:
-    return _cell(row.output or row.prediction or "")
-
-
-def _regressions(old: PredictionSet, new: PredictionSet) -> str:
-    after = {row.id: row for row in new.rows}
-    pairs = sorted(((row, after[row.id]) for row in old.rows), key=lambda pair: -_drop(*pair))
-    worst = [(before, now) for before, now in pairs[:EXAMPLES] if _drop(before, now) > 0]
-    rows = [[_cell(a.id), _cell(a.prompt or ""), _answer(a), _answer(b)] for a, b in worst]
+def _regressions(comparison: Comparison) -> str:
+    rows = [[cell(r.id), cell(r.prompt), cell(r.old), cell(r.new)] for r in comparison.worst[:EXAMPLES]]
     if not rows:
         return "No answer was lost."
-    return markdown_table(["id", "prompt", old.header.name, new.header.name], rows, align="---")
+    return table(["id", "prompt", cell(comparison.old.name), cell(comparison.new.name)], rows, align="---")
 
 
-def markdown(comparison: Comparison, old: PredictionSet, new: PredictionSet) -> str:
-    """The whole report: verdicts, quadrants, metrics, and some answers that were lost."""
-    after = [name for name, _ in models(comparison)]
-    unscored = f" {comparison.unscored:,} samples are unscored." if comparison.unscored else ""
+def markdown(comparison: Comparison) -> str:
+    """The whole report: verdicts, quadrants, metrics, slices, and some answers that were lost."""
+    old, *after = [cell(name) for name in (comparison.old.name, *(name for name, _ in models(comparison)))]
     parts = [
-        f"# {comparison.task or 'Comparison'}: {comparison.old.name} → {comparison.new.name}",
-        "\n".join(f"- {sentence}" for sentence in verdicts(comparison)),
-        f"n = {comparison.n:,}.{unscored} Intervals are 95 %, of differences paired.",
-        f"## Answers, compared with {comparison.old.name}",
-        markdown_table(["", *after], count_rows(comparison)),
+        f"# {cell(comparison.task or 'Comparison')}: {old} → {after[0]}",
+        "\n".join(
+            f"- {cell_of}" for cell_of in map(_sentence, [*verdicts(comparison), power_line(comparison)]) if cell_of
+        ),
+        f"{samples_line(comparison)}. Intervals are 95 %, of differences paired.",
+        f"## Answers, compared with {old}",
+        table(["", *after], count_rows(comparison)),
         "## Metrics",
-        markdown_table(["", comparison.old.name, *after], metric_rows(comparison)),
-        f"## Answers that {comparison.new.name} lost",
-        _regressions(old, new),
+        table(["", old, *after], _escaped(metric_rows(comparison))),
     ]
+    if comparison.movement is not None:
+        parts += ["## Likeness of old and new outputs (ROUGE-1)", table(["", "likeness"], movement_rows(comparison))]
+    if comparison.slices:
+        parts += ["## Slices", table(SLICE_HEAD, _escaped(slice_rows(comparison)))]
+    parts += [f"## Answers that {after[0]} lost", _regressions(comparison)]
     return "\n\n".join(parts) + "\n"
+
+
+def _sentence(text: str) -> str:
+    return text.replace("|", "\\|").replace("<", "&lt;")

@@ -1,33 +1,79 @@
-"""Comparison -> tables on a terminal."""
+"""Comparison -> what people read on a terminal."""
 
 from __future__ import annotations
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from stillright.compare import Comparison
-from stillright.report.words import count_rows, metric_rows, models, verdicts
+from stillright.comparison import Comparison
+from stillright.comparison.examples import Regression
+from stillright.report.differences import LONGEST, Part, differing_words
+from stillright.report.words import (
+    SLICE_HEAD,
+    count_rows,
+    metric_rows,
+    models,
+    movement_rows,
+    power_line,
+    samples_line,
+    slice_rows,
+    verdicts,
+)
+
+REGRESSIONS = 3
 
 
-def _table(names: list[str], rows: list[list[str]]) -> Table:
+def _table(names: list[str], rows: list[list[str]], first: str = "") -> Table:
     table = Table(header_style="bold")
-    table.add_column("")
+    table.add_column(Text(first), overflow="fold")
     for name in names:
-        table.add_column(name, justify="right", overflow="fold")
+        table.add_column(Text(name), justify="right", overflow="fold")
     for row in rows:
-        table.add_row(*row)
+        table.add_row(*map(Text, row))  # as text: what models and files say is no markup
     return table
 
 
+def _line(console: Console, text: str, style: str = "") -> None:
+    if text:
+        console.print(Text(text, style=style))
+
+
 def print_comparison(comparison: Comparison, console: Console) -> None:
-    """Quadrants, metrics with 95 % intervals and a verdict a model."""
-    title = f"{comparison.task or 'comparison'}, n = {comparison.n:,}"
-    if comparison.unscored:
-        title += f", unscored = {comparison.unscored:,}"
+    """Quadrants, metrics with 95 % intervals, slices, the worst regressions, and a verdict a model."""
     after = [name for name, _ in models(comparison)]
-    console.print(f"{title}: answers, compared with {comparison.old.name}", markup=False, highlight=False)
+    _line(console, f"{comparison.task or 'comparison'}, {samples_line(comparison)}", "bold")
+    _line(console, f"answers, compared with {comparison.old.name}")
     console.print(_table(after, count_rows(comparison)))
-    console.print("with 95 % intervals", highlight=False)
+    _line(console, "with 95 % intervals")
     console.print(_table([comparison.old.name, *after], metric_rows(comparison)))
+    if comparison.movement is not None:
+        _line(console, f"likeness of old and new outputs (ROUGE-1 of {comparison.movement.pairs:,} pairs)")
+        console.print(_table(["likeness"], movement_rows(comparison)))
+    if comparison.slices:
+        console.print(_table(SLICE_HEAD[1:], slice_rows(comparison), first=SLICE_HEAD[0]))
+    _print_regressions(comparison, console)
     for sentence in verdicts(comparison):
-        console.print(sentence, markup=False, highlight=False)
+        _line(console, sentence, "bold")
+    _line(console, power_line(comparison))
+
+
+def _print_regressions(comparison: Comparison, console: Console) -> None:
+    shown = [regression for regression in comparison.worst if regression.old is not None and regression.new is not None]
+    if not shown:
+        return
+    _line(console, f"lost answers, {min(len(shown), REGRESSIONS)} of {comparison.comparison.regression:,}")
+    for regression in shown[:REGRESSIONS]:
+        _print_regression(regression, comparison, console)
+
+
+def _print_regression(regression: Regression, comparison: Comparison, console: Console) -> None:
+    old, new = differing_words(regression.old or "", regression.new or "")
+    prompt = " ".join((regression.prompt or "").split())
+    _line(console, f"  {regression.id}: {prompt[-LONGEST:]}", "dim")
+    for name, parts, style in ((comparison.old.name, old, "bold green"), (comparison.new.name, new, "bold red")):
+        console.print(Text.assemble(f"    {name}: ", *_styled(parts, style)))
+
+
+def _styled(parts: list[Part], style: str) -> list[tuple[str, str]]:
+    return [(f"{part.text} ", style if part.differs else "") for part in parts]

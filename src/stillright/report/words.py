@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stillright.compare import Candidate, Comparison, Flips
+from stillright.comparison import Account, Candidate, Comparison, Flips, Side
 from stillright.stats import Estimate
 
 DASH = "-"
@@ -15,6 +15,8 @@ METRICS = {
     "nfr_of_old_right": "NFR of old's right answers",
     "nfi": "negative flips in new errors (NFI)",
     "btc": "old's right answers kept (BTC)",
+    "nfr_of_chance": "NFR, as share of chance",
+    "nfr_mc_of_chance": "NFR_mc, as share of chance",
     "mean_gain": "mean gain",
     "mean_regression": "mean regression",
 }
@@ -27,28 +29,38 @@ COUNTS = {
 }
 
 
-def percent(estimate: Estimate, sign: str = "") -> str:
+def percent(estimate: Estimate | None, sign: str = "") -> str:
     """ "4.60 % [3.50, 6.05]", a dash where undefined; with `sign` "+", "+4.60 % [+3.50, +6.05]"."""
     return _interval(estimate, sign, " %")
 
 
-def points(estimate: Estimate) -> str:
+def points(estimate: Estimate | None) -> str:
     """A difference of two rates in percentage points: "-0.40 [-1.20, +0.35]"."""
     return _interval(estimate, "+", "")
 
 
-def _interval(estimate: Estimate, sign: str, unit: str) -> str:
-    if estimate.value is None or estimate.low is None or estimate.high is None:
+def _interval(estimate: Estimate | None, sign: str, unit: str) -> str:
+    if estimate is None or estimate.value is None or estimate.low is None or estimate.high is None:
         return DASH
     value, low, high = (f"{100 * number:{sign}.2f}" for number in (estimate.value, estimate.low, estimate.high))
     return f"{value}{unit} [{low}, {high}]"
 
 
-def models(comparison: Comparison) -> list[tuple[str, Flips]]:
+def p_value(p: float | None) -> str:
+    """ "p = 0.012", "p < 0.0001"."""
+    return DASH if p is None else "p < 0.0001" if p < 1e-4 else f"p = {p:.4f}"
+
+
+def count(value: float) -> str:
+    """ "1,024", or "12.5" for a mean over runs."""
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.1f}"
+
+
+def models(account: Account) -> list[tuple[str, Flips]]:
     """Name and flips against old, of new and of every candidate."""
     return [
-        (comparison.new.name, comparison.comparison),
-        *((candidate.name, candidate.comparison) for candidate in comparison.candidates),
+        (account.new.name, account.comparison),
+        *((candidate.name, candidate.comparison) for candidate in account.candidates),
     ]
 
 
@@ -61,8 +73,18 @@ def metric_rows(comparison: Comparison) -> list[list[str]]:
         cells = [percent(getattr(flips, field)) for _, flips in models(comparison)]
         if set(cells) != {DASH}:
             rows.append([label, "", *cells])
-    rows += _delta_rows(comparison)
-    return rows
+    return rows + _noise_rows(comparison) + _delta_rows(comparison)
+
+
+def _noise_rows(comparison: Comparison) -> list[list[str]]:
+    if comparison.nfr_above_noise is None:
+        return []
+    blank = [""] * len(comparison.candidates)
+    noise = [percent(side.noise) for side in (comparison.old, comparison.new)]
+    return [
+        ["noise floor (NFR of own reruns)", *noise, *blank],
+        ["NFR above the noise (points)", "", points(comparison.nfr_above_noise), *blank],
+    ]
 
 
 def _delta_rows(comparison: Comparison) -> list[list[str]]:
@@ -81,34 +103,94 @@ def count_rows(comparison: Comparison) -> list[list[str]]:
     """Quadrants (three parts for continuous results): one row a part, one cell a model after old."""
     kept = {field: label for field, label in COUNTS.items() if getattr(comparison.comparison, field) is not None}
     return [
-        [label, *(f"{getattr(flips, field):,}" for _, flips in models(comparison))] for field, label in kept.items()
+        [label, *(count(getattr(flips, field)) for _, flips in models(comparison))] for field, label in kept.items()
     ]
 
 
+SLICE_HEAD = ["slice", "n", "old", "new", "lost", "gained", "NFR", "p, adjusted"]
+
+
+def slice_rows(comparison: Comparison) -> list[list[str]]:
+    """One row a slice, under SLICE_HEAD; the most significant first."""
+    ordered = sorted(comparison.slices, key=lambda part: (part.p is None, part.p))
+    return [
+        [
+            f"{part.column} = {part.value}",
+            f"{part.n:,}",
+            *(f"{100 * side.score:.2f} %" for side in (part.old, part.new)),
+            count(part.comparison.regression),
+            count(part.comparison.gain),
+            percent(part.comparison.nfr),
+            p_value(part.p_adjusted),
+        ]
+        for part in ordered
+    ]
+
+
+def movement_rows(comparison: Comparison) -> list[list[str]]:
+    """How alike old and new outputs are, over all samples and by part."""
+    moved = comparison.movement
+    if moved is None:
+        return []
+    parts = [[COUNTS[name], percent(value)] for name, value in moved.parts.items()]
+    return [["all", percent(moved.similarity)], *parts]
+
+
+def samples_line(comparison: Comparison) -> str:
+    """How many samples stand behind the numbers, and which do not."""
+    parts = [f"n = {comparison.n:,}"]
+    if comparison.unscored:
+        parts.append(f"{comparison.unscored:,} unscored")
+    if comparison.missing:
+        how = "counted as wrong" if comparison.on_missing == "wrong" else "dropped"
+        parts.append(f"{comparison.missing:,} missing in some file, {how}")
+    runs = [side.runs for side in (comparison.old, comparison.new)]
+    if max(runs) > 1:
+        parts.append(f"{runs[0]} x {runs[1]} runs, means over pairs")
+    return ", ".join(parts)
+
+
 def update_verdict(comparison: Comparison) -> str:
-    """What the plain update did, in one sentence."""
-    flips = comparison.comparison
-    change = 100 * (comparison.new.score - comparison.old.score)
+    """What the plain update did, in one sentence that claims no more than the interval."""
+    flips, old, new = comparison.comparison, comparison.old, comparison.new
     return (
-        f"The update moved {comparison.metric or 'the score'} by {change:+.2f} points and lost "
-        f"{flips.regression:,} of {comparison.n:,} answers (NFR {percent(flips.nfr)}), gaining {flips.gain:,}."
+        f"{new.name} {_direction(flips.delta_score, old)}: {comparison.metric or 'score'} {points(flips.delta_score)} "
+        f"points; it loses {count(flips.regression)} of {comparison.n:,} answers (NFR {percent(flips.nfr)}) "
+        f"and gains {count(flips.gain)}."
     )
 
 
-def candidate_verdict(candidate: Candidate) -> str:
+def _direction(delta: Estimate, old: Side) -> str:
+    if delta.low is not None and delta.low > 0:
+        return f"is better than {old.name}"
+    if delta.high is not None and delta.high < 0:
+        return f"is worse than {old.name}"
+    return f"shows no clear difference from {old.name} on average"
+
+
+def power_line(comparison: Comparison) -> str:
+    """What this many samples could have shown."""
+    least = comparison.comparison.smallest_difference
+    if least is None:
+        return ""
+    return f"With these samples, a true difference of {100 * least:.2f} points would show in 8 of 10 tests."
+
+
+def candidate_verdict(candidate: Candidate, new: str) -> str:
     """What a candidate changed against the plain update, in one sentence that claims no more than the interval."""
     delta = candidate.delta_nfr
     if delta.low is None or delta.high is None:
         return f"{candidate.name}: nothing can be said about its flips."
     if delta.high < 0:
-        claim = "loses fewer answers than the plain update"
+        claim = f"loses fewer answers than {new}"
     elif delta.low > 0:
-        claim = "loses more answers than the plain update"
+        claim = f"loses more answers than {new}"
     else:
-        claim = "shows no clear change in lost answers (the interval holds zero)"
+        claim = f"shows no clear change in lost answers against {new} (the interval holds zero)"
     return f"{candidate.name} {claim}: NFR {points(delta)} points, score {points(candidate.delta_score)} points."
 
 
 def verdicts(comparison: Comparison) -> list[str]:
     """One sentence for the update, one for each candidate."""
-    return [update_verdict(comparison), *(candidate_verdict(candidate) for candidate in comparison.candidates)]
+    new = comparison.new.name
+    return [update_verdict(comparison), *(candidate_verdict(candidate, new) for candidate in comparison.candidates)]

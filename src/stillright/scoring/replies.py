@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from stillright.errors import DataError
-from stillright.records import read_json_lines
+from stillright.importers.jsonl import read_objects
 
 Ask = Callable[[str], str]  # message -> reply
 Keep = Callable[[str, str], None]  # (key, reply)
@@ -28,7 +28,7 @@ def read_replies(path: Path) -> dict[str, str]:
         return {}
     _cut_half_line(path)
     replies = {}
-    for number, value in read_json_lines(path):
+    for number, value in read_objects(path):
         key, reply = value.get("key"), value.get("reply")
         if not isinstance(key, str) or not isinstance(reply, str):
             raise DataError(f"{path}:{number}: not a reply of a judge; each line must have a key and a reply")

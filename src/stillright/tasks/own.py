@@ -13,7 +13,7 @@ from lm_eval.utils import apply_template
 
 from stillright.config import TaskConfig
 from stillright.errors import DataError, TaskError
-from stillright.records import read_json_lines
+from stillright.importers.jsonl import read_objects
 from stillright.scoring.exact import exact_match
 from stillright.scoring.rouge import rouge1
 
@@ -22,7 +22,7 @@ Config = dict[str, Any]
 
 def read_rows(path: Path) -> datasets.Dataset:
     """The rows of a JSONL file. Raises DataError where it is missing, empty, malformed or of mixed types."""
-    rows = [value for _, value in read_json_lines(path)]
+    rows = [value for _, value in read_objects(path)]
     if not rows:
         raise DataError(f"{path}: no rows in this file")
     try:

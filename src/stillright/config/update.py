@@ -1,18 +1,18 @@
-"""What a user writes: update.yaml as strict, frozen models. Each key is documented beside the key.
+"""update.yaml: one update of a base for one task. Each key is documented beside the key.
 
 Defaults are the hyper-parameters of Echterhoff et al., 2024.
 """
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
+from stillright.config.strict import Strict, parse, read_yaml
 from stillright.errors import ConfigError
 
 Metric = Literal["acc", "acc_norm", "exact_match", "rouge1"]
@@ -22,11 +22,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Positive = Annotated[int, Field(gt=0)]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class TaskConfig(_Strict):
+class TaskConfig(Strict):
     """A task of lm-evaluation-harness, perhaps on local files; with `prompt`, a task of one's own."""
 
     name: str = Field(description="harness task, or a name for your own task")
@@ -65,7 +61,7 @@ class TaskConfig(_Strict):
         return self
 
 
-class LoraConfig(_Strict):
+class LoraConfig(Strict):
     """Low-rank adapters on every linear layer but the LM head (Hu et al., 2021)."""
 
     r: Positive = Field(128, description="rank")
@@ -73,7 +69,7 @@ class LoraConfig(_Strict):
     dropout: float = Field(0.0, ge=0, lt=1)
 
 
-class TrainingConfig(_Strict):
+class TrainingConfig(Strict):
     """The procedure of every adapter; the same for old, new and compat."""
 
     epochs: Positive = 10
@@ -86,7 +82,7 @@ class TrainingConfig(_Strict):
     validation_fraction: float = Field(0.2, gt=0, lt=1, description="part of train that chooses the checkpoint")
 
 
-class StrategyConfig(_Strict):
+class StrategyConfig(Strict):
     """How the compat adapter is distilled from the old and the new model."""
 
     mask: Mask = Field("student_wrong", description="which tokens follow the old model; the others follow the new one")
@@ -94,7 +90,7 @@ class StrategyConfig(_Strict):
     ce_weight: float = Field(0.0, ge=0, le=1, description="weight of cross-entropy beside the distillation")
 
 
-class UpdateConfig(_Strict):
+class UpdateConfig(Strict):
     """One update of a base for one task: update.yaml."""
 
     old: str = Field(description="base[@revision][+adapter]; hub id or folder; an adapter given skips its fit")
@@ -125,21 +121,6 @@ class UpdateConfig(_Strict):
         return values
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file. Raises ConfigError where there is none."""
-    try:
-        value = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such file (looked from {Path.cwd()})") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(value, dict):
-        raise ConfigError(f"{path}: holds no keys; expected at least old, new and task")
-    return value
-
-
 def with_overrides(values: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
     """`values` with each "a.b=c" of `overrides` set; c is read as YAML. Raises ConfigError for another form."""
     changed = dict(values)
@@ -167,35 +148,7 @@ def _set(values: Mapping[str, Any], keys: list[str], value: Any) -> dict[str, An
 
 def parse_update(values: Mapping[str, Any], source: str) -> UpdateConfig:
     """The update that `values` describe. Raises ConfigError naming `source`, the key and the rule."""
-    try:
-        return UpdateConfig.model_validate(dict(values))
-    except ValidationError as error:
-        raise ConfigError(f"{source}: {_describe(error)}") from None
-
-
-def _describe(error: ValidationError) -> str:
-    first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        return f"unknown key {key!r}{_nearest(first['loc'])}"
-    if first["type"] == "missing":
-        return f"the key {key!r} is missing"
-    message = first["msg"].removeprefix("Value error, ")
-    given = first["input"]
-    shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) else ""
-    return f"{key}: {message}{shown}" if key else message
-
-
-def _nearest(location: tuple[int | str, ...]) -> str:
-    model: Any = UpdateConfig
-    for part in location[:-1]:
-        field = model.model_fields.get(part)
-        model = field.annotation if field is not None else None
-        if not (isinstance(model, type) and issubclass(model, BaseModel)):
-            return ""
-    known = list(model.model_fields)
-    close = difflib.get_close_matches(str(location[-1]), known, n=1)
-    return f"; did you mean {close[0]!r}?" if close else f"; known here: {', '.join(known)}"
+    return parse(UpdateConfig, values, source)
 
 
 def load_update(path: Path, overrides: Iterable[str] = ()) -> UpdateConfig:

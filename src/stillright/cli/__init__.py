@@ -1,0 +1,79 @@
+"""The command line: parse, call the library once, return an exit code.
+
+0 done or pass, 1 the gate fails, 2 bad input, 3 the gate cannot tell, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from stillright.cli.compare import add_compare_commands
+from stillright.cli.train import add_pipeline_commands, add_stage_commands
+from stillright.errors import ConfigError, MissingExtra, RunError, StillrightError
+
+TRAIN_PACKAGES = frozenset(
+    {
+        "torch",
+        "transformers",
+        "trl",
+        "peft",
+        "accelerate",
+        "datasets",
+        "lm_eval",
+        "filelock",
+        "huggingface_hub",
+        "jinja2",
+    }
+)
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="stillright",
+        description="Keeps right answers right when a language model is updated: measures the flips, trains them away.",
+        epilog="start with:\n  stillright demo",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"stillright {version('stillright')}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    add_pipeline_commands(commands)
+    add_stage_commands(commands)
+    add_compare_commands(commands)
+    return parser
+
+
+def _explained(error: Exception) -> StillrightError | None:
+    """What a user can do about `error`; None for what is a fault of ours."""
+    if isinstance(error, StillrightError):
+        return error
+    if isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] in TRAIN_PACKAGES:
+        return MissingExtra(
+            f"this command needs the package {error.name}; install it with: pip install 'stillright[train]'"
+        )
+    if getattr(error, "errno", None) == errno.ENOSPC or "No space left on device" in str(error):
+        return RunError(
+            "the disk is full; free some space and run the same command again, it continues where it stopped"
+        )
+    if isinstance(error, PermissionError | IsADirectoryError | NotADirectoryError | FileExistsError):
+        return ConfigError(f"{error.filename}: {error.strerror}; give another path")
+    return None
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command; prints errors as one line on standard error."""
+    args = parser().parse_args(argv)
+    try:
+        return int(args.action(args))
+    except KeyboardInterrupt:
+        print("stillright: interrupted; run the same command again to continue", file=sys.stderr)
+        return 130
+    except Exception as error:
+        explained = _explained(error)
+        if explained is None:
+            raise
+        print(f"stillright: error: {explained}", file=sys.stderr)
+        return 2

@@ -1,0 +1,146 @@
+"""The commands that need the extra `train`: demo, run, fit, align, predict."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from stillright.cli.command import command, console
+
+if TYPE_CHECKING:
+    from stillright.config import UpdateConfig
+
+MODEL_HELP = "base[@revision][+adapter]; hub id or folder"
+
+
+def _quiet_libraries() -> None:
+    """Our progress and errors stand alone: the libraries' own bars and notes are for their developers."""
+    os.environ.setdefault("TQDM_DISABLE", "1")
+    os.environ.setdefault("HF_HUB_VERBOSITY", "error")
+    os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    if not sys.warnoptions:
+        import warnings
+
+        warnings.simplefilter("ignore")
+
+
+def _task_values(text: str) -> Any:
+    """`--task`: a harness name, or a YAML file that holds a task or an update with one."""
+    from stillright.config import read_yaml
+
+    if not text.endswith((".yaml", ".yml")):
+        return text
+    values = read_yaml(Path(text))
+    return values.get("task", values) if "old" in values else values
+
+
+def _stage_config(args: argparse.Namespace, old: str, new: str) -> UpdateConfig:
+    """The configuration of one stage alone: defaults, the task, and --set."""
+    from stillright.config import parse_update, with_overrides
+
+    values = {"old": old, "new": new, "task": _task_values(args.task)}
+    return parse_update(with_overrides(values, args.set), "options")
+
+
+def _pipeline() -> ModuleType:
+    """The training half, imported only once the configuration is known to be good."""
+    _quiet_libraries()
+    from stillright import pipeline
+
+    return pipeline
+
+
+def _run(args: argparse.Namespace) -> int:
+    from stillright.config import load_update
+
+    config = load_update(args.update, args.set)
+    _pipeline().run_update(config, console())
+    return 0
+
+
+def _demo(args: argparse.Namespace) -> int:
+    from stillright.config import parse_update, with_overrides
+    from stillright.demo import demo_update
+
+    config = parse_update(with_overrides(demo_update(args.out), args.set), "demo")
+    _pipeline().run_update(config, console())
+    return 0
+
+
+def _fit(args: argparse.Namespace) -> int:
+    config = _stage_config(args, args.base, args.base)
+    _pipeline().fit_alone(config, args.out, console())
+    return 0
+
+
+def _align(args: argparse.Namespace) -> int:
+    config = _stage_config(args, args.old, args.new)
+    _pipeline().align_alone(config, args.out, console())
+    return 0
+
+
+def _predict(args: argparse.Namespace) -> int:
+    config = _stage_config(args, args.model, args.model)
+    _pipeline().predict_alone(config, args.out, console())
+    return 0
+
+
+def _add_set(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="override a key, such as training.epochs=3"
+    )
+
+
+def _add_task(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--task", required=True, help="harness task, or a YAML file with a task mapping")
+    _add_set(parser)
+
+
+def add_pipeline_commands(commands: Any) -> None:
+    demo = command(commands, "demo", _demo, "the whole job on embedded tiny bases, offline", "stillright demo")
+    demo.add_argument("--out", type=Path, default=Path("runs/demo"), help="run folder (default: %(default)s)")
+    _add_set(demo)
+    run = command(
+        commands,
+        "run",
+        _run,
+        "fit old and new, align compat, predict, compare; skips what is done, resumes what was interrupted",
+        "stillright run update.yaml --set training.epochs=3 --set out=runs/short",
+    )
+    run.add_argument("update", type=Path, metavar="UPDATE.YAML")
+    _add_set(run)
+
+
+def add_stage_commands(commands: Any) -> None:
+    fit = command(
+        commands, "fit", _fit, "train a task adapter", "stillright fit ./new-base --task piqa --out adapters/new"
+    )
+    fit.add_argument("base", metavar="BASE", help=MODEL_HELP)
+    fit.add_argument("--out", type=Path, required=True, help="folder for the adapter")
+    _add_task(fit)
+    align = command(
+        commands,
+        "align",
+        _align,
+        "train a compat adapter from two models with task adapters",
+        "stillright align --old ./old-base+adapters/old --new ./new-base+adapters/new --task piqa --out compat",
+    )
+    align.add_argument("--old", required=True, metavar="MODEL", help=MODEL_HELP)
+    align.add_argument("--new", required=True, metavar="MODEL", help=MODEL_HELP)
+    align.add_argument("--out", type=Path, required=True, help="folder for the adapter")
+    _add_task(align)
+    predict = command(
+        commands,
+        "predict",
+        _predict,
+        "answer the test split",
+        "stillright predict ./new-base+adapters/new --task piqa --out predictions/new.jsonl",
+    )
+    predict.add_argument("model", metavar="MODEL", help=MODEL_HELP)
+    predict.add_argument("--out", type=Path, required=True, help="JSONL file for the predictions")
+    _add_task(predict)

@@ -1,0 +1,45 @@
+"""The answers an update lost, to be read: the largest drops first."""
+
+from __future__ import annotations
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict
+
+MOST = 10
+
+
+class Regression(BaseModel):
+    """One sample that old answers better than new; texts as the models wrote them, None where unknown."""
+
+    model_config = ConfigDict(frozen=True)
+
+    id: str
+    drop: float  # in score; 1 where a right answer became wrong
+    prompt: str | None
+    reference: tuple[str, ...] | None
+    old: str | None
+    new: str | None
+
+
+def worst_regressions(old: pl.DataFrame, new: pl.DataFrame, epsilon: float) -> tuple[Regression, ...]:
+    """At most MOST samples of two tables of the same samples, by drop and then in the tables' order."""
+    verdict = "right" if "right" in old.columns else "score"
+    drops = old[verdict].cast(pl.Float64) - new[verdict].cast(pl.Float64)
+    order = drops.arg_sort(descending=True).head(MOST)
+    return tuple(
+        Regression(
+            id=old["id"][i],
+            drop=drops[i],
+            prompt=old["prompt"][i],
+            reference=None if old["reference"][i] is None else tuple(old["reference"][i]),
+            old=_answer(old, i),
+            new=_answer(new, i),
+        )
+        for i in order
+        if drops[i] > epsilon
+    )
+
+
+def _answer(table: pl.DataFrame, i: int) -> str | None:
+    output: str | None = table["output"][i]
+    return table["prediction"][i] if output is None else output

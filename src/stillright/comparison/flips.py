@@ -1,0 +1,99 @@
+"""What changed between two models: quadrants, flips, smooth gain and regression, each with its interval.
+
+Knows the columns of a Tally; nothing of files, and nothing of how results are shown. Formulas: Echterhoff et al., 2024,
+section 3; docs/metrics.md defines each.
+"""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+from stillright.comparison.tally import Tally
+from stillright.stats import UNDEFINED, Array, Estimate, estimate, mcnemar_exact, ratio, smallest_difference
+
+Count = int | float  # a mean where a side has several runs
+
+
+class Flips(BaseModel):
+    """What changed between two models. Counts sum to n; a metric that is undefined, or of the other kind, is None.
+
+    Where a side has several runs, counts and rates are means over pairs of runs.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    both_right: Count | None = None
+    gain: Count
+    both_wrong: Count | None = None
+    unchanged: Count | None = None
+    regression: Count
+    nfr: Estimate
+    pfr: Estimate
+    nfr_mc: Estimate = UNDEFINED
+    nfr_of_old_right: Estimate = UNDEFINED
+    nfi: Estimate = UNDEFINED
+    btc: Estimate = UNDEFINED
+    nfr_of_chance: Estimate = UNDEFINED
+    nfr_mc_of_chance: Estimate = UNDEFINED
+    mean_gain: Estimate = UNDEFINED
+    mean_regression: Estimate = UNDEFINED
+    delta_score: Estimate
+    mcnemar_p: float | None = None
+    sign_p: float | None = None
+    smallest_difference: float | None = None
+
+
+def discrete_flips(tally: Tally, a: int, chance: float | None) -> Flips:
+    """What model `a` of the tally changed against old.
+
+    chance: mean of 1 / (number of choices - 1) over samples, None where the answers are no choices.
+    """
+    counts = {name: tally.count(f"{name}.{a}") for name in ("both_right", "gain", "both_wrong", "regression")}
+    single = tally.counted
+    return Flips(
+        **counts,
+        nfr=tally.rate(f"regression.{a}"),
+        pfr=tally.rate(f"gain.{a}"),
+        nfr_mc=tally.rate(f"changed.{a}") if f"changed.{a}" in tally.sums else UNDEFINED,
+        nfr_of_old_right=tally.rate(f"regression.{a}", "right.0"),
+        nfi=tally.rate(f"regression.{a}", f"wrong.{a}"),
+        btc=tally.rate(f"both_right.{a}", "right.0"),
+        nfr_of_chance=estimate(ratio(tally.means[f"regression.{a}"], _chance_flips(tally, a))),
+        nfr_mc_of_chance=_changed_of_chance(tally, a, chance),
+        delta_score=estimate(tally.means[f"right.{a}"] - tally.means["right.0"]),
+        mcnemar_p=mcnemar_exact(int(counts["gain"]), int(counts["regression"])) if single else None,
+        smallest_difference=smallest_difference((counts["gain"] + counts["regression"]) / tally.n, tally.n),
+    )
+
+
+def _chance_flips(tally: Tally, a: int) -> Array:
+    """NFR that two unrelated models of these accuracies would have."""
+    return tally.means["right.0"] * tally.means[f"wrong.{a}"]
+
+
+def _changed_of_chance(tally: Tally, a: int, chance: float | None) -> Estimate:
+    """NFR_mc over that of two unrelated models, whose mistakes spread evenly over the wrong choices."""
+    if chance is None or f"changed.{a}" not in tally.sums:
+        return UNDEFINED
+    both_wrong = (1 - tally.means["right.0"]) * tally.means[f"wrong.{a}"]
+    return estimate(ratio(tally.means[f"changed.{a}"], _chance_flips(tally, a) + both_wrong * (1 - chance)))
+
+
+def continuous_flips(tally: Tally, a: int) -> Flips:
+    """What model `a` of the tally changed against old."""
+    means = tally.means
+    delta = means[f"score.{a}"] - means["score.0"]
+    gain, regression = tally.count(f"up.{a}"), tally.count(f"down.{a}")
+    variance = max(0.0, float(means[f"square.{a}"][0] - delta[0] ** 2))
+    return Flips(
+        gain=gain,
+        unchanged=tally.count(f"same.{a}"),
+        regression=regression,
+        nfr=tally.rate(f"down.{a}"),
+        pfr=tally.rate(f"up.{a}"),
+        mean_gain=estimate(ratio(means[f"gained.{a}"], means[f"up.{a}"])),
+        mean_regression=estimate(ratio(means[f"lost.{a}"], means[f"down.{a}"])),
+        delta_score=estimate(delta),
+        sign_p=mcnemar_exact(int(gain), int(regression)) if tally.counted else None,
+        smallest_difference=smallest_difference(variance, tally.n),
+    )

@@ -1,0 +1,134 @@
+"""Puts the answers of several models to the same samples side by side, and refuses where they are not the same.
+
+Knows PredictionSets; nothing of metrics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
+
+import polars as pl
+
+from stillright.errors import DataError
+from stillright.records import EXAMPLES, Kind, PredictionSet
+
+OnMissing = Literal["error", "drop", "wrong"]
+AGREEING = ("task", "metric", "filter")  # of the headers
+
+
+class Paired(NamedTuple):
+    """The same n samples in every table, in the same order.
+
+    tables: as PredictionSet.table, with `right` (bool) and `answer` (text) for discrete results.
+    """
+
+    kind: Kind
+    task: str | None
+    metric: str | None
+    tables: list[pl.DataFrame]
+    unscored: int  # samples of every file that some file does not score
+    missing: int  # samples that some file does not have
+
+
+def pair(sets: Sequence[PredictionSet], on_missing: OnMissing = "error") -> Paired:
+    """The samples that all of `sets` score.
+
+    on_missing: what a sample is that some file lacks: an error, dropped, or (discrete only) wrong there; `wrong` also
+    counts what a file has but does not score.
+    Raises DataError where the sets differ in kind, task, metric, filter or settings, or for one id in prompt or
+    reference; where ids are missing and must not be; and where no sample is left.
+    """
+    kind: Kind = _agreed("kind", [each.kind for each in sets], sets)
+    task, metric, _ = (_agreed(name, [getattr(each.header, name) for each in sets], sets) for name in AGREEING)
+    _refuse_other_settings(sets)
+    if on_missing == "wrong" and kind == "continuous":
+        raise DataError("--on-missing wrong: scores have no wrong answer; use drop, or leave the option out")
+    tables, missing = _aligned(sets, on_missing)
+    for each, table in zip(sets[1:], tables[1:], strict=True):
+        _refuse_another_question(sets[0], tables[0], each, table)
+    tables = [judged(table, on_missing == "wrong") if kind == "discrete" else table for table in tables]
+    scored = _all_scored(tables, "right" if kind == "discrete" else "score")
+    if not scored.any():
+        raise DataError(f"{_names(sets)}: no sample is scored in every file; nothing to compare")
+    kept = [table.filter(scored) for table in tables]
+    return Paired(kind, task, metric, kept, len(scored) - int(scored.sum()), missing)
+
+
+def _names(sets: Sequence[PredictionSet]) -> str:
+    return " and ".join(dict.fromkeys(each.name for each in sets))
+
+
+def _agreed(what: str, values: Sequence[Any], sets: Sequence[PredictionSet]) -> Any:
+    """The one value that is not None. Raises DataError where there are two."""
+    known = {str(value): each.name for value, each in zip(values, sets, strict=True) if value is not None}
+    if len(known) > 1:
+        named = ", ".join(f"{name}: {value}" for value, name in known.items())
+        raise DataError(f"the files differ in {what} ({named}); compare results of one {what} only")
+    return next((value for value in values if value is not None), None)
+
+
+def _refuse_other_settings(sets: Sequence[PredictionSet]) -> None:
+    for name in dict.fromkeys(name for each in sets for name in each.header.settings):
+        _agreed(f"setting {name}", [each.header.settings.get(name) for each in sets], sets)
+
+
+def _aligned(sets: Sequence[PredictionSet], on_missing: OnMissing) -> tuple[list[pl.DataFrame], int]:
+    """Every table in the order of one list of ids, and how many ids some table lacks."""
+    first = sets[0].table["id"]
+    if all(first.equals(each.table["id"], check_names=False) for each in sets[1:]):
+        return [each.table for each in sets], 0
+    everywhere = _union([each.table["id"] for each in sets])
+    held = pl.DataFrame([everywhere.is_in(each.table["id"].implode()).alias(str(i)) for i, each in enumerate(sets)])
+    common = held.select(pl.all_horizontal(pl.all())).to_series()
+    missing = len(everywhere) - int(common.sum())
+    if missing and on_missing == "error":
+        _raise_missing(sets, everywhere, held)
+    ids = everywhere if on_missing == "wrong" else everywhere.filter(common)
+    order = ids.alias("id").to_frame()
+    return [order.join(each.table, on="id", how="left", maintain_order="left") for each in sets], missing
+
+
+def _union(ids: list[pl.Series]) -> pl.Series:
+    return pl.concat(ids).unique(maintain_order=True)
+
+
+def _raise_missing(sets: Sequence[PredictionSet], ids: pl.Series, held: pl.DataFrame) -> None:
+    lacks = []
+    for each, holds in zip(sets, held, strict=True):
+        lacking = ids.filter(~holds)
+        if len(lacking):
+            examples = ", ".join(repr(sample) for sample in lacking[:EXAMPLES])
+            lacks.append(f"{each.name} lacks {len(lacking):,} ids (such as {examples})")
+    raise DataError(
+        f"{'; '.join(lacks)}; all files must answer the same samples, or say --on-missing drop or --on-missing wrong"
+    )
+
+
+def _refuse_another_question(
+    first: PredictionSet, first_table: pl.DataFrame, second: PredictionSet, second_table: pl.DataFrame
+) -> None:
+    for field in ("reference", "prompt"):
+        differs = (first_table[field] != second_table[field]).fill_null(False)
+        if differs.any():
+            i = differs.arg_true()[0]
+            a, b = (table[field][i] for table in (first_table, second_table))
+            a, b = (value.to_list() if isinstance(value, pl.Series) else value for value in (a, b))
+            raise DataError(
+                f"{int(differs.sum()):,} samples, such as {first_table['id'][i]!r}: {first.name} and {second.name} "
+                f"differ in the {field} ({str(a)[:60]!r} and {str(b)[:60]!r}); both must answer the same question"
+            )
+
+
+def judged(table: pl.DataFrame, missing_is_wrong: bool = False) -> pl.DataFrame:
+    """A PredictionSet's table with `right`, null (or, where missing is wrong, false) without verdict, and `answer`."""
+    equal = pl.when(pl.col("prediction").is_not_null()).then(pl.col("reference").list.contains(pl.col("prediction")))
+    right = pl.coalesce("correct", equal)
+    return table.with_columns(
+        right=right.fill_null(False) if missing_is_wrong else right, answer=pl.coalesce("prediction", "output")
+    )
+
+
+def _all_scored(tables: list[pl.DataFrame], column: str) -> pl.Series:
+    flags = pl.DataFrame([table[column].is_not_null().alias(str(i)) for i, table in enumerate(tables)])
+    return flags.select(pl.all_horizontal(pl.all())).to_series()

@@ -1,0 +1,52 @@
+"""Scores outputs anew: S(output, reference) of every sample, in place of what its file says."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+
+from stillright.errors import ConfigError
+from stillright.records import PredictionSet
+from stillright.scoring import SCORES
+from stillright.scoring.judge import JudgeSettings, judge
+from stillright.stats import Array
+
+RIGHT_OR_WRONG = ("exact_match", "quasi_exact_match")
+
+
+def rescored(results: PredictionSet, score: str | JudgeSettings) -> PredictionSet:
+    """`results` with the score of that name, or a judge's; discrete for exact matches, else continuous.
+
+    A sample without an output, or (but for a judge) without a reference, is left unscored.
+    Raises ConfigError for an unknown score, and what the score raises.
+    """
+    name = "judge" if isinstance(score, JudgeSettings) else score
+    needed = ("output",) if name == "judge" else ("output", "reference")
+    known = results.table.select(pl.all_horizontal(pl.col(column).is_not_null() for column in needed)).to_series()
+    values = np.full(len(known), np.nan)
+    values[known.to_numpy()] = _values(results.table.filter(known), score)
+    scores = pl.Series("score", values).fill_nan(None)
+    right = scores == 1.0
+    discrete = name in RIGHT_OR_WRONG
+    table = results.table.with_columns(
+        score=None if discrete else scores,
+        correct=right if discrete else None,
+        prediction=pl.col("output") if discrete else None,
+    )
+    header = results.header.model_copy(update={"metric": name, "kind": "discrete" if discrete else "continuous"})
+    return replace(results, header=header, table=table.cast(dict(results.table.schema)))
+
+
+def _values(table: pl.DataFrame, score: str | JudgeSettings) -> Array:
+    outputs = table["output"].to_list()
+    references = [each or [] for each in table["reference"].to_list()]
+    if isinstance(score, JudgeSettings):
+        return judge([prompt or "" for prompt in table["prompt"].to_list()], outputs, references, score)
+    if score not in SCORES:
+        close = difflib.get_close_matches(score, SCORES, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(SCORES)}"
+        raise ConfigError(f"--score {score}: no such score; {hint}")
+    return SCORES[score](outputs, references) if outputs else np.empty(0)

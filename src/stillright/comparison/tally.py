@@ -1,0 +1,137 @@
+"""The per-sample columns that every metric is a mean of, summed and resampled together.
+
+Knows tables of right answers and scores; nothing of files, and not which metrics are made of the columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import permutations
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+
+from stillright.stats import Array, Estimate, estimate, ratio, resampled_means, wilson
+
+
+class Model(NamedTuple):
+    """One model's results, run by run; the samples of all models are the same."""
+
+    name: str
+    runs: list[pl.DataFrame]  # of discrete results with `right` and `answer`, else with `score`
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Sums and resampled means of the same per-sample columns, all drawn together."""
+
+    n: int
+    sums: Mapping[str, float]
+    means: Mapping[str, Array]  # (1 + RESAMPLES,) each, the observed one first
+    counted: bool  # whether sums are counts, as with one run a side
+
+    @classmethod
+    def of(cls, columns: Mapping[str, Array], counts: Array, counted: bool) -> Tally:
+        """columns: (m,) each, one value a distinct row of samples; counts: (m,), how many samples share the row."""
+        sums = {name: float(counts @ column) for name, column in columns.items()}
+        return cls(round(counts.sum()), sums, resampled_means(columns, counts), counted)
+
+    def count(self, name: str) -> float:
+        """The sum of a column, an int where it counts samples."""
+        return round(self.sums[name]) if self.counted else self.sums[name]
+
+    def rate(self, top: str, bottom: str | None = None) -> Estimate:
+        """Mean of `top`, or its share in `bottom`: Wilson's interval where both count samples, else bootstrap."""
+        if self.counted:
+            return wilson(round(self.sums[top]), self.n if bottom is None else round(self.sums[bottom]))
+        return self.mean(top) if bottom is None else estimate(ratio(self.means[top], self.means[bottom]))
+
+    def mean(self, name: str) -> Estimate:
+        """The mean of a column with its bootstrap interval."""
+        return estimate(self.means[name])
+
+
+def tally_discrete(models: list[Model]) -> Tally:
+    """Columns "right.A" and, of every A but the first, "wrong", "gain", "regression", "both_right", "both_wrong",
+    "changed"; A counts models from 0 (old).
+
+    "changed.A" is missing where some answer is not known. Candidates (A > 1) have "both_lost.A": new lost the sample
+    too. Models with several runs have "noise.A": a negative flip between two runs.
+    """
+    flags, counts = _distinct(_flags(models))
+    columns: dict[str, Array] = {}
+    for a, model in enumerate(models):
+        right = _mean([flags[f"right.{a}.{r}"] for r in range(len(model.runs))])
+        columns[f"right.{a}"] = right
+        if a:
+            old = columns["right.0"]
+            columns[f"gain.{a}"], columns[f"regression.{a}"] = (1 - old) * right, old * (1 - right)
+            columns[f"both_right.{a}"], columns[f"both_wrong.{a}"] = old * right, (1 - old) * (1 - right)
+            columns[f"wrong.{a}"] = 1 - right
+            changed = [flag for name, flag in flags.items() if name.startswith(f"changed.{a}.")]
+            if changed:
+                columns[f"changed.{a}"] = _mean(changed)
+        if a > 1:
+            columns[f"both_lost.{a}"] = columns[f"regression.{a}"] * columns["regression.1"]
+        if len(model.runs) > 1:
+            runs = [flags[f"right.{a}.{r}"] for r in range(len(model.runs))]
+            columns[f"noise.{a}"] = _mean([before * (1 - now) for before, now in permutations(runs, 2)])
+    return Tally.of(columns, counts, all(len(model.runs) == 1 for model in models))
+
+
+def _mean(columns: list[Array]) -> Array:
+    mean: Array = np.mean(np.stack(columns), axis=0, dtype=np.float64)
+    return mean
+
+
+def _flags(models: list[Model]) -> pl.DataFrame:
+    """Of every sample: is each run right, and did the answer change between runs of old and of another model."""
+    flags = [run["right"].alias(f"right.{a}.{r}") for a, model in enumerate(models) for r, run in enumerate(model.runs)]
+    for a, model in enumerate(models[1:], start=1):
+        flags += [
+            _changed(before, now).alias(f"changed.{a}.{q}.{r}")
+            for q, before in enumerate(models[0].runs)
+            for r, now in enumerate(model.runs)
+            if not before["answer"].null_count() and not now["answer"].null_count()
+        ]
+    return pl.DataFrame(flags)
+
+
+def _changed(before: pl.DataFrame, now: pl.DataFrame) -> pl.Series:
+    """Another answer than before, which is wrong now or was right then (so changes among several right ones count)."""
+    return (before["answer"] != now["answer"]) & (~now["right"] | before["right"])
+
+
+def _distinct(flags: pl.DataFrame) -> tuple[dict[str, Array], Array]:
+    """The distinct rows of `flags` and how often each stands, in one order for the same content."""
+    counted = flags.group_by(pl.all()).len(name="_count").sort(pl.all())
+    counts = counted["_count"].to_numpy().astype(np.float64)
+    return {name: counted[name].to_numpy().astype(np.float64) for name in flags.columns}, counts
+
+
+def tally_continuous(models: list[Model], epsilon: float) -> Tally:
+    """Columns "score.A", and of every A but the first "up.A", "down.A", "same.A", "gained.A", "lost.A", "square.A".
+
+    `gained` and `lost` are the sizes of differences over `epsilon`, zero elsewhere; `square` the squared difference.
+    `both_lost` and `noise` as in `tally_discrete`.
+    """
+    scores = [[run["score"].to_numpy() for run in model.runs] for model in models]
+    columns: dict[str, Array] = {"score.0": _mean(scores[0])}
+    for a, runs in enumerate(scores[1:], start=1):
+        differences = [now - before for before in scores[0] for now in runs]
+        columns[f"score.{a}"] = _mean(runs)
+        columns[f"up.{a}"] = _mean([d > epsilon for d in differences])
+        columns[f"down.{a}"] = _mean([d < -epsilon for d in differences])
+        columns[f"same.{a}"] = _mean([np.abs(d) <= epsilon for d in differences])
+        columns[f"gained.{a}"] = _mean([d * (d > epsilon) for d in differences])
+        columns[f"lost.{a}"] = _mean([-d * (d < -epsilon) for d in differences])
+        columns[f"square.{a}"] = (columns[f"score.{a}"] - columns["score.0"]) ** 2
+        if a > 1:
+            columns[f"both_lost.{a}"] = columns[f"down.{a}"] * columns["down.1"]
+    for a, runs in enumerate(scores):
+        if len(runs) > 1:
+            columns[f"noise.{a}"] = _mean([now - before < -epsilon for before, now in permutations(runs, 2)])
+    ones = np.ones(len(columns["score.0"]))
+    return Tally.of(columns, ones, all(len(model.runs) == 1 for model in models))

@@ -1,0 +1,84 @@
+"""policy.yaml: what the gate asks of an update. Each key is documented beside the key."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from stillright.config.strict import Strict, parse, read_yaml
+
+Metric = Literal[
+    "score",
+    "delta_score",
+    "nfr",
+    "pfr",
+    "nfr_mc",
+    "nfr_of_old_right",
+    "nfi",
+    "btc",
+    "nfr_of_chance",
+    "nfr_mc_of_chance",
+    "mean_gain",
+    "mean_regression",
+    "nfr_above_noise",
+]
+Id = Annotated[str, BeforeValidator(lambda value: str(value) if type(value) is int else value)]
+
+
+class Limit(Strict):
+    """A bound on one metric of the update, over all samples or over slices of them."""
+
+    metric: Metric = Field(description="a metric of comparison.json; `score` is that of new")
+    max: float | None = Field(None, description="the metric may be so large at most")
+    min: float | None = Field(None, description="the metric must be so large at least")
+    bound: Literal["pessimistic", "value", "low", "high"] = Field(
+        "pessimistic", description="what is held against it: the worse end of the 95 % interval, or the point (value)"
+    )
+    slice: str | None = Field(
+        None, description="COLUMN for every value of a column on its own, COLUMN=VALUE for one; default: all samples"
+    )
+    min_n: int | None = Field(None, ge=1, description="stands above the policy's min_n for this limit")
+
+    @model_validator(mode="after")
+    def _one_side(self) -> Limit:
+        if (self.max is None) == (self.min is None):
+            raise ValueError(f"the limit on {self.metric} needs either max or min")
+        return self
+
+    @property
+    def column(self) -> str | None:
+        """The column it is sliced by."""
+        return None if self.slice is None else self.slice.partition("=")[0]
+
+    def covers(self, column: str, value: str) -> bool:
+        """Whether it holds for the samples with `value` in `column`."""
+        return self.slice in (column, f"{column}={value}")
+
+
+class Policy(Strict):
+    """What an update must keep to."""
+
+    limits: tuple[Limit, ...] = ()
+    min_n: int = Field(1, ge=1, description="with fewer samples a limit is not judged: cannot tell")
+    max_unscored: float = Field(
+        0.0, ge=0, le=1, description="share of samples that may be unscored or missing; with more: cannot tell"
+    )
+    must_pass: tuple[Id, ...] = Field((), description="ids that new must answer right (continuous: not worse than old)")
+
+    @model_validator(mode="after")
+    def _asks_something(self) -> Policy:
+        if not self.limits and not self.must_pass:
+            raise ValueError("it asks nothing; give limits or must_pass")
+        return self
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Every column that a limit slices by."""
+        return tuple(dict.fromkeys(limit.column for limit in self.limits if limit.column is not None))
+
+
+def load_policy(path: Path) -> Policy:
+    """The policy in a YAML file. Raises ConfigError naming the key and the rule."""
+    return parse(Policy, read_yaml(path), str(path))

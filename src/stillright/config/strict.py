@@ -1,0 +1,72 @@
+"""Strict, frozen models of what users write, read from YAML; mistakes are named with the nearest key."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from stillright.errors import ConfigError
+
+
+class Strict(BaseModel):
+    """A mapping whose unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """The mapping in a YAML file. Raises ConfigError where there is none."""
+    try:
+        value = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such file (looked from {Path.cwd()})") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: cannot be read: {error}") from None
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(value, dict):
+        raise ConfigError(f"{path}: holds no keys; expected a mapping of keys to values")
+    return value
+
+
+def parse(model: type[Model], values: Mapping[str, Any], source: str) -> Model:
+    """The `model` that `values` describe. Raises ConfigError naming `source`, the key and the rule."""
+    try:
+        return model.model_validate(dict(values))
+    except ValidationError as error:
+        raise ConfigError(f"{source}: {_describe(model, error)}") from None
+
+
+def _describe(model: type[BaseModel], error: ValidationError) -> str:
+    first = error.errors()[0]
+    key = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"unknown key {key!r}{_nearest(model, first['loc'])}"
+    if first["type"] == "missing":
+        return f"the key {key!r} is missing"
+    message = first["msg"].removeprefix("Value error, ")
+    given = first["input"]
+    shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) else ""
+    return f"{key}: {message}{shown}" if key else message
+
+
+def _nearest(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
+    known = list(_model_at(model, location[:-1]).model_fields)
+    close = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else f"; known here: {', '.join(known)}"
+
+
+def _model_at(model: type[BaseModel], location: tuple[int | str, ...]) -> type[BaseModel]:
+    """The model that describes what stands at a place; places in lists lead to the list's items."""
+    found: Any = model
+    for part in location:
+        found = get_args(found)[0] if isinstance(part, int) else found.model_fields[part].annotation
+    return found if isinstance(found, type) and issubclass(found, BaseModel) else model

@@ -1,0 +1,203 @@
+"""Policy + results -> pass, fail or cannot tell.
+
+A limit that too few samples stand behind, or whose metric is undefined, is not judged: it cannot tell. One failed check
+fails the gate; without a failed one, one that cannot tell keeps it from passing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Literal, NamedTuple
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict
+
+from stillright.comparison import Account, Comparison, Slice, compare, judged
+from stillright.comparison.compare import Results, resolved, with_columns
+from stillright.comparison.pairing import OnMissing
+from stillright.config import Limit, Policy
+from stillright.errors import ConfigError
+from stillright.importers import Selection
+from stillright.records import EXAMPLES, PredictionSet
+from stillright.scoring.judge import JudgeSettings
+from stillright.stats import Estimate
+
+Outcome = Literal["pass", "fail", "cannot tell"]
+EXIT_CODES: dict[Outcome, int] = {"pass": 0, "fail": 1, "cannot tell": 3}
+WORSE: tuple[Outcome, ...] = ("pass", "cannot tell", "fail")
+
+
+class Check(BaseModel):
+    """One rule of the policy on some samples, and what became of it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str  # "nfr <= 0.03", with " where subject = law" for a slice
+    outcome: Outcome
+    reason: str
+
+
+class Verdict(BaseModel):
+    """All checks; the outcome is the worst of theirs."""
+
+    model_config = ConfigDict(frozen=True)
+
+    outcome: Outcome
+    checks: tuple[Check, ...]
+
+    @property
+    def exit_code(self) -> int:
+        """0 pass, 1 fail, 3 cannot tell."""
+        return EXIT_CODES[self.outcome]
+
+    def to_json(self) -> str:
+        """The verdict for other programs."""
+        return self.model_dump_json(indent=2) + "\n"
+
+
+class Gated(NamedTuple):
+    """What the gate says, and the comparison it judged."""
+
+    verdict: Verdict
+    comparison: Comparison
+
+
+def gate(
+    old: Results,
+    new: Results,
+    policy: Policy,
+    *,
+    old_runs: Sequence[Results] = (),
+    new_runs: Sequence[Results] = (),
+    selection: Selection | None = None,
+    score: str | JudgeSettings | None = None,
+    on_missing: OnMissing = "error",
+    epsilon: float = 0.0,
+) -> Gated:
+    """What `policy` says of the update from `old` to `new`; the other arguments are those of compare().
+
+    Raises DataError where the results cannot be compared, ConfigError for a slice or an id that does not occur.
+    """
+    selection = with_columns(selection, policy.columns)
+    olds, news = (
+        [resolved(each, selection, score) for each in group] for group in ([old, *old_runs], [new, *new_runs])
+    )
+    comparison = compare(
+        olds[0],
+        news[0],
+        old_runs=olds[1:],
+        new_runs=news[1:],
+        on_missing=on_missing,
+        epsilon=epsilon,
+        slices=policy.columns,
+    )
+    return Gated(judge_update(policy, comparison, olds[0], news), comparison)
+
+
+def judge_update(policy: Policy, comparison: Comparison, old: PredictionSet, new: Sequence[PredictionSet]) -> Verdict:
+    """What `policy` says of the update that `comparison` accounts for, sliced by `policy.columns`.
+
+    old, new: the results compared, of new every run; only ids that must pass are looked up in them.
+    Raises ConfigError for a slice or an id that does not occur.
+    """
+    checks = [_unscored_check(policy, comparison)]
+    checks += [check for limit in policy.limits for check in _limit_checks(limit, policy, comparison)]
+    if policy.must_pass:
+        checks.append(_must_pass_check(policy, comparison, old, new))
+    return Verdict(outcome=max((check.outcome for check in checks), key=WORSE.index), checks=tuple(checks))
+
+
+def _unscored_check(policy: Policy, comparison: Comparison) -> Check:
+    out = comparison.unscored + (comparison.missing if comparison.on_missing == "drop" else 0)
+    share = out / (comparison.n + out)
+    return Check(
+        name=f"unscored <= {policy.max_unscored:g}",
+        outcome="pass" if share <= policy.max_unscored else "cannot tell",
+        reason=f"{out:,} of {comparison.n + out:,} samples are unscored or missing ({share:.2%})",
+    )
+
+
+def _limit_checks(limit: Limit, policy: Policy, comparison: Comparison) -> Iterator[Check]:
+    least = limit.min_n or policy.min_n
+    if limit.slice is None:
+        yield _limit_check(limit, comparison, least, "")
+        return
+    slices = [part for part in comparison.slices if limit.covers(part.column, part.value)]
+    if not slices:
+        known = ", ".join(f"{part.column}={part.value}" for part in comparison.slices if part.column == limit.column)
+        raise ConfigError(f"policy: no sample is in the slice {limit.slice!r}; there are: {known or 'none'}")
+    for part in slices:
+        yield _limit_check(limit, part, least, f" where {part.column} = {part.value}")
+
+
+def _limit_check(limit: Limit, account: Comparison | Slice, least: int, where: str) -> Check:
+    sign, threshold = ("<=", limit.max) if limit.max is not None else (">=", limit.min)
+    assert threshold is not None
+    estimate = _metric(limit, account)
+    held = _held_value(limit, estimate)
+    name = f"{limit.metric} {sign} {threshold:g}{where}"
+    if account.n < least:
+        return Check(name=name, outcome="cannot tell", reason=f"{account.n:,} samples are fewer than {least:,}")
+    if held is None or estimate is None or estimate.value is None:
+        return Check(name=name, outcome="cannot tell", reason=f"{limit.metric} is undefined here{_hint(limit)}")
+    kept = held <= threshold if sign == "<=" else held >= threshold
+    interval = f"{estimate.value:.4f} [{estimate.low:.4f}, {estimate.high:.4f}]"
+    reason = f"{limit.metric} is {interval}, held against the limit: {held:.4f} (n = {account.n:,})"
+    return Check(name=name, outcome="pass" if kept else "fail", reason=reason)
+
+
+def _metric(limit: Limit, account: Account) -> Estimate | None:
+    if limit.metric == "score":
+        return account.new.score_interval
+    holder = account if limit.metric == "nfr_above_noise" else account.comparison
+    found: Estimate | None = getattr(holder, limit.metric)
+    return found
+
+
+def _held_value(limit: Limit, estimate: Estimate | None) -> float | None:
+    """The end of the interval, or the point, that is compared with the limit."""
+    worse = "high" if limit.max is not None else "low"
+    value: float | None = getattr(estimate, worse if limit.bound == "pessimistic" else limit.bound, None)
+    return value
+
+
+def _hint(limit: Limit) -> str:
+    return "; give reruns with --old-run or --new-run" if limit.metric == "nfr_above_noise" else ""
+
+
+def _must_pass_check(policy: Policy, comparison: Comparison, old: PredictionSet, new: Sequence[PredictionSet]) -> Check:
+    wanted = list(policy.must_pass)
+    verdicts = [_passes(wanted, comparison, old, run) for run in new]
+    lost = [sample for i, sample in enumerate(wanted) if any(run[i] is False for run in verdicts)]
+    unknown = [sample for i, sample in enumerate(wanted) if any(run[i] is None for run in verdicts)]
+    outcome: Outcome = "fail" if lost else "cannot tell" if unknown else "pass"
+    named = ", ".join((lost or unknown)[:EXAMPLES])
+    reasons = {
+        "pass": f"all {len(wanted):,} pass",
+        "fail": f"{len(lost):,} of {len(wanted):,} do not pass, such as {named}",
+        "cannot tell": f"{len(unknown):,} of {len(wanted):,} are unscored, such as {named}",
+    }
+    return Check(name="must pass", outcome=outcome, reason=reasons[outcome])
+
+
+def _passes(wanted: list[str], comparison: Comparison, old: PredictionSet, new: PredictionSet) -> list[bool | None]:
+    """Of every wanted id whether new has it right (continuous: not worse than old), None where unscored."""
+    if comparison.kind == "discrete":
+        return _looked_up(wanted, new, judged(new.table)["right"]).to_list()
+    before, now = (_looked_up(wanted, each, each.table["score"]) for each in (old, new))
+    return (now >= before - comparison.epsilon).to_list()
+
+
+def _looked_up(wanted: list[str], results: PredictionSet, values: pl.Series) -> pl.Series:
+    found = pl.DataFrame({"id": wanted}).join(
+        pl.DataFrame({"id": results.table["id"], "value": values, "there": True}),
+        on="id",
+        how="left",
+        maintain_order="left",
+    )
+    absent = found.filter(pl.col("there").is_null())["id"]
+    if len(absent):
+        raise ConfigError(
+            f"policy: must_pass names ids that {results.name} does not have: {', '.join(absent[:EXAMPLES])}"
+        )
+    return found["value"]

@@ -1,0 +1,130 @@
+"""stillright's own files: JSONL with one object a sample, and perhaps a first line that holds the header."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from collections.abc import Iterator, Sequence
+from operator import attrgetter
+from pathlib import Path
+from typing import IO, Any
+
+import msgspec
+import polars as pl
+
+from stillright.errors import DataError
+from stillright.records import COLUMNS, Header, PredictionSet, parse_header, table_of
+
+BLOCK_BYTES = 4 * 2**20  # of a file, decoded at once
+Text = str | int | float | bool | None
+FIELDS: list[tuple[str, Any, Any]] = [
+    ("id", str | int | None, None),
+    ("prediction", Text, None),
+    ("reference", Text | list[Text], None),
+    ("correct", bool | None, None),
+    ("score", float | None, None),
+    ("prompt", str | None, None),
+    ("output", str | None, None),
+    ("choices", int | None, None),
+    ("header", dict[str, Any] | None, None),
+]
+
+
+def open_binary(path: Path) -> IO[bytes]:
+    """The file's bytes, unpacked where its name ends in .gz. Raises DataError where it cannot be opened."""
+    try:
+        return gzip.open(path) if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file (looked from {Path.cwd()})") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def blocks(path: Path) -> Iterator[tuple[int, list[bytes]]]:
+    """Lines of the file, some 4 MB at a time, with the number (from 1) of the first. Raises DataError."""
+    number = 1
+    with open_binary(path) as file:
+        while True:
+            try:
+                lines = file.readlines(BLOCK_BYTES)
+            except (EOFError, OSError, zlib.error) as error:
+                raise DataError(f"{path}: damaged or cut off after line {number - 1} ({error})") from None
+            if not lines:
+                return
+            if number == 1:
+                lines[0] = lines[0].removeprefix(b"\xef\xbb\xbf")  # the mark some editors put before UTF-8
+            yield number, lines
+            number += len(lines)
+
+
+def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Line number (from 1) and object of every line that is not blank.
+
+    Raises DataError for a file that is missing, not UTF-8, or a line that is not a JSON object.
+    """
+    decoder = msgspec.json.Decoder(dict[str, Any])
+    for first, lines in blocks(path):
+        for number, line in enumerate(lines, start=first):
+            if line.strip():
+                yield number, _decoded(decoder, line, f"{path}:{number}")
+
+
+def _decoded(decoder: Any, line: bytes, place: str) -> Any:
+    try:
+        return decoder.decode(line)
+    except UnicodeDecodeError as error:
+        raise DataError(f"{place}: not UTF-8 at byte {error.start}; re-encode the file as UTF-8") from None
+    except msgspec.ValidationError as error:
+        what, _, field = str(error).partition(" - at `$")
+        name = f"{field.strip('`.')}: " if field.strip("`.") else ""
+        raise DataError(f"{place}: {name}{what.replace('`', '')}") from None
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise DataError(f"{place}: not JSON ({error}); one JSON object a line") from None
+
+
+def read_jsonl(path: Path, columns: Sequence[str] = ()) -> PredictionSet:
+    """The PredictionSet in a JSONL file; without a header line, named after the file.
+
+    columns: further keys to keep, as text. Raises DataError, naming file and line, for anything that is not one.
+    """
+    extra = [(name, Text, None) for name in columns if name not in COLUMNS]
+    decoder = msgspec.json.Decoder(msgspec.defstruct("Line", [*FIELDS, *extra], gc=False))
+    header: Header | None = None
+    names = [*COLUMNS, *(name for name, _, _ in extra)]
+    tables = []
+    for number, lines in blocks(path):
+        rows = _decoded_block(decoder, path, number, lines)
+        if header is None:
+            header = _header(rows[0] if rows else None, path)
+            rows = rows[1:] if rows and rows[0].header is not None else rows
+        tables.append(table_of({name: list(map(attrgetter(name), rows)) for name in names}, str(path)))
+    if header is None:
+        raise DataError(f"{path}: no samples")
+    return PredictionSet.checked(header, pl.concat(tables), str(path))
+
+
+def _decoded_block(decoder: Any, path: Path, first: int, lines: list[bytes]) -> list[Any]:
+    try:
+        return list(decoder.decode_lines(b"".join(lines)))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        numbered = enumerate(lines, start=first)  # once more, to name the line
+        return [_decoded(decoder, line, f"{path}:{number}") for number, line in numbered if line.strip()]
+
+
+def _header(first: Any, path: Path) -> Header:
+    name = path.name.removesuffix(".gz").removesuffix(".jsonl")
+    return parse_header({"name": name, **((first and first.header) or {})}, f"{path}:1")
+
+
+def write_jsonl(predictions: PredictionSet, path: Path) -> None:
+    """One JSON object a line: first the header, under the key `header`, then the rows without their nulls."""
+    header = {"header": predictions.header.model_dump(exclude_none=True)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8") as file:
+        file.write(json.dumps(header) + "\n")
+        for row in predictions.table.iter_rows(named=True):
+            kept = {name: value for name, value in row.items() if value is not None}
+            if len(kept.get("reference", ())) == 1:
+                kept["reference"] = kept["reference"][0]
+            file.write(json.dumps(kept, ensure_ascii=False) + "\n")

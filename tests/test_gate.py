@@ -1,0 +1,174 @@
+"""The gate: every outcome with its exit code, limits on points and bounds, slices, ids that must pass, reports."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from samples import write_rows
+from stillright.cli import main
+from stillright.config import Policy
+from stillright.config.strict import parse
+from stillright.errors import ConfigError
+from stillright.gate import Gated, gate
+from stillright.records import Header, PredictionSet
+
+
+def results(name: str, right: str, **more: Any) -> PredictionSet:
+    """One row a letter: r right, w wrong, - unscored."""
+    rows = [
+        {"id": str(i), "output": "text", "correct": {"r": True, "w": False, "-": None}[letter], "part": "ab"[i % 2]}
+        for i, letter in enumerate(right)
+    ]
+    return PredictionSet.from_rows(Header(name=name, kind="discrete", **more), rows)
+
+
+# 100 samples: old has 80 right, new loses the first 3 of them and gains 10
+OLD = results("old", "r" * 80 + "w" * 20)
+NEW = results("new", "w" * 3 + "r" * 87 + "w" * 10)
+
+
+def judged(old: PredictionSet = OLD, new: PredictionSet = NEW, **policy: Any) -> Gated:
+    return gate(old, new, parse(Policy, policy, "policy.yaml"))
+
+
+def outcome(*limits: dict[str, Any], **policy: Any) -> str:
+    return judged(limits=limits, **policy).verdict.outcome
+
+
+def test_a_limit_is_held_against_the_worse_end_of_the_interval() -> None:
+    # NFR = 3 / 100, Wilson's interval [0.0103, 0.0845]
+    assert outcome({"metric": "nfr", "max": 0.09}) == "pass"
+    assert outcome({"metric": "nfr", "max": 0.05}) == "fail"
+    assert outcome({"metric": "nfr", "max": 0.03, "bound": "value"}) == "pass"
+    assert outcome({"metric": "nfr", "max": 0.02, "bound": "low"}) == "pass"
+    assert outcome({"metric": "nfr", "max": 0.01, "bound": "low"}) == "fail"
+
+
+def test_a_floor_is_held_against_the_lower_end() -> None:
+    # of old's 80 right answers 77 are kept: 0.9625, interval from 0.8955
+    assert outcome({"metric": "btc", "min": 0.89}) == "pass"
+    assert outcome({"metric": "btc", "min": 0.90}) == "fail"
+    assert outcome({"metric": "delta_score", "min": -0.01}) == "pass"
+    assert outcome({"metric": "score", "min": 0.99}) == "fail"
+
+
+def test_too_few_samples_cannot_tell() -> None:
+    limit = {"metric": "nfr", "max": 0.0001}
+    assert outcome(limit) == "fail"
+    assert outcome(limit, min_n=101) == "cannot tell"
+    assert outcome({**limit, "min_n": 100}, min_n=101) == "fail"  # the limit's own stands above
+
+
+def test_unscored_samples_cannot_tell() -> None:
+    new = results("new", "w" * 3 + "r" * 87 + "w" * 9 + "-")
+    policy: dict[str, Any] = {"limits": [{"metric": "nfr", "max": 0.5}]}
+    verdict = judged(new=new, **policy).verdict
+    assert (verdict.outcome, verdict.exit_code) == ("cannot tell", 3)
+    assert "1 of 100 samples are unscored" in verdict.checks[0].reason
+    assert judged(new=new, **policy, max_unscored=0.01).verdict.outcome == "pass"
+
+
+def test_an_undefined_metric_cannot_tell() -> None:
+    assert outcome({"metric": "mean_gain", "min": 0}) == "cannot tell"  # of continuous results
+    verdict = judged(limits=[{"metric": "nfr_above_noise", "max": 0.1}]).verdict
+    assert verdict.checks[1].reason == "nfr_above_noise is undefined here; give reruns with --old-run or --new-run"
+
+
+def test_the_noise_floor_is_taken_off() -> None:
+    policy = parse(Policy, {"limits": [{"metric": "nfr_above_noise", "max": 0.005, "bound": "value"}]}, "policy")
+    again = results("old", "w" * 3 + "r" * 77 + "w" * 20)  # old loses the same three against itself, one way
+    # means over pairs of runs: NFR 3/100 against one run of old, 0 against the other; noise 3/100 in one order of two
+    assert gate(OLD, NEW, policy, old_runs=[again]).verdict.outcome == "pass"
+
+
+def test_slices() -> None:
+    # of the lost samples 0, 1, 2 two are in part a (50 samples), one in part b
+    verdict = judged(limits=[{"metric": "nfr", "max": 0.03, "bound": "value", "slice": "part"}]).verdict
+    assert [(check.name, check.outcome) for check in verdict.checks[1:]] == [
+        ("nfr <= 0.03 where part = a", "fail"),
+        ("nfr <= 0.03 where part = b", "pass"),
+    ]
+    assert outcome({"metric": "nfr", "max": 0.03, "bound": "value", "slice": "part=b"}) == "pass"
+    with pytest.raises(ConfigError, match="no sample is in the slice 'part=c'; there are: part=a, part=b"):
+        outcome({"metric": "nfr", "max": 0.03, "slice": "part=c"})
+
+
+def test_ids_that_must_pass() -> None:
+    assert judged(must_pass=["3", 85]).verdict.outcome == "pass"
+    lost = judged(must_pass=["3", "1"]).verdict
+    assert (lost.exit_code, lost.checks[1].reason) == (1, "1 of 2 do not pass, such as 1")
+    with pytest.raises(ConfigError, match="must_pass names ids that new does not have: 100"):
+        judged(must_pass=["100"])
+    unscored = judged(new=results("new", "r" * 99 + "-"), must_pass=["99"], max_unscored=1)
+    assert unscored.verdict.outcome == "cannot tell"
+
+
+def test_ids_that_must_not_get_worse() -> None:
+    def scores(name: str, *values: float) -> PredictionSet:
+        return PredictionSet.from_rows(Header(name=name), [{"id": i, "score": s} for i, s in enumerate(values)])
+
+    old, new = scores("old", 0.5, 0.5), scores("new", 0.5, 0.4)
+    assert judged(old, new, must_pass=["0"]).verdict.outcome == "pass"
+    assert judged(old, new, must_pass=["1"]).verdict.outcome == "fail"
+
+
+def test_one_failed_check_outweighs_one_that_cannot_tell() -> None:
+    assert outcome({"metric": "nfr", "max": 0.0001}, {"metric": "mean_gain", "min": 0}) == "fail"
+
+
+@pytest.mark.parametrize(
+    ("policy", "message"),
+    [
+        ({}, "it asks nothing"),
+        ({"limits": [{"metric": "nfr"}]}, "limits.0: the limit on nfr needs either max or min"),
+        ({"limits": [{"metric": "nfrr", "max": 1}]}, "limits.0.metric"),
+        ({"limits": [{"metric": "nfr", "maks": 1}]}, "unknown key 'limits.0.maks'; did you mean 'max'?"),
+        ({"limit": []}, "unknown key 'limit'; did you mean 'limits'?"),
+    ],
+)
+def test_mistakes_in_a_policy_are_named(policy: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(Policy, policy, "policy.yaml")
+    assert message in str(caught.value)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[str]:
+    rows = [{"id": i, "prediction": "A", "reference": "A"} for i in range(50)]
+    old = write_rows(tmp_path / "old.jsonl", rows)
+    new = write_rows(tmp_path / "new.jsonl", [{**rows[0], "prediction": "<b>\u0000"}, *rows[1:]])
+    return [str(old), str(new)]
+
+
+@pytest.mark.parametrize(
+    ("policy", "code"),
+    [
+        ("limits: [{metric: nfr, max: 0.2}]", 0),
+        ("limits: [{metric: nfr, max: 0.01}]", 1),
+        ("limits: [{metric: nfr, max: 0.2, slice: nowhere}]", 2),
+        ("limits: [{metric: nfr, max: 0.2}]\nmin_n: 60", 3),
+    ],
+)
+def test_exit_codes(files: list[str], tmp_path: Path, policy: str, code: int) -> None:
+    (tmp_path / "policy.yaml").write_text(policy)
+    assert main(["gate", *files, "--policy", str(tmp_path / "policy.yaml")]) == code
+
+
+def test_reports(files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "policy.yaml").write_text("limits: [{metric: nfr, max: 0.01}]\nmust_pass: [1]")
+    paths = {name: tmp_path / "made" / f"gate.{name}" for name in ("json", "junit", "markdown")}
+    options = [text for name, path in paths.items() for text in (f"--{name}", str(path))]
+    assert main(["gate", *files, "--policy", str(tmp_path / "policy.yaml"), *options]) == 1
+    assert "gate: fail (2 pass, 1 fail)" in capsys.readouterr().out
+    assert json.loads(paths["json"].read_text())["outcome"] == "fail"
+    suite = ElementTree.parse(paths["junit"]).getroot()
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("3", "1", "0")
+    summary = paths["markdown"].read_text()
+    assert summary.startswith("# gate: fail")
+    assert "&lt;b&gt;" in summary
+    assert "<b>" not in summary
