@@ -14,6 +14,7 @@ import msgspec
 import polars as pl
 
 from stillright.errors import DataError
+from stillright.importers.json_text import as_object, decode_json
 from stillright.records import COLUMNS, Header, PredictionSet, parse_header, table_of
 
 BLOCK_BYTES = 4 * 2**20  # of a file, decoded at once
@@ -63,11 +64,10 @@ def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
     Raises DataError for a file that is missing, not UTF-8, or a line that is not a JSON object.
     """
-    decoder = msgspec.json.Decoder(dict[str, Any])
     for first, lines in blocks(path):
         for number, line in enumerate(lines, start=first):
             if line.strip():
-                yield number, _decoded(decoder, line, f"{path}:{number}")
+                yield number, as_object(decode_json(line, f"{path}:{number}"), f"{path}:{number}")
 
 
 def _decoded(decoder: Any, line: bytes, place: str) -> Any:

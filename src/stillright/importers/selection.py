@@ -1,0 +1,50 @@
+"""What to take from a log that holds more than one result. Knows no format."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from stillright.errors import DataError
+
+LISTED = 20  # names in an error
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What to take where a log holds more than one result, and what else to keep of every sample."""
+
+    task: str | None = None
+    metric: str | None = None  # a scorer of Inspect, a named score of promptfoo
+    filter: str | None = None  # of lm-evaluation-harness
+    model: str | None = None  # a provider of promptfoo
+    prompt: str | None = None  # of promptfoo: its label, or its number from 0
+    run: int | None = None  # an epoch of Inspect, from 1
+    columns: tuple[str, ...] = ()  # further columns to keep, as text, to slice by
+    rename: Mapping[str, str] = field(default_factory=dict)  # our column -> theirs, for tables
+
+
+def choose(kind: str, found: Iterable[str], wanted: str | None, place: str, usual: Sequence[str] = ()) -> str:
+    """The one of `found` that is wanted; without a wish the only one, else the first of `usual` that is there.
+
+    kind: what is chosen, which is also the name of the option to choose with. Raises DataError naming `place`.
+    """
+    names = list(dict.fromkeys(found))
+    if wanted is not None:
+        if wanted not in names:
+            raise DataError(f"{place}: no {kind} {wanted!r}; there is {listed(names)}")
+        return wanted
+    if len(names) == 1:
+        return names[0]
+    known = [name for name in usual if name in names]
+    if not known:
+        raise DataError(
+            f"{place}: several {kind}s, choose with --{kind}: {listed(names)}" if names else f"{place}: no {kind}"
+        )
+    return known[0]
+
+
+def listed(names: Sequence[str]) -> str:
+    """Some of the names, in one line, for an error."""
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return (", ".join(name if name.isprintable() else ascii(name) for name in names[:LISTED]) or "none") + more
