@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from stillright.errors import DataError
-from stillright.importers.json_text import decode_json, read_json
-from stillright.importers.jsonl import blocks, read_jsonl
+from stillright.importers.json_text import Keys, decode_json, read_json
+from stillright.importers.jsonl import blocks, open_binary, read_jsonl
 from stillright.importers.selection import Selection
 from stillright.records import PredictionSet
 
@@ -30,42 +29,60 @@ def read_predictions(path: Path, selection: Selection | None = None) -> Predicti
 
 
 def _reader_of_folder(folder: Path) -> Reader:
-    from stillright.importers.harness import find_samples, read_harness
+    from stillright.importers.harness import find_samples
 
     if find_samples(folder):
-        return read_harness
+        return _harness
     raise DataError(f"{folder}: no samples_*.jsonl of lm-evaluation-harness (--log_samples); name the file itself")
 
 
 def _reader_of_file(path: Path) -> Reader:
     if not path.is_file():
         raise DataError(f"{path}: neither a file nor a folder")
-    return _reader_of_json(path, _first_value(path))
+    with open_binary(path) as file:
+        magic = file.read(4)
+    if magic == b"PK\x03\x04":
+        return _inspect
+    return _reader_of_json(path, _first_keys(path))
 
 
-def _first_value(path: Path) -> Any:
-    """The JSON value in the first line, or in the whole file where it is one value over many lines; else None."""
+def _first_keys(path: Path) -> set[str]:
+    """The keys of the JSON object in the first line, or of the whole file where it is one value over many lines."""
     lines = next((lines for _, lines in blocks(path)), [])
     line = next((line for line in lines if line.strip()), b"")
     try:
-        return decode_json(line, str(path))
+        value = decode_json(line, str(path), Keys | list[Keys])
     except DataError:
         whole = path.suffix == ".json" or line.lstrip()[:1] == b"["
-        return read_json(path) if whole else None
+        value = read_json(path, Keys | list[Keys]) if whole else {}
+    return set(value if isinstance(value, dict) else value[0] if value else ())
 
 
-def _reader_of_json(path: Path, value: Any) -> Reader:
-    """The importer that knows the keys of `value`."""
-    from stillright.importers.harness import read_harness
-
-    first = value[0] if isinstance(value, list) and value else value
-    keys = set(first) if isinstance(first, dict) else set()
+def _reader_of_json(path: Path, keys: set[str]) -> Reader:
+    """The importer that knows these keys."""
     if "doc_id" in keys and keys & {"arguments", "resps", "filtered_resps"}:
-        return read_harness
+        return _harness
     if {"results", "configs"} <= keys:
         raise DataError(f"{path}: totals of lm-evaluation-harness; its samples_*.jsonl (--log_samples) is needed")
-    return _read_own
+    if {"eval", "plan"} <= keys:
+        return _inspect
+    return _own
 
 
-def _read_own(path: Path, selection: Selection) -> PredictionSet:
+# Each imports what its format needs when it is met, so that other files are read without.
+
+
+def _harness(path: Path, selection: Selection) -> PredictionSet:
+    from stillright.importers.harness import read_harness
+
+    return read_harness(path, selection)
+
+
+def _inspect(path: Path, selection: Selection) -> PredictionSet:
+    from stillright.importers.inspect import read_inspect
+
+    return read_inspect(path, selection)
+
+
+def _own(path: Path, selection: Selection) -> PredictionSet:
     return read_jsonl(path, selection.columns)

@@ -1,0 +1,244 @@
+"""Inspect: .eval, a zip of JSON files packed with Zstandard, and .json, the same in one object.
+
+A log holds one task, the scores of all its scorers, and every sample once for each epoch.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+import sys
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from stillright.errors import DataError
+from stillright.importers.grades import graded
+from stillright.importers.json_text import decode_json, read_json
+from stillright.importers.selection import Selection, choose
+from stillright.records import COLUMNS, Header, PredictionSet
+
+if sys.version_info >= (3, 14):
+    import zipfile
+
+    from compression.zstd import ZstdError
+else:
+    from backports.zstd import ZstdError, zipfile
+
+MEMBER_BYTES = 2**30  # of one file in the zip, unpacked
+PACKED_AT_MOST = 200  # times smaller than unpacked, in a zip that unpacks to more than that
+GRADES = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0}  # as Inspect's own accuracy counts them
+WORDS = {"yes": 1.0, "true": 1.0, "no": 0.0, "false": 0.0}
+DAMAGED = (
+    zipfile.BadZipFile,
+    ZstdError,
+    zlib.error,
+    struct.error,
+    OSError,
+    EOFError,
+    RuntimeError,
+    LookupError,
+    ValueError,
+)
+
+
+class Score(msgspec.Struct):
+    """What a scorer said of a sample; the value may be a grade, a number, or an object of several."""
+
+    value: Any = None
+    answer: str | None = None
+
+
+class Sample(msgspec.Struct):
+    """A sample's answer; of what a log has, only what is read."""
+
+    id: int | str
+    epoch: int = 1
+    input: Any = None
+    choices: list[str] | None = None
+    target: str | list[str] = ""
+    output: Any = None
+    scores: dict[str, Score] | None = None
+    metadata: dict[str, Any] | None = None
+    attachments: dict[str, str] | None = None
+
+
+class Spec(msgspec.Struct):
+    """What was evaluated."""
+
+    task: str
+    model: str
+    task_version: int | str = 0
+    task_args: dict[str, Any] | None = None
+    model_generate_config: dict[str, Any] | None = None
+    packages: dict[str, str] | None = None
+    revision: dict[str, Any] | None = None
+    created: str | None = None
+
+
+class Plan(msgspec.Struct):
+    """How it was evaluated."""
+
+    config: dict[str, Any] | None = None
+
+
+class Log(msgspec.Struct):
+    """A whole log, or its head without samples."""
+
+    eval: Spec
+    plan: Plan = msgspec.field(default_factory=Plan)
+    status: str | None = None
+    samples: list[Sample] | None = None
+
+
+def read_inspect(path: Path, selection: Selection) -> PredictionSet:
+    """The samples of one epoch, as one scorer saw them, in a .eval or .json log.
+
+    Raises DataError for what Inspect has not written, and where `selection` leaves several results or none.
+    """
+    log = _unpacked(path) if is_zip(path) else read_json(path, Log)
+    choose("task", [log.eval.task], selection.task, str(path))
+    samples = _epoch(log.samples or [], selection.run, path)
+    metric = choose("metric", (name for sample in samples for name in _values(sample)), selection.metric, str(path))
+    values = [_number(_values(sample).get(metric), f"{path}: sample {sample.id}: {metric}") for sample in samples]
+    columns = _columns(samples, selection.columns, path)
+    rows = [_row(sample, metric) | _extra(sample, columns) for sample in samples]
+    kind, rows = graded(rows, values, metric)
+    return PredictionSet.from_rows(_header(log, metric).model_copy(update={"kind": kind}), rows, str(path))
+
+
+def is_zip(path: Path) -> bool:
+    """Whether a file begins as a zip does."""
+    with path.open("rb") as file:
+        return file.read(4) == b"PK\x03\x04"
+
+
+def _unpacked(path: Path) -> Log:
+    """The log in a zip. Raises DataError where it is damaged, or unpacks to more than a log would."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = dict.fromkeys(archive.namelist())
+            _refuse_bombs(archive, path)
+            head = "header.json" if "header.json" in names else "_journal/start.json"  # the latter of a run cut off
+            log: Log = decode_json(archive.read(head), f"{path}: {head}", Log)
+            log.samples = list(_samples(archive, [name for name in names if name.startswith("samples/")], path))
+            return log
+    except DAMAGED as error:
+        raise DataError(f"{path}: not a log of Inspect, or damaged ({_one_line(error)})") from None
+
+
+def _samples(archive: Any, names: list[str], path: Path) -> Iterator[Sample]:
+    for name in names:
+        yield decode_json(archive.read(name), f"{path}: {name}", Sample)
+
+
+def _refuse_bombs(archive: Any, path: Path) -> None:
+    sizes = [member.file_size for member in archive.infolist()]
+    total = sum(sizes)
+    if max(sizes, default=0) > MEMBER_BYTES or total > max(MEMBER_BYTES, PACKED_AT_MOST * path.stat().st_size):
+        raise DataError(f"{path}: unpacks to {total:,} bytes, more than a log of its size would")
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _epoch(samples: list[Sample], run: int | None, path: Path) -> list[Sample]:
+    if not samples:
+        raise DataError(f"{path}: no samples")
+    epochs = sorted({sample.epoch for sample in samples})
+    chosen = choose("run", map(str, epochs), None if run is None else str(run), str(path))
+    return [sample for sample in samples if str(sample.epoch) == chosen]
+
+
+def _values(sample: Sample) -> dict[str, Any]:
+    """The sample's values by name; those of a scorer that gives several as SCORER/NAME."""
+    values: dict[str, Any] = {}
+    for scorer, score in (sample.scores or {}).items():
+        several = isinstance(score.value, dict)
+        values |= {f"{scorer}/{key}": each for key, each in score.value.items()} if several else {scorer: score.value}
+    return values
+
+
+def _number(value: Any, place: str) -> float | None:
+    """A grade as a number; None where the scorer gave none, which Inspect writes as NaN."""
+    if value is None or value == "NaN":
+        return None
+    if isinstance(value, int | float):
+        return float(value)
+    if isinstance(value, str):
+        known = GRADES.get(value, WORDS.get(value.lower()))
+        try:
+            number = float(value) if known is None else known
+        except ValueError:
+            number = math.nan
+        if math.isfinite(number):
+            return number
+    raise DataError(f"{place} is {value!r:.40}, neither a number nor one of {', '.join(GRADES)}")
+
+
+def _row(sample: Sample, metric: str) -> dict[str, Any]:
+    score = (sample.scores or {}).get(metric.partition("/")[0])
+    return {
+        "id": sample.id,
+        "prediction": score.answer if score else None,
+        "reference": sample.target,
+        "prompt": _text(sample.input, sample),
+        "output": _completion(sample),
+        "choices": len(sample.choices) if sample.choices else None,
+    }
+
+
+def _completion(sample: Sample) -> str:
+    """The text the model wrote in the end; empty where it failed before."""
+    output = sample.output if isinstance(sample.output, dict) else {}
+    if isinstance(output.get("completion"), str):
+        return _text(output["completion"], sample)
+    return _text([choice.get("message") for choice in _objects(output.get("choices"))[:1]], sample)
+
+
+def _text(content: Any, sample: Sample) -> str:
+    """Text, or the texts of messages and of their parts; long ones stand among the attachments."""
+    if isinstance(content, str):
+        return (sample.attachments or {}).get(content.removeprefix("attachment://"), content)
+    parts = (part.get("content", part.get("text")) for part in _objects(content))
+    return "\n\n".join(_text(part, sample) for part in parts if part)
+
+
+def _objects(value: Any) -> list[dict[str, Any]]:
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
+
+
+def _columns(samples: list[Sample], wanted: tuple[str, ...], path: Path) -> list[str]:
+    known = [*(key for sample in samples for key in sample.metadata or {}), "input", "target"]
+    return [choose("column", known, name, str(path)) for name in wanted if name not in COLUMNS]
+
+
+def _extra(sample: Sample, columns: list[str]) -> dict[str, Any]:
+    target = sample.target if isinstance(sample.target, str) else ", ".join(sample.target)
+    values = {"input": _text(sample.input, sample), "target": target, **(sample.metadata or {})}
+    return {name: values.get(name) for name in columns}
+
+
+def _header(log: Log, metric: str) -> Header:
+    spec = log.eval
+    generation = {**(spec.model_generate_config or {}), **(log.plan.config or {})}
+    settings = {"task_version": spec.task_version, "task_args": spec.task_args, "generation": generation}
+    source = {
+        "tool": "Inspect",
+        "model": spec.model,
+        "inspect_ai": (spec.packages or {}).get("inspect_ai"),
+        "commit": (spec.revision or {}).get("commit"),
+        "created": spec.created,
+        "status": log.status,
+    }
+    return Header(
+        name=spec.model,
+        task=spec.task,
+        metric=metric,
+        settings={key: value for key, value in settings.items() if value not in (None, {})},
+        source={key: value for key, value in source.items() if value is not None},
+    )
