@@ -5,20 +5,33 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from stillright.errors import DataError
 from stillright.records import Kind
 
 # similarities: continuous even where every value of a small log happens to be 0 or 1
 SIMILARITIES = ("rouge", "bleu", "chrf", "bert", "f1", "meteor", "similar", "levenshtein", "perplexity", "llm-rubric")
 
 
+def number(value: Any, place: str) -> float | None:
+    """A metric's value for a sample; None where it has none. Raises DataError for what is not a number."""
+    try:
+        if value is None or isinstance(value, int | float):
+            return None if value is None else float(value)
+    except OverflowError:
+        pass
+    raise DataError(f"{place} is {value!r:.40}, not a number")
+
+
 def graded(
-    rows: Sequence[dict[str, Any]], values: Sequence[float | None], metric: str
+    rows: Sequence[dict[str, Any]], values: Sequence[float | None], metric: str, similarity: bool = False
 ) -> tuple[Kind, list[dict[str, Any]]]:
     """`rows` with verdicts where all values are 0 or 1, else with scores; and which of the two.
 
+    similarity: that these are scores in any case, as they are for a metric that is known to be one.
     A row without a value is unscored, not wrong: it keeps its output alone, so that nothing can be judged by it.
     """
-    discrete = set(values) <= {0, 1, None} and not any(name in metric.lower() for name in SIMILARITIES)
+    similarity = similarity or any(name in metric.lower() for name in SIMILARITIES)
+    discrete = set(values) <= {0, 1, None} and not similarity
     kind: Kind = "discrete" if discrete else "continuous"
     return kind, [_graded(row, value, kind) for row, value in zip(rows, values, strict=True)]
 

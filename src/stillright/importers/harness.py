@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from stillright.errors import DataError
-from stillright.importers.grades import graded
+from stillright.importers.grades import graded, number
 from stillright.importers.json_text import read_json
 from stillright.importers.jsonl import open_binary, read_objects
 from stillright.importers.selection import Selection, choose, listed
@@ -44,10 +44,10 @@ def read_harness(path: Path, selection: Selection) -> PredictionSet:
     results = _results(file)
     samples = list(_samples(file))
     chosen = choose("filter", (_text(s, "filter") for _, s in samples), selection.filter, str(file), ("strict-match",))
-    samples = [(number, sample) for number, sample in samples if _text(sample, "filter") == chosen]
+    samples = [(line, sample) for line, sample in samples if _text(sample, "filter") == chosen]
     metric = _metric(samples[0][1], selection.metric, results, task, file)
     rows = _rows(samples, metric, _delimiter(results, task), selection.columns, file)
-    values = [_number(sample.get(metric), f"{file}:{number}: {metric}") for number, sample in samples]
+    values = [number(sample.get(metric), f"{file}:{line}: {metric}") for line, sample in samples]
     kind, rows = graded(rows, values, metric)
     header = _header(results, file, samples[0][1])
     header = header.model_copy(update={"task": task, "metric": metric, "filter": chosen, "kind": kind})
@@ -79,12 +79,12 @@ def _samples(file: Path) -> Iterator[tuple[int, Sample]]:
     """Number and content of every sample: of its line, or of its place in a list."""
     with open_binary(file) as opened:
         is_list = opened.read(1) == b"["
-    number = 0
-    for number, sample in enumerate(read_json(file), start=1) if is_list else read_objects(file):
+    line = 0
+    for line, sample in enumerate(read_json(file), start=1) if is_list else read_objects(file):
         if not isinstance(sample, dict) or "doc_id" not in sample:
-            raise DataError(f"{file}:{number}: no doc_id; not a sample of lm-evaluation-harness")
-        yield number, sample
-    if not number:
+            raise DataError(f"{file}:{line}: no doc_id; not a sample of lm-evaluation-harness")
+        yield line, sample
+    if not line:
         raise DataError(f"{file}: no samples")
 
 
@@ -128,12 +128,6 @@ def _metric(sample: Sample, wanted: str | None, results: Mapping[str, Any], task
     if isinstance(higher, dict) and higher.get(metric) is False:
         raise DataError(f"{file}: less {metric} is better, but scores are compared as higher is better; choose another")
     return metric
-
-
-def _number(value: Any, place: str) -> float | None:
-    if value is None or isinstance(value, int | float):
-        return value
-    raise DataError(f"{place} is {value!r:.40}, not a number")
 
 
 def _rows(

@@ -66,6 +66,8 @@ def _reader_of_json(path: Path, keys: set[str]) -> Reader:
         raise DataError(f"{path}: totals of lm-evaluation-harness; its samples_*.jsonl (--log_samples) is needed")
     if {"eval", "plan"} <= keys:
         return _inspect
+    if {"results", "config"} <= keys or {"promptIdx", "success"} <= keys:
+        return _promptfoo
     return _own
 
 
@@ -82,6 +84,12 @@ def _inspect(path: Path, selection: Selection) -> PredictionSet:
     from stillright.importers.inspect import read_inspect
 
     return read_inspect(path, selection)
+
+
+def _promptfoo(path: Path, selection: Selection) -> PredictionSet:
+    from stillright.importers.promptfoo import read_promptfoo
+
+    return read_promptfoo(path, selection)
 
 
 def _own(path: Path, selection: Selection) -> PredictionSet:

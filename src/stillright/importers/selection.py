@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from stillright.errors import DataError
 
 LISTED = 20  # names in an error
+SHOWN = 80  # characters of each
 
 
 @dataclass(frozen=True)
@@ -18,8 +19,8 @@ class Selection:
     metric: str | None = None  # a scorer of Inspect, a named score of promptfoo
     filter: str | None = None  # of lm-evaluation-harness
     model: str | None = None  # a provider of promptfoo
-    prompt: str | None = None  # of promptfoo: its label, or its number from 0
-    run: int | None = None  # an epoch of Inspect, from 1
+    prompt: str | None = None  # of promptfoo: its label, or its number from 1
+    run: int | None = None  # an epoch of Inspect, a repeat of promptfoo, from 1
     columns: tuple[str, ...] = ()  # further columns to keep, as text, to slice by
     rename: Mapping[str, str] = field(default_factory=dict)  # our column -> theirs, for tables
 
@@ -47,4 +48,9 @@ def choose(kind: str, found: Iterable[str], wanted: str | None, place: str, usua
 def listed(names: Sequence[str]) -> str:
     """Some of the names, in one line, for an error."""
     more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
-    return (", ".join(name if name.isprintable() else ascii(name) for name in names[:LISTED]) or "none") + more
+    return (", ".join(map(_shown, names[:LISTED])) or "none") + more
+
+
+def _shown(name: str) -> str:
+    name = name if len(name) <= SHOWN else name[:SHOWN] + "…"
+    return name if name.isprintable() else ascii(name)

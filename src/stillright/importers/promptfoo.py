@@ -1,0 +1,192 @@
+"""promptfoo: the results that `promptfoo eval --output x.json` writes, or .jsonl, which has one result a line.
+
+A file holds the results of all tests with all prompts and providers, and of every test perhaps several repeats.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from stillright.importers.grades import graded, number
+from stillright.importers.json_text import decode_json, read_json
+from stillright.importers.jsonl import blocks
+from stillright.importers.selection import Selection, choose
+from stillright.records import COLUMNS, Header, PredictionSet
+
+PASS = "pass"  # the metric of the verdict on all assertions together
+SCORE = "score"  # that of promptfoo's score over all of them
+PROVIDER_FAILED = 2  # as a failureReason; 1 is an assertion
+
+
+class Prompt(msgspec.Struct):
+    """What was asked, with the variables filled in, and what the prompt is called."""
+
+    raw: str = ""
+    label: str | None = None
+
+
+class Result(msgspec.Struct):
+    """One test with one prompt and one provider; of what a log has, only what is read."""
+
+    success: bool
+    score: Any = None
+    test: int | None = msgspec.field(default=None, name="testIdx")
+    column: int = msgspec.field(default=0, name="promptIdx")
+    prompt: Prompt = msgspec.field(default_factory=Prompt)
+    provider: str | dict[str, Any] = ""
+    vars: dict[str, Any] | None = None
+    metadata: dict[str, Any] | None = None
+    response: Any = None
+    named: dict[str, Any] | None = msgspec.field(default=None, name="namedScores")
+    failure: int | None = msgspec.field(default=None, name="failureReason")
+    case: dict[str, Any] | None = msgspec.field(default=None, name="testCase")
+
+    @property
+    def model(self) -> str:
+        """What the provider is called: its label, else its id."""
+        if isinstance(self.provider, str):
+            return self.provider
+        return str(self.provider.get("label") or self.provider.get("id"))
+
+    @property
+    def label(self) -> str:
+        """What the prompt is called."""
+        return self.prompt.label or str(self.column)
+
+    @property
+    def answered(self) -> bool:
+        """Whether there was an answer to judge; where there was none, the failure says nothing about the model."""
+        if self.failure is not None:
+            return self.failure != PROVIDER_FAILED
+        return isinstance(self.response, str) or (isinstance(self.response, dict) and "output" in self.response)
+
+
+class Results(msgspec.Struct):
+    """The results of an evaluation."""
+
+    results: list[Result]
+
+
+class File(msgspec.Struct):
+    """A whole file of results."""
+
+    results: Results
+    id: str | None = msgspec.field(default=None, name="evalId")
+    metadata: dict[str, Any] | None = None
+    options: dict[str, Any] | None = msgspec.field(default=None, name="runtimeOptions")
+
+
+def read_promptfoo(path: Path, selection: Selection) -> PredictionSet:
+    """The results of one provider and one prompt, judged by one metric: `pass`, `score` or a named score.
+
+    Raises DataError for what promptfoo has not written, and where `selection` leaves several results or none.
+    """
+    file = _file(path)
+    model = choose("model", (result.model for result in file.results.results), selection.model, str(path))
+    results = [result for result in file.results.results if result.model == model]
+    tests = _numbered(_of_prompt(results, selection.prompt, path))
+    tests = _of_run(tests, file.options or {}, selection.run, path)
+    metrics = [PASS, SCORE, *(name for _, result in tests for name in result.named or {})]
+    metric = choose("metric", metrics, selection.metric, str(path), (PASS,))
+    values = [_value(result, metric, f"{path}: test {test}: {metric}") for test, result in tests]
+    columns = _columns([result for _, result in tests], selection.columns, path)
+    rows = [_row(test, result) | _extra(result, columns) for test, result in tests]
+    kind, rows = graded(rows, values, metric, similarity=metric == SCORE)
+    header = Header(name=model, task=selection.task, metric=metric, kind=kind, source=_source(file, model))
+    return PredictionSet.from_rows(header, rows, str(path))
+
+
+def _file(path: Path) -> File:
+    if path.name.removesuffix(".gz").endswith(".json"):
+        file: File = read_json(path, File)
+        return file
+    numbered = ((n, line) for first, lines in blocks(path) for n, line in enumerate(lines, start=first))
+    return File(Results([decode_json(line, f"{path}:{n}", Result) for n, line in numbered if line.strip()]))
+
+
+def _of_prompt(results: list[Result], wanted: str | None, path: Path) -> list[Result]:
+    """The results of the prompt with this label or, prompts counted from 1 as they stand, number."""
+    labels = list(dict.fromkeys(result.label for result in sorted(results, key=lambda result: result.column)))
+    numbers = {str(number): label for number, label in enumerate(labels, start=1)}
+    if wanted is not None and wanted not in labels:
+        wanted = numbers.get(wanted, wanted)
+    label = choose("prompt", labels, wanted, str(path))
+    return [result for result in results if result.label == label]
+
+
+def _numbered(results: Iterable[Result]) -> list[tuple[str, Result]]:
+    """The results with the number of their test, in this order; old releases have none, so there by the variables."""
+    known = sorted(results, key=lambda result: -1 if result.test is None else result.test)
+    return [(_variables(result) if result.test is None else str(result.test), result) for result in known]
+
+
+def _variables(result: Result) -> str:
+    return json.dumps(result.vars or {}, sort_keys=True, ensure_ascii=False)
+
+
+def _of_run(
+    results: list[tuple[str, Result]], options: dict[str, Any], run: int | None, path: Path
+) -> list[tuple[str, Result]]:
+    """The results of one repeat, numbered as they would be without repeats.
+
+    promptfoo numbers repeats as if they were tests of their own; the repeats of a test follow one another and have the
+    same variables.
+    """
+    seen: dict[str, int] = {}
+    runs: list[tuple[int, Result]] = []
+    for _, result in results:
+        repeats = _repeats(result, options)
+        before = seen.setdefault(_variables(result), 0)
+        seen[_variables(result)] += 1
+        runs.append((before % repeats + 1, result))
+    found = sorted({number for number, _ in runs})
+    if found == [1] and run in (None, 1):
+        return results
+    chosen = choose("run", map(str, found), None if run is None else str(run), str(path))
+    return [(str(test), result) for test, result in enumerate(result for n, result in runs if str(n) == chosen)]
+
+
+def _repeats(result: Result, options: dict[str, Any]) -> int:
+    own = (result.case or {}).get("options")
+    repeats = own.get("repeat", options.get("repeat")) if isinstance(own, dict) else options.get("repeat")
+    return repeats if isinstance(repeats, int) and repeats > 1 else 1
+
+
+def _value(result: Result, metric: str, place: str) -> float | None:
+    """What the metric says of a result; None where there was no answer, or none that it judged."""
+    if not result.answered:
+        return None
+    if metric == PASS:
+        return float(result.success)
+    return number(result.score if metric == SCORE else (result.named or {}).get(metric), place)
+
+
+def _row(test: str, result: Result) -> dict[str, Any]:
+    return {"id": test, "prompt": result.prompt.raw, "output": _output(result.response)}
+
+
+def _output(response: Any) -> str:
+    """The text of an answer; JSON of one that is no text."""
+    output = response.get("output") if isinstance(response, dict) else response
+    return "" if output is None else output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)
+
+
+def _columns(results: list[Result], wanted: tuple[str, ...], path: Path) -> list[str]:
+    known = [name for result in results for name in (*(result.vars or {}), *(result.metadata or {}))]
+    return [choose("column", known, name, str(path)) for name in wanted if name not in COLUMNS]
+
+
+def _extra(result: Result, columns: list[str]) -> dict[str, Any]:
+    values = {**(result.metadata or {}), **(result.vars or {})}
+    return {name: values.get(name) for name in columns}
+
+
+def _source(file: File, model: str) -> dict[str, Any]:
+    release = (file.metadata or {}).get("promptfooVersion")
+    source = {"tool": "promptfoo", "model": model, "promptfoo": release, "eval": file.id}
+    return {key: value for key, value in source.items() if value is not None}
