@@ -154,6 +154,14 @@ def _as_number(value: Any) -> float | None:
     raise TypeError(f"{value!r:.40} is not a number")
 
 
+def _as_count(value: Any) -> int | None:
+    if value is None:
+        return None
+    if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value < 2**63 or value != int(value):
+        raise TypeError(f"{value!r:.40} is not a count")
+    return int(value)
+
+
 def _as_flag(value: Any) -> bool | None:
     if value is None or isinstance(value, bool):
         return value
@@ -162,7 +170,7 @@ def _as_flag(value: Any) -> bool | None:
     raise TypeError(f"{value!r:.40} is neither true nor false")
 
 
-_READERS = {"reference": _as_texts, "score": _as_number, "choices": _as_number, "correct": _as_flag}
+_READERS = {"reference": _as_texts, "score": _as_number, "choices": _as_count, "correct": _as_flag}
 
 
 def _typed(name: str, values: Sequence[Any], place: str) -> list[Any]:
