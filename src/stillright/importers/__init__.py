@@ -1,5 +1,9 @@
 """Foreign and own files of per-sample results -> PredictionSet. One file a format; each knows its format alone."""
 
-from stillright.importers.read import Selection, read_predictions
+from stillright.importers.jsonl import write_jsonl
+from stillright.importers.parquet import write_parquet
+from stillright.importers.read import read_predictions
+from stillright.importers.selection import Selection
+from stillright.importers.tables import read_frame
 
-__all__ = ["Selection", "read_predictions"]
+__all__ = ["Selection", "read_frame", "read_predictions", "write_jsonl", "write_parquet"]

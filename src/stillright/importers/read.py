@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from stillright.errors import DataError
 from stillright.importers.json_text import Keys, decode_json, read_json
 from stillright.importers.jsonl import blocks, open_binary, read_jsonl
-from stillright.importers.selection import Selection
+from stillright.importers.selection import Selection, choose
 from stillright.records import PredictionSet
 
 __all__ = ["Selection", "read_predictions"]
@@ -43,23 +44,34 @@ def _reader_of_file(path: Path) -> Reader:
         magic = file.read(4)
     if magic == b"PK\x03\x04":
         return _inspect
-    return _reader_of_json(path, _first_keys(path))
+    if magic == b"PAR1":
+        return _parquet
+    if path.name.lower().endswith(TABLES):
+        return _csv
+    keys, lines = _first_keys(path)
+    return _reader_by_keys(path, keys) or (_own if lines else _records)
 
 
-def _first_keys(path: Path) -> set[str]:
-    """The keys of the JSON object in the first line, or of the whole file where it is one value over many lines."""
+def _first_keys(path: Path) -> tuple[set[str], bool]:
+    """The keys of the first JSON object, and whether the file has one a line; else it is one value over many lines."""
     lines = next((lines for _, lines in blocks(path)), [])
     line = next((line for line in lines if line.strip()), b"")
     try:
         value = decode_json(line, str(path), Keys | list[Keys])
     except DataError:
-        whole = path.suffix == ".json" or line.lstrip()[:1] == b"["
-        value = read_json(path, Keys | list[Keys]) if whole else {}
-    return set(value if isinstance(value, dict) else value[0] if value else ())
+        if path.suffix != ".json" and line.lstrip()[:1] != b"[":
+            return set(), True
+        value = read_json(path, Keys | list[Keys])
+        return set(_first(value)), False
+    return set(_first(value)), isinstance(value, dict)
 
 
-def _reader_of_json(path: Path, keys: set[str]) -> Reader:
-    """The importer that knows these keys."""
+def _first(value: Any) -> Any:
+    return value if isinstance(value, dict) else value[0] if value else ()
+
+
+def _reader_by_keys(path: Path, keys: set[str]) -> Reader | None:
+    """The importer of a tool that writes these keys."""
     if "doc_id" in keys and keys & {"arguments", "resps", "filtered_resps"}:
         return _harness
     if {"results", "configs"} <= keys:
@@ -68,7 +80,7 @@ def _reader_of_json(path: Path, keys: set[str]) -> Reader:
         return _inspect
     if {"results", "config"} <= keys or {"promptIdx", "success"} <= keys:
         return _promptfoo
-    return _own
+    return None
 
 
 # Each imports what its format needs when it is met, so that other files are read without.
@@ -92,5 +104,34 @@ def _promptfoo(path: Path, selection: Selection) -> PredictionSet:
     return read_promptfoo(path, selection)
 
 
+def _parquet(path: Path, selection: Selection) -> PredictionSet:
+    from stillright.importers.parquet import read_parquet
+
+    return _as_wanted(read_parquet(path, selection), selection, path)
+
+
+def _csv(path: Path, selection: Selection) -> PredictionSet:
+    from stillright.importers.csv_text import read_csv
+
+    return read_csv(path, selection)
+
+
 def _own(path: Path, selection: Selection) -> PredictionSet:
-    return read_jsonl(path, selection.columns)
+    if selection.rename:
+        return _records(path, selection)
+    return _as_wanted(read_jsonl(path, selection.columns), selection, path)
+
+
+def _records(path: Path, selection: Selection) -> PredictionSet:
+    from stillright.importers.tables import read_records
+
+    return read_records(path, selection)
+
+
+def _as_wanted(predictions: PredictionSet, selection: Selection, path: Path) -> PredictionSet:
+    """The set, whose own header may say that it is another than was asked for. Raises DataError if it does."""
+    for kind in ("task", "metric", "filter"):
+        known = getattr(predictions.header, kind)
+        if known is not None:
+            choose(kind, [known], getattr(selection, kind), str(path))
+    return predictions

@@ -1,0 +1,104 @@
+"""CSV and TSV, where every value is text.
+
+An empty cell is a missing value, except in `output`: there it is the answer of a model that wrote nothing.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from stillright.errors import DataError
+from stillright.importers.jsonl import open_binary
+from stillright.importers.selection import Selection
+from stillright.importers.tables import columns_of, from_table, header_of, stem
+from stillright.records import PredictionSet, table_of
+
+CELL_CHARACTERS = 2**28
+FLAGS = {"true": True, "yes": True, "1": True, "1.0": True, "false": False, "no": False, "0": False, "0.0": False}
+
+
+def read_csv(path: Path, selection: Selection) -> PredictionSet:
+    """The PredictionSet in a file of comma-separated values, or tab-separated ones (.tsv), perhaps packed (.gz).
+
+    Raises DataError naming file and line.
+    """
+    rows = _rows(path)
+    _, names = next(rows, (0, None))
+    if names is None:
+        raise DataError(f"{path}: no samples")
+    ours = columns_of(names, selection, str(path))
+    at = {own: names.index(theirs) for own, theirs in ours.items()}
+    columns: dict[str, list[Any]] = {own: [] for own in ours}
+    for line, cells in rows:
+        if len(cells) != len(names):
+            raise DataError(f"{path}:{line}: {len(cells)} cells, but {len(names)} columns")
+        for own, index in at.items():
+            columns[own].append(_value(own, cells[index], f"{path}:{line}"))
+    return from_table(table_of(columns, str(path)), header_of(stem(path), selection), str(path))
+
+
+def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Number of the (last) line, and cells, of every row that is not blank."""
+    tabs = path.name.removesuffix(".gz").lower().endswith(".tsv")
+    with open_binary(path) as file, _long_cells():
+        text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
+        reader = csv.reader(text, delimiter="\t" if tabs else ",", strict=True)
+        try:
+            yield from ((reader.line_num, cells) for cells in reader if cells)
+        except UnicodeDecodeError:
+            raise DataError(f"{path}: not UTF-8 after line {reader.line_num}; re-encode the file as UTF-8") from None
+        except (csv.Error, EOFError, OSError, zlib.error) as error:
+            raise DataError(f"{path}:{reader.line_num}: damaged or cut off ({error})") from None
+
+
+@contextmanager
+def _long_cells() -> Iterator[None]:
+    """Lets cells be longer than the 128 kB that the csv module allows, for as long as a file is read."""
+    before = csv.field_size_limit(CELL_CHARACTERS)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)
+
+
+def _value(name: str, cell: str, place: str) -> Any:
+    if cell == "" and name != "output":
+        return None
+    read = READERS.get(name)
+    try:
+        return read(cell) if read else cell
+    except (ValueError, LookupError):
+        raise DataError(f"{place}: {name}: {cell!r:.40} is not {EXPECTED[name]}") from None
+
+
+def _score(cell: str) -> float:
+    if "_" in cell:  # which Python would take
+        raise ValueError
+    return float(cell)
+
+
+def _references(cell: str) -> str | list[Any]:
+    """The right answer, or the right answers where the cell is a JSON list of texts and numbers."""
+    if cell.startswith("["):
+        try:
+            return list(msgspec.json.decode(cell, type=list[str | float | int]))
+        except (msgspec.DecodeError, RecursionError):
+            pass
+    return cell
+
+
+READERS: dict[str, Callable[[str], Any]] = {
+    "correct": lambda cell: FLAGS[cell.strip().lower()],
+    "score": _score,
+    "choices": int,
+    "reference": _references,
+}
+EXPECTED = {"correct": f"one of {', '.join(FLAGS)}", "score": "a number", "choices": "a whole number"}

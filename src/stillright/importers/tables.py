@@ -1,0 +1,105 @@
+"""Columns of any names -> PredictionSet: what all tables share, and two kinds of them, JSON objects and frames."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from stillright.errors import DataError
+from stillright.importers.json_text import as_object, read_json
+from stillright.importers.jsonl import read_objects
+from stillright.importers.selection import Selection, choose, listed
+from stillright.records import COLUMNS, Header, PredictionSet, table_of
+
+ANSWERS = ("prediction", "correct", "score", "output")  # of which a table needs at least one
+
+
+def read_frame(frame: Any, name: str, selection: Selection | None = None) -> PredictionSet:
+    """The PredictionSet in a polars or pandas frame; of a pandas frame NaN counts as missing.
+
+    Raises DataError naming the frame `name`, and the row, for anything that is not one.
+    """
+    selection = selection or Selection()
+    names = [str(column) for column in getattr(frame, "columns", ())]
+    ours = columns_of(names, selection, name)
+    header = header_of(name, selection)
+    if isinstance(frame, pl.DataFrame):
+        return from_table(typed_table(frame, ours, name), header, name)
+    if not hasattr(frame, "notna"):
+        raise DataError(f"{name}: a polars or pandas frame was expected, not a {type(frame).__name__}")
+    plain = frame.astype(object).where(frame.notna(), None)
+    columns = {own: [_plain(value) for value in plain[theirs].tolist()] for own, theirs in ours.items()}
+    return from_table(table_of(columns, name), header, name)
+
+
+def read_records(path: Path, selection: Selection) -> PredictionSet:
+    """The PredictionSet in a file of JSON objects with keys of any names: one a line, or all in one list.
+
+    Raises DataError naming file and row.
+    """
+    if path.name.removesuffix(".gz").endswith(".json"):
+        values = read_json(path)
+        listed_values = values if isinstance(values, list) else [values]
+        rows = [as_object(value, f"{path}: row {row}") for row, value in enumerate(listed_values, start=1)]
+    else:
+        rows = [value for _, value in read_objects(path)]
+    ours = columns_of(list(dict.fromkeys(key for row in rows for key in row)), selection, str(path))
+    columns = {own: [row.get(theirs) for row in rows] for own, theirs in ours.items()}
+    return from_table(table_of(columns, str(path)), header_of(stem(path), selection), str(path))
+
+
+def columns_of(names: Sequence[str], selection: Selection, place: str) -> dict[str, str]:
+    """Our column -> theirs, for all that are to be read.
+
+    Raises DataError where two have one name, where one asked for is not there, and without an id or any answer.
+    """
+    _refuse_repeated(names, place)
+    unknown = [own for own in selection.rename if own not in COLUMNS]
+    if unknown:
+        raise DataError(f"{place}: nothing to rename to {unknown[0]!r}; columns of ours are {listed(list(COLUMNS))}")
+    renamed = {own: choose("column", names, theirs, place) for own, theirs in selection.rename.items()}
+    ours = {own: renamed.get(own, own) for own in COLUMNS if own in renamed or own in names}
+    if "id" not in ours or not any(own in ours for own in ANSWERS):
+        wanted = "id" if "id" not in ours else " or ".join(ANSWERS)
+        raise DataError(f"{place}: no column {wanted}, and none renamed to it; there is {listed(names)}")
+    return ours | {name: choose("column", names, name, place) for name in selection.columns if name not in ours}
+
+
+def _refuse_repeated(names: Sequence[str], place: str) -> None:
+    repeated = [name for name in names if names.count(name) > 1] if len(set(names)) < len(names) else []
+    if repeated:
+        raise DataError(f"{place}: several columns are called {listed(repeated[:1])}")
+
+
+def header_of(name: str, selection: Selection) -> Header:
+    """The header of a table that has none: what is known is what was asked for."""
+    return Header(name=name, task=selection.task, metric=selection.metric, filter=selection.filter)
+
+
+def typed_table(frame: pl.DataFrame, ours: Mapping[str, str], place: str) -> pl.DataFrame:
+    """The columns of `frame` that `ours` names, typed; all of ours. Raises DataError for a value of the wrong type."""
+    ready = {own: frame[theirs] for own, theirs in ours.items() if frame[theirs].dtype == COLUMNS.get(own, pl.String)}
+    others = {own: frame[theirs].to_list() for own, theirs in ours.items() if own not in ready}
+    typed = table_of(others, place) if others else pl.DataFrame(schema=COLUMNS).clear(len(frame))
+    series = {**{own: typed[own] for own in typed.columns}, **{own: one.alias(own) for own, one in ready.items()}}
+    return pl.DataFrame([series[own] for own in dict.fromkeys((*COLUMNS, *ours))])
+
+
+def from_table(table: pl.DataFrame, header: Header, place: str) -> PredictionSet:
+    """The set of a typed table, in which a row without any answer is an unscored sample. Raises DataError."""
+    answered = pl.any_horizontal(pl.col(name).is_not_null() for name in ANSWERS)
+    output = pl.when(answered).then("output").otherwise(pl.lit("")).alias("output")
+    return PredictionSet.checked(header, table.with_columns(output), place)
+
+
+def stem(path: Path) -> str:
+    """The file's name without what says its format."""
+    return path.name.removesuffix(".gz").rsplit(".", 1)[0] or path.name
+
+
+def _plain(value: Any) -> Any:
+    """A value of NumPy, such as an array of references, as Python's own."""
+    return value.tolist() if hasattr(value, "tolist") else value
