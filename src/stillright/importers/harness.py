@@ -15,7 +15,7 @@ from typing import Any
 from stillright.errors import DataError
 from stillright.importers.grades import graded, number
 from stillright.importers.json_text import read_json
-from stillright.importers.jsonl import open_binary, read_objects
+from stillright.importers.jsonl import first_bytes, read_objects
 from stillright.importers.selection import Selection, choose, listed
 from stillright.records import COLUMNS, Header, PredictionSet
 
@@ -77,8 +77,7 @@ def _task_of(file: Path, wanted: str | None) -> str | None:
 
 def _samples(file: Path) -> Iterator[tuple[int, Sample]]:
     """Number and content of every sample: of its line, or of its place in a list."""
-    with open_binary(file) as opened:
-        is_list = opened.read(1) == b"["
+    is_list = first_bytes(file, 1) == b"["
     line = 0
     for line, sample in enumerate(read_json(file), start=1) if is_list else read_objects(file):
         if not isinstance(sample, dict) or "doc_id" not in sample:

@@ -18,6 +18,7 @@ import msgspec
 from stillright.errors import DataError
 from stillright.importers.grades import graded
 from stillright.importers.json_text import decode_json, read_json
+from stillright.importers.jsonl import first_bytes
 from stillright.importers.selection import Selection, choose
 from stillright.records import COLUMNS, Header, PredictionSet
 
@@ -99,7 +100,7 @@ def read_inspect(path: Path, selection: Selection) -> PredictionSet:
 
     Raises DataError for what Inspect has not written, and where `selection` leaves several results or none.
     """
-    log = _unpacked(path) if is_zip(path) else read_json(path, Log)
+    log = _unpacked(path) if first_bytes(path, 4) == b"PK\x03\x04" else read_json(path, Log)
     choose("task", [log.eval.task], selection.task, str(path))
     samples = _epoch(log.samples or [], selection.run, path)
     metric = choose("metric", (name for sample in samples for name in _values(sample)), selection.metric, str(path))
@@ -108,12 +109,6 @@ def read_inspect(path: Path, selection: Selection) -> PredictionSet:
     rows = [_row(sample, metric) | _extra(sample, columns) for sample in samples]
     kind, rows = graded(rows, values, metric)
     return PredictionSet.from_rows(_header(log, metric).model_copy(update={"kind": kind}), rows, str(path))
-
-
-def is_zip(path: Path) -> bool:
-    """Whether a file begins as a zip does."""
-    with path.open("rb") as file:
-        return file.read(4) == b"PK\x03\x04"
 
 
 def _unpacked(path: Path) -> Log:

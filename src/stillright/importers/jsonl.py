@@ -42,6 +42,15 @@ def open_binary(path: Path) -> IO[bytes]:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
 
 
+def first_bytes(path: Path, count: int) -> bytes:
+    """How the file begins, unpacked. Raises DataError."""
+    with open_binary(path) as file:
+        try:
+            return file.read(count)
+        except (EOFError, OSError, zlib.error) as error:
+            raise DataError(f"{path}: damaged or cut off ({error})") from None
+
+
 def blocks(path: Path) -> Iterator[tuple[int, list[bytes]]]:
     """Lines of the file, some 4 MB at a time, with the number (from 1) of the first. Raises DataError."""
     number = 1

@@ -8,7 +8,7 @@ from typing import Any
 
 from stillright.errors import DataError
 from stillright.importers.json_text import Keys, decode_json, read_json
-from stillright.importers.jsonl import blocks, open_binary, read_jsonl
+from stillright.importers.jsonl import blocks, first_bytes, read_jsonl
 from stillright.importers.selection import Selection, choose
 from stillright.records import PredictionSet
 
@@ -40,8 +40,7 @@ def _reader_of_folder(folder: Path) -> Reader:
 def _reader_of_file(path: Path) -> Reader:
     if not path.is_file():
         raise DataError(f"{path}: neither a file nor a folder")
-    with open_binary(path) as file:
-        magic = file.read(4)
+    magic = first_bytes(path, 4)
     if magic == b"PK\x03\x04":
         return _inspect
     if magic == b"PAR1":
