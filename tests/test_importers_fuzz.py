@@ -17,17 +17,17 @@ from stillright.importers import Selection, read_predictions, write_jsonl, write
 from stillright.records import Header, PredictionSet
 
 LOGS = Path(__file__).parent / "logs"
-STEADY = {
-    "derandomize": True,
-    "deadline": None,
-    "database": None,
-    "suppress_health_check": [HealthCheck.function_scoped_fixture, HealthCheck.data_too_large],
-}
+CHECKS = [HealthCheck.function_scoped_fixture, HealthCheck.data_too_large]  # that do not apply here
 CSV = b'id,prediction,reference,correct,score,output\n1,B,B,true,0.5,"x, y"\n2,C,"[""A"", ""B""]",no,,\n3,,B,,1,z\n'
 OWN = PredictionSet.from_rows(
     Header(name="old", task="t", kind="discrete"),
     [{"id": str(n), "prediction": "A", "reference": ["A", "B"], "correct": True, "score": 0.5} for n in range(5)],
 )
+
+
+def steady(examples: int) -> settings:
+    """The same examples in every run, however long one takes."""
+    return settings(max_examples=examples, derandomize=True, deadline=None, database=None, suppress_health_check=CHECKS)
 
 
 def find(pattern: str) -> Path:
@@ -43,7 +43,7 @@ REAL = {
     "promptfoo": (find("promptfoo/models.json"), Selection(model="terse", metric="score", columns=("thing",))),
     "lines": (find("promptfoo/models.jsonl"), Selection()),
 }
-STRANGE = [
+STRANGE: list[Any] = [
     None,
     True,
     0,
@@ -103,7 +103,7 @@ def test_spoilt_bytes(name: str, tmp_path: Path) -> None:
     original, selection = REAL[name]
     content = original.read_bytes()
 
-    @settings(max_examples=150, **STEADY)
+    @steady(150)
     @given(spoilt(content))
     def run(changed: bytes) -> None:
         path = tmp_path / original.name
@@ -123,7 +123,7 @@ def test_strange_values(name: str, tmp_path: Path) -> None:
         sample["events"] = []  # which are not read
     count = len(parts(whole))
 
-    @settings(max_examples=300, **STEADY)
+    @steady(300)
     @given(st.integers(0, count - 1), st.sampled_from(STRANGE))
     def run(place: int, value: Any) -> None:
         changed = copy.deepcopy(whole)
@@ -143,7 +143,7 @@ def test_spoilt_tables(name: str, tmp_path: Path) -> None:
         CSV if "csv" in name else CSV.replace(b",", b"\t") if "tsv" in name else (tmp_path / "own.jsonl").read_bytes()
     )
 
-    @settings(max_examples=80, **STEADY)
+    @steady(80)
     @given(spoilt(gzip.compress(content) if name.endswith(".gz") else content))
     def run(changed: bytes) -> None:
         path = tmp_path / name
@@ -153,21 +153,20 @@ def test_spoilt_tables(name: str, tmp_path: Path) -> None:
     run()
 
 
-def test_cut_parquet(tmp_path: Path) -> None:
+def test_spoilt_parquet(tmp_path: Path) -> None:
     write_parquet(OWN, tmp_path / "own.parquet")
-    content = (tmp_path / "own.parquet").read_bytes()
 
-    @settings(max_examples=150, **STEADY)
-    @given(st.integers(0, len(content) - 1))
-    def run(length: int) -> None:
+    @steady(150)
+    @given(spoilt((tmp_path / "own.parquet").read_bytes()))
+    def run(changed: bytes) -> None:
         path = tmp_path / "a.parquet"
-        path.write_bytes(content[:length])
+        path.write_bytes(changed)
         check(path, Selection())
 
     run()
 
 
-@settings(max_examples=150, **STEADY)
+@steady(150)
 @given(
     st.sampled_from(["a.json", "a.jsonl", "a.csv", "a.csv.gz", "a.eval", "a.parquet", "a.jsonl.gz", "a"]),
     st.sampled_from(

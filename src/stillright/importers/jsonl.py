@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import zlib
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,7 @@ from stillright.importers.json_text import as_object, decode_json
 from stillright.records import COLUMNS, Header, PredictionSet, parse_header, table_of
 
 BLOCK_BYTES = 4 * 2**20  # of a file, decoded at once
+LINE_BYTES = 2**30
 Text = str | int | float | bool | None
 FIELDS: list[tuple[str, Any, Any]] = [
     ("id", str | int | None, None),
@@ -57,7 +59,7 @@ def blocks(path: Path) -> Iterator[tuple[int, list[bytes]]]:
     with open_binary(path) as file:
         while True:
             try:
-                lines = file.readlines(BLOCK_BYTES)
+                lines = _block(file, path)
             except (EOFError, OSError, zlib.error) as error:
                 raise DataError(f"{path}: damaged or cut off after line {number - 1} ({error})") from None
             if not lines:
@@ -66,6 +68,15 @@ def blocks(path: Path) -> Iterator[tuple[int, list[bytes]]]:
                 lines[0] = lines[0].removeprefix(b"\xef\xbb\xbf")  # the mark some editors put before UTF-8
             yield number, lines
             number += len(lines)
+
+
+def _block(file: IO[bytes], path: Path) -> list[bytes]:
+    """Some whole lines. Raises DataError where one is longer than any sample, as packing makes cheap."""
+    data = file.read(BLOCK_BYTES)
+    rest = file.readline(LINE_BYTES) if data and not data.endswith(b"\n") else b""
+    if len(rest) == LINE_BYTES and not rest.endswith(b"\n"):
+        raise DataError(f"{path}: a line of more than {LINE_BYTES:,} bytes")
+    return io.BytesIO(data + rest).readlines()
 
 
 def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -1,0 +1,102 @@
+"""What a path is, is found out from its name and content; what it is not ends in one line."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import stillright.importers
+from stillright.errors import DataError
+from stillright.importers import Selection, read_predictions
+
+LOGS = Path(__file__).parent / "logs"
+
+
+def test_public_names_are_sorted() -> None:
+    assert stillright.importers.__all__ == sorted(stillright.importers.__all__)
+
+
+@pytest.mark.parametrize(
+    ("log", "selection"),
+    [
+        ("harness/choice/*/samples_*.jsonl", Selection()),
+        ("inspect/choice.eval", Selection()),
+        ("inspect/choice.json", Selection()),
+        ("promptfoo/models.json", Selection(model="terse")),
+        ("promptfoo/models.jsonl", Selection()),
+    ],
+)
+def test_names_do_not_matter_where_content_tells(tmp_path: Path, log: str, selection: Selection) -> None:
+    original = next(LOGS.glob(log))
+    renamed = tmp_path / ("renamed" + original.suffix)
+    renamed.write_bytes(original.read_bytes())
+    assert read_predictions(renamed, selection).table.equals(read_predictions(original, selection).table)
+
+
+def test_one_object_over_many_lines_is_one_over_one(tmp_path: Path) -> None:
+    original = LOGS / "inspect" / "choice.json"
+    compact = tmp_path / "compact.json"
+    compact.write_text(json.dumps(json.loads(original.read_text())))
+    assert read_predictions(compact).table.equals(read_predictions(original).table)
+
+
+def test_packed_samples(tmp_path: Path) -> None:
+    original = next(LOGS.glob("harness/choice/*/samples_*.jsonl"))
+    packed = tmp_path / (original.name + ".gz")
+    packed.write_bytes(gzip.compress(original.read_bytes()))
+    assert read_predictions(tmp_path).table.equals(read_predictions(original).table)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.jsonl", b"", "no samples"),
+        ("a.json", b"", "no"),
+        ("a.json", b"[]", "no column id"),
+        ("a.json", b"[1, 2]", "Expected object"),
+        ("a.json", b'{"id": 1', "not JSON"),
+        ("a.jsonl", b'{"id": 1, "score": 1}\n{"id": 2', "a.jsonl:2: not JSON"),
+        ("a.jsonl", b"\x89PNG\r\n\x1a\n\x00\x00", "a.jsonl:1: "),
+        ("a.csv", b"\x89PNG\r\n\x1a\n\x00\x00", "not UTF-8"),
+        ("a.jsonl.gz", b"no gzip", "damaged or cut off"),
+        ("a.eval", b"PK\x03\x04 cut", "not a log of Inspect"),
+        ("a.parquet", b"PAR1 cut", "not Parquet, or damaged"),
+    ],
+)
+def test_what_is_nothing(tmp_path: Path, name: str, content: bytes, message: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(DataError) as caught:
+        read_predictions(path)
+    assert str(path) in str(caught.value)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_endless_line_is_not_read_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stillright.importers.jsonl.BLOCK_BYTES", 100)
+    monkeypatch.setattr("stillright.importers.jsonl.LINE_BYTES", 1000)
+    path = tmp_path / "a.jsonl.gz"
+    path.write_bytes(gzip.compress(b'{"id": 1, "score": 1}\n{"id": 2, "output": "' + b"x" * 10**6))
+    with pytest.raises(DataError, match="a.jsonl.gz: a line of more than 1,000 bytes"):
+        read_predictions(path)
+
+
+def test_no_file_and_a_folder_without_logs(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="nowhere: no such file"):
+        read_predictions(tmp_path / "nowhere")
+    with pytest.raises(DataError, match="no samples_"):
+        read_predictions(tmp_path)
+
+
+def test_a_format_is_imported_when_it_is_met() -> None:
+    code = (
+        "import sys, stillright.importers as i; print({i.__name__ + '.inspect', 'backports.zstd'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
