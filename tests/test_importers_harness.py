@@ -155,3 +155,49 @@ def test_a_missing_verdict_is_unscored(tmp_path: Path) -> None:
     path.write_text("\n".join(lines))
     first = read_predictions(path).table.row(0, named=True)
     assert (first["prediction"], first["correct"], first["score"], first["output"]) == (None, None, None, "red")
+
+
+def test_less_is_better_is_refused(tmp_path: Path) -> None:
+    shutil.copytree(LOGS / "several" / "canned", tmp_path / "run")
+    file = next((tmp_path / "run").glob("results_*.json"))
+    results = json.loads(file.read_text())
+    results["higher_is_better"]["summaries"]["rouge1"] = False
+    file.write_text(json.dumps(results))
+    with pytest.raises(DataError, match="less rouge1 is better"):
+        read_predictions(tmp_path, Selection(task="summaries", metric="rouge1"))
+
+
+def test_mutual_information_is_the_gain_over_the_choice_alone(tmp_path: Path) -> None:
+    asked = [["Q", " yes"], ["Q", " no"], ["", " yes"], ["", " no"]]
+    sample = {
+        "doc_id": 0,
+        "doc": {},
+        "target": "[1]",
+        "arguments": {f"gen_args_{n}": {"arg_0": a, "arg_1": b} for n, (a, b) in enumerate(asked)},
+        "filtered_resps": [["-1.0", "True"], ["-2.0", "False"], ["-1.5", "False"], ["-9.0", "False"]],
+        "acc": 0.0,
+        "acc_mutual_info": 1.0,
+    }
+    path = tmp_path / "a.jsonl"
+    path.write_text(json.dumps(sample))
+    rows = [
+        read_predictions(path, Selection(metric=name)).table.row(0, named=True) for name in ("acc", "acc_mutual_info")
+    ]
+    assert [(row["prediction"], row["output"], row["correct"], row["choices"]) for row in rows] == [
+        ("0", "yes", False, 2),
+        ("1", "no", True, 2),
+    ]
+
+
+def test_likelihood_of_one_text_has_a_verdict_alone(tmp_path: Path) -> None:
+    sample = {
+        "doc_id": 0,
+        "target": "end",
+        "arguments": {"gen_args_0": {"arg_0": "The", "arg_1": " end"}},
+        "filtered_resps": [["-1.0", "True"]],
+        "acc": 1.0,
+    }
+    path = tmp_path / "a.jsonl"
+    path.write_text(json.dumps(sample))
+    row = read_predictions(path).table.row(0, named=True)
+    assert (row["correct"], row["reference"], row["prompt"], row["prediction"]) == (True, ["end"], "The", None)

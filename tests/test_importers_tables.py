@@ -197,6 +197,13 @@ def test_pandas_frames() -> None:
     assert predictions.table["score"].to_list() == [0.5, None]
 
 
+def test_numbers_as_names_of_columns() -> None:
+    pandas = pytest.importorskip("pandas")
+    unnamed = pandas.DataFrame([["a", 1.0]])
+    predictions = read_frame(unnamed, "x", Selection(rename={"id": "0", "score": "1"}))
+    assert predictions.table.select("id", "score").rows() == [("a", 1.0)]
+
+
 def test_what_is_no_frame() -> None:
     with pytest.raises(DataError, match="x: no column id"):
         read_frame([1, 2], "x")

@@ -30,7 +30,7 @@ def read_frame(frame: Any, name: str, selection: Selection | None = None) -> Pre
         return from_table(typed_table(frame, ours, name), header, name)
     if not hasattr(frame, "notna"):
         raise DataError(f"{name}: a polars or pandas frame was expected, not a {type(frame).__name__}")
-    plain = frame.astype(object).where(frame.notna(), None)
+    plain = frame.astype(object).where(frame.notna(), None).set_axis(names, axis="columns")
     columns = {own: [_plain(value) for value in plain[theirs].tolist()] for own, theirs in ours.items()}
     return from_table(table_of(columns, name), header, name)
 
