@@ -166,10 +166,10 @@ def _row(sample: Sample, metric: str, delimiter: str) -> dict[str, Any]:
 
 def _requests(arguments: Any) -> list[list[Any]]:
     """What was asked of the model: [prompt, choice] each, or [prompt, generation settings]."""
-    listed_ = list(arguments.values()) if isinstance(arguments, dict) else arguments
-    if not isinstance(listed_, list):
+    several = list(arguments.values()) if isinstance(arguments, dict) else arguments
+    if not isinstance(several, list):
         return []
-    return [list(one.values()) if isinstance(one, dict) else one for one in listed_ if isinstance(one, dict | list)]
+    return [list(one.values()) if isinstance(one, dict) else one for one in several if isinstance(one, dict | list)]
 
 
 def _chosen(sample: Sample, pairs: list[tuple[str, str]], metric: str, delimiter: str) -> dict[str, Any]:
