@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
+import pandas
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from stillright.comparison import Flips, compare
 from stillright.errors import ConfigError, DataError
+from stillright.importers import write_jsonl
 from stillright.records import Header, PredictionSet
 from stillright.stats import mcnemar_exact, smallest_difference, wilson
 
@@ -242,6 +245,21 @@ def test_outputs_are_scored_anew() -> None:
     assert (match.kind, match.comparison.regression, match.comparison.gain) == ("discrete", 1, 1)
     with pytest.raises(ConfigError, match="did you mean rouge1"):
         compare(old, new, score="rouge_1")
+
+
+def test_frames_and_paths(tmp_path: Path) -> None:
+    polars_frame = discrete("old", OLD).table.select("id", "prediction", "reference")
+    pandas_frame = pandas.DataFrame({"id": range(8), "prediction": list(NEW), "reference": ["A"] * 8})
+    write_jsonl(discrete("compat", COMPAT), tmp_path / "compat.jsonl")
+    comparison = compare(polars_frame, pandas_frame, [tmp_path / "compat.jsonl"])
+    assert (comparison.old.name, comparison.new.name, comparison.candidates[0].name) == ("old", "new", "compat")
+    assert comparison.comparison == compare(discrete("old", OLD), discrete("new", NEW)).comparison
+
+
+def test_models_of_one_name_are_told_apart() -> None:
+    comparison = compare(discrete("run", OLD), discrete("run", NEW), [discrete("run", COMPAT)])
+    names = (comparison.old.name, comparison.new.name, comparison.candidates[0].name)
+    assert names == ("run (old)", "run (new)", "run (candidate 1)")
 
 
 def test_unscored_samples_are_counted() -> None:

@@ -78,7 +78,7 @@ def test_scalars_as_text(value: Any, text: str | None) -> None:
         ("", "no samples"),
         ("{}\n", "no id; every row needs one (row 1"),
         ('{"id": "1", "prediction": "A"}\n{"id": "1"', "f.jsonl:2: not JSON"),
-        ("[1]\n", "f.jsonl:1: Expected object, got array"),
+        ("[1]\n", "f.jsonl: Expected object, got int"),
         ('{"id": "1"}\n', "neither a prediction, a score nor an output (row 1, id '1')"),
         ('{"id": "1", "score": NaN}\n', "f.jsonl:1: not JSON"),
         ('{"id": "1", "score": 1e999}\n', "f.jsonl:1: score: Number out of range"),
@@ -86,7 +86,7 @@ def test_scalars_as_text(value: Any, text: str | None) -> None:
         ('{"id": [1], "score": 1}\n', "f.jsonl:1: id: Expected"),
         ('{"id": "1", "score": 1}\n{"id": "1", "score": 1}\n', "2 rows share an id (such as '1')"),
         ('{"header": {"name": 3}}\n', "f.jsonl:1: header: name"),
-        ("[" * 5000, "f.jsonl:1: "),
+        ("[" * 5000, "f.jsonl: Expected object, got array"),
     ],
 )
 def test_malformed_files_are_refused(tmp_path: Path, content: str, message: str) -> None:

@@ -79,9 +79,8 @@ def gate(
     Raises DataError where the results cannot be compared, ConfigError for a slice or an id that does not occur.
     """
     selection = with_columns(selection, policy.columns)
-    olds, news = (
-        [resolved(each, selection, score) for each in group] for group in ([old, *old_runs], [new, *new_runs])
-    )
+    olds = [resolved(each, selection, score, "old") for each in (old, *old_runs)]
+    news = [resolved(each, selection, score, "new") for each in (new, *new_runs)]
     comparison = compare(
         olds[0],
         news[0],

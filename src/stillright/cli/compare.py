@@ -25,7 +25,15 @@ def _selection(args: argparse.Namespace) -> Selection:
         if not equals or not ours or not theirs:
             raise ConfigError(f"--column {text}: expected OURS=THEIRS, for instance prediction=answer")
         rename[ours] = theirs
-    return Selection(args.task, args.metric, args.filter, rename=rename)
+    return Selection(
+        task=args.task,
+        metric=args.metric,
+        filter=args.filter,
+        model=args.model,
+        prompt=args.prompt,
+        run=args.run,
+        rename=rename,
+    )
 
 
 def _shared(args: argparse.Namespace) -> dict[str, Any]:
@@ -148,6 +156,9 @@ def _add_selection(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--task", help="which task, where a log holds several")
     parser.add_argument("--metric", help="which metric; acc for choice tasks by default")
     parser.add_argument("--filter", help="which filter of lm-evaluation-harness, where a task has several")
+    parser.add_argument("--model", help="which provider of promptfoo, where a log holds several")
+    parser.add_argument("--prompt", help="which prompt of promptfoo: its label, or its number from 1")
+    parser.add_argument("--run", type=int, metavar="N", help="which epoch of Inspect or repeat of promptfoo, from 1")
     parser.add_argument(
         "--column",
         action="append",

@@ -21,7 +21,7 @@ from stillright.comparison.pairing import OnMissing, pair
 from stillright.comparison.rescore import rescored
 from stillright.comparison.tally import Model, Tally, tally_continuous, tally_discrete
 from stillright.errors import ConfigError
-from stillright.importers import Selection, read_predictions
+from stillright.importers import Selection, read_frame, read_predictions
 from stillright.records import Kind, PredictionSet
 from stillright.scoring.judge import JudgeSettings
 from stillright.stats import Adjustment, Estimate, adjusted, estimate, mcnemar_exact, ratio
@@ -149,11 +149,13 @@ def compare(
     if not epsilon >= 0:
         raise ConfigError(f"epsilon {epsilon}: the least change that counts cannot be below zero")
     selection = with_columns(selection, slices)
-    groups = [[old, *old_runs], [new, *new_runs], *([candidate] for candidate in candidates)]
-    sets = [[resolved(each, selection, score) for each in group] for group in groups]
+    groups = {"old": [old, *old_runs], "new": [new, *new_runs]}
+    groups |= {f"candidate {i}": [candidate] for i, candidate in enumerate(candidates, start=1)}
+    sets = [[resolved(each, selection, score, role) for each in group] for role, group in groups.items()]
     paired = pair([each for group in sets for each in group], on_missing)
     tables = iter(paired.tables)
-    models = [Model(group[0].name, [next(tables) for _ in group]) for group in sets]
+    names = _distinct_names([group[0].name for group in sets], list(groups))
+    models = [Model(name, [next(tables) for _ in group]) for name, group in zip(names, sets, strict=True)]
     whole = _account(models, paired.kind, epsilon)
     return Comparison(
         **dict(whole),
@@ -177,20 +179,25 @@ def with_columns(selection: Selection | None, columns: Sequence[str]) -> Selecti
     return replace(selection, columns=tuple(dict.fromkeys((*selection.columns, *columns))))
 
 
-def resolved(results: Results, selection: Selection, score: str | JudgeSettings | None = None) -> PredictionSet:
-    """The PredictionSet in a path or a frame, scored anew where a score is asked for. Raises DataError."""
-    found = _read(results, selection)
+def _distinct_names(names: list[str], roles: list[str]) -> list[str]:
+    """The names, or with their roles where two models share one."""
+    if len(set(names)) == len(names):
+        return names
+    return [f"{name} ({role})" for name, role in zip(names, roles, strict=True)]
+
+
+def resolved(results: Results, selection: Selection, score: str | JudgeSettings | None, role: str) -> PredictionSet:
+    """The PredictionSet in a path or a frame (then named `role`), scored anew where a score is asked for."""
+    found = _read(results, selection, role)
     return found if score is None else rescored(found, score)
 
 
-def _read(results: Results, selection: Selection) -> PredictionSet:
+def _read(results: Results, selection: Selection, role: str) -> PredictionSet:
     if isinstance(results, PredictionSet):
         return results
     if isinstance(results, str | Path):
         return read_predictions(Path(results), selection)
-    from stillright.importers.tables import read_frame
-
-    return read_frame(results, "frame", selection)
+    return read_frame(results, role, selection)
 
 
 def _account(models: list[Model], kind: Kind, epsilon: float) -> Account:

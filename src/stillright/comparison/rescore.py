@@ -37,7 +37,7 @@ def rescored(results: PredictionSet, score: str | JudgeSettings) -> PredictionSe
         prediction=pl.col("output") if discrete else None,
     )
     header = results.header.model_copy(update={"metric": name, "kind": "discrete" if discrete else "continuous"})
-    return replace(results, header=header, table=table.cast(dict(results.table.schema)))
+    return replace(results, header=header, table=table.cast(results.table.schema))
 
 
 def _values(table: pl.DataFrame, score: str | JudgeSettings) -> Array:
