@@ -48,14 +48,14 @@ def page(documentation: Documentation) -> str:
     return f"{documentation.heading}\n{shortened(documentation.text)}"
 
 
-def pages(packages: Path) -> list[str]:
-    """All pages, each once, in an order drawn with a fixed seed."""
+def pages(packages: Path) -> dict[str, str]:
+    """All pages, each once, in an order drawn with a fixed seed, with the top-level module that each comes from."""
     library = standard_library()
     held_out = [d for d in library if part_of(d.module) != "train"]
     filter_ = LeakFilter(d.summary for d in askable(held_out))
     documented = [d for d in library if part_of(d.module) == "train"]
     documented += read_folder(packages, frozenset({"__pycache__"}))
-    by_text = {page(d): None for d in documented if not filter_.leaks(d.text)}
+    by_text = {page(d): d.module.split(".")[0] for d in documented if not filter_.leaks(d.text)}
     texts = list(by_text)
     random.Random(0).shuffle(texts)
-    return texts
+    return {text: by_text[text] for text in texts}

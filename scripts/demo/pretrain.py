@@ -21,10 +21,12 @@ from tokenizers import ByteLevelBPETokenizer
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from corpus import pages
+from items import hash_fraction
 
 END = "<|endoftext|>"
 WINDOW = 256  # tokens
 BATCH = 32  # windows
+HELD = 64  # windows that no base trains on
 
 
 class Size(NamedTuple):
@@ -32,12 +34,13 @@ class Size(NamedTuple):
     layers: int
     heads: int
     tokens: int  # to train on
+    modules: float  # share of top-level modules whose pages it sees, chosen by a hash of their names
     peak_learning_rate: float
 
 
 SIZES = {
-    "old_base": Size(hidden=128, layers=4, heads=4, tokens=9_000_000, peak_learning_rate=3e-3),
-    "new_base": Size(hidden=192, layers=6, heads=6, tokens=16_000_000, peak_learning_rate=3e-3),
+    "old_base": Size(hidden=160, layers=5, heads=5, tokens=12_000_000, modules=0.5, peak_learning_rate=3e-3),
+    "new_base": Size(hidden=192, layers=6, heads=6, tokens=16_000_000, modules=1.0, peak_learning_rate=3e-3),
 }
 
 
@@ -113,14 +116,16 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for old_base/ and new_base/")
     args = parser.parse_args()
     texts = pages(args.packages)
-    tokenizer = train_tokenizer(texts)
-    windows = windows_of(texts, tokenizer)
-    print(f"{len(texts):,} pages, {windows.numel():,} tokens of {len(tokenizer):,} pieces", flush=True)
-    held, windows = windows[:64], windows[64:]
+    tokenizer = train_tokenizer(list(texts))
+    held = windows_of(list(texts)[:1000], tokenizer)[:HELD]
+    print(f"{len(texts):,} pages, {len(tokenizer):,} pieces", flush=True)
     for name, size in SIZES.items():
         if (args.out / name / "model.safetensors").exists():
             print(f"{name}: already there")
             continue
+        seen = [text for text, module in texts.items() if hash_fraction(module) < size.modules]
+        windows = windows_of(seen, tokenizer)[HELD:]  # so also without the held ones, which stand first of all
+        print(f"{name}: {len(seen):,} pages, {windows.numel():,} tokens", flush=True)
         model = pretrain(size, windows, held, len(tokenizer), tokenizer.eos_token_id)
         model.to(torch.bfloat16).save_pretrained(args.out / name)
         tokenizer.save_pretrained(args.out / name)
