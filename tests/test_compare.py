@@ -197,6 +197,8 @@ def test_runs_are_means_over_pairs() -> None:
     assert comparison.nfr_above_noise is not None
     assert comparison.nfr_above_noise.value == 0
     assert flips.mcnemar_p is None  # pairs of runs are no independent coins
+    # the mean difference of row 0 is -1/2, of row 1 +1/2: reruns steady a sample, so their mean square counts
+    assert flips.smallest_difference == pytest.approx(smallest_difference(1 / 4, 2))
 
 
 def test_one_run_has_no_noise_floor() -> None:

@@ -62,7 +62,7 @@ def discrete_flips(tally: Tally, a: int, chance: float | None) -> Flips:
         nfr_mc_of_chance=_changed_of_chance(tally, a, chance),
         delta_score=estimate(tally.means[f"right.{a}"] - tally.means["right.0"]),
         mcnemar_p=mcnemar_exact(int(counts["gain"]), int(counts["regression"])) if single else None,
-        smallest_difference=smallest_difference((counts["gain"] + counts["regression"]) / tally.n, tally.n),
+        smallest_difference=smallest_difference(tally.sums[f"square.{a}"] / tally.n, tally.n),
     )
 
 

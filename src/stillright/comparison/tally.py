@@ -55,7 +55,7 @@ class Tally:
 
 def tally_discrete(models: list[Model]) -> Tally:
     """Columns "right.A" and, of every A but the first, "wrong", "gain", "regression", "both_right", "both_wrong",
-    "changed"; A counts models from 0 (old).
+    "square" (of the difference) and "changed"; A counts models from 0 (old).
 
     "changed.A" is missing where some answer is not known. Candidates (A > 1) have "both_lost.A": new lost the sample
     too. Models with several runs have "noise.A": a negative flip between two runs.
@@ -70,6 +70,7 @@ def tally_discrete(models: list[Model]) -> Tally:
             columns[f"gain.{a}"], columns[f"regression.{a}"] = (1 - old) * right, old * (1 - right)
             columns[f"both_right.{a}"], columns[f"both_wrong.{a}"] = old * right, (1 - old) * (1 - right)
             columns[f"wrong.{a}"] = 1 - right
+            columns[f"square.{a}"] = (right - old) ** 2
             changed = [flag for name, flag in flags.items() if name.startswith(f"changed.{a}.")]
             if changed:
                 columns[f"changed.{a}"] = _mean(changed)
