@@ -91,6 +91,12 @@ def test_verdicts_alone() -> None:
     assert flips.nfr_mc.value is None  # a changed mistake cannot be seen without answers
 
 
+def test_one_run_without_answers_leaves_changed_mistakes_unknown() -> None:
+    silent = PredictionSet.from_rows(Header(name="new again"), [{"id": str(i), "correct": True} for i in range(8)])
+    flips = compare(discrete("old", OLD), discrete("new", NEW), new_runs=[silent]).comparison
+    assert flips.nfr_mc.value is None  # a mean over the pairs that are known would be of other runs than nfr
+
+
 def test_continuous_by_hand() -> None:
     old = continuous("old", [0.5, 0.5, 0.5, 0.5])
     new = continuous("new", [0.75, 1.0, 0.5, 0.25])

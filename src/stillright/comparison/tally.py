@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import permutations
+from itertools import permutations, product
 from typing import NamedTuple
 
 import numpy as np
@@ -57,7 +57,7 @@ def tally_discrete(models: list[Model]) -> Tally:
     """Columns "right.A" and, of every A but the first, "wrong", "gain", "regression", "both_right", "both_wrong",
     "square" (of the difference) and "changed"; A counts models from 0 (old).
 
-    "changed.A" is missing where some answer is not known. Candidates (A > 1) have "both_lost.A": new lost the sample
+    "changed.A" is missing where some answer of some run is not known. Candidates (A > 1) have "both_lost.A": new lost the sample
     too. Models with several runs have "noise.A": a negative flip between two runs.
     """
     flags, counts = _distinct(_flags(models))
@@ -90,13 +90,11 @@ def _mean(columns: list[Array]) -> Array:
 def _flags(models: list[Model]) -> pl.DataFrame:
     """Of every sample: is each run right, and did the answer change between runs of old and of another model."""
     flags = [run["right"].alias(f"right.{a}.{r}") for a, model in enumerate(models) for r, run in enumerate(model.runs)]
+    known = [all(run["answer"].null_count() == 0 for run in model.runs) for model in models]
     for a, model in enumerate(models[1:], start=1):
-        flags += [
-            _changed(before, now).alias(f"changed.{a}.{q}.{r}")
-            for q, before in enumerate(models[0].runs)
-            for r, now in enumerate(model.runs)
-            if not before["answer"].null_count() and not now["answer"].null_count()
-        ]
+        if known[0] and known[a]:
+            pairs = product(enumerate(models[0].runs), enumerate(model.runs))
+            flags += [_changed(before, now).alias(f"changed.{a}.{q}.{r}") for (q, before), (r, now) in pairs]
     return pl.DataFrame(flags)
 
 
