@@ -113,6 +113,11 @@ def test_continuous_by_hand() -> None:
     assert flips.mcnemar_p is None
 
 
+def test_a_constant_difference_has_no_variance() -> None:
+    flips = compare(continuous("old", [0.3, 0.6]), continuous("new", [0.4, 0.7])).comparison
+    assert flips.smallest_difference == pytest.approx(0, abs=1e-15)
+
+
 def test_epsilon_is_the_least_change_that_counts() -> None:
     old = continuous("old", [0.5, 0.5, 0.5, 0.5])
     new = continuous("new", [0.75, 1.0, 0.5, 0.25])

@@ -84,7 +84,6 @@ def continuous_flips(tally: Tally, a: int) -> Flips:
     means = tally.means
     delta = means[f"score.{a}"] - means["score.0"]
     gain, regression = tally.count(f"up.{a}"), tally.count(f"down.{a}")
-    variance = max(0.0, float(means[f"square.{a}"][0] - delta[0] ** 2))
     return Flips(
         gain=gain,
         unchanged=tally.count(f"same.{a}"),
@@ -95,5 +94,5 @@ def continuous_flips(tally: Tally, a: int) -> Flips:
         mean_regression=estimate(ratio(means[f"lost.{a}"], means[f"down.{a}"])),
         delta_score=estimate(delta),
         sign_p=mcnemar_exact(int(gain), int(regression)) if tally.counted else None,
-        smallest_difference=smallest_difference(variance, tally.n),
+        smallest_difference=smallest_difference(tally.sums[f"square.{a}"] / tally.n, tally.n),
     )

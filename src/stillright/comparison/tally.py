@@ -57,8 +57,8 @@ def tally_discrete(models: list[Model]) -> Tally:
     """Columns "right.A" and, of every A but the first, "wrong", "gain", "regression", "both_right", "both_wrong",
     "square" (of the difference) and "changed"; A counts models from 0 (old).
 
-    "changed.A" is missing where some answer of some run is not known. Candidates (A > 1) have "both_lost.A": new lost the sample
-    too. Models with several runs have "noise.A": a negative flip between two runs.
+    "changed.A" is missing where some answer of some run is not known. Candidates (A > 1) have "both_lost.A": new
+    lost the sample too. Models with several runs have "noise.A": a negative flip between two runs.
     """
     flags, counts = _distinct(_flags(models))
     columns: dict[str, Array] = {}
@@ -113,7 +113,8 @@ def _distinct(flags: pl.DataFrame) -> tuple[dict[str, Array], Array]:
 def tally_continuous(models: list[Model], epsilon: float) -> Tally:
     """Columns "score.A", and of every A but the first "up.A", "down.A", "same.A", "gained.A", "lost.A", "square.A".
 
-    `gained` and `lost` are the sizes of differences over `epsilon`, zero elsewhere; `square` the squared difference.
+    `gained` and `lost` are the sizes of differences over `epsilon`, zero elsewhere; `square` the squared deviation
+    of the difference from its mean.
     `both_lost` and `noise` as in `tally_discrete`.
     """
     scores = [[run["score"].to_numpy() for run in model.runs] for model in models]
@@ -126,7 +127,8 @@ def tally_continuous(models: list[Model], epsilon: float) -> Tally:
         columns[f"same.{a}"] = _mean([np.abs(d) <= epsilon for d in differences])
         columns[f"gained.{a}"] = _mean([d * (d > epsilon) for d in differences])
         columns[f"lost.{a}"] = _mean([-d * (d < -epsilon) for d in differences])
-        columns[f"square.{a}"] = (columns[f"score.{a}"] - columns["score.0"]) ** 2
+        difference = columns[f"score.{a}"] - columns["score.0"]
+        columns[f"square.{a}"] = (difference - difference.mean()) ** 2  # E[D²] - E[D]² would cancel
         if a > 1:
             columns[f"both_lost.{a}"] = columns[f"down.{a}"] * columns["down.1"]
     for a, runs in enumerate(scores):
