@@ -59,10 +59,10 @@ def discrete_cases(draw: st.DrawFn, most_runs: int = 3, gaps: bool = False) -> C
     most_right = draw(st.integers(1, 2))
     sets = st.lists(st.sampled_from(LETTERS), min_size=1, max_size=most_right, unique=True)
     references = {s: None if gaps and draw(st.integers(0, 9)) == 0 else draw(sets) for s in ids}
-    verdicts = draw(st.sampled_from([[None], [True, False], [None, True, False]]))
+    given_never_always_sometimes: list[list[bool | None]] = [[None], [True, False], [None, True, False]]
+    verdicts = draw(st.sampled_from(given_never_always_sometimes))
     several: list[list[int | None]] = [[2, 3, 4], [None], [1, 3], [None, 3]]
-    some = draw(st.sampled_from(several))
-    numbers = st.sampled_from(some)
+    numbers = st.sampled_from(draw(st.sampled_from(several)))
     choices = {s: draw(numbers) for s in ids}
     predictions = st.sampled_from([*LETTERS, *([None] if gaps else [])])
 
