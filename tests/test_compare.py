@@ -225,8 +225,23 @@ def test_slices_are_adjusted() -> None:
     assert (parts["x"].comparison.regression, parts["y"].comparison.gain) == (1, 2)
     # exact McNemar: x lost one, y lost one and gained two, z nothing: all p = 1
     assert [part.p_adjusted for part in comparison.slices] == [1.0, 1.0, 1.0]
-    with pytest.raises(ConfigError, match="--slice colour: old has no such column"):
+    with pytest.raises(
+        ConfigError, match="slice 'colour': no file has such a column; there are: id, prediction, reference"
+    ):
         compare(discrete("old", OLD), discrete("new", NEW), slices=["colour"])
+
+
+def test_a_sample_is_sliced_by_the_first_file_that_has_it() -> None:
+    old, new = discrete("old", OLD[:6], area="xxxxxx"), discrete("new", NEW, area="xxxxxxyy")
+    comparison = compare(old, new, slices=["area"], on_missing="wrong")
+    assert [(part.value, part.n) for part in comparison.slices] == [("x", 6), ("y", 2)]
+
+
+@pytest.mark.parametrize("name", ["right", "answer"])
+def test_columns_to_slice_by_may_have_any_name(name: str) -> None:
+    for plain in (discrete("m", "AB"), continuous("m", [0.5, 0.4])):
+        results = PredictionSet.from_rows(plain.header, [{**row, name: "mine"} for row in plain.table.to_dicts()])
+        assert [part.value for part in compare(results, results, slices=[name]).slices] == ["mine"]
 
 
 def test_worst_regressions_come_first() -> None:

@@ -152,7 +152,7 @@ def compare(
     groups = {"old": [old, *old_runs], "new": [new, *new_runs]}
     groups |= {f"candidate {i}": [candidate] for i, candidate in enumerate(candidates, start=1)}
     sets = [[resolved(each, selection, score, role) for each in group] for role, group in groups.items()]
-    paired = pair([each for group in sets for each in group], on_missing)
+    paired = pair([each for group in sets for each in group], on_missing, slices)
     tables = iter(paired.tables)
     names = _distinct_names([group[0].name for group in sets], list(groups))
     models = [Model(name, [next(tables) for _ in group]) for name, group in zip(names, sets, strict=True)]
@@ -169,7 +169,7 @@ def compare(
         worst=worst_regressions(models[0].runs[0], models[1].runs[0], epsilon),
         movement=movement(models[0].runs[0], models[1].runs[0], epsilon),
         adjustment=adjustment if slices else None,
-        slices=_slices(models, paired.kind, epsilon, slices, adjustment),
+        slices=_slices(models, paired.kind, epsilon, paired.labels, adjustment),
     )
 
 
@@ -275,17 +275,12 @@ def _flip_p(tally: Tally, a: int, lost: str) -> float | None:
 
 
 def _slices(
-    models: list[Model], kind: Kind, epsilon: float, columns: Sequence[str], adjustment: Adjustment
+    models: list[Model], kind: Kind, epsilon: float, labels: dict[str, pl.Series], adjustment: Adjustment
 ) -> tuple[Slice, ...]:
-    table = models[0].runs[0]
     found = []
-    for column in columns:
-        if column not in table.columns:
-            known = ", ".join(table.columns)
-            raise ConfigError(f"--slice {column}: {models[0].name} has no such column; it has {known}")
-        labels = table[column].list.join(" | ") if column == "reference" else table[column].cast(pl.String)
-        for value in sorted(labels.drop_nulls().unique()):
-            rows = (labels == value).fill_null(False)
+    for column, values in labels.items():
+        for value in sorted(values.drop_nulls().unique()):
+            rows = (values == value).fill_null(False)
             within = [Model(model.name, [run.filter(rows) for run in model.runs]) for model in models]
             found.append((column, value, _account(within, kind, epsilon)))
     flips = [account.comparison for _, _, account in found]

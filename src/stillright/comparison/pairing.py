@@ -10,8 +10,8 @@ from typing import Any, Literal, NamedTuple
 
 import polars as pl
 
-from stillright.errors import DataError
-from stillright.records import EXAMPLES, Kind, PredictionSet
+from stillright.errors import ConfigError, DataError
+from stillright.records import COLUMNS, EXAMPLES, Kind, PredictionSet
 
 OnMissing = Literal["error", "drop", "wrong"]
 AGREEING = ("task", "metric", "filter")  # of the headers
@@ -20,24 +20,26 @@ AGREEING = ("task", "metric", "filter")  # of the headers
 class Paired(NamedTuple):
     """The same n samples in every table, in the same order.
 
-    tables: as PredictionSet.table, with `right` (bool) and `answer` (text) for discrete results.
+    tables: COLUMNS of PredictionSet.table, with `right` (bool) and `answer` (text) for discrete results.
+    labels: the columns to slice by, as text; of each sample the value in the first file that has one.
     """
 
     kind: Kind
     task: str | None
     metric: str | None
     tables: list[pl.DataFrame]
+    labels: dict[str, pl.Series]
     unscored: int  # samples of every file that some file does not score
     missing: int  # samples that some file does not have
 
 
-def pair(sets: Sequence[PredictionSet], on_missing: OnMissing = "error") -> Paired:
+def pair(sets: Sequence[PredictionSet], on_missing: OnMissing = "error", columns: Sequence[str] = ()) -> Paired:
     """The samples that all of `sets` score.
 
     on_missing: what a sample is that some file lacks: an error, dropped, or (discrete only) wrong there; `wrong` also
-    counts what a file has but does not score.
+    counts what a file has but does not score. columns: to slice by.
     Raises DataError where the sets differ in kind, task, metric, filter or settings, or for one id in prompt or
-    reference; where ids are missing and must not be; and where no sample is left.
+    reference; where ids are missing and must not be; and where no sample is left. ConfigError for an unknown column.
     """
     kind: Kind = _agreed("kind", [each.kind for each in sets], sets)
     task, metric, _ = (_agreed(name, [getattr(each.header, name) for each in sets], sets) for name in AGREEING)
@@ -47,12 +49,29 @@ def pair(sets: Sequence[PredictionSet], on_missing: OnMissing = "error") -> Pair
     tables, missing = _aligned(sets, on_missing)
     for each, table in zip(sets[1:], tables[1:], strict=True):
         _refuse_another_question(sets[0], tables[0], each, table)
+    labels = _labels(tables, columns)
+    tables = [table.select(*COLUMNS) for table in tables]
     tables = [judged(table, on_missing == "wrong") if kind == "discrete" else table for table in tables]
     scored = _all_scored(tables, "right" if kind == "discrete" else "score")
     if not scored.any():
         raise DataError(f"{_names(sets)}: no sample is scored in every file; nothing to compare")
     kept = [table.filter(scored) for table in tables]
-    return Paired(kind, task, metric, kept, len(scored) - int(scored.sum()), missing)
+    labels = {column: values.filter(scored) for column, values in labels.items()}
+    return Paired(kind, task, metric, kept, labels, len(scored) - int(scored.sum()), missing)
+
+
+def _labels(tables: list[pl.DataFrame], columns: Sequence[str]) -> dict[str, pl.Series]:
+    """Of each column the samples' values as text. Raises ConfigError where no file has a value in it."""
+    labels = {}
+    for column in dict.fromkeys(columns):
+        held = [table[column] for table in tables if column in table.columns]
+        held = [values for values in held if values.null_count() < len(values)]
+        if not held:
+            known = ", ".join(name for name in tables[0].columns if tables[0][name].null_count() < len(tables[0]))
+            raise ConfigError(f"slice {column!r}: no file has such a column; there are: {known}")
+        texts = [each.list.join(" | ") if column == "reference" else each.cast(pl.String) for each in held]
+        labels[column] = pl.select(pl.coalesce(texts)).to_series()
+    return labels
 
 
 def _names(sets: Sequence[PredictionSet]) -> str:
