@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -11,7 +12,7 @@ import pytest
 
 from samples import write_rows
 from stillright.cli import main
-from stillright.config import Policy
+from stillright.config import Policy, load_policy
 from stillright.config.strict import parse
 from stillright.errors import ConfigError
 from stillright.gate import Gated, gate
@@ -128,6 +129,14 @@ def test_one_failed_check_outweighs_one_that_cannot_tell() -> None:
         ({"limits": [{"metric": "nfr"}]}, "limits.0: the limit on nfr needs either max or min"),
         ({"limits": [{"metric": "nfrr", "max": 1}]}, "limits.0.metric"),
         ({"limits": [{"metric": "nfr", "maks": 1}]}, "unknown key 'limits.0.maks'; did you mean 'max'?"),
+        ({"limits": [{"metric": "nfr", "max": 3}]}, "3 is no limit on nfr, a fraction of 1: 3 % is 0.03"),
+        ({"limits": [{"metric": "nfr", "max": True}]}, "limits.0.max: should be a number (given: True)"),
+        ({"limits": [{"metric": "nfr", "max": "0.1"}]}, "limits.0.max: should be a number (given: '0.1')"),
+        ({"limits": [{"metric": "score", "min": math.nan}]}, "limits.0.min: should be a finite number"),
+        ({"limits": [{"metric": "nfr", "max": 0.1, "slice": "=x"}]}, "the slice names no column"),
+        ({"limits": {"metric": "nfr", "max": 0.1}}, "limits: should be a list"),
+        ({"limits": ["nfr"]}, "limits.0: should be a mapping of keys to values (given: 'nfr')"),
+        ({"must_pass": ["1"], "min_n": True}, "min_n: should be a whole number (given: True)"),
         ({"limit": []}, "unknown key 'limit'; did you mean 'limits'?"),
     ],
 )
@@ -135,6 +144,18 @@ def test_mistakes_in_a_policy_are_named(policy: dict[str, Any], message: str) ->
     with pytest.raises(ConfigError) as caught:
         parse(Policy, policy, "policy.yaml")
     assert message in str(caught.value)
+
+
+def test_limits_that_can_be_kept_and_broken_are_taken() -> None:
+    for metric, threshold in (("nfr", 0), ("nfr", 1), ("nfr_above_noise", -0.01), ("delta_score", 2), ("score", 40)):
+        assert parse(Policy, {"limits": [{"metric": metric, "max": threshold}]}, "policy.yaml")
+
+
+def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "policy.yaml"
+    path.write_text("limits: [{metric: nfr, max: 0.01}]\nlimits: [{metric: nfr, max: 0.9}]\n")
+    with pytest.raises(ConfigError, match=r"policy.yaml: not YAML: the key 'limits' stands twice in .* line 1"):
+        load_policy(path)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -24,6 +25,10 @@ Metric = Literal[
     "mean_regression",
     "nfr_above_noise",
 ]
+RATES = ("nfr", "pfr", "nfr_mc", "nfr_of_old_right", "nfi", "btc")  # fractions, from 0 to 1
+DIFFERENCES = ("nfr_above_noise",)  # of fractions, from -1 to 1
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]  # strict: yes is no 1
+Count = Annotated[int, Field(strict=True, ge=1)]
 Id = Annotated[str, BeforeValidator(lambda value: str(value) if type(value) is int else value)]
 
 
@@ -31,20 +36,26 @@ class Limit(Strict):
     """A bound on one metric of the update, over all samples or over slices of them."""
 
     metric: Metric = Field(description="a metric of comparison.json; `score` is that of new")
-    max: float | None = Field(None, description="the metric may be so large at most")
-    min: float | None = Field(None, description="the metric must be so large at least")
+    max: Number | None = Field(None, description="the metric may be so large at most")
+    min: Number | None = Field(None, description="the metric must be so large at least")
     bound: Literal["pessimistic", "value", "low", "high"] = Field(
         "pessimistic", description="what is held against it: the worse end of the 95 % interval, or the point (value)"
     )
     slice: str | None = Field(
         None, description="COLUMN for every value of a column on its own, COLUMN=VALUE for one; default: all samples"
     )
-    min_n: int | None = Field(None, ge=1, description="stands above the policy's min_n for this limit")
+    min_n: Count | None = Field(None, description="stands above the policy's min_n for this limit")
 
     @model_validator(mode="after")
-    def _one_side(self) -> Limit:
+    def _can_be_kept_and_broken(self) -> Limit:
         if (self.max is None) == (self.min is None):
             raise ValueError(f"the limit on {self.metric} needs either max or min")
+        least = 0 if self.metric in RATES else -1 if self.metric in DIFFERENCES else -math.inf
+        threshold = self.max if self.max is not None else self.min
+        if threshold is not None and math.isfinite(least) and not least <= threshold <= 1:
+            raise ValueError(f"{threshold:g} is no limit on {self.metric}, a fraction of 1: 3 % is 0.03")
+        if self.slice is not None and not self.column:
+            raise ValueError("the slice names no column; give COLUMN or COLUMN=VALUE")
         return self
 
     @property
@@ -61,8 +72,8 @@ class Policy(Strict):
     """What an update must keep to."""
 
     limits: tuple[Limit, ...] = ()
-    min_n: int = Field(1, ge=1, description="with fewer samples a limit is not judged: cannot tell")
-    max_unscored: float = Field(
+    min_n: Count = Field(1, description="with fewer samples a limit is not judged: cannot tell")
+    max_unscored: Number = Field(
         0.0, ge=0, le=1, description="share of samples that may be unscored or missing; with more: cannot tell"
     )
     must_pass: tuple[Id, ...] = Field((), description="ids that new must answer right (continuous: not worse than old)")
