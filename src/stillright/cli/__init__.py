@@ -1,12 +1,13 @@
 """The command line: parse, call the library once, return an exit code.
 
-0 done or pass, 1 the gate fails, 2 bad input, 3 the gate cannot tell, 130 interrupted.
+0 done or pass, 1 the gate fails, 2 bad input, 3 the gate cannot tell, 130 interrupted, 141 the reader has left.
 """
 
 from __future__ import annotations
 
 import argparse
 import errno
+import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -14,6 +15,7 @@ from importlib.metadata import version
 from stillright.cli.compare import add_compare_commands
 from stillright.cli.train import add_pipeline_commands, add_stage_commands
 from stillright.errors import ConfigError, MissingExtra, RunError, StillrightError
+from stillright.report.visible import visible
 
 TRAIN_PACKAGES = frozenset(
     {
@@ -58,7 +60,7 @@ def _explained(error: Exception) -> StillrightError | None:
         return RunError(
             "the disk is full; free some space and run the same command again, it continues where it stopped"
         )
-    if isinstance(error, PermissionError | IsADirectoryError | NotADirectoryError | FileExistsError):
+    if isinstance(error, OSError) and error.filename and not isinstance(error, BrokenPipeError):
         return ConfigError(f"{error.filename}: {error.strerror}; give another path")
     return None
 
@@ -71,9 +73,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("stillright: interrupted; run the same command again to continue", file=sys.stderr)
         return 130
+    except BrokenPipeError:  # `stillright ... | head` has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except Exception as error:
         explained = _explained(error)
         if explained is None:
             raise
-        print(f"stillright: error: {explained}", file=sys.stderr)
+        print(f"stillright: error: {visible(' '.join(str(explained).split()))}", file=sys.stderr)
         return 2

@@ -15,7 +15,12 @@ def console() -> Console:
     """The terminal; in a pipe or a CI log there is no width to ask for, and folded tables are hard to read."""
     from rich.console import Console
 
-    return Console(width=None if sys.stdout.isatty() else 140)
+    class Terminal(Console):
+        def on_broken_pipe(self) -> None:
+            """Rich would exit with 1, which from the gate means that it fails."""
+            raise BrokenPipeError
+
+    return Terminal(width=None if sys.stdout.isatty() else 140)
 
 
 def command(

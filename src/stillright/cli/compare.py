@@ -18,12 +18,17 @@ FORMATS = "a file or folder of results: stillright's JSONL, lm-eval, Inspect or 
 def _selection(args: argparse.Namespace) -> Selection:
     from stillright.errors import ConfigError
     from stillright.importers import Selection
+    from stillright.records import COLUMNS
 
+    if "" in getattr(args, "slice", ()):
+        raise ConfigError("--slice: name a column")
     rename = {}
     for text in args.column:
         ours, equals, theirs = text.partition("=")
         if not equals or not ours or not theirs:
             raise ConfigError(f"--column {text}: expected OURS=THEIRS, for instance prediction=answer")
+        if ours not in COLUMNS:
+            raise ConfigError(f"--column {text}: there is no {ours} to fill; there are {', '.join(COLUMNS)}")
         rename[ours] = theirs
     return Selection(
         task=args.task,
@@ -60,7 +65,11 @@ def _score(args: argparse.Namespace) -> str | JudgeSettings | None:
 
 
 def _write(path: Path | None, text: str) -> None:
+    from stillright.errors import ConfigError
+
     if path is not None:
+        if not path.name:
+            raise ConfigError(f"{path}: is no file to write; give another path")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
 
@@ -73,9 +82,9 @@ def _compare(args: argparse.Namespace) -> int:
     comparison = compare(
         args.old, args.new, args.candidates, slices=args.slice, adjustment=args.adjust, **_shared(args)
     )
-    print_comparison(comparison, console())
     _write(args.json, comparison.to_json())
     _write(args.markdown, markdown(comparison))
+    print_comparison(comparison, console())
     return 0
 
 
@@ -86,10 +95,10 @@ def _gate(args: argparse.Namespace) -> int:
 
     policy = load_policy(args.policy)
     verdict, comparison = gate(args.old, args.new, policy, **_shared(args))
-    print_verdict(verdict, console())
     _write(args.json, verdict.to_json())
     _write(args.junit, junit(verdict))
     _write(args.markdown, verdict_markdown(verdict, comparison))
+    print_verdict(verdict, console())
     return verdict.exit_code
 
 

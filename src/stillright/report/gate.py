@@ -11,6 +11,7 @@ from rich.text import Text
 from stillright.comparison import Comparison
 from stillright.gate import Outcome, Verdict
 from stillright.report.markdown import cell, markdown, table
+from stillright.report.visible import visible
 
 STYLES: dict[Outcome, str] = {"pass": "green", "fail": "bold red", "cannot tell": "yellow"}
 NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -27,7 +28,7 @@ def print_verdict(verdict: Verdict, console: Console) -> None:
     """One line a check, the verdict last."""
     for check in verdict.checks:
         console.print(
-            Text.assemble((f"{check.outcome:>11}  ", STYLES[check.outcome]), f"{check.name}: {check.reason}"),
+            Text.assemble((f"{check.outcome:>11}  ", STYLES[check.outcome]), visible(f"{check.name}: {check.reason}")),
             soft_wrap=True,
         )
     console.print(Text(headline(verdict), style=STYLES[verdict.outcome]), soft_wrap=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stillright.comparison import Comparison
+from stillright.report.visible import visible
 from stillright.report.words import (
     SLICE_HEAD,
     count_rows,
@@ -22,9 +23,13 @@ LONGEST = 300  # characters of a prompt or output shown
 def cell(text: str | None) -> str:
     """`text` on one line, with what Markdown or HTML would interpret made harmless."""
     folded = " ".join((text or "").split())
-    shortened = folded if len(folded) <= LONGEST else f"…{folded[-LONGEST:]}"
+    return escaped(folded if len(folded) <= LONGEST else f"…{folded[-LONGEST:]}")
+
+
+def escaped(text: str) -> str:
+    """`text` with what Markdown or HTML would interpret made harmless, and what acts unseen made visible."""
     marks = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\\": "&#92;", **{mark: f"\\{mark}" for mark in "|`*[]"}}
-    return "".join(marks.get(character, character) for character in shortened)
+    return "".join(marks.get(character, character) for character in visible(text))
 
 
 def table(head: list[str], rows: list[list[str]], align: str = "---:") -> str:
@@ -50,9 +55,7 @@ def markdown(comparison: Comparison) -> str:
     old, *after = [cell(name) for name in (comparison.old.name, *(name for name, _ in models(comparison)))]
     parts = [
         f"# {cell(comparison.task or 'Comparison')}: {old} → {after[0]}",
-        "\n".join(
-            f"- {cell_of}" for cell_of in map(_sentence, [*verdicts(comparison), power_line(comparison)]) if cell_of
-        ),
+        "\n".join(f"- {escaped(line)}" for line in [*verdicts(comparison), power_line(comparison)] if line),
         f"{samples_line(comparison)}. Intervals are 95 %, of differences paired.",
         f"## Answers, compared with {old}",
         table(["", *after], count_rows(comparison)),
@@ -65,7 +68,3 @@ def markdown(comparison: Comparison) -> str:
         parts += ["## Slices", table(SLICE_HEAD, _escaped(slice_rows(comparison)))]
     parts += [f"## Answers that {after[0]} lost", _regressions(comparison)]
     return "\n\n".join(parts) + "\n"
-
-
-def _sentence(text: str) -> str:
-    return text.replace("|", "\\|").replace("<", "&lt;")

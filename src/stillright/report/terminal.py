@@ -9,6 +9,7 @@ from rich.text import Text
 from stillright.comparison import Comparison
 from stillright.comparison.examples import Regression
 from stillright.report.differences import LONGEST, Part, differing_words
+from stillright.report.visible import visible
 from stillright.report.words import (
     SLICE_HEAD,
     count_rows,
@@ -26,17 +27,22 @@ REGRESSIONS = 3
 
 def _table(names: list[str], rows: list[list[str]], first: str = "") -> Table:
     table = Table(header_style="bold")
-    table.add_column(Text(first), overflow="fold")
+    table.add_column(_text(first), overflow="fold")
     for name in names:
-        table.add_column(Text(name), justify="right", overflow="fold")
+        table.add_column(_text(name), justify="right", overflow="fold")
     for row in rows:
-        table.add_row(*map(Text, row))  # as text: what models and files say is no markup
+        table.add_row(*map(_text, row))
     return table
+
+
+def _text(text: str, style: str = "") -> Text:
+    """As text and visible: what models and files say is neither markup nor a command to the terminal."""
+    return Text(visible(text), style=style)
 
 
 def _line(console: Console, text: str, style: str = "") -> None:
     if text:
-        console.print(Text(text, style=style))
+        console.print(_text(text, style))
 
 
 def print_comparison(comparison: Comparison, console: Console) -> None:
@@ -72,8 +78,8 @@ def _print_regression(regression: Regression, comparison: Comparison, console: C
     prompt = " ".join((regression.prompt or "").split())
     _line(console, f"  {regression.id}: {prompt[-LONGEST:]}", "dim")
     for name, parts, style in ((comparison.old.name, old, "bold green"), (comparison.new.name, new, "bold red")):
-        console.print(Text.assemble(f"    {name}: ", *_styled(parts, style)))
+        console.print(Text.assemble(_text(f"    {name}: "), *_styled(parts, style)))
 
 
-def _styled(parts: list[Part], style: str) -> list[tuple[str, str]]:
-    return [(f"{part.text} ", style if part.differs else "") for part in parts]
+def _styled(parts: list[Part], style: str) -> list[Text]:
+    return [_text(f"{part.text} ", style if part.differs else "") for part in parts]
