@@ -166,15 +166,19 @@ def _hint(limit: Limit) -> str:
 
 def _must_pass_check(policy: Policy, comparison: Comparison, old: PredictionSet, new: Sequence[PredictionSet]) -> Check:
     wanted = list(policy.must_pass)
+    known = set(old.table["id"]).union(*(run.table["id"] for run in new))
+    absent = [sample for sample in wanted if sample not in known]
+    if absent:
+        raise ConfigError(f"policy: must_pass names ids that no file has: {', '.join(absent[:EXAMPLES])}")
     verdicts = [_passes(wanted, comparison, old, run) for run in new]
     lost = [sample for i, sample in enumerate(wanted) if any(run[i] is False for run in verdicts)]
     unknown = [sample for i, sample in enumerate(wanted) if any(run[i] is None for run in verdicts)]
     outcome: Outcome = "fail" if lost else "cannot tell" if unknown else "pass"
     named = ", ".join((lost or unknown)[:EXAMPLES])
-    reasons = {
+    reasons: dict[Outcome, str] = {
         "pass": f"all {len(wanted):,} pass",
         "fail": f"{len(lost):,} of {len(wanted):,} do not pass, such as {named}",
-        "cannot tell": f"{len(unknown):,} of {len(wanted):,} are unscored, such as {named}",
+        "cannot tell": f"{len(unknown):,} of {len(wanted):,} are unscored or missing, such as {named}",
     }
     return Check(name="must pass", outcome=outcome, reason=reasons[outcome])
 
@@ -182,21 +186,13 @@ def _must_pass_check(policy: Policy, comparison: Comparison, old: PredictionSet,
 def _passes(wanted: list[str], comparison: Comparison, old: PredictionSet, new: PredictionSet) -> list[bool | None]:
     """Of every wanted id whether new has it right (continuous: not worse than old), None where unscored."""
     if comparison.kind == "discrete":
-        return _looked_up(wanted, new, judged(new.table)["right"]).to_list()
+        verdicts = judged(new.table, comparison.on_missing == "wrong")["right"]
+        found = _looked_up(wanted, new, verdicts)
+        return (found.fill_null(False) if comparison.on_missing == "wrong" else found).to_list()
     before, now = (_looked_up(wanted, each, each.table["score"]) for each in (old, new))
     return (now >= before - comparison.epsilon).to_list()
 
 
 def _looked_up(wanted: list[str], results: PredictionSet, values: pl.Series) -> pl.Series:
-    found = pl.DataFrame({"id": wanted}).join(
-        pl.DataFrame({"id": results.table["id"], "value": values, "there": True}),
-        on="id",
-        how="left",
-        maintain_order="left",
-    )
-    absent = found.filter(pl.col("there").is_null())["id"]
-    if len(absent):
-        raise ConfigError(
-            f"policy: must_pass names ids that {results.name} does not have: {', '.join(absent[:EXAMPLES])}"
-        )
-    return found["value"]
+    held = pl.DataFrame({"id": results.table["id"], "value": values})
+    return pl.DataFrame({"id": wanted}).join(held, on="id", how="left", maintain_order="left")["value"]
