@@ -5,6 +5,7 @@ Knows PredictionSets and the account's shape (docs/metrics.md); nothing of how i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -146,13 +147,15 @@ def compare(
     accounted for one by one, p-values adjusted by `adjustment`.
     Raises DataError where the results cannot be compared, ConfigError for an epsilon below zero or an unknown slice.
     """
-    if not epsilon >= 0:
-        raise ConfigError(f"epsilon {epsilon}: the least change that counts cannot be below zero")
+    if not 0 <= epsilon < math.inf:
+        raise ConfigError(f"epsilon {epsilon}: the least change that counts cannot be below zero or without end")
     selection = with_columns(selection, slices)
     groups = {"old": [old, *old_runs], "new": [new, *new_runs]}
     groups |= {f"candidate {i}": [candidate] for i, candidate in enumerate(candidates, start=1)}
     sets = [[resolved(each, selection, score, role) for each in group] for role, group in groups.items()]
     paired = pair([each for group in sets for each in group], on_missing, slices)
+    if epsilon and paired.kind == "discrete":
+        raise ConfigError(f"epsilon {epsilon:g}: these answers are right or wrong, which no least change applies to")
     tables = iter(paired.tables)
     names = _distinct_names([group[0].name for group in sets], list(groups))
     models = [Model(name, [next(tables) for _ in group]) for name, group in zip(names, sets, strict=True)]
@@ -171,6 +174,12 @@ def compare(
         adjustment=adjustment if slices else None,
         slices=_slices(models, paired.kind, epsilon, paired.labels, adjustment),
     )
+
+
+def _told_apart(names: list[str]) -> list[str]:
+    """The names of old, new and candidates; where two are the same (a/x.jsonl, b/x.jsonl), with their part."""
+    roles = ["old", "new", *(f"candidate {i}" for i in range(1, len(names) - 1))]
+    return [f"{name} ({role})" if names.count(name) > 1 else name for name, role in zip(names, roles, strict=True)]
 
 
 def with_columns(selection: Selection | None, columns: Sequence[str]) -> Selection:

@@ -129,6 +129,8 @@ def _refuse_another_question(
 ) -> None:
     for field in ("reference", "prompt"):
         differs = (first_table[field] != second_table[field]).fill_null(False)
+        if field == "reference" and differs.any():  # right answers may stand in any order
+            differs = (first_table[field].list.sort() != second_table[field].list.sort()).fill_null(False)
         if differs.any():
             i = differs.arg_true()[0]
             a, b = (table[field][i] for table in (first_table, second_table))
