@@ -6,13 +6,18 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from samples import environment, write_rows
 from stillright.cli import main
+from stillright.comparison import compare
+from stillright.records import Header, PredictionSet
+from stillright.report.terminal import print_comparison
 
 Run = Callable[..., tuple[int, str, str]]
 EVIL = "\x1b[2J\x1b]0;owned\x07\u202e[red]x[/red] ![i](http://e/x.png) <script>alert(1)</script>"
@@ -113,6 +118,21 @@ def test_long_outputs_and_odd_ids(run: Run, tmp_path: Path) -> None:
     assert code == 0
     assert len(output) < 10_000
     assert "日本語" in output
+
+
+def test_intervals_are_not_broken_on_a_narrow_terminal() -> None:
+    old, new, compat = (
+        PredictionSet.from_rows(Header(name=n), rows(i)) for i, n in enumerate(("old", "new", "compat"))
+    )
+    shown = {}
+    for width in (80, 140):
+        console = Console(width=width, file=StringIO())
+        with console.capture() as capture:
+            print_comparison(compare(old, new, [compat]), console)
+        shown[width] = capture.get()
+    assert "100.00 % [83.89, 100.00]" in shown[140]
+    assert "100.00 % [" not in shown[80]
+    assert "[83.89, 100.00]" in shown[80]
 
 
 def test_a_reader_that_leaves_is_no_error(run: Run) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
@@ -23,6 +24,17 @@ from stillright.report.words import (
 )
 
 REGRESSIONS = 3
+UNBOUNDED = 10_000  # columns
+
+
+def _print_table(console: Console, names: list[str], rows: list[list[str]], first: str = "") -> None:
+    """With intervals on lines of their own where the console is too narrow for both."""
+    table = _table(names, rows, first)
+    if Measurement.get(console, console.options.update(max_width=UNBOUNDED), table).maximum > console.width:
+        table = _table(
+            names, [[label, *(cell.replace(" [", "\n[") for cell in cells)] for label, *cells in rows], first
+        )
+    console.print(table)
 
 
 def _table(names: list[str], rows: list[list[str]], first: str = "") -> Table:
@@ -50,15 +62,16 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
     after = [name for name, _ in models(comparison)]
     _line(console, f"{comparison.task or 'comparison'}, {samples_line(comparison)}", "bold")
     _line(console, f"answers, compared with {comparison.old.name}")
-    console.print(_table(after, count_rows(comparison)))
+    _print_table(console, after, count_rows(comparison))
     _line(console, "with 95 % intervals")
-    console.print(_table([comparison.old.name, *after], metric_rows(comparison)))
+    _print_table(console, [comparison.old.name, *after], metric_rows(comparison))
     if comparison.movement is not None:
         _line(console, f"likeness of old and new outputs (ROUGE-1 of {comparison.movement.pairs:,} pairs)")
-        console.print(_table(["likeness"], movement_rows(comparison)))
+        _print_table(console, ["likeness"], movement_rows(comparison))
     if comparison.slices:
-        console.print(_table(SLICE_HEAD[1:], slice_rows(comparison), first=SLICE_HEAD[0]))
+        _print_table(console, SLICE_HEAD[1:], slice_rows(comparison), first=SLICE_HEAD[0])
     _print_regressions(comparison, console)
+    console.print()
     for sentence in verdicts(comparison):
         _line(console, sentence, "bold")
     _line(console, power_line(comparison))
@@ -78,8 +91,8 @@ def _print_regression(regression: Regression, comparison: Comparison, console: C
     prompt = " ".join((regression.prompt or "").split())
     _line(console, f"  {regression.id}: {prompt[-LONGEST:]}", "dim")
     for name, parts, style in ((comparison.old.name, old, "bold green"), (comparison.new.name, new, "bold red")):
-        console.print(Text.assemble(_text(f"    {name}: "), *_styled(parts, style)))
+        console.print(Text(" ").join([_text(f"    {name}:"), *_styled(parts, style)]))
 
 
 def _styled(parts: list[Part], style: str) -> list[Text]:
-    return [_text(f"{part.text} ", style if part.differs else "") for part in parts]
+    return [_text(part.text, style if part.differs else "") for part in parts]

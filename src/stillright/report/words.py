@@ -121,7 +121,7 @@ def slice_rows(comparison: Comparison) -> list[list[str]]:
             count(part.comparison.regression),
             count(part.comparison.gain),
             percent(part.comparison.nfr),
-            p_value(part.p_adjusted),
+            p_value(part.p_adjusted).removeprefix("p = ").removeprefix("p "),
         ]
         for part in ordered
     ]
@@ -173,7 +173,7 @@ def power_line(comparison: Comparison) -> str:
     least = comparison.comparison.smallest_difference
     if least is None:
         return ""
-    return f"With these samples, a true difference of {100 * least:.2f} points would show in 8 of 10 tests."
+    return f"With these samples, a true difference in score of {100 * least:.2f} points would show in 8 of 10 tests."
 
 
 def candidate_verdict(candidate: Candidate, new: str) -> str:
