@@ -28,7 +28,10 @@ def print_verdict(verdict: Verdict, console: Console) -> None:
     """One line a check, the verdict last."""
     for check in verdict.checks:
         console.print(
-            Text.assemble((f"{check.outcome:>11}  ", STYLES[check.outcome]), visible(f"{check.name}: {check.reason}")),
+            Text.assemble(
+                (f"{check.outcome:>11}  ", STYLES[check.outcome]),
+                visible(" ".join(f"{check.name}: {check.reason}".split())),
+            ),
             soft_wrap=True,
         )
     console.print(Text(headline(verdict), style=STYLES[verdict.outcome]), soft_wrap=True)
