@@ -57,9 +57,9 @@ def coin_p(heads: int, tails: int) -> float:
     return min(1.0, 2 * sum(comb(n, k) for k in range(min(heads, tails) + 1)) / int(2**n))
 
 
-def least_difference(v: float, n: int) -> float:
+def least_difference(v: float, n: int) -> Number:
     normal = NormalDist()
-    return (normal.inv_cdf(0.975) + normal.inv_cdf(0.8)) * sqrt(v / n)
+    return None if v == 0 else (normal.inv_cdf(0.975) + normal.inv_cdf(0.8)) * sqrt(v / n)
 
 
 def ids_of(models: list[Model]) -> tuple[list[str], list[str]]:

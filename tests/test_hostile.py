@@ -84,6 +84,14 @@ def test_the_same_file_twice_is_told_apart(run: Run) -> None:
     assert "old (candidate 1) shows no clear change" in output
 
 
+def test_nothing_varied_shows_nothing(run: Run, tmp_path: Path) -> None:
+    write_rows(tmp_path / "one.jsonl", rows()[:1])
+    code, output, _ = run("compare", "one.jsonl", "one.jsonl", "--json", "one.json")
+    assert code == 0
+    assert "would show in 8 of 10 tests" not in output
+    assert json.loads((tmp_path / "one.json").read_text())["comparison"]["smallest_difference"] is None
+
+
 def test_right_answers_may_stand_in_any_order(run: Run, tmp_path: Path) -> None:
     for name, reference in (("ab", ["A", "B"]), ("ba", ["B", "A"]), ("ac", ["A", "C"])):
         write_rows(tmp_path / f"{name}.jsonl", [{"id": 1, "prediction": "A", "reference": reference}])

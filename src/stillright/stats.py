@@ -116,12 +116,12 @@ def ratio(top: Array, bottom: Array) -> Array:
 
 
 def smallest_difference(variance: float, n: int) -> float | None:
-    """The least mean difference that n pairs show with 80 % power at the 5 % level, two-sided; None for n = 0.
+    """The least mean difference that n pairs show in 80 % of tests at the 5 % level; None where nothing varies.
 
     variance: of the difference of one pair; for two proportions the share of discordant pairs (Lehr, 1992, without
     rounding his factor 8).
     """
-    return (Z_95 + Z_80_POWER) * math.sqrt(variance / n) if n else None
+    return (Z_95 + Z_80_POWER) * math.sqrt(variance / n) if n and variance > 0 else None
 
 
 def adjusted(p_values: Sequence[float], method: Adjustment) -> list[float]:

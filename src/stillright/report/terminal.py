@@ -81,7 +81,9 @@ def _print_regressions(comparison: Comparison, console: Console) -> None:
     shown = [regression for regression in comparison.worst if regression.old is not None and regression.new is not None]
     if not shown:
         return
-    _line(console, f"lost answers, {min(len(shown), REGRESSIONS)} of {comparison.comparison.regression:,}")
+    lost = comparison.comparison.regression
+    whose = f"of {lost:,}" if isinstance(lost, int) else "of the first runs"
+    _line(console, f"lost answers, {min(len(shown), REGRESSIONS)} {whose}")
     for regression in shown[:REGRESSIONS]:
         _print_regression(regression, comparison, console)
 

@@ -171,7 +171,7 @@ def _direction(delta: Estimate, old: Side) -> str:
 def power_line(comparison: Comparison) -> str:
     """What this many samples could have shown."""
     least = comparison.comparison.smallest_difference
-    if least is None:
+    if least is None or 100 * least < 0.005:  # nothing varied, which says nothing of other samples
         return ""
     return f"With these samples, a true difference in score of {100 * least:.2f} points would show in 8 of 10 tests."
 
