@@ -40,7 +40,7 @@ def test_overrides_reach_into_sections() -> None:
     [
         ({"trainig": {}}, "unknown key 'trainig'; did you mean 'training'?"),
         ({"training": {"epoch": 3}}, "unknown key 'training.epoch'; did you mean 'epochs'?"),
-        ({"training": {"epochs": 0}}, "training.epochs: Input should be greater than 0 (given: 0)"),
+        ({"training": {"epochs": 0}}, "training.epochs: should be greater than 0 (given: 0)"),
         ({"strategy": {"mask": "both"}}, "strategy.mask"),
         ({"task": {"name": "x", "train": "a"}}, "give both or neither"),
         ({"task": {"name": "x", "prompt": "{{q}}"}}, "also needs train, test and answer"),

@@ -127,7 +127,7 @@ def test_one_failed_check_outweighs_one_that_cannot_tell() -> None:
     [
         ({}, "it asks nothing"),
         ({"limits": [{"metric": "nfr"}]}, "limits.0: the limit on nfr needs either max or min"),
-        ({"limits": [{"metric": "nfrr", "max": 1}]}, "limits.0.metric"),
+        ({"limits": [{"metric": "NFRR", "max": 1}]}, "did you mean 'nfr'? (given: 'NFRR')"),
         ({"limits": [{"metric": "nfr", "maks": 1}]}, "unknown key 'limits.0.maks'; did you mean 'max'?"),
         ({"limits": [{"metric": "nfr", "max": 3}]}, "3 is no limit on nfr, a fraction of 1: 3 % is 0.03"),
         ({"limits": [{"metric": "nfr", "max": True}]}, "limits.0.max: should be a number (given: True)"),

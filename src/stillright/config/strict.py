@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -76,8 +77,11 @@ def _describe(model: type[BaseModel], error: ValidationError) -> str:
         return f"unknown key {key!r}{_nearest(model, first['loc'])}"
     if first["type"] == "missing":
         return f"the key {key!r} is missing"
-    message = PLAIN.get(first["type"], first["msg"].removeprefix("Value error, "))
+    message = PLAIN.get(first["type"], first["msg"].removeprefix("Value error, ").removeprefix("Input "))
     given = first["input"]
+    if first["type"] == "literal_error":
+        close = difflib.get_close_matches(str(given).lower(), re.findall("'([^']+)'", message), n=1)
+        message += f"; did you mean {close[0]!r}?" if close else ""
     shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) else ""
     return f"{key}: {message}{shown}" if key else message
 
