@@ -51,9 +51,10 @@ def test_scores_alone_are_continuous(tmp_path: Path) -> None:
 
 def test_columns_to_slice_by_are_kept(tmp_path: Path) -> None:
     path = tmp_path / "f.jsonl"
-    path.write_text('{"id": 1, "score": 1, "level": 2, "more": []}\n{"id": 2, "score": 0}\n')
-    table = read_predictions(path, Selection(columns=("level",))).table
+    path.write_text('{"id": 1, "score": 1, "level": 2, "a b.c": true, "more": []}\n{"id": 2, "score": 0}\n')
+    table = read_predictions(path, Selection(columns=("level", "a b.c"))).table
     assert table["level"].to_list() == ["2", None]
+    assert table["a b.c"].to_list() == ["true", None]
     assert "more" not in table.columns
 
 

@@ -108,17 +108,21 @@ def read_jsonl(path: Path, columns: Sequence[str] = ()) -> PredictionSet:
 
     columns: further keys to keep, as text. Raises DataError, naming file and line, for anything that is not one.
     """
-    extra = [(name, Text, None) for name in columns if name not in COLUMNS]
-    decoder = msgspec.json.Decoder(msgspec.defstruct("Line", [*FIELDS, *extra], gc=False))
+    known = {name: name for name, _, _ in FIELDS}
+    # as attributes, for a column's name need not be one of Python's
+    further = {f"further_{i}": name for i, name in enumerate(columns) if name not in known}
+    fields = [*FIELDS, *((attribute, Text, None) for attribute in further)]
+    decoder = msgspec.json.Decoder(msgspec.defstruct("Line", fields, rename=known | further, gc=False))
     header: Header | None = None
-    names = [*COLUMNS, *(name for name, _, _ in extra)]
+    kept = {name: name for name in COLUMNS} | further
     tables = []
     for number, lines in blocks(path):
         rows = _decoded_block(decoder, path, number, lines)
         if header is None:
             header = _header(rows[0] if rows else None, path)
             rows = rows[1:] if rows and rows[0].header is not None else rows
-        tables.append(table_of({name: list(map(attrgetter(name), rows)) for name in names}, str(path)))
+        columns_of = {name: list(map(attrgetter(attribute), rows)) for attribute, name in kept.items()}
+        tables.append(table_of(columns_of, str(path)))
     if header is None:
         raise DataError(f"{path}: no samples")
     return PredictionSet.checked(header, pl.concat(tables), str(path))
