@@ -74,7 +74,7 @@ def test_a_folder_that_takes_no_files(run: Run) -> None:
 def test_choices_that_are_no_count(run: Run, tmp_path: Path, choices: int) -> None:
     write_rows(tmp_path / "odd.jsonl", rows(choices=choices))
     code, _, errors = run("compare", "odd.jsonl", "odd.jsonl")
-    assert (code, errors) == (2, f"stillright: error: odd.jsonl: row 1: choices: {choices} is no count\n")
+    assert (code, errors) == (2, f"stillright: error: odd.jsonl: row 1: choices: {choices} is not a count\n")
 
 
 def test_the_same_file_twice_is_told_apart(run: Run) -> None:

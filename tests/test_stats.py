@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.optimize import minimize_scalar
 from scipy.stats import binomtest, false_discovery_control
 
 from stillright.stats import (
@@ -20,6 +21,7 @@ from stillright.stats import (
     ratio,
     resampled_means,
     smallest_difference,
+    tango,
     wilson,
 )
 
@@ -59,6 +61,48 @@ def test_mcnemar_by_hand() -> None:
 def test_mcnemar_of_many_is_quick_and_right() -> None:
     assert mcnemar_exact(500_400, 499_600) == pytest.approx(binomtest(500_400, 1_000_000).pvalue, rel=1e-6)
     assert mcnemar_exact(600_000, 400_000) == 0.0
+
+
+def likelihood_statistic(only_first: int, only_second: int, n: int, delta: float) -> float:
+    """Tango's statistic from its definition: the share of only_second that is most likely, given the difference."""
+    neither = n - only_first - only_second
+
+    def unlikely(q: float) -> float:
+        return -(only_first * math.log(q + delta) + only_second * math.log(q) + neither * math.log(1 - 2 * q - delta))
+
+    found = minimize_scalar(unlikely, bounds=(max(0, -delta) + 1e-12, (1 - delta) / 2 - 1e-12), method="bounded")
+    variance = n * (2 * float(found.x) + delta - delta**2)
+    return (only_first - only_second - n * delta) / math.sqrt(variance)
+
+
+@pytest.mark.parametrize(("only_first", "only_second", "n"), [(12, 5, 100), (3, 9, 50), (30, 41, 933)])
+def test_tango_solves_its_own_definition(only_first: int, only_second: int, n: int) -> None:
+    found = tango(only_first, only_second, n)
+    assert found.value == (only_first - only_second) / n
+    assert found.low is not None
+    assert found.high is not None
+    for bound, z in ((found.low, 1.96), (found.high, -1.96)):
+        assert likelihood_statistic(only_first, only_second, n, bound) == pytest.approx(z, abs=2e-3)
+
+
+def test_tango_has_a_width_where_nothing_differs() -> None:
+    # by hand: with no discordant pair the bounds are -+z^2 / (n + z^2)
+    z2 = 1.959964**2
+    found = tango(0, 0, 20)
+    assert (found.value, found.low, found.high) == pytest.approx((0, -z2 / (20 + z2), z2 / (20 + z2)), abs=1e-6)
+    assert tango(0, 0, 0) == UNDEFINED
+    assert tango(5, 0, 5).high == pytest.approx(1.0)
+
+
+@given(st.integers(0, 40), st.integers(0, 40), st.integers(1, 200))
+def test_tango_is_the_same_either_way(only_first: int, only_second: int, others: int) -> None:
+    n = only_first + only_second + others
+    forward, backward = tango(only_first, only_second, n), tango(only_second, only_first, n)
+    assert forward.low is not None
+    assert forward.value is not None
+    assert forward.high is not None
+    assert backward.high == pytest.approx(-forward.low, abs=1e-9)
+    assert -1 <= forward.low <= forward.value <= forward.high <= 1
 
 
 def ones(n: int) -> Array:

@@ -4,7 +4,8 @@ pairing (the same samples side by side) -> tally (per-sample columns, resampled)
 whole account, with slices, worst regressions and how far texts moved).
 """
 
-from stillright.comparison.compare import Account, Candidate, Comparison, Side, Slice, compare
+from stillright.comparison.account import Account, Candidate, Side
+from stillright.comparison.compare import Comparison, Slice, compare
 from stillright.comparison.flips import Flips
 from stillright.comparison.pairing import judged
 

@@ -11,21 +11,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import polars as pl
-from pydantic import BaseModel, ConfigDict
 
+from stillright.comparison.account import Account, account
 from stillright.comparison.examples import Regression, worst_regressions
-from stillright.comparison.flips import Flips, continuous_flips, discrete_flips
 from stillright.comparison.movement import Movement, movement
 from stillright.comparison.pairing import OnMissing, pair
 from stillright.comparison.rescore import rescored
-from stillright.comparison.tally import Model, Tally, tally_continuous, tally_discrete
+from stillright.comparison.tally import Model
 from stillright.errors import ConfigError
 from stillright.importers import Selection, read_frame, read_predictions
 from stillright.records import Kind, PredictionSet
 from stillright.scoring.judge import JudgeSettings
-from stillright.stats import Adjustment, Estimate, adjusted, estimate, mcnemar_exact, ratio
+from stillright.stats import Adjustment, adjusted
 
 
 class Frame(Protocol):
@@ -39,53 +37,6 @@ class Frame(Protocol):
 
 
 Results = str | Path | PredictionSet | Frame
-
-
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class Side(_Frozen):
-    """One model: its mean accuracy (discrete) or similarity (continuous).
-
-    noise: NFR of the model against its own reruns, where there are several runs.
-    """
-
-    name: str
-    runs: int
-    score: float
-    score_interval: Estimate
-    noise: Estimate | None = None
-
-
-class Candidate(_Frozen):
-    """One more model in the new one's place: its flips against old, and its differences from new, paired.
-
-    `delta_nfr_p` is the exact McNemar test on "is a negative flip" of the candidate against that of new.
-    """
-
-    name: str
-    score: float
-    score_interval: Estimate
-    comparison: Flips
-    delta_score: Estimate
-    delta_nfr: Estimate
-    delta_nfr_relative: Estimate
-    delta_nfr_p: float | None = None
-
-
-class Account(_Frozen):
-    """Old, new and candidates on some samples. Rates are fractions of n unless their name says otherwise.
-
-    nfr_above_noise: NFR less the mean noise of the sides that have several runs.
-    """
-
-    n: int
-    old: Side
-    new: Side
-    comparison: Flips
-    nfr_above_noise: Estimate | None = None
-    candidates: tuple[Candidate, ...] = ()
 
 
 class Slice(Account):
@@ -157,9 +108,9 @@ def compare(
     if epsilon and paired.kind == "discrete":
         raise ConfigError(f"epsilon {epsilon:g}: these answers are right or wrong, which no least change applies to")
     tables = iter(paired.tables)
-    names = _distinct_names([group[0].name for group in sets], list(groups))
+    names = _told_apart([group[0].name for group in sets], list(groups))
     models = [Model(name, [next(tables) for _ in group]) for name, group in zip(names, sets, strict=True)]
-    whole = _account(models, paired.kind, epsilon)
+    whole = account(models, paired.kind, epsilon)
     return Comparison(
         **dict(whole),
         task=paired.task,
@@ -176,9 +127,8 @@ def compare(
     )
 
 
-def _told_apart(names: list[str]) -> list[str]:
-    """The names of old, new and candidates; where two are the same (a/x.jsonl, b/x.jsonl), with their part."""
-    roles = ["old", "new", *(f"candidate {i}" for i in range(1, len(names) - 1))]
+def _told_apart(names: list[str], roles: list[str]) -> list[str]:
+    """The names of the models; where two are the same (a/x.jsonl, b/x.jsonl), with their roles."""
     return [f"{name} ({role})" if names.count(name) > 1 else name for name, role in zip(names, roles, strict=True)]
 
 
@@ -186,13 +136,6 @@ def with_columns(selection: Selection | None, columns: Sequence[str]) -> Selecti
     """The selection, with further columns to keep."""
     selection = selection or Selection()
     return replace(selection, columns=tuple(dict.fromkeys((*selection.columns, *columns))))
-
-
-def _distinct_names(names: list[str], roles: list[str]) -> list[str]:
-    """The names, or with their roles where two models share one."""
-    if len(set(names)) == len(names):
-        return names
-    return [f"{name} ({role})" for name, role in zip(names, roles, strict=True)]
 
 
 def resolved(results: Results, selection: Selection, score: str | JudgeSettings | None, role: str) -> PredictionSet:
@@ -209,80 +152,6 @@ def _read(results: Results, selection: Selection, role: str) -> PredictionSet:
     return read_frame(results, role, selection)
 
 
-def _account(models: list[Model], kind: Kind, epsilon: float) -> Account:
-    if kind == "discrete":
-        tally = tally_discrete(models)
-        chance = _chance(models[0].runs[0])
-        flips = [discrete_flips(tally, a, chance) for a in range(1, len(models))]
-        score, lost = "right", "regression"
-    else:
-        tally = tally_continuous(models, epsilon)
-        flips = [continuous_flips(tally, a) for a in range(1, len(models))]
-        score, lost = "score", "down"
-    old, new = (_side(tally, model, a, score) for a, model in enumerate(models[:2]))
-    return Account(
-        n=tally.n,
-        old=old,
-        new=new,
-        comparison=flips[0],
-        nfr_above_noise=_above_noise(tally, lost),
-        candidates=tuple(
-            _candidate(tally, model.name, a, flips[a - 1], score, lost) for a, model in enumerate(models[2:], start=2)
-        ),
-    )
-
-
-def _chance(table: pl.DataFrame) -> float | None:
-    """Mean of 1 / (number of choices - 1), None where some sample is no choice among several."""
-    choices = table["choices"]
-    if choices.null_count() or (choices < 2).any():
-        return None
-    return float((1 / (choices.to_numpy() - 1)).mean())
-
-
-def _side(tally: Tally, model: Model, a: int, score: str) -> Side:
-    column = f"{score}.{a}"
-    interval = tally.rate(column) if score == "right" else tally.mean(column)
-    noise = tally.mean(f"noise.{a}") if f"noise.{a}" in tally.sums else None
-    return Side(
-        name=model.name,
-        runs=len(model.runs),
-        score=float(tally.means[column][0]),
-        score_interval=interval,
-        noise=noise,
-    )
-
-
-def _above_noise(tally: Tally, lost: str) -> Estimate | None:
-    floors = [tally.means[name] for name in ("noise.0", "noise.1") if name in tally.means]
-    return estimate(tally.means[f"{lost}.1"] - np.mean(floors, axis=0)) if floors else None
-
-
-def _candidate(tally: Tally, name: str, a: int, flips: Flips, score: str, lost: str) -> Candidate:
-    means = tally.means
-    delta_nfr = means[f"{lost}.{a}"] - means[f"{lost}.1"]
-    interval = tally.rate(f"{score}.{a}") if score == "right" else tally.mean(f"{score}.{a}")
-    return Candidate(
-        name=name,
-        score=float(means[f"{score}.{a}"][0]),
-        score_interval=interval,
-        comparison=flips,
-        delta_score=estimate(means[f"{score}.{a}"] - means[f"{score}.1"]),
-        delta_nfr=estimate(delta_nfr),
-        delta_nfr_relative=estimate(ratio(delta_nfr, means[f"{lost}.1"])),
-        delta_nfr_p=_flip_p(tally, a, lost),
-    )
-
-
-def _flip_p(tally: Tally, a: int, lost: str) -> float | None:
-    """Exact McNemar test of "is a negative flip", from the flips that only one of candidate and new has."""
-    if not tally.counted:
-        return None
-    both = tally.sums[f"both_lost.{a}"]
-    only_new, only_candidate = (round(tally.sums[f"{lost}.{b}"] - both) for b in (1, a))
-    return mcnemar_exact(only_new, only_candidate)
-
-
 def _slices(
     models: list[Model], kind: Kind, epsilon: float, labels: dict[str, pl.Series], adjustment: Adjustment
 ) -> tuple[Slice, ...]:
@@ -291,12 +160,12 @@ def _slices(
         for value in sorted(values.drop_nulls().unique()):
             rows = (values == value).fill_null(False)
             within = [Model(model.name, [run.filter(rows) for run in model.runs]) for model in models]
-            found.append((column, value, _account(within, kind, epsilon)))
-    flips = [account.comparison for _, _, account in found]
+            found.append((column, value, account(within, kind, epsilon)))
+    flips = [part.comparison for _, _, part in found]
     ps = [each.mcnemar_p if kind == "discrete" else each.sign_p for each in flips]
     defined = [p for p in ps if p is not None]
     corrected = iter(adjusted(defined, adjustment))
     return tuple(
-        Slice(**dict(account), column=column, value=value, p=p, p_adjusted=None if p is None else next(corrected))
-        for (column, value, account), p in zip(found, ps, strict=True)
+        Slice(**dict(part), column=column, value=value, p=p, p_adjusted=None if p is None else next(corrected))
+        for (column, value, part), p in zip(found, ps, strict=True)
     )

@@ -60,7 +60,7 @@ def discrete_flips(tally: Tally, a: int, chance: float | None) -> Flips:
         btc=tally.rate(f"both_right.{a}", "right.0"),
         nfr_of_chance=estimate(ratio(tally.means[f"regression.{a}"], _chance_flips(tally, a))),
         nfr_mc_of_chance=_changed_of_chance(tally, a, chance),
-        delta_score=estimate(tally.means[f"right.{a}"] - tally.means["right.0"]),
+        delta_score=tally.difference(f"right.{a}", "right.0", f"both_right.{a}"),
         mcnemar_p=mcnemar_exact(int(counts["gain"]), int(counts["regression"])) if single else None,
         smallest_difference=smallest_difference(tally.sums[f"square.{a}"] / tally.n, tally.n),
     )
@@ -82,7 +82,6 @@ def _changed_of_chance(tally: Tally, a: int, chance: float | None) -> Estimate:
 def continuous_flips(tally: Tally, a: int) -> Flips:
     """What model `a` of the tally changed against old."""
     means = tally.means
-    delta = means[f"score.{a}"] - means["score.0"]
     gain, regression = tally.count(f"up.{a}"), tally.count(f"down.{a}")
     return Flips(
         gain=gain,
@@ -92,7 +91,7 @@ def continuous_flips(tally: Tally, a: int) -> Flips:
         pfr=tally.rate(f"up.{a}"),
         mean_gain=estimate(ratio(means[f"gained.{a}"], means[f"up.{a}"])),
         mean_regression=estimate(ratio(means[f"lost.{a}"], means[f"down.{a}"])),
-        delta_score=estimate(delta),
+        delta_score=tally.difference(f"score.{a}", "score.0"),
         sign_p=mcnemar_exact(int(gain), int(regression)) if tally.counted else None,
         smallest_difference=smallest_difference(tally.sums[f"square.{a}"] / tally.n, tally.n),
     )

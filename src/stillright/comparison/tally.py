@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from stillright.stats import Array, Estimate, estimate, ratio, resampled_means, wilson
+from stillright.stats import Array, Estimate, estimate, ratio, resampled_means, tango, wilson
 
 
 class Model(NamedTuple):
@@ -52,13 +52,24 @@ class Tally:
         """The mean of a column with its bootstrap interval."""
         return estimate(self.means[name])
 
+    def difference(self, first: str, second: str, both: str | None = None) -> Estimate:
+        """Mean of `first` less that of `second`: Tango's interval where both count samples, else bootstrap.
+
+        both: the column of samples that count in first and second; None where they are no counts.
+        """
+        if both is None or not self.counted:
+            return estimate(self.means[first] - self.means[second])
+        alone = [round(self.sums[name] - self.sums[both]) for name in (first, second)]
+        return tango(alone[0], alone[1], self.n)
+
 
 def tally_discrete(models: list[Model]) -> Tally:
     """Columns "right.A" and, of every A but the first, "wrong", "gain", "regression", "both_right", "both_wrong",
     "square" (of the difference) and "changed"; A counts models from 0 (old).
 
-    "changed.A" is missing where some answer of some run is not known. Candidates (A > 1) have "both_lost.A": new
-    lost the sample too. Models with several runs have "noise.A": a negative flip between two runs.
+    "changed.A" is missing where some answer of some run is not known. Candidates (A > 1) have "both_lost.A" and
+    "right_too.A": new lost the sample too, or has it right too. Models with several runs have "noise.A": a negative
+    flip between two runs.
     """
     flags, counts = _distinct(_flags(models))
     columns: dict[str, Array] = {}
@@ -76,6 +87,7 @@ def tally_discrete(models: list[Model]) -> Tally:
                 columns[f"changed.{a}"] = _mean(changed)
         if a > 1:
             columns[f"both_lost.{a}"] = columns[f"regression.{a}"] * columns["regression.1"]
+            columns[f"right_too.{a}"] = right * columns["right.1"]
         if len(model.runs) > 1:
             runs = [flags[f"right.{a}.{r}"] for r in range(len(model.runs))]
             columns[f"noise.{a}"] = _mean([before * (1 - now) for before, now in permutations(runs, 2)])

@@ -1,0 +1,133 @@
+"""Old, new and candidates on some samples: scores, flips, and what each candidate changes against new."""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+from pydantic import BaseModel, ConfigDict
+
+from stillright.comparison.flips import Flips, continuous_flips, discrete_flips
+from stillright.comparison.tally import Model, Tally, tally_continuous, tally_discrete
+from stillright.records import Kind
+from stillright.stats import Estimate, estimate, mcnemar_exact, ratio
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class Side(_Frozen):
+    """One model: its mean accuracy (discrete) or similarity (continuous).
+
+    noise: NFR of the model against its own reruns, where there are several runs.
+    """
+
+    name: str
+    runs: int
+    score: float
+    score_interval: Estimate
+    noise: Estimate | None = None
+
+
+class Candidate(_Frozen):
+    """One more model in the new one's place: its flips against old, and its differences from new, paired.
+
+    `delta_nfr_p` is the exact McNemar test on "is a negative flip" of the candidate against that of new.
+    """
+
+    name: str
+    score: float
+    score_interval: Estimate
+    comparison: Flips
+    delta_score: Estimate
+    delta_nfr: Estimate
+    delta_nfr_relative: Estimate
+    delta_nfr_p: float | None = None
+
+
+class Account(_Frozen):
+    """Old, new and candidates on some samples. Rates are fractions of n unless their name says otherwise.
+
+    nfr_above_noise: NFR less the mean noise of the sides that have several runs.
+    """
+
+    n: int
+    old: Side
+    new: Side
+    comparison: Flips
+    nfr_above_noise: Estimate | None = None
+    candidates: tuple[Candidate, ...] = ()
+
+
+def account(models: list[Model], kind: Kind, epsilon: float) -> Account:
+    """The account of models of the same samples: old, new, then candidates."""
+    if kind == "discrete":
+        tally = tally_discrete(models)
+        chance = _chance(models[0].runs[0])
+        flips = [discrete_flips(tally, a, chance) for a in range(1, len(models))]
+        score, lost = "right", "regression"
+    else:
+        tally = tally_continuous(models, epsilon)
+        flips = [continuous_flips(tally, a) for a in range(1, len(models))]
+        score, lost = "score", "down"
+    old, new = (_side(tally, model, a, score) for a, model in enumerate(models[:2]))
+    return Account(
+        n=tally.n,
+        old=old,
+        new=new,
+        comparison=flips[0],
+        nfr_above_noise=_above_noise(tally, lost),
+        candidates=tuple(
+            _candidate(tally, model.name, a, flips[a - 1], score, lost) for a, model in enumerate(models[2:], start=2)
+        ),
+    )
+
+
+def _chance(table: pl.DataFrame) -> float | None:
+    """Mean of 1 / (number of choices - 1), None where some sample is no choice among several."""
+    choices = table["choices"]
+    if choices.null_count() or (choices < 2).any():
+        return None
+    return float((1 / (choices.to_numpy() - 1)).mean())
+
+
+def _side(tally: Tally, model: Model, a: int, score: str) -> Side:
+    column = f"{score}.{a}"
+    interval = tally.rate(column) if score == "right" else tally.mean(column)
+    noise = tally.mean(f"noise.{a}") if f"noise.{a}" in tally.sums else None
+    return Side(
+        name=model.name,
+        runs=len(model.runs),
+        score=float(tally.means[column][0]),
+        score_interval=interval,
+        noise=noise,
+    )
+
+
+def _above_noise(tally: Tally, lost: str) -> Estimate | None:
+    floors = [tally.means[name] for name in ("noise.0", "noise.1") if name in tally.means]
+    return estimate(tally.means[f"{lost}.1"] - np.mean(floors, axis=0)) if floors else None
+
+
+def _candidate(tally: Tally, name: str, a: int, flips: Flips, score: str, lost: str) -> Candidate:
+    means = tally.means
+    interval = tally.rate(f"{score}.{a}") if score == "right" else tally.mean(f"{score}.{a}")
+    return Candidate(
+        name=name,
+        score=float(means[f"{score}.{a}"][0]),
+        score_interval=interval,
+        comparison=flips,
+        delta_score=tally.difference(f"{score}.{a}", f"{score}.1", f"right_too.{a}" if score == "right" else None),
+        delta_nfr=tally.difference(f"{lost}.{a}", f"{lost}.1", f"both_lost.{a}"),
+        delta_nfr_relative=estimate(ratio(means[f"{lost}.{a}"] - means[f"{lost}.1"], means[f"{lost}.1"])),
+        delta_nfr_p=_flip_p(tally, a, lost),
+    )
+
+
+def _flip_p(tally: Tally, a: int, lost: str) -> float | None:
+    """Exact McNemar test of "is a negative flip", from the flips that only one of candidate and new has."""
+    if not tally.counted:
+        return None
+    both = tally.sums[f"both_lost.{a}"]
+    only_new, only_candidate = (round(tally.sums[f"{lost}.{b}"] - both) for b in (1, a))
+    return mcnemar_exact(only_new, only_candidate)
