@@ -12,8 +12,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from stillright.training import losses
-from stillright.training.losses import MASKS, CompatLoss, LMHead, Predictions, kl_divergence
+from stillright.training import head_loss
+from stillright.training.head_loss import CrossEntropy, LossSums
+from stillright.training.heads import LMHead
+from stillright.training.losses import CompatLoss, kl_divergence
+from stillright.training.strategies import STRATEGIES, Tokens, focal_weight
 
 
 def test_kl_by_hand() -> None:
@@ -41,74 +44,150 @@ def test_kl_of_equals_is_zero_and_never_negative() -> None:
     assert (kl_divergence(a, b, 2.0) > 0).all()
 
 
-def test_masks_by_hand() -> None:
-    predictions = Predictions(torch.tensor([5, 5, 6, 6]), torch.tensor([5, 7, 5, 7]), torch.tensor([5, 5, 5, 5]))
+def test_strategies_by_hand() -> None:
+    def logs(*probabilities: float) -> Tensor:
+        return torch.tensor(probabilities).log()
+
+    tokens = Tokens(
+        labels=torch.tensor([5, 5, 5, 5]),
+        sequence=torch.tensor([0, 0, 1, 1]),
+        student=torch.tensor([5, 5, 6, 6]),
+        student_logp=logs(0.5, 0.6, 0.1, 0.4),
+        old=torch.tensor([5, 7, 5, 7]),
+        old_logp=logs(0.9, 0.1, 0.2, 0.3),
+    )
     expected = {
         "student_wrong": [False, False, True, True],
         "old_right": [True, False, True, False],
         "old_only": [True] * 4,
+        "focal": [True] * 4,
         "new_only": [False] * 4,
+        "mixture": [True] * 4,
+        "token_likelihood": [True, False, True, False],
+        # text 0: 0.5 * 0.6 = 0.30 against 0.9 * 0.1 = 0.09; text 1: 0.1 * 0.4 = 0.04 against 0.2 * 0.3 = 0.06
+        "sequence_likelihood": [False, False, True, True],
     }
-    assert {name: mask(predictions).tolist() for name, mask in MASKS.items()} == expected
+    assert {name: strategy.follows_old(tokens).tolist() for name, strategy in STRATEGIES.items()} == expected
+    assert focal_weight(tokens).tolist() == [6.0, 1.0, 6.0, 1.0]
 
 
-def reference_loss(student: Tensor, old: Tensor, new: Tensor, labels: Tensor, mask: str, t: float, ce: float) -> Tensor:
-    """The paper's formula on logits (N, V), written as it stands there."""
-    follow = {
-        "student_wrong": student.argmax(-1) != labels,
-        "old_right": old.argmax(-1) == labels,
-        "old_only": torch.full_like(labels, 1).bool(),
-        "new_only": torch.full_like(labels, 0).bool(),
-    }[mask]
+def reference_loss(
+    student: Tensor, old: Tensor, new: Tensor, labels: Tensor, sequence: Tensor, name: str, t: float, ce: float
+) -> Tensor:
+    """The formula on logits (N, V), token by token, written as it stands in the papers."""
+    log_c, log_old = (functional.log_softmax(logits, dim=-1) for logits in (student, old))
     total = student.new_zeros(())
-    for i in range(len(labels)):
-        teacher = old[i] if follow[i] else new[i]
-        p = functional.softmax(teacher / t, dim=-1)
-        q = functional.softmax(student[i] / t, dim=-1)
-        kl = sum(p[v] * (torch.log(p[v]) - torch.log(q[v])) for v in range(len(p)))
-        total = total + (1 - ce) * kl - ce * functional.log_softmax(student[i], dim=-1)[labels[i]]
+    for i, y in enumerate(labels.tolist()):
+        same = [j for j in range(len(labels)) if sequence[j] == sequence[i]]
+        follow = {
+            "student_wrong": bool(student[i].argmax() != y),
+            "old_right": bool(old[i].argmax() == y),
+            "new_only": False,
+            "token_likelihood": bool(log_c[i, y] < log_old[i, y]),
+            "sequence_likelihood": sum(log_c[j, labels[j]] for j in same) < sum(log_old[j, labels[j]] for j in same),
+        }.get(name, True)
+        p = functional.softmax((old if follow else new)[i] / t, dim=-1)
+        if name == "mixture":
+            p = (functional.softmax(old[i] / t, dim=-1) + functional.softmax(new[i] / t, dim=-1)) / 2
+        weight = 1 + 5 * int(old[i].argmax() == y) if name == "focal" else 1
+        log_q = functional.log_softmax(student[i] / t, dim=-1)
+        kl = sum(p[v] * (torch.log(p[v]) - log_q[v]) for v in range(len(p)))
+        total = total + (1 - ce) * weight * kl - ce * log_c[i, y]
     return total
 
 
 class Case:
-    """Hidden states of 7 tokens, heads of 11 and 13 pieces (old is padded), right labels."""
+    """Hidden states of 7 tokens of 3 texts in fp64, heads of 11 and 13 pieces (old is padded), right labels."""
 
     def __init__(self) -> None:
         generator = torch.Generator().manual_seed(0)
 
         def draw(*shape: int) -> Tensor:
-            return torch.randn(*shape, generator=generator)
+            return torch.randn(*shape, generator=generator, dtype=torch.float64)
 
-        self.head = LMHead(draw(11, 6))
+        self.head = LMHead(draw(11, 6), bias=draw(11), scale=0.7, softcap=9.0)
         self.old_head = LMHead(draw(13, 4), bias=draw(13), softcap=5.0)
         self.student = draw(7, 6).requires_grad_()
         self.old, self.new = draw(7, 4), draw(7, 6)
         self.labels = torch.randint(0, 11, (7,), generator=generator)
-        self.labels[:3] = (self.student @ self.head.weight.T).argmax(-1)[:3]  # some right, some wrong
+        self.labels[:3] = self.student_logits().argmax(-1)[:3]  # some right, some wrong
+        self.sequence = torch.tensor([0, 0, 1, 1, 1, 2, 2])
+
+    def student_logits(self, hidden: Tensor | None = None) -> Tensor:
+        hidden = self.student if hidden is None else hidden
+        assert self.head.bias is not None
+        return 9.0 * torch.tanh(0.7 * (hidden @ self.head.weight.T + self.head.bias) / 9.0)
 
     def logits(self) -> tuple[Tensor, Tensor, Tensor]:
         assert self.old_head.bias is not None
         old = 5.0 * torch.tanh((self.old @ self.old_head.weight.T + self.old_head.bias) / 5.0)
-        return self.student @ self.head.weight.T, old[:, :11], self.new @ self.head.weight.T
+        return self.student_logits(), old[:, :11], self.student_logits(self.new)
 
-    def sums(self, mask: str, temperature: float, ce_weight: float) -> losses.LossSums:
-        loss = CompatLoss(self.old_head, MASKS[mask], temperature, ce_weight)
-        prediction = self.logits()[1].argmax(-1)
-        return loss.sums(self.head, self.student, self.old, self.new, prediction, self.labels)
+    def taught(self) -> dict[str, Tensor]:
+        old = self.logits()[1]
+        logp = functional.log_softmax(old, dim=-1)[torch.arange(7), self.labels]
+        return {"old": self.old, "new": self.new, "old_prediction": old.argmax(-1), "old_logp": logp}
+
+    def sums(self, strategy: str, temperature: float, ce_weight: float) -> LossSums:
+        loss = CompatLoss(self.old_head, STRATEGIES[strategy], temperature, ce_weight)
+        taught = {f"taught_{name}": values for name, values in self.taught().items()}
+        return loss.batch_sums(self.head, self.student, self.labels, self.sequence, **taught)
 
 
-@pytest.mark.parametrize("mask", sorted(MASKS))
+@pytest.mark.parametrize("strategy", sorted(STRATEGIES))
 @pytest.mark.parametrize("ce_weight", [0.0, 0.3])
 @pytest.mark.parametrize("chunk", [2, 1024])
-def test_equals_the_reference(mask: str, ce_weight: float, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(losses, "CHUNK", chunk)
+@pytest.mark.parametrize("frozen", [True, False])
+def test_equals_the_reference(
+    strategy: str, ce_weight: float, chunk: int, frozen: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(head_loss, "CHUNK", chunk)
     case = Case()
-    sums = case.sums(mask, 2.0, ce_weight)
+    case.head.weight.requires_grad_(not frozen)
+    sums = case.sums(strategy, 2.0, ce_weight)
     (gradient,) = torch.autograd.grad(sums.loss, case.student)
-    expected = reference_loss(*case.logits(), case.labels, mask, 2.0, ce_weight)
+    expected = reference_loss(*case.logits(), case.labels, case.sequence, strategy, 2.0, ce_weight)
     (expected_gradient,) = torch.autograd.grad(expected, case.student)
-    torch.testing.assert_close(sums.loss, expected, rtol=1e-5, atol=1e-5)
-    torch.testing.assert_close(gradient, expected_gradient, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(sums.loss, expected, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(gradient, expected_gradient, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("chunk", [2, 1024])
+@pytest.mark.parametrize("frozen", [True, False])
+def test_cross_entropy_equals_torch(chunk: int, frozen: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(head_loss, "CHUNK", chunk)
+    case = Case()
+    case.head.weight.requires_grad_(not frozen)
+    loss = CrossEntropy().batch_sums(case.head, case.student, case.labels, case.sequence).loss
+    expected = functional.cross_entropy(case.student_logits(), case.labels, reduction="sum")
+    (gradient,), (expected_gradient,) = (torch.autograd.grad(value, case.student) for value in (loss, expected))
+    torch.testing.assert_close(loss, expected, rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(gradient, expected_gradient, rtol=1e-9, atol=1e-9)
+
+
+def test_a_trained_head_gets_its_gradient() -> None:
+    case = Case()
+    case.head.weight.requires_grad_()
+    (gradient,) = torch.autograd.grad(case.sums("student_wrong", 2.0, 0.3).loss, case.head.weight)
+    student, old, new = case.logits()  # the new teacher shares the head, but is no path for gradients
+    expected = reference_loss(student, old, new.detach(), case.labels, case.sequence, "student_wrong", 2.0, 0.3)
+    (expected_gradient,) = torch.autograd.grad(expected, case.head.weight)
+    torch.testing.assert_close(gradient, expected_gradient, rtol=1e-9, atol=1e-9)
+
+
+def test_bfloat16_stays_close() -> None:
+    """Half-precision heads and states: within 2 % of the loss, and of the gradient's length."""
+    exact, rounded = Case(), Case()
+    rounded.head = LMHead(rounded.head.weight.bfloat16(), rounded.head.bias.bfloat16(), 0.7, 9.0)  # type: ignore[union-attr]
+    rounded.student = rounded.student.detach().bfloat16().requires_grad_()
+    rounded.new = rounded.new.bfloat16()
+    losses_ = [case.sums("old_only", 2.0, 0.3).loss for case in (exact, rounded)]
+    gradients = [
+        torch.autograd.grad(loss, case.student)[0].double()
+        for loss, case in zip(losses_, (exact, rounded), strict=True)
+    ]
+    assert losses_[1].item() == pytest.approx(losses_[0].item(), rel=0.02)
+    assert (gradients[1] - gradients[0]).norm() < 0.02 * gradients[0].norm()
 
 
 def test_parts_add_up() -> None:
@@ -117,7 +196,7 @@ def test_parts_add_up() -> None:
     torch.testing.assert_close(sums.loss, sums.kl_old + sums.kl_new)
 
 
-@pytest.mark.parametrize("mask", ["student_wrong", "old_right"])
+@pytest.mark.parametrize("mask", sorted(STRATEGIES))
 def test_trainer_shifts_labels_and_ignores_padding(bases: tuple[Path, Path], tmp_path: Path, mask: str) -> None:
     """A padded batch in the trainer equals the formula, text by text, on full logits of three live models."""
     from peft import get_peft_model
@@ -140,10 +219,10 @@ def test_trainer_shifts_labels_and_ignores_padding(bases: tuple[Path, Path], tmp
     training = TrainingConfig(epochs=1, batch_size=3)
     job = Job("align", training, 0, torch.float32, tmp_path / "work", tmp_path / "out", progress)
     trainer = CompatTrainer(
-        student,
-        CompatConfig(**training_arguments(job, 3), **StrategyConfig(mask=mask).model_dump()),
-        run_teacher(old, texts, progress, "old"),
-        new_teacher,
+        model=student,
+        args=CompatConfig(**training_arguments(job, 3), **StrategyConfig(mask=mask).model_dump()),
+        old=run_teacher(old, texts, progress, "old"),
+        new=new_teacher,
         train_dataset=as_dataset(texts),
         eval_dataset=as_dataset(texts),
         processing_class=load_tokenizer(Source(str(bases[1]))),
@@ -170,7 +249,9 @@ def _live_loss(student: Any, old: Any, ids: list[int], mask: str) -> Tensor:
         new_logits = student(input_ids=batch).logits[0, :-1]
     student_logits = student(input_ids=batch).logits[0, :-1]
     old_logits = old(input_ids=batch).logits[0, :-1]
-    return reference_loss(student_logits, old_logits, new_logits, batch[0, 1:], mask, 2.0, 0.0)
+    return reference_loss(
+        student_logits, old_logits, new_logits, batch[0, 1:], torch.zeros(len(ids) - 1), mask, 2.0, 0.0
+    )
 
 
 def test_teacher_equals_the_live_model(make_base: Callable[..., Path]) -> None:

@@ -16,7 +16,16 @@ from stillright.config.strict import Strict, parse, read_yaml
 from stillright.errors import ConfigError
 
 Metric = Literal["acc", "acc_norm", "exact_match", "rouge1"]
-Mask = Literal["student_wrong", "old_right", "old_only", "new_only"]
+Mask = Literal[
+    "student_wrong",
+    "old_right",
+    "old_only",
+    "token_likelihood",
+    "sequence_likelihood",
+    "focal",
+    "new_only",
+    "mixture",
+]
 Control = Literal["continue_ce"]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Positive = Annotated[int, Field(gt=0)]

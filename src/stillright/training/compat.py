@@ -1,25 +1,24 @@
-"""CompatTrainer: SFTTrainer with one other loss, the masked distillation from two cached teachers."""
+"""CompatTrainer: the masked distillation from two teachers that have run already."""
 
 from __future__ import annotations
 
-import functools
-import types
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
-from trl import SFTConfig, SFTTrainer
+from trl import SFTConfig
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
 from stillright.config import StrategyConfig
 from stillright.models import ModelRef, load_model, load_tokenizer
+from stillright.training.head_loss import LossSums
 from stillright.training.loop import Job, TrainingResult, as_dataset, train_adapter, training_arguments
-from stillright.training.losses import MASKS, CompatLoss, LossSums
-from stillright.training.teachers import Teacher, lm_head, run_teacher
+from stillright.training.losses import CompatLoss
+from stillright.training.strategies import STRATEGIES
+from stillright.training.teachers import Teacher, run_teacher
 from stillright.training.text import Texts
-
-IGNORED = -100
+from stillright.training.trainer import AdapterTrainer
 
 
 @dataclass
@@ -42,67 +41,34 @@ class TeacherCollator:
     def __call__(self, examples: list[dict[str, Any]]) -> dict[str, Tensor]:
         batch: dict[str, Tensor] = self.collate(examples)
         texts = [example["text"] for example in examples]
-        batch["old_hidden"] = torch.cat([self.old.hidden[self.old.rows(text)] for text in texts])
-        batch["new_hidden"] = torch.cat([self.new.hidden[self.new.rows(text)] for text in texts])
-        batch["old_prediction"] = torch.cat([self.old.prediction[self.old.rows(text)] for text in texts])
+        old, new = ([teacher.rows(text) for text in texts] for teacher in (self.old, self.new))
+        batch["taught_old"] = torch.cat([self.old.hidden[rows] for rows in old])
+        batch["taught_new"] = torch.cat([self.new.hidden[rows] for rows in new])
+        batch["taught_old_prediction"] = torch.cat([self.old.prediction[rows] for rows in old])
+        batch["taught_old_logp"] = torch.cat([self.old.logp[rows] for rows in old])
         return batch
 
 
-def add_compat_loss(model: Any, loss: CompatLoss) -> None:
-    """Makes `model(..., labels, old_hidden, new_hidden, old_prediction)` return LossSums.
-
-    Inside the forward, because a loss computed beside it would bypass the hooks of DDP and FSDP. Any other call is
-    unchanged.
-    """
-    plain_forward = model.forward
-
-    @functools.wraps(type(model).forward)  # `generate` reads the signature
-    def forward(self: Any, *args: Any, old_hidden: Tensor | None = None, **kwargs: Any) -> Any:
-        if old_hidden is None:
-            return plain_forward(*args, **kwargs)
-        labels = kwargs.pop("labels")[:, 1:]
-        new_hidden, old_prediction = kwargs.pop("new_hidden"), kwargs.pop("old_prediction")
-        states = self.base_model(*args, **kwargs).last_hidden_state[:, :-1]
-        scored = labels != IGNORED
-        return loss.sums(lm_head(self), states[scored], old_hidden, new_hidden, old_prediction, labels[scored])
-
-    model.forward = types.MethodType(forward, model)
-
-
-class CompatTrainer(SFTTrainer):
+class CompatTrainer(AdapterTrainer):
     """Trains an adapter of the new base towards the old and the new model.
 
     Data sets hold pre-tokenized rows (input_ids, labels, text); `text` numbers the rows of `old` and `new`.
     """
 
-    def __init__(self, model: Any, args: CompatConfig, old: Teacher, new: Teacher, **kwargs: Any) -> None:
-        pad = kwargs["processing_class"].pad_token_id
-        super().__init__(model=model, args=args, data_collator=TeacherCollator(pad, old, new), **kwargs)
-        loss = CompatLoss(old.head, MASKS[args.mask], args.temperature, args.ce_weight)
-        add_compat_loss(self.model.get_base_model(), loss)
+    def __init__(self, args: CompatConfig, old: Teacher, new: Teacher, **kwargs: Any) -> None:
+        loss = CompatLoss(old.head, STRATEGIES[args.mask], args.temperature, args.ce_weight)
+        collator = TeacherCollator(kwargs["processing_class"].pad_token_id, old, new)
+        super().__init__(loss, args=args, data_collator=collator, **kwargs)
 
-    def _set_signature_columns_if_needed(self) -> None:
-        self._signature_columns = ["input_ids", "labels", "text"]
-
-    def compute_loss(
-        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
-    ) -> Any:
-        """Sum of token losses over the number of scored tokens in the whole optimizer step."""
-        sums: LossSums = model(**inputs, use_cache=False)
-        tokens = (inputs["labels"][:, 1:] != IGNORED).sum()
-        self._note_parts(LossSums(*(part.detach() for part in sums)), int(tokens))
-        loss = sums.loss / (tokens if num_items_in_batch is None else num_items_in_batch)
-        if self.args.average_tokens_across_devices and num_items_in_batch is not None:
-            loss = loss * self.accelerator.num_processes  # DDP averages gradients, the count is of all processes
-        return (loss, {}) if return_outputs else loss
-
-    def _note_parts(self, sums: LossSums, tokens: int) -> None:
-        parts = self._metrics["train" if self.model.training else "eval"]
-        follow_old = int(sums.follow_old)
-        parts["follow_old"].append(follow_old / tokens)
-        parts["kl_old"].append(float(sums.kl_old) / max(follow_old, 1))
-        parts["kl_new"].append(float(sums.kl_new) / max(tokens - follow_old, 1))
-        parts["cross_entropy"].append(float(sums.cross_entropy) / tokens)
+    def parts_of(self, sums: LossSums, tokens: int) -> dict[str, float]:
+        """The share of tokens that follow old, the mean divergence to each teacher, and the cross-entropy."""
+        follow_old = float(sums.follow_old)
+        return {
+            **super().parts_of(sums, tokens),
+            "follow_old": follow_old / tokens,
+            "kl_old": float(sums.kl_old) / max(follow_old, 1),
+            "kl_new": float(sums.kl_new) / max(tokens - follow_old, 1),
+        }
 
 
 def align_adapter(old: ModelRef, new: ModelRef, texts: Texts, strategy: StrategyConfig, job: Job) -> TrainingResult:
@@ -112,10 +78,10 @@ def align_adapter(old: ModelRef, new: ModelRef, texts: Texts, strategy: Strategy
     student = load_model(new, job.dtype, trainable=True)
     new_teacher = run_teacher(student, every, job.progress, "new teacher")
     trainer = CompatTrainer(
-        student,
-        CompatConfig(**training_arguments(job, len(texts.train)), **strategy.model_dump()),
-        old_teacher,
-        new_teacher,
+        model=student,
+        args=CompatConfig(**training_arguments(job, len(texts.train)), **strategy.model_dump()),
+        old=old_teacher,
+        new=new_teacher,
         train_dataset=as_dataset(texts.train),
         eval_dataset=as_dataset(texts.validation, first=len(texts.train)),
         processing_class=load_tokenizer(new.base),

@@ -6,12 +6,14 @@ Old and new are this function, called twice.
 from __future__ import annotations
 
 from peft import LoraConfig as PeftLoraConfig
-from trl import SFTConfig, SFTTrainer
+from trl import SFTConfig
 
 from stillright.config import LoraConfig
 from stillright.models import ModelRef, load_model, load_tokenizer
+from stillright.training.head_loss import CrossEntropy
 from stillright.training.loop import Job, TrainingResult, as_dataset, train_adapter, training_arguments
 from stillright.training.text import Texts
+from stillright.training.trainer import AdapterTrainer
 
 
 def lora_config(config: LoraConfig, ref: ModelRef) -> PeftLoraConfig:
@@ -28,7 +30,8 @@ def lora_config(config: LoraConfig, ref: ModelRef) -> PeftLoraConfig:
 
 def fit_adapter(ref: ModelRef, texts: Texts, lora: LoraConfig, job: Job) -> TrainingResult:
     """Trains an adapter for `ref.base`; where `ref` has an adapter, training goes on from it."""
-    trainer = SFTTrainer(
+    trainer = AdapterTrainer(
+        CrossEntropy(),
         model=load_model(ref, job.dtype, trainable=True),
         args=SFTConfig(**training_arguments(job, len(texts.train))),
         train_dataset=as_dataset(texts.train),

@@ -1,137 +1,130 @@
-"""The loss of the compat adapter as pure functions of tensors. Knows no model, no cache and no trainer.
+"""The loss of the compat adapter: distillation from the old and the new model. Knows no model, no cache, no trainer.
 
-Echterhoff et al., 2024, section 4: KL to the old model on tokens that the mask selects, to the new one on all others.
-Tokens are rows: N next-token positions, V pieces. Everything is computed in float32; there is no factor T^2.
+Echterhoff et al., 2024, section 4: KL to the old model on tokens that the strategy selects, to the new one on all
+others, at temperature T and without a factor T^2. Tokens are rows: N next-token positions, V pieces. Logits are at
+least float32.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torch.utils.checkpoint import checkpoint
 
-CHUNK = 1024  # rows whose logits are held at once
-
-
-class Predictions(NamedTuple):
-    """Most likely next token of student and old model, and the right one: (N,) each."""
-
-    student: Tensor
-    old: Tensor
-    labels: Tensor
-
-
-Mask = Callable[[Predictions], Tensor]  # -> (N,) bool, True where the old model is followed
-
-
-def student_wrong(predictions: Predictions) -> Tensor:
-    """Old where the adapter being trained misses the token (MUSCLE)."""
-    return predictions.student != predictions.labels
-
-
-def old_right(predictions: Predictions) -> Tensor:
-    """Old where the old model has the token right (table 7)."""
-    return predictions.old == predictions.labels
-
-
-def old_only(predictions: Predictions) -> Tensor:
-    """Old everywhere (table 7)."""
-    return torch.ones_like(predictions.labels, dtype=torch.bool)
-
-
-def new_only(predictions: Predictions) -> Tensor:
-    """New everywhere: a control that knows nothing of the old model."""
-    return torch.zeros_like(predictions.labels, dtype=torch.bool)
-
-
-MASKS: dict[str, Mask] = {mask.__name__: mask for mask in (student_wrong, old_right, old_only, new_only)}
-
-
-class LMHead(NamedTuple):
-    """What turns hidden states into logits."""
-
-    weight: Tensor  # (V, H)
-    bias: Tensor | None = None  # (V,)
-    scale: float = 1.0
-    softcap: float | None = None  # logits = softcap * tanh(logits / softcap)
-
-    def logits(self, hidden: Tensor, vocabulary: int) -> Tensor:
-        """(N, vocabulary) in float32 for `hidden` (N, H); pieces beyond `vocabulary` are padding and left out."""
-        bias = None if self.bias is None else self.bias[:vocabulary]
-        logits = functional.linear(hidden.to(self.weight.dtype), self.weight[:vocabulary], bias).float() * self.scale
-        return logits if self.softcap is None else self.softcap * torch.tanh(logits / self.softcap)
-
-
-class LossSums(NamedTuple):
-    """Sums over N tokens; divide by their number. All are scalars."""
-
-    loss: Tensor
-    kl_old: Tensor  # over the tokens that follow old
-    kl_new: Tensor  # over the others
-    cross_entropy: Tensor
-    follow_old: Tensor  # how many tokens follow old
+from stillright.training.head_loss import Gradient, LossSums, chunks, head_loss, less_label
+from stillright.training.heads import LMHead
+from stillright.training.strategies import Strategy, Tokens
 
 
 def kl_divergence(teacher_logits: Tensor, student_logits: Tensor, temperature: float) -> Tensor:
     """KL(teacher || student) of the softmax at `temperature`, in nats: (N,) for logits (N, V)."""
     teacher = functional.log_softmax(teacher_logits / temperature, dim=-1)
-    student = functional.log_softmax(student_logits / temperature, dim=-1)
+    return _kl(teacher, functional.log_softmax(student_logits / temperature, dim=-1))
+
+
+def _kl(teacher: Tensor, student: Tensor) -> Tensor:
+    """(N,) for log-probabilities (N, V)."""
     return (teacher.exp() * (teacher - student)).sum(dim=-1)
 
 
-def masked_kl_sums(
-    student_logits: Tensor,
-    teacher_logits: Tensor,
-    follow_old: Tensor,
-    labels: Tensor,
-    temperature: float,
-    ce_weight: float,
-) -> LossSums:
-    """Sums of `(1 - ce_weight) * KL + ce_weight * CE` for logits (N, V), where each row's teacher is chosen already.
+class TaughtRows(NamedTuple):
+    """What the loss needs of N positions beside the student."""
 
-    follow_old: (N,) bool, which rows of `teacher_logits` are the old model's; it only sorts the parts.
-    """
-    kl = kl_divergence(teacher_logits, student_logits, temperature)
-    cross_entropy = functional.cross_entropy(student_logits, labels, reduction="none")
-    loss = (1 - ce_weight) * kl + ce_weight * cross_entropy
-    old = follow_old.float()
-    return LossSums(loss.sum(), (kl * old).sum(), (kl * (1 - old)).sum(), cross_entropy.sum(), follow_old.sum())
+    old: Tensor  # (N, H_old) hidden states before the old head
+    new: Tensor  # (N, H) hidden states before the student's own head
+    old_prediction: Tensor  # (N,) most likely next token of the old model
+    old_logp: Tensor  # (N,) its log-probability of the label
+    labels: Tensor  # (N,)
+    sequence: Tensor  # (N,) number of the text within the batch
+    follows_old: Tensor | None = None  # (N,) bool, where a rule of whole texts has decided already
 
 
 class CompatLoss(NamedTuple):
-    """The settings of the loss, and the one head that is not the student's own."""
+    """The masked distillation: its settings, and the one head that is not the student's own."""
 
     old_head: LMHead
-    mask: Mask
+    strategy: Strategy
     temperature: float = 2.0
     ce_weight: float = 0.0
 
-    def sums(
-        self, head: LMHead, student: Tensor, old: Tensor, new: Tensor, old_prediction: Tensor, labels: Tensor
-    ) -> LossSums:
-        """Loss of hidden states: student and new (N, H) before `head`, old (N, H_old) before the old head; labels (N,).
+    def batch_sums(self, head: LMHead, student: Tensor, labels: Tensor, sequence: Tensor, **taught: Tensor) -> LossSums:
+        """Sums over N positions: student (N, H) and labels (N,), with the teachers' words as taught_old and so on."""
+        known = {name.removeprefix("taught_"): values for name, values in taught.items()}
+        rows = TaughtRows(labels=labels, sequence=sequence, **known)
+        if self.strategy.whole_texts:
+            rows = rows._replace(follows_old=self._whole_text_rule(head, student, rows))
+        return head_loss(self, head, student, rows)
 
-        Logits exist for CHUNK rows at a time; with more rows they are computed again in the backward pass.
-        """
-        rows = (student, old, new, old_prediction, labels)
-        chunks = list(zip(*(tensor.split(CHUNK) for tensor in rows), strict=True))
-        if len(chunks) <= 1:
-            return self._chunk_sums(head, *rows)
-        parts = [checkpoint(self._chunk_sums, head, *chunk, use_reentrant=False) for chunk in chunks]
-        return LossSums(*(torch.stack(values).sum() for values in zip(*parts, strict=True)))
+    @torch.no_grad()
+    def _whole_text_rule(self, head: LMHead, student: Tensor, rows: TaughtRows) -> Tensor:
+        """(N,) of a rule that needs every position: a first pass without gradient."""
+        known = [self._tokens(self._logits(head, states), part) for states, part in chunks(student, rows)]
+        return self.strategy.follows_old(Tokens(*(torch.cat(values) for values in zip(*known, strict=True))))
 
-    def _chunk_sums(
-        self, head: LMHead, student: Tensor, old: Tensor, new: Tensor, old_prediction: Tensor, labels: Tensor
-    ) -> LossSums:
-        vocabulary = min(len(head.weight), len(self.old_head.weight))
-        student_logits = head.logits(student, vocabulary)
+    def plain(self, head: LMHead, student: Tensor, rows: TaughtRows) -> LossSums:
+        """See ChunkLoss."""
+        logits = self._logits(head, student)
         with torch.no_grad():
-            follow_old = self.mask(Predictions(student_logits.argmax(dim=-1), old_prediction, labels))
-            teacher_logits = torch.empty_like(student_logits)
-            teacher_logits[follow_old] = self.old_head.logits(old[follow_old], vocabulary)
-            teacher_logits[~follow_old] = head.logits(new[~follow_old], vocabulary)
-        return masked_kl_sums(student_logits, teacher_logits, follow_old, labels, self.temperature, self.ce_weight)
+            follows_old, weight = self._rules(logits, rows)
+            teacher = self._teacher(head, rows, follows_old, logits)
+        kl = _kl(teacher, functional.log_softmax(logits / self.temperature, dim=-1))
+        cross_entropy = functional.cross_entropy(logits, rows.labels, reduction="none")
+        return self._sums(kl, cross_entropy, follows_old, weight)
+
+    def by_hand(self, head: LMHead, student: Tensor, rows: TaughtRows) -> tuple[LossSums, Gradient]:
+        """See ChunkLoss: with q = softmax(z / T) and p the teacher's, KL has the gradient (q - p) / T for logits z."""
+        logits = self._logits(head, student)
+        follows_old, weight = self._rules(logits, rows)
+        teacher = self._teacher(head, rows, follows_old, logits)
+        scaled = functional.log_softmax(logits / self.temperature, dim=-1)
+        p = teacher.exp()
+        kl = torch.linalg.vecdot(p, teacher.sub_(scaled))
+        cross_entropy = functional.cross_entropy(logits, rows.labels, reduction="none")
+
+        def gradient() -> Tensor:
+            of_logits = scaled.exp_().sub_(p).mul_((1 - self.ce_weight) / self.temperature)
+            if weight is not None:
+                of_logits.mul_(weight[:, None])
+            if self.ce_weight:
+                likely = less_label(functional.softmax(logits, dim=-1), rows.labels)
+                of_logits.add_(likely, alpha=self.ce_weight)
+            return head.gradient(logits, of_logits, logits.shape[1])
+
+        return self._sums(kl, cross_entropy, follows_old, weight), gradient
+
+    def _logits(self, head: LMHead, student: Tensor) -> Tensor:
+        return head.logits(student, min(len(head.weight), len(self.old_head.weight)))
+
+    def _tokens(self, logits: Tensor, rows: TaughtRows) -> Tokens:
+        logp = -functional.cross_entropy(logits, rows.labels, reduction="none")
+        return Tokens(rows.labels, rows.sequence, logits.argmax(dim=-1), logp, rows.old_prediction, rows.old_logp)
+
+    def _rules(self, logits: Tensor, rows: TaughtRows) -> tuple[Tensor, Tensor | None]:
+        """Which rows follow old, and the weights of their divergence."""
+        tokens = self._tokens(logits, rows)
+        follows_old = self.strategy.follows_old(tokens) if rows.follows_old is None else rows.follows_old
+        return follows_old, None if self.strategy.weight is None else self.strategy.weight(tokens)
+
+    def _teacher(self, head: LMHead, rows: TaughtRows, follows_old: Tensor, like: Tensor) -> Tensor:
+        """Log-probabilities (N, V) at the temperature: of the one teacher each row follows, or of their mean."""
+        if self.strategy.mixed:
+            old = self._log_probabilities(self.old_head, rows.old, like)
+            mean: Tensor = torch.logaddexp(old, self._log_probabilities(head, rows.new, like)) - math.log(2)
+            return mean
+        logits = torch.empty_like(like)
+        logits[follows_old] = self.old_head.logits(rows.old[follows_old], like.shape[1]).to(like.dtype)
+        logits[~follows_old] = head.logits(rows.new[~follows_old], like.shape[1])
+        return functional.log_softmax(logits.div_(self.temperature), dim=-1)
+
+    def _log_probabilities(self, head: LMHead, hidden: Tensor, like: Tensor) -> Tensor:
+        logits = head.logits(hidden, like.shape[1]).to(like.dtype)
+        return functional.log_softmax(logits / self.temperature, dim=-1)
+
+    def _sums(self, kl: Tensor, cross_entropy: Tensor, follows_old: Tensor, weight: Tensor | None) -> LossSums:
+        weighted = kl if weight is None else kl * weight
+        loss = (1 - self.ce_weight) * weighted + self.ce_weight * cross_entropy
+        kl, cross_entropy, old = kl.detach(), cross_entropy.detach(), follows_old.float()
+        return LossSums(loss.sum(), cross_entropy.sum(), (kl * old).sum(), (kl * (1 - old)).sum(), old.sum())

@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
 from stillright.progress import Progress
-from stillright.training.losses import LMHead
+from stillright.training.heads import LMHead, lm_head
 from stillright.training.text import Ids
 
 BATCH_TOKENS = 4096
@@ -25,27 +26,13 @@ class Teacher(NamedTuple):
 
     hidden: Tensor  # (rows, H)
     prediction: Tensor  # (rows,) most likely next token
+    logp: Tensor  # (rows,) log-probability of the next token that is there, float32
     starts: list[int]  # first row of every text, and the number of rows last
     head: LMHead
 
     def rows(self, text: int) -> slice:
         """Where the rows of `text` stand."""
         return slice(self.starts[text], self.starts[text + 1])
-
-
-def lm_head(model: Any) -> LMHead:
-    """The LM head of a causal model, with the scale and the cap that its architecture puts on logits."""
-    config = model.config.get_text_config()
-    scale = getattr(config, "logit_scale", None)
-    if scale is None and getattr(config, "logits_scaling", None) is not None:  # Granite divides
-        scale = 1 / config.logits_scaling
-    head = model.get_output_embeddings()
-    return LMHead(
-        head.weight.detach(),
-        None if getattr(head, "bias", None) is None else head.bias.detach(),
-        1.0 if scale is None else float(scale),
-        getattr(config, "final_logit_softcapping", None),
-    )
 
 
 def _batches(texts: list[Ids]) -> Iterator[list[int]]:
@@ -69,7 +56,7 @@ def run_teacher(model: Any, texts: list[Ids], progress: Progress, label: str) ->
     for ids in texts:
         starts.append(starts[-1] + len(ids) - 1)
     hidden = torch.empty(starts[-1], head.weight.shape[1], dtype=base.dtype)
-    prediction = torch.empty(starts[-1], dtype=torch.int64)
+    prediction, logp = torch.empty(starts[-1], dtype=torch.int64), torch.empty(starts[-1])
     device = head.weight.device
     training = model.training
     model.eval()
@@ -83,7 +70,9 @@ def run_teacher(model: Any, texts: list[Ids], progress: Progress, label: str) ->
                 rows = slice(starts[i], starts[i + 1])
                 kept = text_states[: len(texts[i]) - 1]
                 hidden[rows] = kept.cpu()
-                prediction[rows] = head.logits(kept, len(head.weight)).argmax(dim=-1).cpu()
+                logits = head.logits(kept, len(head.weight))
+                prediction[rows] = logits.argmax(dim=-1).cpu()
+                logp[rows] = -functional.cross_entropy(logits, padded.new_tensor(texts[i][1:]), reduction="none").cpu()
             bar.advance(tokens=sum(len(texts[i]) for i in batch))
     model.train(training)
-    return Teacher(hidden, prediction, starts, head)
+    return Teacher(hidden, prediction, logp, starts, head)

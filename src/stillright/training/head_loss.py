@@ -1,0 +1,126 @@
+"""Losses of the hidden states before an LM head, chunk by chunk, so that logits of a whole batch are never held.
+
+Knows tensors only. The head's gradient is not needed where adapters are trained; then the gradient for the hidden
+states is worked out by hand together with the loss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
+
+from stillright.training.heads import LMHead
+
+CHUNK = 512  # rows whose logits are held at once
+
+
+class LossSums(NamedTuple):
+    """Sums over N tokens; divide by their number. All are scalars, and only `loss` has a gradient.
+
+    Without teachers the last three are zero.
+    """
+
+    loss: Tensor
+    cross_entropy: Tensor
+    kl_old: Tensor  # over the tokens that follow old
+    kl_new: Tensor  # over the others
+    follow_old: Tensor  # how many tokens follow old
+
+
+Rows = Any  # a NamedTuple of tensors that begin with N, or of None
+Gradient = Callable[[], Tensor]  # of the loss of a chunk, for its hidden states (N, H)
+
+
+class ChunkLoss(Protocol):
+    """A loss of the hidden states of some positions. Both methods give the same sums."""
+
+    def plain(self, head: LMHead, student: Tensor, rows: Rows) -> LossSums:
+        """The sums, for autograd; student (N, H)."""
+
+    def by_hand(self, head: LMHead, student: Tensor, rows: Rows) -> tuple[LossSums, Gradient]:
+        """The sums, and what works out the gradient of `loss`."""
+
+
+def head_loss(loss: ChunkLoss, head: LMHead, student: Tensor, rows: Rows) -> LossSums:
+    """The loss of hidden states (N, H) before `head`, whose logits exist for CHUNK rows at a time.
+
+    Where the head is frozen, the gradient of a chunk is computed with its loss, so that nothing of vocabulary size is
+    kept or computed again; a head that is trained too takes plain autograd, which computes logits twice.
+    """
+    if not head.weight.requires_grad:
+        return LossSums(*_ByHand.apply(student, loss, head, rows))  # type: ignore[no-untyped-call]
+    parts = [checkpoint(loss.plain, head, *chunk, use_reentrant=False) for chunk in chunks(student, rows)]
+    return LossSums(*(torch.stack(values).sum() for values in zip(*parts, strict=True)))
+
+
+def chunks(student: Tensor, rows: Rows) -> Iterator[tuple[Tensor, Rows]]:
+    """Parts of at most CHUNK rows."""
+    for start in range(0, len(student), CHUNK):
+        part = slice(start, start + CHUNK)
+        yield student[part], type(rows)(*(None if values is None else values[part] for values in rows))
+
+
+class _ByHand(torch.autograd.Function):
+    """The forward works out the gradient too, chunk by chunk; the backward only scales it."""
+
+    @staticmethod
+    def forward(ctx: Any, student: Tensor, loss: ChunkLoss, head: LMHead, rows: Rows) -> tuple[Tensor, ...]:
+        totals, gradients = [], []
+        for chunk in chunks(student, rows):
+            sums, gradient = loss.by_hand(head, *chunk)
+            totals.append(sums)
+            if ctx.needs_input_grad[0]:
+                gradients.append(gradient().to(student.dtype))
+        if gradients:
+            ctx.save_for_backward(torch.cat(gradients))
+        total, *parts = (torch.stack(values).sum() for values in zip(*totals, strict=True))
+        ctx.mark_non_differentiable(*parts)
+        return total, *parts
+
+    @staticmethod
+    def backward(ctx: Any, of_loss: Tensor, *_: Tensor) -> tuple[Tensor | None, ...]:
+        (gradient,) = ctx.saved_tensors
+        return gradient * of_loss, None, None, None
+
+
+class Labels(NamedTuple):
+    """N positions without a teacher."""
+
+    labels: Tensor  # (N,)
+
+
+class CrossEntropy(NamedTuple):
+    """The next-token loss of a task adapter."""
+
+    def batch_sums(self, head: LMHead, student: Tensor, labels: Tensor, sequence: Tensor, **_: Tensor) -> LossSums:
+        """Sums over N positions: student (N, H), labels (N,); which text they stand in does not matter."""
+        return head_loss(self, head, student, Labels(labels))
+
+    def plain(self, head: LMHead, student: Tensor, rows: Labels) -> LossSums:
+        """See ChunkLoss."""
+        loss = functional.cross_entropy(head.logits(student, len(head.weight)), rows.labels, reduction="sum")
+        zero = loss.new_zeros(())
+        return LossSums(loss, loss.detach(), zero, zero, zero)
+
+    def by_hand(self, head: LMHead, student: Tensor, rows: Labels) -> tuple[LossSums, Gradient]:
+        """See ChunkLoss: softmax(z) - onehot(label) is the gradient for logits z."""
+        logits = head.logits(student, len(head.weight))
+        log_probabilities = functional.log_softmax(logits, dim=-1)
+        loss = functional.nll_loss(log_probabilities, rows.labels, reduction="sum")
+        zero = loss.new_zeros(())
+
+        def gradient() -> Tensor:
+            of_logits = less_label(log_probabilities.exp_(), rows.labels)
+            return head.gradient(logits, of_logits, len(head.weight))
+
+        return LossSums(loss, loss, zero, zero, zero), gradient
+
+
+def less_label(probabilities: Tensor, labels: Tensor) -> Tensor:
+    """`probabilities` (N, V), in place, less one at each row's label."""
+    return probabilities.scatter_add_(1, labels[:, None], probabilities.new_full((len(labels), 1), -1.0))

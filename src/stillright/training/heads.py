@@ -1,0 +1,50 @@
+"""LM heads: hidden states -> logits, and back for gradients."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+class LMHead(NamedTuple):
+    """What turns hidden states into logits."""
+
+    weight: Tensor  # (V, H)
+    bias: Tensor | None = None  # (V,)
+    scale: float = 1.0
+    softcap: float | None = None  # logits = softcap * tanh(logits / softcap)
+
+    def logits(self, hidden: Tensor, vocabulary: int) -> Tensor:
+        """(N, vocabulary) in float32 for `hidden` (N, H); pieces beyond `vocabulary` are padding and left out."""
+        bias = None if self.bias is None else self.bias[:vocabulary]
+        logits = functional.linear(hidden.to(self.weight.dtype), self.weight[:vocabulary], bias)
+        logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
+        if self.scale != 1.0:
+            logits = logits * self.scale
+        return logits if self.softcap is None else self.softcap * torch.tanh(logits / self.softcap)
+
+    def gradient(self, logits: Tensor, of_logits: Tensor, vocabulary: int) -> Tensor:
+        """The gradient for hidden states (N, H), from `logits` and the gradient `of_logits` (N, vocabulary)."""
+        if self.softcap is not None:
+            of_logits = of_logits * (1 - (logits / self.softcap) ** 2)
+        if self.scale != 1.0:
+            of_logits = of_logits * self.scale
+        return of_logits.to(self.weight.dtype) @ self.weight[:vocabulary]
+
+
+def lm_head(model: Any) -> LMHead:
+    """The LM head of a causal model, with the scale and the cap that its architecture puts on logits."""
+    config = model.config.get_text_config()
+    scale = getattr(config, "logit_scale", None)
+    if scale is None and getattr(config, "logits_scaling", None) is not None:  # Granite divides
+        scale = 1 / config.logits_scaling
+    head = model.get_output_embeddings()
+    return LMHead(
+        head.weight,
+        getattr(head, "bias", None),
+        1.0 if scale is None else float(scale),
+        getattr(config, "final_logit_softcapping", None),
+    )
