@@ -82,6 +82,8 @@ def test_changed_data_and_damaged_results_run_again(update_values: dict[str, Any
     comparison, printed = run(update_values)
     assert comparison.n == 15
     assert "predict-old: running" in printed
+    for stage in ("fit-old", "fit-new", "align-compat"):
+        assert f"{stage}: already done" in printed
 
 
 def test_an_interrupted_run_resumes_to_the_same_adapter(

@@ -109,13 +109,14 @@ def _cached_commit(source: Source) -> str:
     """Without the hub, the commit that stands in its local cache."""
     from huggingface_hub import try_to_load_from_cache
 
-    path = try_to_load_from_cache(source.name, "config.json", revision=source.revision)
-    if not isinstance(path, str):
-        raise ModelError(
-            f"model {source}: neither a folder nor in the local cache, and the hub cannot be reached; "
-            "give a folder, or download it first"
-        )
-    return Path(path).parent.name
+    for name in ("config.json", "adapter_config.json"):
+        path = try_to_load_from_cache(source.name, name, revision=source.revision)
+        if isinstance(path, str):
+            return Path(path).parent.name
+    raise ModelError(
+        f"model {source}: neither a folder nor in the local cache, and the hub cannot be reached; "
+        "give a folder, or download it first"
+    )
 
 
 def compute_dtype(wanted: str) -> Any:

@@ -24,6 +24,7 @@ from stillright.training.loop import Job, optimizer_steps, warmup_steps
 from stillright.training.text import Texts, encode_texts, refuse_different_tokenizers, split_texts
 from stillright.workspace import Workspace
 
+OF_PREDICTION = frozenset({"test", "test_limit", "filter", "stop", "max_new_tokens"})  # keys no training reads
 LIBRARIES = ("stillright", "torch", "transformers", "trl", "peft", "accelerate", "lm-eval")
 
 
@@ -59,8 +60,9 @@ class Update:
 
     def _training_inputs(self) -> dict[str, Any]:
         """What determines the result of any training, beside models and seeds."""
+        task = task_fingerprint(self.config.task)
         return {
-            "task": task_fingerprint(self.config.task),
+            "task": {key: value for key, value in task.items() if key not in OF_PREDICTION},
             "training": self.config.training.model_dump(),
             "split_seed": self.config.split_seed,
             "dtype": str(self.dtype),
@@ -148,6 +150,7 @@ def run_update(config: UpdateConfig, console: Console) -> Comparison:
 
 def fit_alone(config: UpdateConfig, out: Path, console: Console) -> None:
     """The task adapter of `config.new` in the folder `out`."""
+    out = out.resolve()
     with Workspace(out.parent, console).locked() as workspace:
         update = Update(config, workspace, console)
         update.fit(update.new, out.name)
@@ -155,6 +158,7 @@ def fit_alone(config: UpdateConfig, out: Path, console: Console) -> None:
 
 def align_alone(config: UpdateConfig, out: Path, console: Console) -> None:
     """The compat adapter for `config.old` and `config.new`, which name their task adapters, in the folder `out`."""
+    out = out.resolve()
     with Workspace(out.parent, console).locked() as workspace:
         update = Update(config, workspace, console)
         for ref in (update.old, update.new):
@@ -165,6 +169,7 @@ def align_alone(config: UpdateConfig, out: Path, console: Console) -> None:
 
 def predict_alone(config: UpdateConfig, out: Path, console: Console) -> None:
     """The answers of `config.new` in the file `out`."""
+    out = out.resolve()
     with Workspace(out.parent, console).locked() as workspace:
         update = Update(config, workspace, console)
         update.predict(update.new, out.name)

@@ -55,15 +55,15 @@ class Workspace:
         """The file or folder `result` below the root, built now unless it is already there from the same inputs.
 
         build: gets a working folder, kept between interrupted runs of the same inputs, and the path to write the
-        result to.
+        result to. Raises RunError where something stands at `result` that this stage has not made.
         """
         path = self.root / result
         wanted = fingerprint(inputs)
         if self._is_done(name, path, wanted):
             self.console.print(f"{name}: already done", highlight=False)
             return path
+        self._claim(name, path)
         self.console.print(f"{name}: running", highlight=False)
-        self._mark(name).unlink(missing_ok=True)
         work = self._working_folder(name, wanted)
         part = work / f"{path.name}.part"
         _remove(part)
@@ -75,6 +75,14 @@ class Workspace:
         _write_atomically(self._mark(name), json.dumps(mark, indent=2, default=str) + "\n")
         shutil.rmtree(work)
         return path
+
+    def _claim(self, name: str, path: Path) -> None:
+        """Marks `path` as ours before it is written. Raises RunError where something stands there that is not."""
+        if self._mark(name).exists():
+            return
+        if path.is_file() or (path.is_dir() and any(path.iterdir())):
+            raise RunError(f"{path}: holds something that {name} has not made; give another path, or remove it")
+        _write_atomically(self._mark(name), json.dumps({"fingerprint": None}) + "\n")
 
     def _mark(self, name: str) -> Path:
         return self.state / f"{name}.json"
@@ -89,7 +97,7 @@ class Workspace:
     def _working_folder(self, name: str, wanted: str) -> Path:
         """Where the stage keeps checkpoints; of other inputs nothing is left."""
         work = self.state / "work" / f"{name}-{wanted[:16]}"
-        for other in (self.state / "work").glob(f"{name}-*"):
+        for other in (self.state / "work").glob(f"{name}-{'[0-9a-f]' * 16}"):
             if other != work:
                 shutil.rmtree(other)
         work.mkdir(parents=True, exist_ok=True)

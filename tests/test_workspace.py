@@ -1,0 +1,54 @@
+"""Stages: nothing of the user's is overwritten, and no stage touches another's checkpoints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from stillright.errors import RunError
+from stillright.workspace import Workspace
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return Workspace(tmp_path, Console(quiet=True))
+
+
+def write(_: Path, out: Path) -> None:
+    out.mkdir()
+    (out / "made").write_text("by the stage")
+
+
+def interrupted(work: Path, out: Path) -> None:
+    (work / "checkpoint").write_text("half")
+    raise KeyboardInterrupt
+
+
+def test_what_a_stage_has_not_made_is_not_overwritten(workspace: Workspace) -> None:
+    theirs = workspace.root / "models"
+    theirs.mkdir()
+    (theirs / "precious").write_text("weights")
+    with pytest.raises(RunError, match="models: holds something that fit has not made"):
+        workspace.stage("fit", "models", {}, write)
+    assert (theirs / "precious").read_text() == "weights"
+    (workspace.root / "file").write_text("text")
+    with pytest.raises(RunError, match="file: holds something"):
+        workspace.stage("predict", "file", {}, write)
+
+
+def test_an_empty_folder_and_its_own_result_are(workspace: Workspace) -> None:
+    (workspace.root / "new").mkdir()
+    assert (workspace.stage("fit", "new", {"seed": 1}, write) / "made").exists()
+    with pytest.raises(KeyboardInterrupt):
+        workspace.stage("fit", "new", {"seed": 2}, interrupted)
+    assert (workspace.root / "new/made").exists()  # the former result stands until there is another
+    assert (workspace.stage("fit", "new", {"seed": 2}, write) / "made").exists()
+
+
+def test_a_stage_keeps_the_checkpoints_of_one_whose_name_begins_alike(workspace: Workspace) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        workspace.stage("fit-a-v2", "a-v2", {}, interrupted)
+    workspace.stage("fit-a", "a", {}, write)
+    assert list(workspace.state.glob("work/fit-a-v2-*/checkpoint"))
