@@ -12,6 +12,7 @@ from stillright.config import TaskConfig
 from stillright.errors import DataError, StillrightError, TaskError
 from stillright.models import Source, load_tokenizer
 from stillright.tasks import load_task
+from stillright.tasks.own import own_task
 from stillright.training.text import encode_texts, refuse_different_tokenizers, split_texts
 
 
@@ -68,6 +69,25 @@ def test_harness_task_keeps_its_own_preparation(tmp_path: Path) -> None:
 def test_unknown_metric_is_named(piqa_on_files: dict[str, Any]) -> None:
     with pytest.raises(TaskError, match="has no metric rouge1; it has acc, acc_norm"):
         load_task(TaskConfig(**piqa_on_files, metric="rouge1"))
+
+
+@pytest.mark.parametrize(
+    ("metric", "less_is_better", "message"),
+    [
+        ("f1", False, "its metric f1 ranks no choices; supported are acc, acc_norm, acc_bytes"),
+        ("acc", True, "of its metric acc less is better"),
+    ],
+)
+def test_metrics_that_mislead_are_refused(
+    choice_task: dict[str, Any], monkeypatch: pytest.MonkeyPatch, metric: str, less_is_better: bool, message: str
+) -> None:
+    def keys(config: TaskConfig) -> dict[str, Any]:
+        entry = {"metric": metric, "aggregation": "mean", "higher_is_better": not less_is_better}
+        return {**own_task(config), "metric_list": [entry]}
+
+    monkeypatch.setattr("stillright.tasks.task.own_task", keys)
+    with pytest.raises(TaskError, match=message):
+        load_task(TaskConfig(**choice_task))
 
 
 def test_generation_harness_task_takes_its_first_filter(tmp_path: Path) -> None:

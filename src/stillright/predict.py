@@ -84,13 +84,17 @@ def _header(ref: ModelRef, task: Task, name: str, dtype: Any) -> Header:
         metric=task.metric,
         filter=task.filter,
         kind=task.kind,
-        settings={"task_version": task.harness.VERSION, "fewshot": 0},
+        settings={"task_version": task.harness.VERSION, "fewshot": 0, **_generation(task)},
         source={
             "model": str(ref),
             "dtype": str(dtype).removeprefix("torch."),
             "lm_eval": lm_eval.__version__,
         },
     )
+
+
+def _generation(task: Task) -> dict[str, Any]:
+    return {} if task.is_choice else {"generation": dict(task.harness.config.generation_kwargs or {})}
 
 
 def _rows(task: Task, samples: list[Sample]) -> list[Row]:

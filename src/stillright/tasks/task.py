@@ -16,6 +16,8 @@ from stillright.tasks.own import local_data, own_task
 from stillright.tasks.registry import harness_config
 
 DISCRETE = frozenset({"acc", "acc_norm", "acc_bytes", "exact_match"})
+CHOICE_METRICS = ("acc", "acc_norm", "acc_bytes")
+OF_ALL_SAMPLES = frozenset({"bleu", "chrf", "ter", "mcc"})  # as the harness computes them
 Document = dict[str, Any]
 OFFLINE = "without a network, give local files of the same columns as train and test"
 
@@ -135,11 +137,20 @@ def _drawn(n: int, limit: int | None, seed: int) -> list[int]:
 
 def _metric(config: TaskConfig, harness: Any) -> str:
     known = list(harness._metric_fn_list)
-    if config.metric is None:
-        return "acc" if "acc" in known else str(known[0])
-    if config.metric not in known:
-        raise TaskError(f"task {config.name}: has no metric {config.metric}; it has {', '.join(known)}")
-    return config.metric
+    metric = config.metric or ("acc" if "acc" in known else str(known[0]))
+    if metric not in known:
+        raise TaskError(f"task {config.name}: has no metric {metric}; it has {', '.join(known)}")
+    if harness.OUTPUT_TYPE == "multiple_choice" and metric not in CHOICE_METRICS:
+        raise TaskError(
+            f"task {config.name}: its metric {metric} ranks no choices; supported are {', '.join(CHOICE_METRICS)}"
+        )
+    if not harness.higher_is_better().get(metric, True):
+        raise TaskError(f"task {config.name}: of its metric {metric} less is better, which is not supported")
+    if metric in OF_ALL_SAMPLES:
+        raise TaskError(
+            f"task {config.name}: its metric {metric} is one of all samples together, so no sample can flip"
+        )
+    return metric
 
 
 def _filter(config: TaskConfig, harness: Any) -> str | None:
