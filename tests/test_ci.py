@@ -82,7 +82,7 @@ def test_only_what_cannot_be_told_may_be_let_through(folder: Path, outcome: str,
 
 
 def test_arguments_are_split_and_not_expanded(folder: Path) -> None:
-    code, _, log = run_action(folder, "pass.yaml", ARGUMENTS="--old-run old.jsonl\n --on-missing drop")
+    code, _, log = run_action(folder, "pass.yaml", ARGUMENTS="--on-missing\n drop --epsilon 0")
     assert code == 0, log
     code, outputs, log = run_action(folder, "pass.yaml", ARGUMENTS="--old-run *.jsonl;touch owned $(touch owned)")
     assert (code, outputs["outcome"]) == (2, "error")

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 import stillright
+from samples import write_rows
 from stillright.cli import main
 
 TRAIN = ("torch", "transformers", "lm_eval", "trl", "peft", "datasets")
@@ -70,6 +71,48 @@ def test_bad_input_is_one_line_and_2(tmp_path: Path, capsys: pytest.CaptureFixtu
     base = ["fit", missing, "--out", str(tmp_path / "adapter")]
     assert "has no task of this name" in fails([*base, "--task", "no_such_task_at_all"], capsys)
     assert "no such file" in fails([*base, "--task", "task.yaml"], capsys)
+
+
+LOGS = Path(__file__).parent / "logs"
+
+
+def test_two_models_of_one_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    log, output = str(LOGS / "promptfoo/models.json"), tmp_path / "c.json"
+    assert main(["compare", f"{log}::model=terse", f"{log}::model=chatty", "--json", str(output)]) == 0
+    comparison = json.loads(output.read_text())
+    assert (comparison["old"]["name"], comparison["new"]["name"]) == ("terse", "chatty")
+    assert "several models" in fails(["compare", log, log], capsys)
+    twice = ["compare", log, log, "--model", "terse", "--model", "chatty"]
+    assert "--model stands twice, but it holds for every file" in fails(twice, capsys)
+    assert "expected KEY=VALUE with a key of task" in fails(["compare", f"{log}::provider=x", log], capsys)
+    runs = [f"{log}::model=terse", f"{log}::model=chatty", "--old-run", f"{log}::model=terse"]
+    assert "stands twice among the runs of one side" in fails(["compare", *runs], capsys)
+
+
+def test_options_that_cannot_apply_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = write_rows(tmp_path / "r.jsonl", [{"id": 1, "correct": True}])
+    message = fails(["compare", str(rows), str(rows), "--run", "3"], capsys)
+    assert "holds one result, which names no run; leave --run out for this file" in message
+
+
+@pytest.mark.parametrize(
+    "arguments", [["compare"], ["gate", "a", "b"], ["compare", "a", "b", "--epsilon", "x"], ["nope"], []]
+)
+def test_usage_errors_are_one_line(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert "--help" in fails(arguments, capsys)
+
+
+def test_fit_does_not_overwrite_a_folder(
+    update_values: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    task = tmp_path / "task.yaml"
+    task.write_text(yaml.safe_dump(update_values["task"]))
+    folder = tmp_path / "models"
+    folder.mkdir()
+    (folder / "precious").touch()
+    arguments = ["fit", update_values["old"], "--task", str(task), "--out", str(folder)]
+    assert "holds something that fit-models has not made" in fails(arguments, capsys)
+    assert (folder / "precious").exists()
 
 
 def test_an_occupied_run_folder(

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
+from stillright.cli.command import Parser
 from stillright.cli.compare import add_compare_commands
 from stillright.cli.train import add_pipeline_commands, add_stage_commands
 from stillright.errors import ConfigError, MissingExtra, RunError, StillrightError
@@ -34,10 +35,10 @@ TRAIN_PACKAGES = frozenset(
 
 
 def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="stillright",
         description="Keeps right answers right when a language model is updated: measures the flips, trains them away.",
-        epilog="start with:\n  stillright demo",
+        epilog="start with:\n  stillright compare old.jsonl new.jsonl\n  stillright demo    (needs the extra train)",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"stillright {version('stillright')}")
@@ -67,8 +68,8 @@ def _explained(error: Exception) -> StillrightError | None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command; prints errors as one line on standard error."""
-    args = parser().parse_args(argv)
     try:
+        args = parser().parse_args(argv)
         return int(args.action(args))
     except KeyboardInterrupt:
         print("stillright: interrupted; run the same command again to continue", file=sys.stderr)

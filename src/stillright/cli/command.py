@@ -5,10 +5,32 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from stillright.errors import ConfigError
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+
+class Parser(argparse.ArgumentParser):
+    """Mistakes on the command line are one line, as all others."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raises ConfigError that names the command's help."""
+        raise ConfigError(f"{message}; see {self.prog} --help")
+
+
+class Once(argparse.Action):
+    """An option whose second value would silently replace the first."""
+
+    def __call__(
+        self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
+    ) -> None:
+        """Stores the value. Raises ConfigError where there is one already."""
+        if getattr(namespace, self.dest) is not None:
+            raise ConfigError(f"{option} stands twice, but it holds for every file; choose in one with FILE::KEY=VALUE")
+        setattr(namespace, self.dest, values)
 
 
 def console() -> Console:

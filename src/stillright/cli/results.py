@@ -1,0 +1,152 @@
+"""The results that compare and gate are given: which files, and what to take from each."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from stillright.cli.command import Once
+from stillright.errors import ConfigError
+
+if TYPE_CHECKING:
+    from stillright.importers import Selection
+    from stillright.records import PredictionSet
+    from stillright.scoring.judge import JudgeSettings
+
+CHOOSERS = ("task", "metric", "filter", "model", "prompt", "run")
+FORMATS = "a file or folder of results: stillright's JSONL, lm-eval, Inspect or promptfoo logs, CSV, TSV, Parquet"
+
+
+def _selection(args: argparse.Namespace) -> Selection:
+    from stillright.importers import Selection
+    from stillright.records import COLUMNS
+
+    if "" in getattr(args, "slice", ()):
+        raise ConfigError("--slice: name a column")
+    rename = {}
+    for text in args.column:
+        ours, equals, theirs = text.partition("=")
+        if not equals or not ours or not theirs:
+            raise ConfigError(f"--column {text}: expected OURS=THEIRS, for instance prediction=answer")
+        if ours not in COLUMNS:
+            raise ConfigError(f"--column {text}: there is no {ours} to fill; there are {', '.join(COLUMNS)}")
+        rename[ours] = theirs
+    return Selection(
+        task=args.task,
+        metric=args.metric,
+        filter=args.filter,
+        model=args.model,
+        prompt=args.prompt,
+        run=args.run,
+        rename=rename,
+    )
+
+
+def read_results(text: str, args: argparse.Namespace) -> PredictionSet:
+    """The results in "PATH" or "PATH::KEY=VALUE::...", where keys choose in this file alone, before --KEY for all."""
+    from stillright.importers import read_predictions
+
+    path, *choices = text.split("::")
+    selection = replace(_selection(args), columns=_columns(args))
+    for choice in choices:
+        key, _, value = choice.partition("=")
+        if key not in CHOOSERS or not value:
+            raise ConfigError(f"{text}: after :: expected KEY=VALUE with a key of {', '.join(CHOOSERS)}")
+        chosen: dict[str, Any] = {key: _number(text, value) if key == "run" else value}
+        selection = replace(selection, **chosen)
+    return read_predictions(path, selection)
+
+
+def _number(text: str, value: str) -> int:
+    if not value.isdecimal():
+        raise ConfigError(f"{text}: run={value}: expected a number from 1")
+    return int(value)
+
+
+def _columns(args: argparse.Namespace) -> tuple[str, ...]:
+    """Columns of files to keep, for the slices that are asked for."""
+    return tuple(getattr(args, "slice", ()))
+
+
+def _sides(args: argparse.Namespace) -> dict[str, Any]:
+    """Old, new and their further runs. Raises ConfigError where a side has one and the same run twice."""
+    for first, more in ((args.old, args.old_run), (args.new, args.new_run)):
+        runs = [first, *more]
+        twice = next((run for run in runs if runs.count(run) > 1), None)
+        if twice is not None:
+            raise ConfigError(f"{twice}: stands twice among the runs of one side, which would show no noise at all")
+    return {
+        "old": read_results(args.old, args),
+        "new": read_results(args.new, args),
+        "old_runs": [read_results(run, args) for run in args.old_run],
+        "new_runs": [read_results(run, args) for run in args.new_run],
+    }
+
+
+def shared_arguments(args: argparse.Namespace) -> dict[str, Any]:
+    """Keyword arguments of both compare() and gate()."""
+    return {
+        **_sides(args),
+        "score": _score(args),
+        "on_missing": args.on_missing,
+        "epsilon": args.epsilon,
+    }
+
+
+def _score(args: argparse.Namespace) -> str | JudgeSettings | None:
+    if args.judge is None:
+        score: str | None = args.score
+        return score
+    from stillright.config import read_yaml
+    from stillright.config.strict import parse
+    from stillright.scoring.judge import JudgeSettings
+
+    return parse(JudgeSettings, read_yaml(args.judge), str(args.judge))
+
+
+def add_results(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("old", metavar="OLD", help=FORMATS)
+    parser.add_argument("new", metavar="NEW", help="the same; FILE::model=NAME chooses in one file, as --model in all")
+    for side in ("old", "new"):
+        parser.add_argument(
+            f"--{side}-run",
+            action="append",
+            default=[],
+            metavar="FILE",
+            help=f"one more run (seed, repeat) of {side.upper()}; may be given again",
+        )
+    _add_selection(parser)
+    parser.add_argument(
+        "--on-missing",
+        choices=["error", "drop", "wrong"],
+        default="error",
+        help="what a sample is that some file lacks; wrong also counts unscored ones (default: %(default)s)",
+    )
+    scored = parser.add_mutually_exclusive_group()
+    scored.add_argument(
+        "--score", metavar="NAME", help="score outputs anew, with exact_match, rouge1, rougeL, bleu ..."
+    )
+    scored.add_argument("--judge", type=Path, metavar="JUDGE.YAML", help="let a model behind an endpoint score outputs")
+    parser.add_argument(
+        "--epsilon", type=float, default=0.0, help="least change of a score that counts (default: %(default)s)"
+    )
+
+
+def _add_selection(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--task", action=Once, help="which task, where a log holds several")
+    parser.add_argument("--metric", action=Once, help="which metric; acc for choice tasks by default")
+    parser.add_argument("--filter", action=Once, help="which filter of lm-evaluation-harness, where a task has several")
+    parser.add_argument("--model", action=Once, help="which provider of promptfoo, where a log holds several")
+    parser.add_argument("--prompt", action=Once, help="which prompt of promptfoo: its label, or its number from 1")
+    parser.add_argument(
+        "--run", action=Once, type=int, metavar="N", help="which epoch of Inspect or repeat of promptfoo, from 1"
+    )
+    parser.add_argument(
+        "--column",
+        action="append",
+        default=[],
+        metavar="OURS=THEIRS",
+        help="in tables, the column that holds id, prediction, reference, correct, score, prompt or output",
+    )
