@@ -77,6 +77,7 @@ def account(models: list[Model], kind: str, epsilon: float = 0.0, on_missing: st
         ids = some
     else:
         ids = [sample for sample in every if all(verdict(f[sample]) is not None for m in models for f in m)]
+    epsilon = epsilon and epsilon + 1e-9  # which differences of rounding do not exceed
     whole = on_samples(models, ids, kind, epsilon)
     return {"n": len(ids), "ids": ids, "missing": len(some) - len(every), **whole} | {
         "unscored": 0 if on_missing == "wrong" else len(every) - len(ids)
@@ -213,13 +214,16 @@ def continuous(old: Model, new: Model, ids: list[str], epsilon: float) -> dict[s
 
 def worst(old: File, new: File, ids: list[str], kind: str, epsilon: float) -> list[tuple[str, float]]:
     """Ids and drops of the lost answers, the largest first."""
+    epsilon = epsilon and epsilon + 1e-9
     value = (lambda row: float(bool(right(row)))) if kind == "discrete" else (lambda row: row["score"])
     drops = [(sample, value(old.get(sample)) - value(new.get(sample))) for sample in ids]
     return sorted((drop for drop in drops if drop[1] > epsilon), key=lambda drop: -drop[1])[:WORST]
 
 
 def likeness(old: str, new: str) -> float:
-    """ROUGE-1 F-measure: twice the shared words over all words."""
+    """ROUGE-1 F-measure: twice the shared words over all words; 1 for equal texts, also without a word."""
+    if old == new:
+        return 1.0
     a, b = (Counter(re.findall("[a-z0-9]+", text.lower())) for text in (old, new))
     shared = sum((a & b).values())
     return 2 * shared / (a.total() + b.total()) if shared else 0.0

@@ -316,6 +316,58 @@ def test_missing_ids_are_dropped_or_wrong() -> None:
         compare(continuous("old", [0.5]), continuous("new", [0.5]), on_missing="wrong")
 
 
+def test_what_counts_as_wrong_is_said() -> None:
+    rows: list[dict[str, Any]] = [
+        {"id": 1, "correct": True},
+        {"id": 2, "correct": None, "output": "?"},
+        {"id": 3, "correct": True},
+    ]
+    old = PredictionSet.from_rows(Header(name="old"), rows)
+    new = PredictionSet.from_rows(Header(name="new"), rows[:2])
+    comparison = compare(old, new, on_missing="wrong")
+    assert (comparison.n, comparison.unscored, comparison.missing, comparison.counted_wrong) == (3, 0, 1, 2)
+
+
+def test_equal_texts_are_alike_also_without_a_word() -> None:
+    rows = [{"id": i, "output": text, "score": 0.5} for i, text in enumerate(("a b", "", "?!"))]
+    same = PredictionSet.from_rows(Header(name="x"), rows)
+    moved = compare(same, same).movement
+    assert moved is not None
+    assert moved.similarity.value == 1.0
+
+
+def test_epsilon_is_not_exceeded_by_rounding() -> None:
+    flips = compare(continuous("old", [0.8, 0.3]), continuous("new", [0.7, 0.2]), epsilon=0.1).comparison
+    assert (flips.regression, flips.unchanged) == (0, 2)  # 0.8 - 0.7 is 0.10000000000000009 in floating point
+
+
+def test_a_mean_of_one_sample_has_no_interval() -> None:
+    flips = compare(continuous("old", [0.5, 0.5]), continuous("new", [0.9, 0.5])).comparison
+    assert flips.mean_gain.value == pytest.approx(0.4)
+    assert flips.mean_gain.low is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"on_missing": "ignore"}, "on_missing='ignore': expected one of error, drop, wrong"),
+        ({"adjustment": "bonferroni"}, "expected one of holm, bh"),
+        ({"slices": "area"}, r"slices='area': expected a list"),
+        ({"candidates": "c.jsonl"}, "expected a list"),
+    ],
+)
+def test_arguments_are_checked(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        compare(discrete("old", OLD), discrete("new", NEW), **arguments)
+
+
+def test_unscored_outputs_say_what_to_do() -> None:
+    rows = [{"id": 1, "output": "a", "reference": "a"}]
+    texts = PredictionSet.from_rows(Header(name="x"), rows)
+    with pytest.raises(DataError, match="score their outputs with --score rouge1"):
+        compare(texts, texts)
+
+
 def test_the_order_of_rows_does_not_matter() -> None:
     old, new = discrete("old", OLD), discrete("new", NEW)
     backwards = PredictionSet(new.header, new.table.reverse())
@@ -325,6 +377,25 @@ def test_the_order_of_rows_does_not_matter() -> None:
 def test_another_reference_is_refused() -> None:
     with pytest.raises(DataError, match="'3': old and new differ in the reference"):
         compare(discrete("old", OLD), discrete("new", NEW, "AAABAAAA"))
+
+
+def test_a_reference_that_only_a_later_file_has_is_compared_too() -> None:
+    old = PredictionSet.from_rows(Header(name="old"), [{"id": 1, "correct": True}])
+    new, other = (
+        PredictionSet.from_rows(Header(name=name), [{"id": 1, "prediction": "B", "reference": reference}])
+        for name, reference in (("new", "A"), ("other", "B"))
+    )
+    with pytest.raises(DataError, match=r"other differ in the reference \('A' and 'B'\)"):
+        compare(old, new, [other])
+
+
+def test_no_reference_is_no_mistake() -> None:
+    rows: list[dict[str, Any]] = [
+        {"id": 1, "prediction": "B", "reference": []},
+        {"id": 2, "prediction": "B", "reference": "B"},
+    ]
+    same = PredictionSet.from_rows(Header(name="x"), rows)
+    assert (compare(same, same).n, compare(same, same).unscored) == (1, 1)
 
 
 @pytest.mark.parametrize(

@@ -37,8 +37,8 @@ def judged(old: PredictionSet = OLD, new: PredictionSet = NEW, **policy: Any) ->
     return gate(old, new, parse(Policy, policy, "policy.yaml"))
 
 
-def outcome(*limits: dict[str, Any], **policy: Any) -> str:
-    return judged(limits=limits, **policy).verdict.outcome
+def outcome(*limits: dict[str, Any], new: PredictionSet = NEW, **policy: Any) -> str:
+    return judged(new=new, limits=limits, **policy).verdict.outcome
 
 
 def test_a_limit_is_held_against_the_worse_end_of_the_interval() -> None:
@@ -75,7 +75,9 @@ def test_unscored_samples_cannot_tell() -> None:
 
 
 def test_an_undefined_metric_cannot_tell() -> None:
-    assert outcome({"metric": "mean_gain", "min": 0}) == "cannot tell"  # of continuous results
+    assert outcome({"metric": "nfi", "max": 1.0}, new=results("new", "r" * 100)) == "cannot tell"  # new has no errors
+    with pytest.raises(ConfigError, match="mean_gain is of answers that are scores; these are right or wrong"):
+        outcome({"metric": "mean_gain", "min": 0})
     verdict = judged(limits=[{"metric": "nfr_above_noise", "max": 0.1}]).verdict
     assert verdict.checks[1].reason == "nfr_above_noise is undefined here; give reruns with --old-run or --new-run"
 
@@ -87,12 +89,28 @@ def test_the_noise_floor_is_taken_off() -> None:
     assert gate(OLD, NEW, policy, old_runs=[again]).verdict.outcome == "pass"
 
 
+def test_a_handful_of_samples_passes_no_tight_limit_also_with_reruns() -> None:
+    old = results("old", "rrrww")
+    limits = [
+        {"metric": "nfr", "max": 0.001},
+        {"metric": "delta_score", "min": -0.001},
+        {"metric": "btc", "min": 0.999},
+        {"metric": "nfr_of_chance", "max": 0.1},
+        {"metric": "nfr_above_noise", "max": 0.001},
+    ]
+    policy = parse(Policy, {"limits": limits}, "policy")
+    for reruns in ([], [old]):
+        verdict = gate(old, old, policy, old_runs=reruns, new_runs=reruns).verdict
+        checks = verdict.checks[1:]
+        assert {check.outcome for check in checks} == ({"fail"} if reruns else {"fail", "cannot tell"})
+
+
 def test_slices() -> None:
     # of the lost samples 0, 1, 2 two are in part a (50 samples), one in part b
     verdict = judged(limits=[{"metric": "nfr", "max": 0.03, "bound": "value", "slice": "part"}]).verdict
     assert [(check.name, check.outcome) for check in verdict.checks[1:]] == [
-        ("nfr <= 0.03 where part = a", "fail"),
-        ("nfr <= 0.03 where part = b", "pass"),
+        ("nfr, value <= 0.03 where part = a", "fail"),
+        ("nfr, value <= 0.03 where part = b", "pass"),
     ]
     assert outcome({"metric": "nfr", "max": 0.03, "bound": "value", "slice": "part=b"}) == "pass"
     with pytest.raises(ConfigError, match="no sample is in the slice 'part=c'; there are: part=a, part=b"):
@@ -102,7 +120,7 @@ def test_slices() -> None:
 def test_ids_that_must_pass() -> None:
     assert judged(must_pass=["3", 85]).verdict.outcome == "pass"
     lost = judged(must_pass=["3", "1"]).verdict
-    assert (lost.exit_code, lost.checks[1].reason) == (1, "1 of 2 do not pass, such as 1")
+    assert (lost.exit_code, lost.checks[1].reason) == (1, "1 of 2 do not pass, such as '1'")
     with pytest.raises(ConfigError, match="must_pass names ids that no file has: 100"):
         judged(must_pass=["100"])
     unscored = judged(new=results("new", "r" * 99 + "-"), must_pass=["99"], max_unscored=1)
@@ -119,7 +137,9 @@ def test_ids_that_must_not_get_worse() -> None:
 
 
 def test_one_failed_check_outweighs_one_that_cannot_tell() -> None:
-    assert outcome({"metric": "nfr", "max": 0.0001}, {"metric": "mean_gain", "min": 0}) == "fail"
+    unknown = {"metric": "nfr_above_noise", "max": 0.1}
+    assert outcome(unknown) == "cannot tell"
+    assert outcome({"metric": "nfr", "max": 0.0001}, unknown) == "fail"
 
 
 @pytest.mark.parametrize(
@@ -186,7 +206,11 @@ def test_reports(files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture
     options = [text for name, path in paths.items() for text in (f"--{name}", str(path))]
     assert main(["gate", *files, "--policy", str(tmp_path / "policy.yaml"), *options]) == 1
     assert "gate: fail (2 pass, 1 fail)" in capsys.readouterr().out
-    assert json.loads(paths["json"].read_text())["outcome"] == "fail"
+    written = json.loads(paths["json"].read_text())
+    assert written["outcome"] == "fail"
+    limit = written["checks"][1]
+    assert (limit["metric"], limit["n"], limit["estimate"]["value"]) == ("nfr", 50, 0.02)
+    assert limit["held"] == limit["estimate"]["high"]
     suite = ElementTree.parse(paths["junit"]).getroot()
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("3", "1", "0")
     summary = paths["markdown"].read_text()

@@ -155,8 +155,8 @@ def test_a_reader_that_leaves_is_no_error(run: Run) -> None:
 @pytest.mark.parametrize(
     ("options", "code", "reason"),
     [
-        (["--on-missing", "wrong"], 1, "1 of 2 do not pass, such as 19"),
-        (["--on-missing", "drop"], 3, "1 of 2 are unscored or missing, such as 19"),
+        (["--on-missing", "wrong"], 1, "1 of 2 do not pass, such as '19'"),
+        (["--on-missing", "drop"], 3, "1 of 2 are unscored or missing, such as '19'"),
     ],
 )
 def test_an_id_that_must_pass_and_is_missing(

@@ -49,6 +49,12 @@ def test_scores_alone_are_continuous(tmp_path: Path) -> None:
     assert read_predictions(path).kind == "continuous"
 
 
+def test_a_row_without_an_answer_is_unscored(tmp_path: Path) -> None:
+    path = tmp_path / "f.jsonl"
+    path.write_text('{"id": 1, "prediction": null, "reference": "A"}\n{"id": 2, "prediction": "A", "reference": "A"}\n')
+    assert read_predictions(str(path)).table["prediction"].to_list() == [None, "A"]
+
+
 def test_columns_to_slice_by_are_kept(tmp_path: Path) -> None:
     path = tmp_path / "f.jsonl"
     path.write_text('{"id": 1, "score": 1, "level": 2, "a b.c": true, "more": []}\n{"id": 2, "score": 0}\n')
@@ -80,7 +86,7 @@ def test_scalars_as_text(value: Any, text: str | None) -> None:
         ("{}\n", "no id; every row needs one (row 1"),
         ('{"id": "1", "prediction": "A"}\n{"id": "1"', "f.jsonl:2: not JSON"),
         ("[1]\n", "f.jsonl: Expected object, got int"),
-        ('{"id": "1"}\n', "neither a prediction, a score nor an output (row 1, id '1')"),
+        ('{"id": "1", "predicton": "A"}\n', "no row has a prediction, correct, score or output"),
         ('{"id": "1", "score": NaN}\n', "f.jsonl:1: not JSON"),
         ('{"id": "1", "score": 1e999}\n', "f.jsonl:1: score: Number out of range"),
         ('{"id": "1", "score": "high"}\n', "f.jsonl:1: score: Expected float | null, got str"),

@@ -23,18 +23,27 @@ from stillright.scoring.judge import JudgeSettings
 from stillright.stats import Estimate
 
 Outcome = Literal["pass", "fail", "cannot tell"]
+OF_OTHER_KIND = {
+    "discrete": {"mean_gain", "mean_regression"},
+    "continuous": {"nfr_mc", "nfr_of_old_right", "nfi", "btc", "nfr_of_chance", "nfr_mc_of_chance"},
+}
 EXIT_CODES: dict[Outcome, int] = {"pass": 0, "fail": 1, "cannot tell": 3}
+ENDS = {"high": "upper end", "low": "lower end", "value": "value"}
 WORSE: tuple[Outcome, ...] = ("pass", "cannot tell", "fail")
 
 
 class Check(BaseModel):
-    """One rule of the policy on some samples, and what became of it."""
+    """One rule of the policy on some samples, and what became of it. Of limits also the numbers."""
 
     model_config = ConfigDict(frozen=True)
 
-    name: str  # "nfr <= 0.03", with " where subject = law" for a slice
+    name: str  # "nfr, upper end <= 0.03", with " where subject = law" for a slice
     outcome: Outcome
     reason: str
+    metric: str | None = None
+    estimate: Estimate | None = None
+    held: float | None = None  # what was held against the limit: an end of the interval, or the value
+    n: int | None = None
 
 
 class Verdict(BaseModel):
@@ -99,11 +108,20 @@ def judge_update(policy: Policy, comparison: Comparison, old: PredictionSet, new
     old, new: the results compared, of new every run; only ids that must pass are looked up in them.
     Raises ConfigError for a slice or an id that does not occur.
     """
+    _refuse_other_kind(policy, comparison)
     checks = [_unscored_check(policy, comparison)]
     checks += [check for limit in policy.limits for check in _limit_checks(limit, policy, comparison)]
     if policy.must_pass:
         checks.append(_must_pass_check(policy, comparison, old, new))
     return Verdict(outcome=max((check.outcome for check in checks), key=WORSE.index), checks=tuple(checks))
+
+
+def _refuse_other_kind(policy: Policy, comparison: Comparison) -> None:
+    """Raises ConfigError for a metric that results of this kind never have."""
+    kind, other = ("right or wrong", "scores") if comparison.kind == "discrete" else ("scores", "right or wrong")
+    for limit in policy.limits:
+        if limit.metric in OF_OTHER_KIND[comparison.kind]:
+            raise ConfigError(f"policy: {limit.metric} is of answers that are {other}; these are {kind}")
 
 
 def _unscored_check(policy: Policy, comparison: Comparison) -> Check:
@@ -112,7 +130,7 @@ def _unscored_check(policy: Policy, comparison: Comparison) -> Check:
     return Check(
         name=f"unscored <= {policy.max_unscored:g}",
         outcome="pass" if share <= policy.max_unscored else "cannot tell",
-        reason=f"{out:,} of {comparison.n + out:,} samples are unscored or missing ({share:.2%})",
+        reason=f"{out:,} of {comparison.n + out:,} samples are unscored or missing ({100 * share:.2f} %)",
     )
 
 
@@ -133,16 +151,24 @@ def _limit_check(limit: Limit, account: Comparison | Slice, least: int, where: s
     sign, threshold = ("<=", limit.max) if limit.max is not None else (">=", limit.min)
     assert threshold is not None
     estimate = _metric(limit, account)
-    held = _held_value(limit, estimate)
-    name = f"{limit.metric} {sign} {threshold:g}{where}"
+    bound = _bound(limit)
+    held: float | None = getattr(estimate, bound, None)
+    known = {
+        "name": f"{limit.metric}, {ENDS[bound]} {sign} {threshold:g}{where}",
+        "metric": limit.metric,
+        "estimate": estimate,
+        "held": held,
+        "n": account.n,
+    }
     if account.n < least:
-        return Check(name=name, outcome="cannot tell", reason=f"{account.n:,} samples are fewer than {least:,}")
+        return Check(outcome="cannot tell", reason=f"{account.n:,} samples are fewer than {least:,}", **known)
     if held is None or estimate is None or estimate.value is None:
-        return Check(name=name, outcome="cannot tell", reason=f"{limit.metric} is undefined here{_hint(limit)}")
+        return Check(outcome="cannot tell", reason=f"{limit.metric} is undefined here{_hint(limit)}", **known)
     kept = held <= threshold if sign == "<=" else held >= threshold
-    interval = f"{estimate.value:.4f} [{estimate.low:.4f}, {estimate.high:.4f}]"
-    reason = f"{limit.metric} is {interval}, held against the limit: {held:.4f} (n = {account.n:,})"
-    return Check(name=name, outcome="pass" if kept else "fail", reason=reason)
+    relation = f"{'is' if kept else 'is not'} {sign} {threshold:g}"
+    ends = "" if estimate.low is None else f" [{estimate.low:.4f}, {estimate.high:.4f}]"
+    reason = f"{held:.4f} {relation}; {limit.metric} = {estimate.value:.4f}{ends}, n = {account.n:,}"
+    return Check(outcome="pass" if kept else "fail", reason=reason, **known)
 
 
 def _metric(limit: Limit, account: Account) -> Estimate | None:
@@ -153,11 +179,10 @@ def _metric(limit: Limit, account: Account) -> Estimate | None:
     return found
 
 
-def _held_value(limit: Limit, estimate: Estimate | None) -> float | None:
-    """The end of the interval, or the point, that is compared with the limit."""
+def _bound(limit: Limit) -> str:
+    """The field of an Estimate that is held against the limit: the worse end, unless the policy says another."""
     worse = "high" if limit.max is not None else "low"
-    value: float | None = getattr(estimate, worse if limit.bound == "pessimistic" else limit.bound, None)
-    return value
+    return worse if limit.bound == "pessimistic" else limit.bound
 
 
 def _hint(limit: Limit) -> str:
@@ -174,7 +199,7 @@ def _must_pass_check(policy: Policy, comparison: Comparison, old: PredictionSet,
     lost = [sample for i, sample in enumerate(wanted) if any(run[i] is False for run in verdicts)]
     unknown = [sample for i, sample in enumerate(wanted) if any(run[i] is None for run in verdicts)]
     outcome: Outcome = "fail" if lost else "cannot tell" if unknown else "pass"
-    named = ", ".join((lost or unknown)[:EXAMPLES])
+    named = ", ".join(map(repr, (lost or unknown)[:EXAMPLES]))
     reasons: dict[Outcome, str] = {
         "pass": f"all {len(wanted):,} pass",
         "fail": f"{len(lost):,} of {len(wanted):,} do not pass, such as {named}",
@@ -186,7 +211,7 @@ def _must_pass_check(policy: Policy, comparison: Comparison, old: PredictionSet,
 def _passes(wanted: list[str], comparison: Comparison, old: PredictionSet, new: PredictionSet) -> list[bool | None]:
     """Of every wanted id whether new has it right (continuous: not worse than old), None where unscored."""
     if comparison.kind == "discrete":
-        verdicts = judged(new.table, comparison.on_missing == "wrong")["right"]
+        verdicts = judged(new.table)["right"]
         found = _looked_up(wanted, new, verdicts)
         return (found.fill_null(False) if comparison.on_missing == "wrong" else found).to_list()
     before, now = (_looked_up(wanted, each, each.table["score"]) for each in (old, new))

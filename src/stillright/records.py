@@ -64,8 +64,8 @@ def parse_header(values: Mapping[str, Any], place: str) -> Header:
 class PredictionSet:
     """The answers of one model to one task.
 
-    table: COLUMNS, all of them and null where unknown, then text columns to slice by. Every id stands once, and every
-    row has a prediction, a verdict, a score or an output.
+    table: COLUMNS, all of them and null where unknown, then text columns to slice by. Every id stands once; a row
+    without prediction, verdict and score is unscored.
     """
 
     header: Header
@@ -145,7 +145,7 @@ def _as_texts(value: Any) -> list[str] | None:
     if not isinstance(value, list | tuple):
         text = as_text(value)
         return None if text is None else [text]
-    return [text for text in map(as_text, value) if text is not None]
+    return [text for text in map(as_text, value) if text is not None] or None
 
 
 def _as_number(value: Any) -> float | None:
@@ -190,8 +190,8 @@ def _refuse_invalid(table: pl.DataFrame, place: str) -> None:
     _refuse_rows(table, pl.col("id").is_null() | (pl.col("id") == ""), f"{place}: no id; every row needs one")
     score = pl.col("score")
     _refuse_rows(table, score.is_nan() | score.is_infinite(), f"{place}: the score is not a finite number")
-    answered = [pl.col(name).is_not_null() for name in ("prediction", "correct", "score", "output")]
-    _refuse_rows(table, ~pl.any_horizontal(answered), f"{place}: neither a prediction, a score nor an output")
+    if all(table[name].null_count() == len(table) for name in ("prediction", "correct", "score", "output")):
+        raise DataError(f"{place}: no row has a prediction, correct, score or output; name the columns with --column")
     ids = table["id"]
     if ids.n_unique() < len(ids):
         repeated = ids.filter(ids.is_duplicated())

@@ -19,6 +19,7 @@ Adjustment = Literal["holm", "bh"]
 Z_95 = 1.959963984540054  # standard normal quantile at 0.975
 Z_80_POWER = 0.8416212335729143  # at 0.8
 RESAMPLES = 2000
+NO_WIDTH = 1e-12  # an interval that is narrower comes from rounding alone
 MOST_DISTINCT = 2_000  # distinct rows up to which their counts are drawn, which costs the same for any n
 MOST_DRAWN = 20_000  # samples up to which rows are drawn one by one
 
@@ -35,8 +36,11 @@ class Estimate:
 UNDEFINED = Estimate(None, None, None)
 
 
-def wilson(successes: int, n: int) -> Estimate:
-    """The proportion `successes / n` with Wilson's score interval (Wilson, 1927); undefined for n = 0."""
+def wilson(successes: float, n: float) -> Estimate:
+    """The proportion `successes / n` with Wilson's score interval (Wilson, 1927); undefined for n = 0.
+
+    n may be an effective number of samples, no whole number.
+    """
     if n == 0:
         return UNDEFINED
     p = successes / n
@@ -131,6 +135,18 @@ def _means_in_the_limit(matrix: Array, counts: Array, observed: Array, generator
     scale = vectors * np.sqrt(np.clip(values, 0, None))
     drawn: Array = observed + generator.standard_normal((RESAMPLES, len(observed))) @ scale.T
     return drawn
+
+
+def widened(found: Estimate, n: int, span: float = 1.0) -> Estimate:
+    """A bootstrapped difference; where nothing varied among n samples, with the width that Tango's interval has then.
+
+    span: the largest difference a sample could show.
+    """
+    if found.value is None or found.low is None or found.high is None or found.high - found.low > NO_WIDTH:
+        return found
+    z2 = Z_95 * Z_95
+    half = span * z2 / (n + z2)
+    return Estimate(found.value, found.value - half, found.value + half)
 
 
 def estimate(means: Array) -> Estimate:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from stillright.comparison.flips import Flips, continuous_flips, discrete_flips
 from stillright.comparison.tally import Model, Tally, tally_continuous, tally_discrete
 from stillright.records import Kind
-from stillright.stats import Estimate, estimate, mcnemar_exact, ratio
+from stillright.stats import NO_WIDTH, Estimate, estimate, mcnemar_exact, ratio, widened
 
 
 class _Frozen(BaseModel):
@@ -94,7 +94,7 @@ def _chance(table: pl.DataFrame) -> float | None:
 def _side(tally: Tally, model: Model, a: int, score: str) -> Side:
     column = f"{score}.{a}"
     interval = tally.rate(column) if score == "right" else tally.mean(column)
-    noise = tally.mean(f"noise.{a}") if f"noise.{a}" in tally.sums else None
+    noise = tally.rate(f"noise.{a}") if f"noise.{a}" in tally.sums else None
     return Side(
         name=model.name,
         runs=len(model.runs),
@@ -106,11 +106,12 @@ def _side(tally: Tally, model: Model, a: int, score: str) -> Side:
 
 def _above_noise(tally: Tally, lost: str) -> Estimate | None:
     floors = [tally.means[name] for name in ("noise.0", "noise.1") if name in tally.means]
-    return estimate(tally.means[f"{lost}.1"] - np.mean(floors, axis=0)) if floors else None
+    return widened(estimate(tally.means[f"{lost}.1"] - np.mean(floors, axis=0)), tally.n) if floors else None
 
 
 def _candidate(tally: Tally, name: str, a: int, flips: Flips, score: str, lost: str) -> Candidate:
     means = tally.means
+    delta_nfr = tally.difference(f"{lost}.{a}", f"{lost}.1", f"both_lost.{a}")
     interval = tally.rate(f"{score}.{a}") if score == "right" else tally.mean(f"{score}.{a}")
     return Candidate(
         name=name,
@@ -118,10 +119,21 @@ def _candidate(tally: Tally, name: str, a: int, flips: Flips, score: str, lost: 
         score_interval=interval,
         comparison=flips,
         delta_score=tally.difference(f"{score}.{a}", f"{score}.1", f"right_too.{a}" if score == "right" else None),
-        delta_nfr=tally.difference(f"{lost}.{a}", f"{lost}.1", f"both_lost.{a}"),
-        delta_nfr_relative=estimate(ratio(means[f"{lost}.{a}"] - means[f"{lost}.1"], means[f"{lost}.1"])),
+        delta_nfr=delta_nfr,
+        delta_nfr_relative=_relative(tally, delta_nfr, f"{lost}.{a}", f"{lost}.1"),
         delta_nfr_p=_flip_p(tally, a, lost),
     )
+
+
+def _relative(tally: Tally, delta: Estimate, first: str, second: str) -> Estimate:
+    """`delta` over the mean of `second`; where no resample varied, the bounds of `delta` over the one observed."""
+    found = estimate(ratio(tally.means[first] - tally.means[second], tally.means[second]))
+    if found.low is None or found.high is None or found.high - found.low > NO_WIDTH:
+        return found
+    assert delta.low is not None
+    assert delta.high is not None
+    base = float(tally.means[second][0])
+    return Estimate(found.value, delta.low / base, delta.high / base)
 
 
 def _flip_p(tally: Tally, a: int, lost: str) -> float | None:

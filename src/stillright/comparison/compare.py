@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
 import polars as pl
 
@@ -37,6 +37,7 @@ class Frame(Protocol):
 
 
 Results = str | Path | PredictionSet | Frame
+ROUNDING = 1e-9  # a difference that exceeds epsilon by less is one of rounding: 0.8 - 0.7 is above 0.1
 
 
 class Slice(Account):
@@ -54,13 +55,15 @@ class Slice(Account):
 class Comparison(Account):
     """The whole account of one update.
 
-    unscored: samples of every file that some file does not score; missing: samples that some file does not have.
+    unscored: samples of every file that some file does not score, which stand outside n. missing: samples that some
+    file does not have. counted_wrong: such samples that stand in n as wrong answers.
     """
 
     task: str | None
     metric: str | None
     kind: Kind
     unscored: int
+    counted_wrong: int
     missing: int
     on_missing: OnMissing
     epsilon: float
@@ -100,11 +103,14 @@ def compare(
     """
     if not 0 <= epsilon < math.inf:
         raise ConfigError(f"epsilon {epsilon}: the least change that counts cannot be below zero or without end")
+    _refuse_bare_strings(candidates=candidates, old_runs=old_runs, new_runs=new_runs, slices=slices)
+    _refuse_unknown(on_missing=(on_missing, get_args(OnMissing)), adjustment=(adjustment, get_args(Adjustment)))
     selection = with_columns(selection, slices)
     groups = {"old": [old, *old_runs], "new": [new, *new_runs]}
     groups |= {f"candidate {i}": [candidate] for i, candidate in enumerate(candidates, start=1)}
     sets = [[resolved(each, selection, score, role) for each in group] for role, group in groups.items()]
     paired = pair([each for group in sets for each in group], on_missing, slices)
+    epsilon += ROUNDING if epsilon else 0.0
     if epsilon and paired.kind == "discrete":
         raise ConfigError(f"epsilon {epsilon:g}: these answers are right or wrong, which no least change applies to")
     tables = iter(paired.tables)
@@ -117,14 +123,27 @@ def compare(
         metric=paired.metric,
         kind=paired.kind,
         unscored=paired.unscored,
+        counted_wrong=paired.counted_wrong,
         missing=paired.missing,
         on_missing=on_missing,
-        epsilon=epsilon,
+        epsilon=max(0.0, epsilon - ROUNDING),
         worst=worst_regressions(models[0].runs[0], models[1].runs[0], epsilon),
         movement=movement(models[0].runs[0], models[1].runs[0], epsilon),
         adjustment=adjustment if slices else None,
         slices=_slices(models, paired.kind, epsilon, paired.labels, adjustment),
     )
+
+
+def _refuse_bare_strings(**arguments: Any) -> None:
+    for name, value in arguments.items():
+        if isinstance(value, str | Path):
+            raise ConfigError(f"{name}={str(value)!r}: expected a list, as in {name}=[{str(value)!r}]")
+
+
+def _refuse_unknown(**arguments: tuple[str, tuple[str, ...]]) -> None:
+    for name, (value, known) in arguments.items():
+        if value not in known:
+            raise ConfigError(f"{name}={value!r}: expected one of {', '.join(known)}")
 
 
 def _told_apart(names: list[str], roles: list[str]) -> list[str]:

@@ -9,7 +9,16 @@ from __future__ import annotations
 from pydantic import BaseModel, ConfigDict
 
 from stillright.comparison.tally import Tally
-from stillright.stats import UNDEFINED, Array, Estimate, estimate, mcnemar_exact, ratio, smallest_difference
+from stillright.stats import (
+    NO_WIDTH,
+    UNDEFINED,
+    Array,
+    Estimate,
+    estimate,
+    mcnemar_exact,
+    ratio,
+    smallest_difference,
+)
 
 Count = int | float  # a mean where a side has several runs
 
@@ -58,7 +67,7 @@ def discrete_flips(tally: Tally, a: int, chance: float | None) -> Flips:
         nfr_of_old_right=tally.rate(f"regression.{a}", "right.0"),
         nfi=tally.rate(f"regression.{a}", f"wrong.{a}"),
         btc=tally.rate(f"both_right.{a}", "right.0"),
-        nfr_of_chance=estimate(ratio(tally.means[f"regression.{a}"], _chance_flips(tally, a))),
+        nfr_of_chance=_of_chance(tally, f"regression.{a}", _chance_flips(tally, a)),
         nfr_mc_of_chance=_changed_of_chance(tally, a, chance),
         delta_score=tally.difference(f"right.{a}", "right.0", f"both_right.{a}"),
         mcnemar_p=mcnemar_exact(int(counts["gain"]), int(counts["regression"])) if single else None,
@@ -76,12 +85,21 @@ def _changed_of_chance(tally: Tally, a: int, chance: float | None) -> Estimate:
     if chance is None or f"changed.{a}" not in tally.sums:
         return UNDEFINED
     both_wrong = (1 - tally.means["right.0"]) * tally.means[f"wrong.{a}"]
-    return estimate(ratio(tally.means[f"changed.{a}"], _chance_flips(tally, a) + both_wrong * (1 - chance)))
+    return _of_chance(tally, f"changed.{a}", _chance_flips(tally, a) + both_wrong * (1 - chance))
+
+
+def _of_chance(tally: Tally, top: str, chance: Array) -> Estimate:
+    """A rate over that of chance; where no resample varied, the bounds of the rate over the chance observed."""
+    found, rate = estimate(ratio(tally.means[top], chance)), tally.rate(top)
+    if found.low is None or found.high is None or found.high - found.low > NO_WIDTH:
+        return found
+    assert rate.low is not None
+    assert rate.high is not None
+    return Estimate(found.value, rate.low / float(chance[0]), rate.high / float(chance[0]))
 
 
 def continuous_flips(tally: Tally, a: int) -> Flips:
     """What model `a` of the tally changed against old."""
-    means = tally.means
     gain, regression = tally.count(f"up.{a}"), tally.count(f"down.{a}")
     return Flips(
         gain=gain,
@@ -89,9 +107,15 @@ def continuous_flips(tally: Tally, a: int) -> Flips:
         regression=regression,
         nfr=tally.rate(f"down.{a}"),
         pfr=tally.rate(f"up.{a}"),
-        mean_gain=estimate(ratio(means[f"gained.{a}"], means[f"up.{a}"])),
-        mean_regression=estimate(ratio(means[f"lost.{a}"], means[f"down.{a}"])),
+        mean_gain=_mean_size(tally, f"gained.{a}", f"up.{a}"),
+        mean_regression=_mean_size(tally, f"lost.{a}", f"down.{a}"),
         delta_score=tally.difference(f"score.{a}", "score.0"),
         sign_p=mcnemar_exact(int(gain), int(regression)) if tally.counted else None,
         smallest_difference=smallest_difference(tally.sums[f"square.{a}"] / tally.n, tally.n),
     )
+
+
+def _mean_size(tally: Tally, sizes: str, which: str) -> Estimate:
+    """Mean size of the differences that count, without an interval where there is only one."""
+    found = estimate(ratio(tally.means[sizes], tally.means[which]))
+    return found if tally.sums[which] > 1 or found.value is None else Estimate(found.value, None, None)

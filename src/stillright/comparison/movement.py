@@ -35,7 +35,9 @@ def movement(old: pl.DataFrame, new: pl.DataFrame, epsilon: float) -> Movement |
     if len(old) > MOST:
         kept = np.sort(np.random.default_rng(0).choice(len(old), MOST, replace=False))
         old, new = old[kept], new[kept]
-    values = np.array(similarity(old["output"].to_list(), new["output"].to_list()), dtype=np.float64)
+    before, now = old["output"].to_list(), new["output"].to_list()
+    same = np.array([a == b for a, b in zip(before, now, strict=True)])  # also where neither has a word
+    values = np.where(same, 1.0, similarity(before, now))
     parts = _parts(old, new, epsilon)
     found = {name: _mean(values[parts == name]) for name in ORDER if (parts == name).any()}
     return Movement(pairs=len(values), similarity=_mean(values), parts=found)

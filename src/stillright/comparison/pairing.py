@@ -30,6 +30,7 @@ class Paired(NamedTuple):
     tables: list[pl.DataFrame]
     labels: dict[str, pl.Series]
     unscored: int  # samples of every file that some file does not score
+    counted_wrong: int  # samples that count as wrong where some file lacks or does not score them
     missing: int  # samples that some file does not have
 
 
@@ -47,17 +48,30 @@ def pair(sets: Sequence[PredictionSet], on_missing: OnMissing = "error", columns
     if on_missing == "wrong" and kind == "continuous":
         raise DataError("--on-missing wrong: scores have no wrong answer; use drop, or leave the option out")
     tables, missing = _aligned(sets, on_missing)
-    for each, table in zip(sets[1:], tables[1:], strict=True):
-        _refuse_another_question(sets[0], tables[0], each, table)
+    _refuse_other_questions(sets, tables)
     labels = _labels(tables, columns)
     tables = [table.select(*COLUMNS) for table in tables]
-    tables = [judged(table, on_missing == "wrong") if kind == "discrete" else table for table in tables]
+    tables = [judged(table) if kind == "discrete" else table for table in tables]
+    counted_wrong = 0
+    if on_missing == "wrong":
+        counted_wrong = len(tables[0]) - int(_all_scored(tables, "right").sum())
+        tables = [table.with_columns(pl.col("right").fill_null(False)) for table in tables]
     scored = _all_scored(tables, "right" if kind == "discrete" else "score")
     if not scored.any():
-        raise DataError(f"{_names(sets)}: no sample is scored in every file; nothing to compare")
+        raise DataError(f"{_names(sets)}: no sample is scored in every file; {_why_unscored(tables, kind)}")
     kept = [table.filter(scored) for table in tables]
     labels = {column: values.filter(scored) for column, values in labels.items()}
-    return Paired(kind, task, metric, kept, labels, len(scored) - int(scored.sum()), missing)
+    return Paired(kind, task, metric, kept, labels, len(scored) - int(scored.sum()), counted_wrong, missing)
+
+
+def _why_unscored(tables: list[pl.DataFrame], kind: Kind) -> str:
+    """What a user can do about it."""
+    lacking = {name: any(table[name].null_count() == len(table) for table in tables) for name in COLUMNS}
+    if kind == "continuous" or (lacking["prediction"] and lacking["correct"]):
+        needs = [name for name in ("output", "reference") if lacking[name]]
+        hint = f" once they have {' and '.join(needs)}" if needs else ""
+        return f"score their outputs with --score rouge1 or another{hint}"
+    return "predictions need a reference to be right or wrong" if lacking["reference"] else "nothing to compare"
 
 
 def _labels(tables: list[pl.DataFrame], columns: Sequence[str]) -> dict[str, pl.Series]:
@@ -124,30 +138,38 @@ def _raise_missing(sets: Sequence[PredictionSet], ids: pl.Series, held: pl.DataF
     )
 
 
-def _refuse_another_question(
-    first: PredictionSet, first_table: pl.DataFrame, second: PredictionSet, second_table: pl.DataFrame
-) -> None:
+def _refuse_other_questions(sets: Sequence[PredictionSet], tables: list[pl.DataFrame]) -> None:
+    """Raises DataError where one id has two references or two prompts."""
     for field in ("reference", "prompt"):
-        differs = (first_table[field] != second_table[field]).fill_null(False)
-        if field == "reference" and differs.any():  # right answers may stand in any order
-            differs = (first_table[field].list.sort() != second_table[field].list.sort()).fill_null(False)
-        if differs.any():
-            i = differs.arg_true()[0]
-            a, b = (table[field][i] for table in (first_table, second_table))
-            a, b = (value.to_list() if isinstance(value, pl.Series) else value for value in (a, b))
-            raise DataError(
-                f"{int(differs.sum()):,} samples, such as {first_table['id'][i]!r}: {first.name} and {second.name} "
-                f"differ in the {field} ({str(a)[:60]!r} and {str(b)[:60]!r}); both must answer the same question"
-            )
+        known, holder = tables[0][field], sets[0]  # of every sample what the first file that says it says
+        for each, table in zip(sets[1:], tables[1:], strict=True):
+            _refuse_difference(field, tables[0]["id"], (holder, known), (each, table[field]))
+            if known.null_count():
+                known = pl.select(pl.coalesce(known, table[field])).to_series()
 
 
-def judged(table: pl.DataFrame, missing_is_wrong: bool = False) -> pl.DataFrame:
-    """A PredictionSet's table with `right`, null (or, where missing is wrong, false) without verdict, and `answer`."""
+def _refuse_difference(
+    field: str, ids: pl.Series, first: tuple[PredictionSet, pl.Series], second: tuple[PredictionSet, pl.Series]
+) -> None:
+    differs = (first[1] != second[1]).fill_null(False)
+    if field == "reference" and differs.any():  # right answers may stand in any order
+        differs = (first[1].list.sort() != second[1].list.sort()).fill_null(False)
+    if not differs.any():
+        return
+    i = differs.arg_true()[0]
+    texts = [value.to_list() if isinstance(value, pl.Series) else value for value in (first[1][i], second[1][i])]
+    a, b = (text[0] if isinstance(text, list) and len(text) == 1 else text for text in texts)
+    raise DataError(
+        f"{int(differs.sum()):,} samples, such as {ids[i]!r}: {first[0].name} and {second[0].name} "
+        f"differ in the {field} ({str(a)[:60]!r} and {str(b)[:60]!r}); both must answer the same question"
+    )
+
+
+def judged(table: pl.DataFrame) -> pl.DataFrame:
+    """A PredictionSet's table with `right`, null where there is no verdict, and `answer`."""
     equal = pl.when(pl.col("prediction").is_not_null()).then(pl.col("reference").list.contains(pl.col("prediction")))
     right = pl.coalesce("correct", equal)
-    return table.with_columns(
-        right=right.fill_null(False) if missing_is_wrong else right, answer=pl.coalesce("prediction", "output")
-    )
+    return table.with_columns(right=right, answer=pl.coalesce("prediction", "output"))
 
 
 def _all_scored(tables: list[pl.DataFrame], column: str) -> pl.Series:

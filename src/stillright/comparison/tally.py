@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from stillright.stats import Array, Estimate, estimate, ratio, resampled_means, tango, wilson
+from stillright.stats import Array, Estimate, estimate, resampled_means, tango, widened, wilson
 
 
 class Model(NamedTuple):
@@ -28,25 +28,43 @@ class Tally:
     """Sums and resampled means of the same per-sample columns, all drawn together."""
 
     n: int
+    columns: Mapping[str, Array]  # (m,) each, one value a distinct row of samples
+    counts: Array  # (m,), how many samples share the row
     sums: Mapping[str, float]
     means: Mapping[str, Array]  # (1 + RESAMPLES,) each, the observed one first
-    counted: bool  # whether sums are counts, as with one run a side
+    pairs: int  # of an old and a new run
 
     @classmethod
-    def of(cls, columns: Mapping[str, Array], counts: Array, counted: bool) -> Tally:
-        """columns: (m,) each, one value a distinct row of samples; counts: (m,), how many samples share the row."""
+    def of(cls, columns: Mapping[str, Array], counts: Array, models: list[Model]) -> Tally:
+        """The tally of `columns` of `models`."""
         sums = {name: float(counts @ column) for name, column in columns.items()}
-        return cls(round(counts.sum()), sums, resampled_means(columns, counts), counted)
+        pairs = len(models[0].runs) * len(models[1].runs)
+        return cls(round(counts.sum()), columns, counts, sums, resampled_means(columns, counts), pairs)
+
+    @property
+    def counted(self) -> bool:
+        """Whether sums are counts, as with one run a side."""
+        return self.pairs == 1
 
     def count(self, name: str) -> float:
         """The sum of a column, an int where it counts samples."""
         return round(self.sums[name]) if self.counted else self.sums[name]
 
     def rate(self, top: str, bottom: str | None = None) -> Estimate:
-        """Mean of `top`, or its share in `bottom`: Wilson's interval where both count samples, else bootstrap."""
-        if self.counted:
-            return wilson(round(self.sums[top]), self.n if bottom is None else round(self.sums[bottom]))
-        return self.mean(top) if bottom is None else estimate(ratio(self.means[top], self.means[bottom]))
+        """Mean of `top`, or its share in `bottom`, with Wilson's interval.
+
+        With several runs, at the effective number of samples that has the variance of the means over runs (Korn and
+        Graubard, 1998), which is that of the samples where nothing varies, and at most one a pair of runs.
+        """
+        whole = self.n if bottom is None else self.sums[bottom]
+        if self.counted or whole == 0:
+            return wilson(round(self.sums[top]), round(whole))
+        share = self.sums[top] / whole
+        part = 1.0 if bottom is None else self.columns[bottom]
+        variance = float(self.counts @ (self.columns[top] - share * part) ** 2) / whole**2
+        effective = share * (1 - share) / variance if variance > 0 else whole
+        effective = min(effective or whole, whole * self.pairs)
+        return wilson(share * effective, effective)
 
     def mean(self, name: str) -> Estimate:
         """The mean of a column with its bootstrap interval."""
@@ -58,7 +76,8 @@ class Tally:
         both: the column of samples that count in first and second; None where they are no counts.
         """
         if both is None or not self.counted:
-            return estimate(self.means[first] - self.means[second])
+            span = max(1.0, *(float(np.ptp(self.columns[name])) for name in (first, second)))
+            return widened(estimate(self.means[first] - self.means[second]), self.n, span)
         alone = [round(self.sums[name] - self.sums[both]) for name in (first, second)]
         return tango(alone[0], alone[1], self.n)
 
@@ -91,7 +110,7 @@ def tally_discrete(models: list[Model]) -> Tally:
         if len(model.runs) > 1:
             runs = [flags[f"right.{a}.{r}"] for r in range(len(model.runs))]
             columns[f"noise.{a}"] = _mean([before * (1 - now) for before, now in permutations(runs, 2)])
-    return Tally.of(columns, counts, all(len(model.runs) == 1 for model in models))
+    return Tally.of(columns, counts, models)
 
 
 def _mean(columns: list[Array]) -> Array:
@@ -147,4 +166,4 @@ def tally_continuous(models: list[Model], epsilon: float) -> Tally:
         if len(runs) > 1:
             columns[f"noise.{a}"] = _mean([now - before < -epsilon for before, now in permutations(runs, 2)])
     ones = np.ones(len(columns["score.0"]))
-    return Tally.of(columns, ones, all(len(model.runs) == 1 for model in models))
+    return Tally.of(columns, ones, models)

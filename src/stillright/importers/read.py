@@ -18,11 +18,12 @@ Reader = Callable[[Path, Selection], PredictionSet]
 TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 
 
-def read_predictions(path: Path, selection: Selection | None = None) -> PredictionSet:
+def read_predictions(path: str | Path, selection: Selection | None = None) -> PredictionSet:
     """The PredictionSet in `path`, whose format is found out from its name and content.
 
     Raises DataError for what no importer understands, or where `selection` leaves several results or none.
     """
+    path = Path(path)
     if not path.exists():
         raise DataError(f"{path}: no such file (looked from {Path.cwd()})")
     reader = _reader_of_folder(path) if path.is_dir() else _reader_of_file(path)
@@ -45,6 +46,8 @@ def _reader_of_file(path: Path) -> Reader:
         return _inspect
     if magic == b"PAR1":
         return _parquet
+    if path.suffix.lower() in (".parquet", ".eval"):
+        raise DataError(f"{path}: the name says {path.suffix}, but the content is none; it may be cut off")
     if path.name.lower().endswith(TABLES):
         return _csv
     keys, lines = _first_keys(path)
@@ -112,7 +115,7 @@ def _parquet(path: Path, selection: Selection) -> PredictionSet:
 def _csv(path: Path, selection: Selection) -> PredictionSet:
     from stillright.importers.csv_text import read_csv
 
-    return read_csv(path, selection)
+    return _as_wanted(read_csv(path, selection), selection, path)
 
 
 def _own(path: Path, selection: Selection) -> PredictionSet:
@@ -124,13 +127,16 @@ def _own(path: Path, selection: Selection) -> PredictionSet:
 def _records(path: Path, selection: Selection) -> PredictionSet:
     from stillright.importers.tables import read_records
 
-    return read_records(path, selection)
+    return _as_wanted(read_records(path, selection), selection, path)
 
 
 def _as_wanted(predictions: PredictionSet, selection: Selection, path: Path) -> PredictionSet:
-    """The set, whose own header may say that it is another than was asked for. Raises DataError if it does."""
-    for kind in ("task", "metric", "filter"):
-        known = getattr(predictions.header, kind)
-        if known is not None:
-            choose(kind, [known], getattr(selection, kind), str(path))
+    """The set of a file that holds one result. Raises DataError where another is asked for."""
+    for kind in ("task", "metric", "filter", "model", "prompt", "run"):
+        wanted = getattr(selection, kind)
+        if wanted is not None:
+            known = getattr(predictions.header, kind, None)
+            if known is None:
+                raise DataError(f"{path}: holds one result, which names no {kind}; leave --{kind} out for this file")
+            choose(kind, [known], wanted, str(path))
     return predictions

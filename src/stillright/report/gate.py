@@ -59,6 +59,7 @@ def junit(verdict: Verdict) -> str:
         if check.outcome != "pass":
             kind = "failure" if check.outcome == "fail" else "error"
             ElementTree.SubElement(case, kind, message=_clean(check.reason))
+        ElementTree.SubElement(case, "system-out").text = _clean(check.reason)
     ElementTree.indent(suite)
     return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
 

@@ -60,13 +60,18 @@ def _line(console: Console, text: str, style: str = "") -> None:
 def print_comparison(comparison: Comparison, console: Console) -> None:
     """Quadrants, metrics with 95 % intervals, slices, the worst regressions, and a verdict a model."""
     after = [name for name, _ in models(comparison)]
-    _line(console, f"{comparison.task or 'comparison'}, {samples_line(comparison)}", "bold")
+    _line(
+        console,
+        f"{comparison.task or f'{comparison.old.name} -> {comparison.new.name}'}, {samples_line(comparison)}",
+        "bold",
+    )
     _line(console, f"answers, compared with {comparison.old.name}")
     _print_table(console, after, count_rows(comparison))
     _line(console, "with 95 % intervals")
     _print_table(console, [comparison.old.name, *after], metric_rows(comparison))
     if comparison.movement is not None:
-        _line(console, f"likeness of old and new outputs (ROUGE-1 of {comparison.movement.pairs:,} pairs)")
+        pairs = f"{comparison.movement.pairs:,} pairs"
+        _line(console, f"how alike old and new outputs are, 100 %: the same words (ROUGE-1 of {pairs})")
         _print_table(console, ["likeness"], movement_rows(comparison))
     if comparison.slices:
         _print_table(console, SLICE_HEAD[1:], slice_rows(comparison), first=SLICE_HEAD[0])
@@ -91,7 +96,10 @@ def _print_regressions(comparison: Comparison, console: Console) -> None:
 def _print_regression(regression: Regression, comparison: Comparison, console: Console) -> None:
     old, new = differing_words(regression.old or "", regression.new or "")
     prompt = " ".join((regression.prompt or "").split())
-    _line(console, f"  {regression.id}: {prompt[-LONGEST:]}", "dim")
+    drop = "" if comparison.kind == "discrete" else f" (score {-100 * regression.drop:+.1f} points)"
+    _line(console, f"  {regression.id}{drop}: {prompt[-LONGEST:]}".rstrip(": "), "dim")
+    if regression.reference and comparison.kind == "discrete":
+        _line(console, f"    right: {' | '.join(regression.reference)[:LONGEST]}", "dim")
     for name, parts, style in ((comparison.old.name, old, "bold green"), (comparison.new.name, new, "bold red")):
         console.print(Text(" ").join([_text(f"    {name}:"), *_styled(parts, style)]))
 

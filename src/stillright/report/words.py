@@ -40,8 +40,10 @@ def points(estimate: Estimate | None) -> str:
 
 
 def _interval(estimate: Estimate | None, sign: str, unit: str) -> str:
-    if estimate is None or estimate.value is None or estimate.low is None or estimate.high is None:
+    if estimate is None or estimate.value is None:
         return DASH
+    if estimate.low is None or estimate.high is None:
+        return f"{100 * estimate.value:{sign}.2f}{unit}"
     value, low, high = (f"{100 * number:{sign}.2f}" for number in (estimate.value, estimate.low, estimate.high))
     return f"{value}{unit} [{low}, {high}]"
 
@@ -52,8 +54,8 @@ def p_value(p: float | None) -> str:
 
 
 def count(value: float) -> str:
-    """ "1,024", or "12.5" for a mean over runs."""
-    return f"{value:,}" if isinstance(value, int) else f"{value:,.1f}"
+    """ "1,024", or "12.50" for a mean over runs."""
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.2f}"
 
 
 def models(account: Account) -> list[tuple[str, Flips]]:
@@ -141,9 +143,10 @@ def samples_line(comparison: Comparison) -> str:
     parts = [f"n = {comparison.n:,}"]
     if comparison.unscored:
         parts.append(f"{comparison.unscored:,} unscored")
-    if comparison.missing:
-        how = "counted as wrong" if comparison.on_missing == "wrong" else "dropped"
-        parts.append(f"{comparison.missing:,} missing in some file, {how}")
+    if comparison.missing and comparison.on_missing == "drop":
+        parts.append(f"{comparison.missing:,} missing in some file, dropped")
+    if comparison.counted_wrong:
+        parts.append(f"{comparison.counted_wrong:,} missing or unscored in some file, counted as wrong there")
     runs = [side.runs for side in (comparison.old, comparison.new)]
     if max(runs) > 1:
         parts.append(f"{runs[0]} x {runs[1]} runs, means over pairs")
@@ -151,19 +154,26 @@ def samples_line(comparison: Comparison) -> str:
 
 
 def update_verdict(comparison: Comparison) -> str:
-    """What the plain update did, in one sentence that claims no more than the interval."""
+    """What the plain update did, in one sentence that claims no more than interval and test."""
     flips, old, new = comparison.comparison, comparison.old, comparison.new
+    p = flips.mcnemar_p if comparison.kind == "discrete" else flips.sign_p
+    delta = f"{comparison.metric or 'score'} {points(flips.delta_score)} points{_tested(p)}"
+    lost = f"{count(flips.regression)} of {comparison.n:,} answers (NFR {percent(flips.nfr)})"
     return (
-        f"{new.name} {_direction(flips.delta_score, old)}: {comparison.metric or 'score'} {points(flips.delta_score)} "
-        f"points; it loses {count(flips.regression)} of {comparison.n:,} answers (NFR {percent(flips.nfr)}) "
-        f"and gains {count(flips.gain)}."
+        f"{new.name} {_direction(flips.delta_score, p, old)}: {delta}; it loses {lost} and gains {count(flips.gain)}."
     )
 
 
-def _direction(delta: Estimate, old: Side) -> str:
-    if delta.low is not None and delta.low > 0:
+def _tested(p: float | None) -> str:
+    return "" if p is None else f", {p_value(p)}"
+
+
+def _direction(delta: Estimate, p: float | None, old: Side) -> str:
+    """Better or worse only where both the interval and the test say so."""
+    sure = p is None or p < 0.05
+    if sure and delta.low is not None and delta.low > 0:
         return f"is better than {old.name}"
-    if delta.high is not None and delta.high < 0:
+    if sure and delta.high is not None and delta.high < 0:
         return f"is worse than {old.name}"
     return f"shows no clear difference from {old.name} on average"
 
@@ -173,6 +183,8 @@ def power_line(comparison: Comparison) -> str:
     least = comparison.comparison.smallest_difference
     if least is None or 100 * least < 0.005:  # nothing varied, which says nothing of other samples
         return ""
+    if least > 1:
+        return "These samples are too few to show any difference reliably."
     return f"With these samples, a true difference in score of {100 * least:.2f} points would show in 8 of 10 tests."
 
 
@@ -181,13 +193,17 @@ def candidate_verdict(candidate: Candidate, new: str) -> str:
     delta = candidate.delta_nfr
     if delta.low is None or delta.high is None:
         return f"{candidate.name}: nothing can be said about its flips."
-    if delta.high < 0:
+    sure = candidate.delta_nfr_p is None or candidate.delta_nfr_p < 0.05
+    if sure and delta.high < 0:
         claim = f"loses fewer answers than {new}"
-    elif delta.low > 0:
+    elif sure and delta.low > 0:
         claim = f"loses more answers than {new}"
     else:
-        claim = f"shows no clear change in lost answers against {new} (the interval holds zero)"
-    return f"{candidate.name} {claim}: NFR {points(delta)} points, score {points(candidate.delta_score)} points."
+        claim = f"shows no clear change in lost answers against {new}"
+    tested = "" if candidate.delta_nfr_p is None else f", {p_value(candidate.delta_nfr_p)}"
+    return (
+        f"{candidate.name} {claim}: NFR {points(delta)} points{tested}; score {points(candidate.delta_score)} points."
+    )
 
 
 def verdicts(comparison: Comparison) -> list[str]:
