@@ -17,6 +17,7 @@ from stillright.errors import ModelError
 from stillright.importers.jsonl import write_jsonl
 from stillright.models import ModelRef, compute_dtype, folder_digest, load_tokenizer
 from stillright.progress import Progress
+from stillright.report.html import html
 from stillright.report.markdown import markdown
 from stillright.report.terminal import print_comparison
 from stillright.tasks import Task, load_task
@@ -195,11 +196,12 @@ def _write_provenance(workspace: Workspace, config: UpdateConfig) -> None:
 
 
 def _report(files: list[Path], workspace: Workspace, console: Console) -> Comparison:
-    """Compares old, new and candidates, prints the table and writes comparison.json and report.md."""
+    """Compares old, new and candidates, prints the table and writes comparison.json, report.md and report.html."""
     old, new, *candidates = files
     comparison = compare(old, new, candidates)
     print_comparison(comparison, console)
     workspace.write("comparison.json", comparison.to_json())
-    report = workspace.write("report.md", markdown(comparison))
-    console.print(f"written: {report} and {report.with_name('comparison.json')}", highlight=False)
+    workspace.write("report.md", markdown(comparison))
+    report = workspace.write("report.html", html(comparison))
+    console.print(f"written: {report}, report.md and comparison.json", highlight=False)
     return comparison

@@ -22,6 +22,7 @@ def _write(path: Path | None, text: str) -> None:
 
 def _compare(args: argparse.Namespace) -> int:
     from stillright.comparison import compare
+    from stillright.report.html import html
     from stillright.report.markdown import markdown
     from stillright.report.terminal import print_comparison
 
@@ -29,6 +30,7 @@ def _compare(args: argparse.Namespace) -> int:
     comparison = compare(candidates=candidates, slices=args.slice, adjustment=args.adjust, **shared_arguments(args))
     _write(args.json, comparison.to_json())
     _write(args.markdown, markdown(comparison))
+    _write(args.html, html(comparison))
     print_comparison(comparison, console())
     return 0
 
@@ -62,6 +64,7 @@ def add_compare_commands(commands: Any) -> None:
     compare.add_argument("candidates", nargs="*", metavar="CANDIDATE", help="models in the new one's place")
     compare.add_argument("--json", type=Path, metavar="FILE", help="write the comparison as JSON")
     compare.add_argument("--markdown", type=Path, metavar="FILE", help="write a report")
+    compare.add_argument("--html", type=Path, metavar="FILE", help="write a report as one page, without scripts")
     gate = command(
         commands,
         "gate",
