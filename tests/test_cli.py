@@ -25,6 +25,8 @@ LIGHT_MODULES = (
     "errors",
     "importers",
     "records",
+    "gate",
+    "report.html",
     "report.markdown",
     "report.terminal",
     "scoring",
