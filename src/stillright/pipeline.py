@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 import platform
-from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 from rich.console import Console
 
 from stillright.comparison import Comparison, compare
 from stillright.config import TaskConfig, UpdateConfig
-from stillright.errors import ModelError
+from stillright.errors import ModelError, TaskError
 from stillright.importers.jsonl import write_jsonl
-from stillright.models import ModelRef, compute_dtype, folder_digest, load_tokenizer
+from stillright.models import ModelRef, Source, compute_dtype, folder_digest, load_tokenizer
 from stillright.progress import Progress
 from stillright.report.html import html
 from stillright.report.markdown import markdown
 from stillright.report.terminal import print_comparison
 from stillright.tasks import Task, load_task
+from stillright.training.choices import ChoiceText, encode_choices
 from stillright.training.loop import Job, optimizer_steps, warmup_steps
-from stillright.training.text import Texts, encode_texts, refuse_different_tokenizers, split_texts
+from stillright.training.text import Ids, Texts, encode_texts, refuse_different_tokenizers, split_texts
 from stillright.workspace import Workspace
 
 OF_PREDICTION = frozenset({"test", "test_limit", "filter", "stop", "max_new_tokens"})  # keys no training reads
+T = TypeVar("T")
 LIBRARIES = ("stillright", "torch", "transformers", "trl", "peft", "accelerate", "lm-eval")
 
 
@@ -47,17 +48,30 @@ class Update:
         self.new = ModelRef.parse(config.new)
         self.task: Task = load_task(config.task, config.split_seed)
         self.dtype = compute_dtype(config.dtype)
+        self._encoded: dict[Source, list[Ids]] = {}
 
-    @cached_property
-    def texts(self) -> Texts:
-        """The training texts, which both tokenizers must cut alike."""
-        training = self.config.training
-        encoded = {
-            ref.base: encode_texts(self.task, load_tokenizer(ref.base), training.max_length)
-            for ref in (self.old, self.new)
-        }
-        refuse_different_tokenizers(encoded[self.old.base], encoded[self.new.base])
-        return split_texts(encoded[self.new.base], training.validation_fraction, self.config.split_seed)
+    def texts(self, base: Source) -> Texts[Ids]:
+        """The training texts in the tokens of a base."""
+        if base not in self._encoded:
+            self._encoded[base] = encode_texts(self.task, load_tokenizer(base), self.config.training.max_length)
+        return self._split(self._encoded[base])
+
+    def _choices(self, base: Source) -> Texts[ChoiceText]:
+        """The same samples as trees of choices."""
+        return self._split(encode_choices(self.task, load_tokenizer(base), self.config.training.max_length))
+
+    def _split(self, texts: list[T]) -> Texts[T]:
+        return split_texts(texts, self.config.training.validation_fraction, self.config.split_seed)
+
+    def refuse_misfits(self) -> None:
+        """Raises ModelError where tokens are distilled but cut differently by the two tokenizers; TaskError where
+        choices are distilled but the task has none."""
+        mask = self.config.strategy.mask
+        if not self.config.strategy.is_choice:
+            old, new = ([*cut.train, *cut.validation] for cut in (self.texts(self.old.base), self.texts(self.new.base)))
+            refuse_different_tokenizers(old, new)
+        elif not self.task.is_choice:
+            raise TaskError(f"task {self.task.name}: its answers are generated, but strategy.mask {mask} needs choices")
 
     def _training_inputs(self) -> dict[str, Any]:
         """What determines the result of any training, beside models and seeds."""
@@ -78,7 +92,7 @@ class Update:
 
         def build(work: Path, out: Path) -> None:
             job = self._job(f"fit {Path(result).name}", self.config.fit_seed, work, out)
-            fit_adapter(ref, self.texts, self.config.lora, job)
+            fit_adapter(ref, self.texts(ref.base), self.config.lora, job)
 
         inputs = {
             **self._training_inputs(),
@@ -90,11 +104,13 @@ class Update:
 
     def align(self, old: ModelRef, new: ModelRef, result: str) -> ModelRef:
         """The new base with a compat adapter, for two models with task adapters."""
-        from stillright.training.compat import align_adapter
 
         def build(work: Path, out: Path) -> None:
             job = self._job("align compat", self.config.align_seed, work, out)
-            align_adapter(old, new, self.texts, self.config.strategy, job)
+            if self.config.strategy.is_choice:
+                self._align_choices(old, new, job)
+            else:
+                self._align_tokens(old, new, job)
 
         inputs = {
             **self._training_inputs(),
@@ -104,6 +120,16 @@ class Update:
             "seed": self.config.align_seed,
         }
         return new.with_adapter(self.workspace.stage(f"align-{Path(result).name}", result, inputs, build))
+
+    def _align_tokens(self, old: ModelRef, new: ModelRef, job: Job) -> None:
+        from stillright.training.compat import align_adapter
+
+        align_adapter(old, new, self.texts(new.base), self.config.strategy, job)
+
+    def _align_choices(self, old: ModelRef, new: ModelRef, job: Job) -> None:
+        from stillright.training.choice import align_choices
+
+        align_choices(old, new, self._choices(old.base), self._choices(new.base), self.config.strategy, job)
 
     def predict(self, ref: ModelRef, result: str) -> Path:
         """The file with the answers of `ref` to the test split."""
@@ -138,6 +164,7 @@ def run_update(config: UpdateConfig, console: Console) -> Comparison:
     """Everything update.yaml asks for, in its run folder; what is already done from the same inputs is skipped."""
     with Workspace(config.out, console).locked() as workspace:
         update = Update(config, workspace, console)
+        update.refuse_misfits()
         _announce(update, console)
         _write_provenance(workspace, config)
         old = update.old if update.old.adapter else update.fit(update.old, "adapters/old")
@@ -165,6 +192,7 @@ def align_alone(config: UpdateConfig, out: Path, console: Console) -> None:
         for ref in (update.old, update.new):
             if ref.adapter is None:
                 raise ModelError(f"model {ref}: align needs a task adapter; give {ref}+ADAPTER, made by stillright fit")
+        update.refuse_misfits()
         update.align(update.old, update.new, out.name)
 
 
@@ -177,7 +205,7 @@ def predict_alone(config: UpdateConfig, out: Path, console: Console) -> None:
 
 
 def _announce(update: Update, console: Console) -> None:
-    texts, training = update.texts, update.config.training
+    texts, training = update.texts(update.new.base), update.config.training
     console.print(
         f"{update.task.name}: {len(texts.train):,} training texts ({sum(map(len, texts.train)):,} tokens), "
         f"{len(texts.validation):,} for validation, {len(update.task.test_positions):,} to predict; {update.dtype}",

@@ -105,22 +105,10 @@ def _rows(task: Task, samples: list[Sample]) -> list[Row]:
     return [row(task, sample, str(sample["doc"]["id"]) if use_own else str(sample["doc_id"])) for sample in samples]
 
 
-def _chosen(task: Task, choices: list[str], log_likelihoods: list[float]) -> int:
-    """The choice of highest log-likelihood: of the whole (acc), per character (acc_norm), per byte (acc_bytes)."""
-    lengths = {
-        "acc": [1] * len(choices),
-        "acc_norm": [len(choice) for choice in choices],
-        "acc_bytes": [len(choice.encode()) for choice in choices],
-    }
-    return int(np.argmax(np.array(log_likelihoods) / np.array(lengths[task.metric])))
-
-
 def _choice_row(task: Task, sample: Sample, identifier: str) -> Row:
-    choices = [str(choice) for choice in task.harness.doc_to_choice(sample["doc"])]
-    chosen = _chosen(task, choices, [response[0] for response in sample["filtered_resps"]])
-    target = task.harness.doc_to_target(sample["doc"])
-    targets = target if isinstance(target, list) else [target]
-    accepted = [t if isinstance(t, int) else choices.index(t) for t in targets]
+    choices, accepted = task.choices(sample["doc"]), task.accepted(sample["doc"])
+    log_likelihoods = np.array([response[0] for response in sample["filtered_resps"]])
+    chosen = int(np.argmax(log_likelihoods / np.array(task.choice_lengths(choices))))
     correct = bool(sample[task.metric])
     if correct != (chosen in accepted):
         raise TaskError(f"task {task.name}: the harness counts sample {identifier} in another way than {task.metric}")

@@ -25,6 +25,9 @@ Mask = Literal[
     "focal",
     "new_only",
     "mixture",
+    "choice",
+    "choice_mixture",
+    "choice_ce",
 ]
 Control = Literal["continue_ce"]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
@@ -97,6 +100,11 @@ class StrategyConfig(Strict):
     mask: Mask = Field("student_wrong", description="which tokens follow the old model; the others follow the new one")
     temperature: float = Field(2.0, gt=0)
     ce_weight: float = Field(0.0, ge=0, le=1, description="weight of cross-entropy beside the distillation")
+
+    @property
+    def is_choice(self) -> bool:
+        """Whether the distribution over choices is distilled, rather than that over tokens."""
+        return self.mask.startswith("choice")
 
 
 class UpdateConfig(Strict):

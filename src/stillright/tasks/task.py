@@ -50,17 +50,44 @@ class Task:
         return str(self.harness.fewshot_context(document, 0))
 
     def right_answer(self, document: Document) -> str:
-        """The text a model learns to say: delimiter and right choice (the first of several), or the reference."""
-        target = self.harness.doc_to_target(document)
-        target = target[0] if isinstance(target, list) else target
-        if self.is_choice and isinstance(target, int):
-            choices = self.harness.doc_to_choice(document)
-            if not 0 <= target < len(choices):
-                raise DataError(
-                    f"task {self.name}: the answer {target} is none of the {len(choices)} choices of {document}"
-                )
-            target = choices[target]
+        """The text a model learns to say: delimiter and right choice (the first of several), or the reference.
+
+        Raises DataError where the answer is none of the choices.
+        """
+        if self.is_choice:
+            target = self.choices(document)[self.gold(document)]
+        else:
+            target = self.harness.doc_to_target(document)
+            target = target[0] if isinstance(target, list) else target
         return f"{self.harness.config.target_delimiter}{target}"
+
+    def choices(self, document: Document) -> list[str]:
+        """The texts to choose among."""
+        return [str(choice) for choice in self.harness.doc_to_choice(document)]
+
+    def accepted(self, document: Document) -> list[int]:
+        """Numbers of the right choices, mostly one. Raises DataError where one is none of the choices."""
+        choices, target = self.choices(document), self.harness.doc_to_target(document)
+        targets = target if isinstance(target, list) else [target]
+        numbers = [t if isinstance(t, int) else choices.index(t) if t in choices else -1 for t in targets]
+        if not all(0 <= number < len(choices) for number in numbers):
+            raise DataError(
+                f"task {self.name}: the answer {target!r} is none of the {len(choices)} choices of {document}"
+            )
+        return numbers
+
+    def gold(self, document: Document) -> int:
+        """Number of the right choice, the first of several."""
+        return self.accepted(document)[0]
+
+    def choice_lengths(self, choices: list[str]) -> list[int]:
+        """What the metric divides log-likelihoods by: nothing (acc), characters (acc_norm), bytes (acc_bytes)."""
+        lengths = {
+            "acc": [1] * len(choices),
+            "acc_norm": [len(choice) for choice in choices],
+            "acc_bytes": [len(choice.encode()) for choice in choices],
+        }
+        return lengths[self.metric]
 
 
 def load_task(config: TaskConfig, split_seed: int = 0) -> Task:

@@ -17,7 +17,7 @@ from stillright.training.loop import Job, TrainingResult, as_dataset, train_adap
 from stillright.training.losses import CompatLoss
 from stillright.training.strategies import STRATEGIES
 from stillright.training.teachers import Teacher, run_teacher
-from stillright.training.text import Texts
+from stillright.training.text import Ids, Texts
 from stillright.training.trainer import AdapterTrainer
 
 
@@ -71,7 +71,9 @@ class CompatTrainer(AdapterTrainer):
         }
 
 
-def align_adapter(old: ModelRef, new: ModelRef, texts: Texts, strategy: StrategyConfig, job: Job) -> TrainingResult:
+def align_adapter(
+    old: ModelRef, new: ModelRef, texts: Texts[Ids], strategy: StrategyConfig, job: Job
+) -> TrainingResult:
     """Trains the compat adapter, from the new task adapter on; old has left memory when the new base is loaded."""
     every = [*texts.train, *texts.validation]
     old_teacher = run_teacher(load_model(old, job.dtype), every, job.progress, "old teacher")

@@ -7,6 +7,7 @@ in: 2 H bytes a token in bfloat16. The loss turns rows into logits with the teac
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
@@ -16,9 +17,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from stillright.progress import Progress
 from stillright.training.heads import LMHead, lm_head
-from stillright.training.text import Ids
-
-BATCH_TOKENS = 4096
+from stillright.training.text import Ids, batches
 
 
 class Teacher(NamedTuple):
@@ -35,35 +34,33 @@ class Teacher(NamedTuple):
         return slice(self.starts[text], self.starts[text + 1])
 
 
-def _batches(texts: list[Ids]) -> Iterator[list[int]]:
-    """Numbers of texts of like length, at most BATCH_TOKENS together, padding counted."""
-    batch: list[int] = []
-    for i in sorted(range(len(texts)), key=lambda i: len(texts[i])):
-        if batch and len(texts[i]) * (len(batch) + 1) > BATCH_TOKENS:
-            yield batch
-            batch = []
-        batch.append(i)
-    if batch:
-        yield batch
+@contextmanager
+def evaluating(model: Any) -> Iterator[Any]:
+    """The model without an adapter's wrapper, in evaluation mode for as long as the context lasts."""
+    training = model.training
+    model.eval()
+    yield model.get_base_model() if hasattr(model, "get_base_model") else model
+    model.train(training)
+
+
+def autocast(model: Any) -> Any:
+    """Mixed precision as in training: bfloat16 where the weights are."""
+    return torch.autocast(model.device.type, dtype=torch.bfloat16, enabled=model.dtype == torch.bfloat16)
 
 
 @torch.no_grad()
 def run_teacher(model: Any, texts: list[Ids], progress: Progress, label: str) -> Teacher:
     """What `model` (base or PeftModel) says after every prefix of `texts`."""
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
-    head = lm_head(base)
     starts = [0]
     for ids in texts:
         starts.append(starts[-1] + len(ids) - 1)
-    hidden = torch.empty(starts[-1], head.weight.shape[1], dtype=base.dtype)
     prediction, logp = torch.empty(starts[-1], dtype=torch.int64), torch.empty(starts[-1])
-    device = head.weight.device
-    training = model.training
-    model.eval()
-    with progress.bar(label, sum(map(len, texts))) as bar:
-        for batch in _batches(texts):
-            padded = pad_sequence([torch.tensor(texts[i]) for i in batch], batch_first=True).to(device)
-            with torch.autocast(device.type, dtype=torch.bfloat16, enabled=base.dtype == torch.bfloat16):
+    with progress.bar(label, sum(map(len, texts))) as bar, evaluating(model) as base:
+        head = lm_head(base)
+        hidden = torch.empty(starts[-1], head.weight.shape[1], dtype=base.dtype)
+        for batch in batches([len(ids) for ids in texts]):
+            padded = pad_sequence([torch.tensor(texts[i]) for i in batch], batch_first=True).to(base.device)
+            with autocast(base):
                 # right padding: no real position sees a padded one
                 states = base.base_model(input_ids=padded, use_cache=False).last_hidden_state.to(base.dtype)
             for i, text_states in zip(batch, states, strict=True):
@@ -74,5 +71,4 @@ def run_teacher(model: Any, texts: list[Ids], progress: Progress, label: str) ->
                 prediction[rows] = logits.argmax(dim=-1).cpu()
                 logp[rows] = -functional.cross_entropy(logits, padded.new_tensor(texts[i][1:]), reduction="none").cpu()
             bar.advance(tokens=sum(len(texts[i]) for i in batch))
-    model.train(training)
     return Teacher(hidden, prediction, logp, starts, head)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import random
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
@@ -14,11 +15,15 @@ from stillright.tasks import Task
 Ids = list[int]
 
 
-class Texts(NamedTuple):
-    """Token ids of every text, cut into what is trained on and what chooses the checkpoint."""
+BATCH_TOKENS = 4096  # of a teacher's batch
+T = TypeVar("T")
 
-    train: list[Ids]
-    validation: list[Ids]
+
+class Texts(NamedTuple, Generic[T]):
+    """Texts, as token ids or as trees of choices, cut into what is trained on and what chooses the checkpoint."""
+
+    train: list[T]
+    validation: list[T]
 
 
 class _HarnessEncoder(HFLM):
@@ -32,7 +37,14 @@ class _HarnessEncoder(HFLM):
         self.enable_thinking = None
 
     def _loglikelihood_tokens(self, requests: Any, **_: Any) -> Any:
-        return [(*context, *continuation) for _, context, continuation in requests]
+        return [(list(context), list(continuation)) for _, context, continuation in requests]
+
+
+def encode_pairs(pairs: Sequence[tuple[str, str]], tokenizer: Any) -> list[tuple[Ids, Ids]]:
+    """Ids of each context and of what follows it, as the harness cuts them."""
+    requests = [Instance("loglikelihood", {}, pair, i) for i, pair in enumerate(pairs)]
+    encoded: list[tuple[Ids, Ids]] = _HarnessEncoder(tokenizer).loglikelihood(requests, disable_tqdm=True)
+    return encoded
 
 
 def encode_texts(task: Task, tokenizer: Any, max_length: int) -> list[Ids]:
@@ -42,12 +54,22 @@ def encode_texts(task: Task, tokenizer: Any, max_length: int) -> list[Ids]:
     """
     end = [] if task.is_choice or tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
     pairs = [(task.prompt(document), task.right_answer(document)) for document in task.train_documents]
-    requests = [Instance("loglikelihood", {}, pair, i) for i, pair in enumerate(pairs)]
-    encoded = _HarnessEncoder(tokenizer).loglikelihood(requests, disable_tqdm=True)
-    return [[*ids, *end][-max_length:] for ids in encoded]
+    return [[*prompt, *answer, *end][-max_length:] for prompt, answer in encode_pairs(pairs, tokenizer)]
 
 
-def split_texts(texts: list[Ids], validation_fraction: float, seed: int) -> Texts:
+def batches(lengths: Sequence[int]) -> Iterator[list[int]]:
+    """Numbers of texts of like length, at most BATCH_TOKENS together, padding counted."""
+    batch: list[int] = []
+    for i in sorted(range(len(lengths)), key=lengths.__getitem__):
+        if batch and lengths[i] * (len(batch) + 1) > BATCH_TOKENS:
+            yield batch
+            batch = []
+        batch.append(i)
+    if batch:
+        yield batch
+
+
+def split_texts(texts: list[T], validation_fraction: float, seed: int) -> Texts[T]:
     """Texts drawn into train and validation. Raises DataError where one would be empty."""
     order = list(range(len(texts)))
     random.Random(seed).shuffle(order)

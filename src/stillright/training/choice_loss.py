@@ -1,0 +1,76 @@
+"""The loss over the choices of a sample: distillation of the distribution over choices, not over tokens.
+
+A teacher says one number a choice, its log-likelihood, so old and new need not share a vocabulary. Ours, beyond
+Echterhoff et al., 2024: a flip is a change of the choice, so the choice is what is distilled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+class Beliefs(NamedTuple):
+    """What the teachers say of n samples."""
+
+    old: Tensor  # (n, K) log-probabilities of the choices at the temperature
+    new: Tensor  # (n, K)
+    gold: Tensor  # (n,) number of the right choice
+
+
+Target = Callable[[Beliefs], Tensor]  # -> (n, K) log-probabilities to learn
+
+
+def follows_old(beliefs: Beliefs) -> Tensor:
+    """(n,) where the old model is right, or both are wrong."""
+    old_right, new_right = (teacher.argmax(dim=-1) == beliefs.gold for teacher in (beliefs.old, beliefs.new))
+    return old_right | ~new_right
+
+
+def choice(beliefs: Beliefs) -> Tensor:
+    """Old where it is right or both are wrong, new elsewhere: right answers stay, and mistakes stay the same."""
+    return torch.where(follows_old(beliefs)[:, None], beliefs.old, beliefs.new)
+
+
+def choice_mixture(beliefs: Beliefs) -> Tensor:
+    """The mean of both distributions: what an ensemble of the two would say."""
+    return torch.logaddexp(beliefs.old, beliefs.new) - torch.log(torch.tensor(2.0))
+
+
+def choice_ce(beliefs: Beliefs) -> Tensor:
+    """The right choice: a control that knows neither teacher."""
+    return functional.one_hot(beliefs.gold, beliefs.old.shape[1]).float().clamp_min(1e-30).log()
+
+
+CHOICE_STRATEGIES: dict[str, Target] = {target.__name__: target for target in (choice, choice_mixture, choice_ce)}
+
+
+class ChoiceSums(NamedTuple):
+    """Sums over a batch of B samples; all but `loss` are for the log."""
+
+    loss: Tensor
+    kl: Tensor
+    cross_entropy: Tensor
+    right: Tensor  # samples whose likeliest choice is the right one
+    lost: Tensor  # of these, wrong ones that the old model has right
+
+
+def choice_sums(
+    scores: Tensor, target: Tensor, gold: Tensor, old_right: Tensor, temperature: float, ce_weight: float
+) -> ChoiceSums:
+    """Sums of `(1 - ce_weight) * KL(target || student) + ce_weight * CE`.
+
+    scores: (B, K) log-likelihoods as the metric normalises them. target: (B, K) log-probabilities at `temperature`.
+    gold: (B,). old_right: (B,) bool. KL is of the softmax of scores / temperature, CE of that of scores.
+    """
+    student = functional.log_softmax(scores / temperature, dim=-1)
+    kl = (target.exp() * (target - student)).sum(dim=-1)
+    cross_entropy = functional.cross_entropy(scores, gold, reduction="none")
+    right = scores.argmax(dim=-1) == gold
+    loss = (1 - ce_weight) * kl + ce_weight * cross_entropy
+    parts = (kl, cross_entropy, right, old_right & ~right)
+    return ChoiceSums(loss.sum(), *(part.detach().sum() for part in parts))
