@@ -14,7 +14,7 @@ from stillright.comparison import Comparison, compare
 from stillright.config import TaskConfig, UpdateConfig
 from stillright.errors import ModelError, TaskError
 from stillright.importers.jsonl import write_jsonl
-from stillright.models import ModelRef, Source, compute_dtype, folder_digest, load_tokenizer
+from stillright.models import ModelRef, Source, compute_dtype, folder_digest, load_model, load_tokenizer
 from stillright.progress import Progress
 from stillright.report.html import html
 from stillright.report.markdown import markdown
@@ -23,7 +23,7 @@ from stillright.tasks import Task, load_task
 from stillright.training.choices import ChoiceText, encode_choices
 from stillright.training.loop import Job, optimizer_steps, warmup_steps
 from stillright.training.text import Ids, Texts, encode_texts, refuse_different_tokenizers, split_texts
-from stillright.workspace import Workspace
+from stillright.workspace import Workspace, fingerprint
 
 OF_PREDICTION = frozenset({"test", "test_limit", "filter", "stop", "max_new_tokens"})  # keys no training reads
 T = TypeVar("T")
@@ -122,9 +122,29 @@ class Update:
         return new.with_adapter(self.workspace.stage(f"align-{Path(result).name}", result, inputs, build))
 
     def _align_tokens(self, old: ModelRef, new: ModelRef, job: Job) -> None:
-        from stillright.training.compat import align_adapter
+        from stillright.training.compat import Taught, align_adapter
 
-        align_adapter(old, new, self.texts(new.base), self.config.strategy, job)
+        taught = Taught(self._teach(old, "old"), self._teach(new, "new"))
+        align_adapter(new, taught, self.texts(new.base), self.config.strategy, job)
+
+    def _teach(self, ref: ModelRef, role: str) -> Path:
+        """The folder of what a teacher says of all texts: the same for every strategy and alignment seed."""
+        from stillright.training.teachers import run_teacher
+
+        texts = self.texts(ref.base)
+        every = [*texts.train, *texts.validation]
+
+        def build(work: Path, out: Path) -> None:
+            run_teacher(load_model(ref, self.dtype), every, work / "said", self.progress, f"{role} teacher")
+            (work / "said").replace(out)
+
+        inputs = {
+            "model": ref.fingerprint(),
+            "texts": fingerprint({"ids": every}),
+            "dtype": str(self.dtype),
+            "versions": {name: version(name) for name in ("torch", "transformers", "peft")},
+        }
+        return self.workspace.stage(f"teach-{role}", f".stillright/teachers/{role}", inputs, build)
 
     def _align_choices(self, old: ModelRef, new: ModelRef, job: Job) -> None:
         from stillright.training.choice import align_choices

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -16,7 +17,7 @@ from stillright.training.head_loss import LossSums
 from stillright.training.loop import Job, TrainingResult, as_dataset, train_adapter, training_arguments
 from stillright.training.losses import CompatLoss
 from stillright.training.strategies import STRATEGIES
-from stillright.training.teachers import Teacher, run_teacher
+from stillright.training.teachers import Teacher, open_teacher
 from stillright.training.text import Ids, Texts
 from stillright.training.trainer import AdapterTrainer
 
@@ -42,10 +43,10 @@ class TeacherCollator:
         batch: dict[str, Tensor] = self.collate(examples)
         texts = [example["text"] for example in examples]
         old, new = ([teacher.rows(text) for text in texts] for teacher in (self.old, self.new))
-        batch["taught_old"] = torch.cat([self.old.hidden[rows] for rows in old])
-        batch["taught_new"] = torch.cat([self.new.hidden[rows] for rows in new])
-        batch["taught_old_prediction"] = torch.cat([self.old.prediction[rows] for rows in old])
-        batch["taught_old_logp"] = torch.cat([self.old.logp[rows] for rows in old])
+        batch["taught_old"] = torch.cat([self.old.said.hidden[rows] for rows in old])
+        batch["taught_new"] = torch.cat([self.new.said.hidden[rows] for rows in new])
+        batch["taught_old_prediction"] = torch.cat([self.old.said.prediction[rows] for rows in old])
+        batch["taught_old_logp"] = torch.cat([self.old.said.logp[rows] for rows in old])
         return batch
 
 
@@ -56,7 +57,7 @@ class CompatTrainer(AdapterTrainer):
     """
 
     def __init__(self, args: CompatConfig, old: Teacher, new: Teacher, **kwargs: Any) -> None:
-        loss = CompatLoss(old.head, STRATEGIES[args.mask], args.temperature, args.ce_weight)
+        loss = CompatLoss(old.head.to(args.device), STRATEGIES[args.mask], args.temperature, args.ce_weight)
         collator = TeacherCollator(kwargs["processing_class"].pad_token_id, old, new)
         super().__init__(loss, args=args, data_collator=collator, **kwargs)
 
@@ -71,19 +72,22 @@ class CompatTrainer(AdapterTrainer):
         }
 
 
+class Taught(NamedTuple):
+    """Folders of what the teachers said of the training texts and then of the validation texts."""
+
+    old: Path
+    new: Path
+
+
 def align_adapter(
-    old: ModelRef, new: ModelRef, texts: Texts[Ids], strategy: StrategyConfig, job: Job
+    new: ModelRef, taught: Taught, texts: Texts[Ids], strategy: StrategyConfig, job: Job
 ) -> TrainingResult:
-    """Trains the compat adapter, from the new task adapter on; old has left memory when the new base is loaded."""
-    every = [*texts.train, *texts.validation]
-    old_teacher = run_teacher(load_model(old, job.dtype), every, job.progress, "old teacher")
-    student = load_model(new, job.dtype, trainable=True)
-    new_teacher = run_teacher(student, every, job.progress, "new teacher")
+    """Trains the compat adapter, from the new task adapter on; only the new base is in memory."""
     trainer = CompatTrainer(
-        model=student,
+        model=load_model(new, job.dtype, trainable=True),
         args=CompatConfig(**training_arguments(job, len(texts.train)), **strategy.model_dump()),
-        old=old_teacher,
-        new=new_teacher,
+        old=open_teacher(taught.old),
+        new=open_teacher(taught.new),
         train_dataset=as_dataset(texts.train),
         eval_dataset=as_dataset(texts.validation, first=len(texts.train)),
         processing_class=load_tokenizer(new.base),

@@ -26,6 +26,10 @@ class LMHead(NamedTuple):
             logits = logits * self.scale
         return logits if self.softcap is None else self.softcap * torch.tanh(logits / self.softcap)
 
+    def to(self, device: Any) -> LMHead:
+        """The same head on a device."""
+        return self._replace(weight=self.weight.to(device), bias=None if self.bias is None else self.bias.to(device))
+
     def gradient(self, logits: Tensor, of_logits: Tensor, vocabulary: int) -> Tensor:
         """The gradient for hidden states (N, H), from `logits` and the gradient `of_logits` (N, vocabulary)."""
         if self.softcap is not None:

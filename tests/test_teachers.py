@@ -1,0 +1,132 @@
+"""Teachers on disk: equal to the live model, continued after a kill, shared by strategies, made again when damaged."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from rich.console import Console
+
+from stillright.config import parse_update
+from stillright.models import Source, load_base
+from stillright.pipeline import run_update
+from stillright.progress import Progress
+from stillright.training import teachers, text
+from stillright.training.teachers import DONE, open_teacher, run_teacher
+
+TEXTS = [[5, 6, 7, 8], [9, 10], [11, 12, 13, 14, 15], [16, 17, 18]]
+QUIET = Progress(Console(quiet=True))
+
+
+@pytest.fixture
+def model(make_base: Callable[..., Path]) -> Any:
+    return load_base(Source(str(make_base(seed=3))), torch.float32)
+
+
+def test_what_a_teacher_said_is_what_the_live_model_says(model: Any, tmp_path: Path) -> None:
+    run_teacher(model, TEXTS, tmp_path, QUIET, "old")
+    teacher = open_teacher(tmp_path)
+    for i, ids in enumerate(TEXTS):
+        live = model(input_ids=torch.tensor([ids])).logits[0, :-1]
+        rows = teacher.rows(i)
+        torch.testing.assert_close(teacher.head.logits(teacher.said.hidden[rows], 320), live, rtol=1e-4, atol=1e-5)
+        assert teacher.said.prediction[rows].tolist() == live.argmax(-1).tolist()
+        logp = live.log_softmax(-1)[torch.arange(len(ids) - 1), torch.tensor(ids[1:])]
+        torch.testing.assert_close(teacher.said.logp[rows], logp, rtol=1e-4, atol=1e-5)
+
+
+def test_an_interrupted_teacher_goes_on(model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text, "BATCH_TOKENS", 5)  # a batch a text
+    run_teacher(model, TEXTS, tmp_path / "whole", QUIET, "old")
+    say, calls = teachers._say, iter(range(10))
+
+    def interrupted(*args: Any) -> None:
+        if next(calls) == 2:
+            raise KeyboardInterrupt
+        say(*args)
+
+    monkeypatch.setattr(teachers, "_say", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run_teacher(model, TEXTS, tmp_path / "broken", QUIET, "old")
+    assert (tmp_path / "broken" / DONE).read_text() == "2"
+    said: list[int] = []
+
+    def counted(base: Any, head: Any, texts: list[list[int]], *rest: Any) -> None:
+        said.append(len(texts))
+        say(base, head, texts, *rest)
+
+    monkeypatch.setattr(teachers, "_say", counted)
+    run_teacher(model, TEXTS, tmp_path / "broken", QUIET, "old")
+    assert said == [1, 1]  # the two that were left
+    whole, broken = open_teacher(tmp_path / "whole").said, open_teacher(tmp_path / "broken").said
+    assert all(torch.equal(a, b) for a, b in zip(whole, broken, strict=True))
+
+
+def printed(values: dict[str, Any]) -> str:
+    console = Console(width=140, record=True, file=Path("/dev/null").open("w"))  # noqa: SIM115
+    with console.file:
+        run_update(parse_update(values, "test"), console)
+        return console.export_text()
+
+
+def test_strategies_and_seeds_share_teachers(update_values: dict[str, Any]) -> None:
+    assert "teach-old: running" in printed(update_values)
+    again = printed({**update_values, "strategy": {"mask": "old_only"}, "align_seed": 7})
+    assert "align-compat: running" in again
+    assert "teach-old: already done" in again
+    assert "teach-new: already done" in again
+
+
+def test_a_damaged_cache_is_made_again(update_values: dict[str, Any]) -> None:
+    printed(update_values)
+    cache = Path(update_values["out"]) / ".stillright/teachers/old/hidden.bin"
+    content = bytearray(cache.read_bytes())
+    content[3] ^= 1
+    cache.write_bytes(content)
+    again = printed({**update_values, "align_seed": 7})
+    assert "teach-old: running" in again
+    assert "teach-new: already done" in again
+
+
+KILLED_IN_CACHING = """
+import os, signal, sys
+from stillright.cli import main
+from stillright.training import teachers, text
+
+text.BATCH_TOKENS = 64
+say, calls = teachers._say, iter(range(100))
+
+def _say(*args):
+    if next(calls) == 3:
+        os.kill(os.getpid(), signal.SIGKILL)
+    say(*args)
+
+teachers._say = _say
+main(["run", sys.argv[1]])
+"""
+
+
+def test_a_run_killed_while_caching_resumes_to_the_same_adapter(
+    update_values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(text, "BATCH_TOKENS", 64)
+    printed({**update_values, "out": str(tmp_path / "unbroken")})
+    update = tmp_path / "update.yaml"
+    update.write_text(yaml.safe_dump(update_values))
+    killed = subprocess.run([sys.executable, "-c", KILLED_IN_CACHING, str(update)], capture_output=True)
+    assert killed.returncode == -signal.SIGKILL
+    work = Path(update_values["out"]) / ".stillright/work"
+    assert [path.read_text() for path in work.glob(f"teach-old-*/said/{DONE}")] == ["3"]
+    again = printed(update_values)
+    assert "fit-new: already done" in again
+    adapters = [
+        Path(out) / "adapters/compat/adapter_model.safetensors" for out in (update_values["out"], tmp_path / "unbroken")
+    ]
+    assert adapters[0].read_bytes() == adapters[1].read_bytes()
