@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import functools
-import types
 from typing import Any
 
 import datasets
 import torch
 from torch import Tensor
 from torch.nn import functional
-from trl import SFTTrainer
+from trl import SFTConfig
 
 from stillright.config import StrategyConfig
 from stillright.models import ModelRef, load_model, load_tokenizer
 from stillright.progress import Progress
-from stillright.training.choice_loss import CHOICE_STRATEGIES, Beliefs, ChoiceSums, choice_sums
+from stillright.training.choice_loss import CHOICE_STRATEGIES, Beliefs, choice_sums
 from stillright.training.choices import ABSENT, PADDING, ChoiceText, Trees, log_likelihoods, plant
-from stillright.training.compat import CompatConfig
 from stillright.training.loop import Job, TrainingResult, train_adapter, training_arguments
 from stillright.training.teachers import autocast, evaluating
 from stillright.training.text import Texts, batches
+from stillright.training.trainer import Mean, MeansTrainer
 
 
 class ChoiceCollator:
@@ -39,19 +37,12 @@ class ChoiceCollator:
         return {
             **trees._asdict(),
             "attention_mask": (trees.branch != PADDING).long(),  # counts tokens; the model gets one made of branch
-            "labels": _one_label_each(trees.input_ids),
+            "labels": torch.tensor([[-100, 0]] * len(rows)),  # the trainer counts those not ignored: one a sample
             "lengths": padded([text.lengths for text in texts], 0),
             "target": self.target[rows],
             "gold": torch.tensor([text.gold for text in texts]),
             "old_right": self.old_right[rows],
         }
-
-
-def _one_label_each(input_ids: Tensor) -> Tensor:
-    """Labels for the trainer, which averages over those that are not ignored: one a sample."""
-    labels = torch.full_like(input_ids, -100)
-    labels[:, 1] = 0
-    return labels
 
 
 def padded(rows: list[list[int]], fill: int) -> Tensor:
@@ -65,52 +56,32 @@ def normalised(sums: Tensor, lengths: Tensor) -> Tensor:
     return torch.where(lengths > 0, sums / lengths.clamp_min(1), ABSENT)
 
 
-def add_choice_scores(model: Any) -> None:
-    """Makes `model(..., choice_scores=K, branch, before)` return (B, K) log-likelihoods; other calls are unchanged."""
-    plain_forward = model.forward
-
-    @functools.wraps(type(model).forward)  # `generate` reads the signature
-    def forward(self: Any, *args: Any, choice_scores: int = 0, **kwargs: Any) -> Any:
-        if not choice_scores:
-            return plain_forward(*args, **kwargs)
-        return log_likelihoods(self, Trees(**{name: kwargs[name] for name in Trees._fields}), choice_scores)
-
-    model.forward = types.MethodType(forward, model)
+def tree_scores(model: Any, *, choices: int, **inputs: Any) -> Tensor:
+    """(B, `choices`) log-likelihoods, for the fields of Trees; what else there is comes from PEFT and is empty."""
+    return log_likelihoods(model, Trees(*(inputs[name] for name in Trees._fields)), choices)
 
 
-class ChoiceTrainer(SFTTrainer):
-    """Trains an adapter of the new base towards a target distribution over choices.
+class ChoiceTrainer(MeansTrainer):
+    """Trains an adapter of the new base towards a target distribution over choices; its means are over samples.
 
     Data sets hold rows (input_ids, text): the ids of a tree for their length alone, and the number of its sample.
     """
 
-    def __init__(self, args: CompatConfig, **kwargs: Any) -> None:
-        super().__init__(args=args, **kwargs)
-        add_choice_scores(self.model.get_base_model())
+    def __init__(self, temperature: float, ce_weight: float, **kwargs: Any) -> None:
+        super().__init__(tree_scores, **kwargs)
+        self.temperature = temperature
+        self.ce_weight = ce_weight
 
     def _set_signature_columns_if_needed(self) -> None:
         self._signature_columns = ["input_ids", "text"]
 
-    def compute_loss(
-        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
-    ) -> Any:
-        """Sum of sample losses over the number of samples in the whole optimizer step."""
-        trees = {name: inputs[name] for name in Trees._fields}
-        lengths = inputs["lengths"]
-        scores = normalised(model(**trees, choice_scores=lengths.shape[1]), lengths)
-        args, known = self.args, (inputs["target"][:, : lengths.shape[1]], inputs["gold"], inputs["old_right"])
-        sums = choice_sums(scores, *known, args.temperature, args.ce_weight)
-        self._note_parts(sums, len(scores))
-        loss = sums.loss / (len(scores) if num_items_in_batch is None else num_items_in_batch)
-        if args.average_tokens_across_devices and num_items_in_batch is not None:
-            loss = loss * self.accelerator.num_processes  # DDP averages gradients, the count is of all processes
-        return (loss, {}) if return_outputs else loss
-
-    def _note_parts(self, sums: ChoiceSums, samples: int) -> None:
-        parts = self._metrics["train" if self.model.training else "eval"]
-        for name, value in sums._asdict().items():
-            if name != "loss":
-                parts[name].append(float(value) / samples)
+    def means(self, model: Any, inputs: dict[str, Any]) -> dict[str, Mean]:
+        """See MeansTrainer."""
+        trees, lengths = {name: inputs[name] for name in Trees._fields}, inputs["lengths"]
+        scores = normalised(model(**trees, choices=lengths.shape[1], computed=True), lengths)
+        known = inputs["target"][:, : lengths.shape[1]], inputs["gold"], inputs["old_right"]
+        sums = choice_sums(scores, *known, self.temperature, self.ce_weight)
+        return {name: Mean(value, len(scores)) for name, value in sums._asdict().items()}
 
 
 @torch.no_grad()
@@ -149,10 +120,11 @@ def align_choices(
     gold = torch.tensor([text.gold for text in texts])
     beliefs = Beliefs(_spread(old_scores, strategy.temperature), _spread(new_scores, strategy.temperature), gold)
     target = CHOICE_STRATEGIES[strategy.mask](beliefs)
-    settings = strategy.model_copy(update={"ce_weight": 1.0}) if strategy.mask == "choice_ce" else strategy
     trainer = ChoiceTrainer(
+        strategy.temperature,
+        1.0 if strategy.mask == "choice_ce" else strategy.ce_weight,
         model=student,
-        args=CompatConfig(**training_arguments(job, len(new_texts.train)), **settings.model_dump()),
+        args=SFTConfig(**training_arguments(job, len(new_texts.train))),
         data_collator=ChoiceCollator(texts, target, old_scores.argmax(dim=-1) == gold, tokenizer.pad_token_id),
         train_dataset=_rows(new_texts.train),
         eval_dataset=_rows(new_texts.validation, first=len(new_texts.train)),

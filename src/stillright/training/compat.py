@@ -19,7 +19,7 @@ from stillright.training.losses import CompatLoss
 from stillright.training.strategies import STRATEGIES
 from stillright.training.teachers import Teacher, open_teacher
 from stillright.training.text import Ids, Texts
-from stillright.training.trainer import AdapterTrainer
+from stillright.training.trainer import AdapterTrainer, Mean
 
 
 @dataclass
@@ -61,14 +61,14 @@ class CompatTrainer(AdapterTrainer):
         collator = TeacherCollator(kwargs["processing_class"].pad_token_id, old, new)
         super().__init__(loss, args=args, data_collator=collator, **kwargs)
 
-    def parts_of(self, sums: LossSums, tokens: int) -> dict[str, float]:
-        """The share of tokens that follow old, the mean divergence to each teacher, and the cross-entropy."""
-        follow_old = float(sums.follow_old)
+    def means_of(self, sums: LossSums, tokens: Tensor) -> dict[str, Mean]:
+        """Beside loss and cross-entropy: the share of tokens that follow old, and the divergence to each teacher over
+        the tokens that follow it."""
         return {
-            **super().parts_of(sums, tokens),
-            "follow_old": follow_old / tokens,
-            "kl_old": float(sums.kl_old) / max(follow_old, 1),
-            "kl_new": float(sums.kl_new) / max(tokens - follow_old, 1),
+            **super().means_of(sums, tokens),
+            "follow_old": Mean(sums.follow_old, tokens),
+            "kl_old": Mean(sums.kl_old, sums.follow_old),
+            "kl_new": Mean(sums.kl_new, tokens - sums.follow_old),
         }
 
 

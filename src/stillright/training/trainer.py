@@ -1,4 +1,4 @@
-"""AdapterTrainer: TRL's SFTTrainer with a loss made of hidden states, inside the model's forward.
+"""Trainers: TRL's SFTTrainer with a loss made inside the model's forward, and logs that are means over what they count.
 
 Inside it, because a loss computed beside it would bypass the hooks of DDP and FSDP; of hidden states, because logits of
 a whole batch are the largest tensor of a training step.
@@ -8,15 +8,93 @@ from __future__ import annotations
 
 import functools
 import types
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
 
+from accelerate.utils import gather_object
 from torch import Tensor
-from trl import SFTTrainer
+from trl import SFTConfig, SFTTrainer
 
 from stillright.training.head_loss import LossSums
 from stillright.training.heads import LMHead, lm_head
 
 IGNORED = -100
+
+
+class Mean(NamedTuple):
+    """A mean before it is divided, so that those of several batches add up."""
+
+    total: Any  # scalar tensor or number
+    count: Any  # of tokens or samples; scalar tensor or number
+
+    def __add__(self, other: tuple[Any, ...]) -> Mean:
+        return Mean(self.total + other[0], self.count + other[1])
+
+    def numbers(self) -> Mean:
+        """The same without tensors."""
+        return Mean(*(float(part.detach() if isinstance(part, Tensor) else part) for part in self))
+
+
+def add_call(model: Any, compute: Callable[..., Any]) -> None:
+    """Makes `model(..., computed=True)` return `compute(model, ...)`; any other call is unchanged."""
+    plain_forward = model.forward
+
+    @functools.wraps(type(model).forward)  # `generate` reads the signature
+    def forward(self: Any, *args: Any, computed: bool = False, **kwargs: Any) -> Any:
+        return compute(self, *args, **kwargs) if computed else plain_forward(*args, **kwargs)
+
+    model.forward = types.MethodType(forward, model)
+
+
+class MeansTrainer(SFTTrainer):
+    """Trains an adapter by the loss that `means` says.
+
+    compute: what `model(..., computed=True)` returns, see `add_call`. The validation loss, and every other mean that is
+    logged, is divided once by all that was counted, whatever the batches; one that counted nothing is left out.
+    """
+
+    def __init__(self, compute: Callable[..., Any], *, args: SFTConfig, **kwargs: Any) -> None:
+        super().__init__(args=args, **kwargs)
+        add_call(self.model.get_base_model(), compute)
+        self._means: dict[bool, dict[str, Mean]] = {True: {}, False: {}}  # in training, in evaluation
+
+    def means(self, model: Any, inputs: dict[str, Any]) -> dict[str, Mean]:
+        """What a batch adds to each mean; "loss", which has a gradient, is one of them."""
+        raise NotImplementedError
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """The loss summed over the batch, over the number of items in the whole optimizer step."""
+        means = self.means(model, inputs)
+        known = self._means[self.model.training]
+        for name, mean in means.items():
+            known[name] = mean.numbers() + known.get(name, (0, 0))
+        total, items = means["loss"]
+        loss = total / max(items if num_items_in_batch is None else num_items_in_batch, 1)
+        if self.args.average_tokens_across_devices and num_items_in_batch is not None:
+            loss = loss * self.accelerator.num_processes  # DDP averages gradients, the count is of all processes
+        return (loss, {}) if return_outputs else loss
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Logs, in training with the means since the last log."""
+        super().log({**logs, **self._divided(True)} if self.model.training else logs, start_time)
+
+    def evaluation_loop(self, *args: Any, metric_key_prefix: str = "eval", **kwargs: Any) -> Any:
+        """Evaluates; the loss by which the best checkpoint is chosen is the mean over all items too."""
+        self._means[False].clear()
+        output = super().evaluation_loop(*args, metric_key_prefix=metric_key_prefix, **kwargs)
+        output.metrics.update({f"{metric_key_prefix}_{name}": value for name, value in self._divided(False).items()})
+        return output
+
+    def _divided(self, training: bool) -> dict[str, float]:
+        """The means of all processes, which begin anew."""
+        total: dict[str, Mean] = {}
+        for known in gather_object([self._means[training]]):
+            for name, mean in known.items():
+                total[name] = mean + total.get(name, (0, 0))
+        self._means[training] = {}
+        return {name: mean.total / mean.count for name, mean in total.items() if mean.count}
 
 
 class HiddenLoss(Protocol):
@@ -26,50 +104,32 @@ class HiddenLoss(Protocol):
         """Sums over N positions: student (N, H), labels (N,), sequence (N,) number of the text within the batch."""
 
 
-def add_loss(model: Any, loss: HiddenLoss) -> None:
-    """Makes `model(..., labels, loss_sums=True, **taught)` return LossSums; any other call is unchanged."""
-    plain_forward = model.forward
-
-    @functools.wraps(type(model).forward)  # `generate` reads the signature
-    def forward(self: Any, *args: Any, loss_sums: bool = False, **kwargs: Any) -> Any:
-        if not loss_sums:
-            return plain_forward(*args, **kwargs)
-        labels = kwargs.pop("labels")[:, 1:]
-        scored = labels != IGNORED
-        taught = {name: kwargs.pop(name) for name in list(kwargs) if name.startswith("taught_")}
-        states = self.base_model(*args, **kwargs).last_hidden_state[:, :-1]
-        return loss.batch_sums(lm_head(self), states[scored], labels[scored], scored.nonzero()[:, 0], **taught)
-
-    model.forward = types.MethodType(forward, model)
+def token_sums(loss: HiddenLoss, model: Any, *, labels: Tensor, **inputs: Any) -> LossSums:
+    """Sums over the scored positions of a batch; inputs whose name begins with "taught_" go to the loss."""
+    labels = labels[:, 1:]
+    scored = labels != IGNORED
+    taught = {name: inputs.pop(name) for name in list(inputs) if name.startswith("taught_")}
+    states = model.base_model(**inputs).last_hidden_state[:, :-1]
+    return loss.batch_sums(lm_head(model), states[scored], labels[scored], scored.nonzero()[:, 0], **taught)
 
 
-class AdapterTrainer(SFTTrainer):
-    """Trains an adapter on pre-tokenized rows (input_ids, labels, text) by any HiddenLoss.
+class AdapterTrainer(MeansTrainer):
+    """Trains an adapter on pre-tokenized rows (input_ids, labels, text) by any HiddenLoss; its means are over tokens.
 
     Columns of a batch whose name begins with "taught_" go to the loss.
     """
 
     def __init__(self, loss: HiddenLoss, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        add_loss(self.model.get_base_model(), loss)
+        super().__init__(functools.partial(token_sums, loss), **kwargs)
 
     def _set_signature_columns_if_needed(self) -> None:
         self._signature_columns = ["input_ids", "labels", "text"]
 
-    def compute_loss(
-        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
-    ) -> Any:
-        """Sum of token losses over the number of scored tokens in the whole optimizer step."""
-        sums: LossSums = model(**inputs, use_cache=False, loss_sums=True)
-        tokens = (inputs["labels"][:, 1:] != IGNORED).sum()
-        parts = self._metrics["train" if self.model.training else "eval"]
-        for name, value in self.parts_of(sums, int(tokens)).items():
-            parts[name].append(value)
-        loss = sums.loss / (tokens if num_items_in_batch is None else num_items_in_batch)
-        if self.args.average_tokens_across_devices and num_items_in_batch is not None:
-            loss = loss * self.accelerator.num_processes  # DDP averages gradients, the count is of all processes
-        return (loss, {}) if return_outputs else loss
+    def means(self, model: Any, inputs: dict[str, Any]) -> dict[str, Mean]:
+        """See MeansTrainer."""
+        sums: LossSums = model(**inputs, use_cache=False, computed=True)
+        return self.means_of(sums, (inputs["labels"][:, 1:] != IGNORED).sum())
 
-    def parts_of(self, sums: LossSums, tokens: int) -> dict[str, float]:
-        """What is logged beside the loss."""
-        return {"cross_entropy": float(sums.cross_entropy) / tokens}
+    def means_of(self, sums: LossSums, tokens: Tensor) -> dict[str, Mean]:
+        """The loss, and what is logged beside it."""
+        return {"loss": Mean(sums.loss, tokens), "cross_entropy": Mean(sums.cross_entropy, tokens)}

@@ -1,0 +1,100 @@
+"""What every training shares: means over all that is counted, and the errors before it starts."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from rich.console import Console
+from torch.nn import functional
+from trl import SFTConfig
+
+from stillright.config import LoraConfig, StrategyConfig, TrainingConfig
+from stillright.models import ModelRef, Source, load_base, load_tokenizer
+from stillright.progress import Progress
+from stillright.training.compat import CompatConfig, CompatTrainer
+from stillright.training.head_loss import CrossEntropy
+from stillright.training.loop import Job, as_dataset, train_adapter, training_arguments
+from stillright.training.lora import lora_config
+from stillright.training.teachers import open_teacher, run_teacher
+from stillright.training.trainer import AdapterTrainer
+
+LONG, SHORT = list(range(5, 45)), [7, 8]
+TEXTS = [SHORT, LONG, [9, 10, 11], SHORT, LONG[:20]]
+QUIET = Progress(Console(quiet=True))
+
+
+def job(folder: Path, batch_size: int) -> Job:
+    training = TrainingConfig(epochs=1, batch_size=batch_size, learning_rate=0.01)
+    return Job("fit", training, 0, torch.float32, folder / "work", folder / "out", QUIET)
+
+
+def settings(job: Job, base: Path) -> dict[str, Any]:
+    """Keyword arguments that trainers of an adapter of `base` share."""
+    return {
+        "model": load_base(Source(str(base)), torch.float32),
+        "train_dataset": as_dataset(TEXTS),
+        "eval_dataset": as_dataset(TEXTS),
+        "processing_class": load_tokenizer(Source(str(base))),
+        "peft_config": lora_config(LoraConfig(r=4, alpha=8), ModelRef.parse(str(base))),
+    }
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 8])
+def test_the_validation_loss_is_the_mean_over_all_tokens(
+    bases: tuple[Path, Path], tmp_path: Path, batch_size: int
+) -> None:
+    model = load_base(Source(str(bases[0])), torch.float32).eval()
+    with torch.no_grad():
+        logits = [model(input_ids=torch.tensor([ids])).logits[0, :-1] for ids in TEXTS]
+    labels = torch.tensor([i for ids in TEXTS for i in ids[1:]])
+    expected = functional.cross_entropy(torch.cat(logits), labels).item()
+    work = job(tmp_path, batch_size)
+    arguments = settings(work, bases[0])
+    trainer = AdapterTrainer(CrossEntropy(), args=SFTConfig(**training_arguments(work, len(TEXTS))), **arguments)
+    result = train_adapter(trainer, work)
+    assert result.validation_losses[0] == pytest.approx(expected, rel=1e-5)
+    assert result.validation[0]["cross_entropy"] == pytest.approx(expected, rel=1e-5)
+    assert result.best_validation_loss == min(result.validation_losses)
+    logged = [entry["cross_entropy"] for entry in trainer.state.log_history if "cross_entropy" in entry]
+    assert logged[0] == pytest.approx(expected, rel=1e-5)  # all texts are one step of 8 batches
+
+
+def test_divergences_are_means_over_the_tokens_that_follow(bases: tuple[Path, Path], tmp_path: Path) -> None:
+    """A batch in which no token follows old does not pull its divergence to zero."""
+    for name, base in zip(("old", "new"), bases, strict=True):
+        run_teacher(load_base(Source(str(base)), torch.float32), TEXTS, tmp_path / name, QUIET, name)
+    found = {}
+    for batch_size in (1, 8):
+        work = job(tmp_path / str(batch_size), batch_size)
+        trainer = CompatTrainer(
+            args=CompatConfig(
+                **training_arguments(work, len(TEXTS)), **StrategyConfig(mask="token_likelihood").model_dump()
+            ),
+            old=open_teacher(tmp_path / "old"),
+            new=open_teacher(tmp_path / "new"),
+            **settings(work, bases[1]),
+        )
+        found[batch_size] = trainer.evaluate()
+    assert 0 < found[1]["eval_follow_old"] < 1
+    for name in ("loss", "cross_entropy", "follow_old", "kl_old", "kl_new"):
+        assert found[1][f"eval_{name}"] == pytest.approx(found[8][f"eval_{name}"], rel=1e-4, abs=1e-9), name
+
+
+def test_what_was_never_counted_is_not_logged(bases: tuple[Path, Path], tmp_path: Path) -> None:
+    run_teacher(load_base(Source(str(bases[1])), torch.float32), TEXTS, tmp_path / "new", QUIET, "new")
+    work = job(tmp_path, 2)
+    trainer = CompatTrainer(
+        args=CompatConfig(**training_arguments(work, len(TEXTS)), **StrategyConfig(mask="new_only").model_dump()),
+        old=open_teacher(tmp_path / "new"),
+        new=open_teacher(tmp_path / "new"),
+        **settings(work, bases[1]),
+    )
+    train_adapter(trainer, work)
+    evaluation = json.loads((work.out / "training.json").read_text())["validation"][0]
+    assert evaluation["follow_old"] == 0
+    assert "kl_old" not in evaluation
+    assert "kl_new" in evaluation
