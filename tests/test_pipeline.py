@@ -86,6 +86,14 @@ def test_changed_data_and_damaged_results_run_again(update_values: dict[str, Any
         assert f"{stage}: already done" in printed
 
 
+def assert_equal_trainings(first: Path, second: Path) -> None:
+    """The same adapters, and the same account of how they came to be."""
+    for name in ("old", "new", "compat"):
+        for file in ("adapter_model.safetensors", "training.json"):
+            contents = [(out / "adapters" / name / file).read_bytes() for out in (first, second)]
+            assert contents[0] == contents[1], f"{name}/{file}"
+
+
 def test_an_interrupted_run_resumes_to_the_same_adapter(
     update_values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -101,10 +109,7 @@ def test_an_interrupted_run_resumes_to_the_same_adapter(
             run(update_values)
     _, printed = run(update_values)
     assert "fit old: goes on from checkpoint-2" in printed
-    adapters = [
-        Path(out) / "adapters/compat/adapter_model.safetensors" for out in (update_values["out"], tmp_path / "unbroken")
-    ]
-    assert adapters[0].read_bytes() == adapters[1].read_bytes()
+    assert_equal_trainings(Path(update_values["out"]), tmp_path / "unbroken")
 
 
 KILLED_IN_ALIGNMENT = """
@@ -130,10 +135,7 @@ def test_a_run_killed_while_aligning_resumes_to_the_same_adapter(update_values: 
     _, printed = run(update_values)
     assert "fit-new: already done" in printed
     assert "align compat: goes on from checkpoint-2" in printed
-    adapters = [
-        Path(out) / "adapters/compat/adapter_model.safetensors" for out in (update_values["out"], tmp_path / "unbroken")
-    ]
-    assert adapters[0].read_bytes() == adapters[1].read_bytes()
+    assert_equal_trainings(Path(update_values["out"]), tmp_path / "unbroken")
 
 
 def test_given_adapters_are_not_fitted(update_values: dict[str, Any], tmp_path: Path) -> None:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from rich.console import Console
+from safetensors.torch import load_file
 from torch.nn import functional
 from trl import SFTConfig
 
 from stillright.config import LoraConfig, StrategyConfig, TrainingConfig
+from stillright.errors import RunError
 from stillright.models import ModelRef, Source, load_base, load_tokenizer
 from stillright.progress import Progress
+from stillright.training import loop
 from stillright.training.compat import CompatConfig, CompatTrainer
 from stillright.training.head_loss import CrossEntropy
 from stillright.training.loop import Job, as_dataset, train_adapter, training_arguments
@@ -27,8 +31,8 @@ TEXTS = [SHORT, LONG, [9, 10, 11], SHORT, LONG[:20]]
 QUIET = Progress(Console(quiet=True))
 
 
-def job(folder: Path, batch_size: int) -> Job:
-    training = TrainingConfig(epochs=1, batch_size=batch_size, learning_rate=0.01)
+def job(folder: Path, batch_size: int, epochs: int = 1) -> Job:
+    training = TrainingConfig(epochs=epochs, batch_size=batch_size, learning_rate=0.01)
     return Job("fit", training, 0, torch.float32, folder / "work", folder / "out", QUIET)
 
 
@@ -98,3 +102,55 @@ def test_what_was_never_counted_is_not_logged(bases: tuple[Path, Path], tmp_path
     assert evaluation["follow_old"] == 0
     assert "kl_old" not in evaluation
     assert "kl_new" in evaluation
+
+
+def fit_the_wrong_way(work: Job, base: Path) -> dict[str, Any]:
+    """Trains a task adapter that does worse on validation with every step; what stands beside it."""
+    arguments = settings(work, base)
+    arguments["eval_dataset"] = as_dataset([[200 + i for i in ids] for ids in TEXTS])
+    trainer = AdapterTrainer(CrossEntropy(), args=SFTConfig(**training_arguments(work, len(TEXTS))), **arguments)
+    train_adapter(trainer, work)
+    found: dict[str, Any] = json.loads((work.out / "training.json").read_text())
+    return found
+
+
+def interrupted(monkeypatch: pytest.MonkeyPatch, work: Job, base: Path) -> None:
+    """A training that ends with its first epoch."""
+
+    def interrupt(self: Any, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if state.epoch == 1:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop._ShowProgress, "on_epoch_begin", interrupt, raising=False)
+        with pytest.raises(KeyboardInterrupt):
+            fit_the_wrong_way(work, base)
+
+
+def test_a_resumed_training_in_a_renamed_folder_still_knows_its_best_step(
+    bases: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where training makes everything worse, the adapter of step 0 wins: its B is zero."""
+    torch.manual_seed(0)
+    unbroken = fit_the_wrong_way(job(tmp_path / "unbroken", 2, epochs=2), bases[0])
+    assert unbroken["best_step"] == 0
+    monkeypatch.chdir(tmp_path)
+    torch.manual_seed(0)
+    interrupted(monkeypatch, job(Path("before"), 2, epochs=2), bases[0])
+    Path("before").rename("after")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    work = job(Path("../after"), 2, epochs=2)
+    assert fit_the_wrong_way(work, bases[0]) == unbroken
+    weights = load_file(work.out / "adapter_model.safetensors")
+    assert all(not weight.any() for name, weight in weights.items() if "lora_B" in name)
+
+
+def test_a_resumed_training_without_its_best_checkpoint_is_refused(
+    bases: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work = job(tmp_path, 2, epochs=2)
+    interrupted(monkeypatch, work, bases[0])
+    shutil.rmtree(work.work / "checkpoint-0")
+    with pytest.raises(RunError, match="the best checkpoint so far, checkpoint-0, is gone; delete"):
+        fit_the_wrong_way(work, bases[0])

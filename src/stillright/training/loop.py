@@ -16,6 +16,7 @@ from transformers.trainer_utils import get_last_checkpoint
 from trl import SFTConfig, SFTTrainer
 
 from stillright.config import TrainingConfig
+from stillright.errors import RunError
 from stillright.progress import Bar, Progress
 from stillright.training.text import Ids
 
@@ -68,7 +69,7 @@ def training_arguments(job: Job, texts: int) -> dict[str, Any]:
     config = job.training
     on_cpu = not torch.accelerator.is_available()
     return {
-        "output_dir": str(job.work),
+        "output_dir": str(job.work.resolve()),  # the best checkpoint's path is kept, and compared with it
         "num_train_epochs": config.epochs,
         "learning_rate": config.learning_rate,
         "per_device_train_batch_size": config.batch_size,
@@ -139,6 +140,19 @@ def _resumable(folder: Path) -> str | None:
     return None
 
 
+def _relocate_best(checkpoint: Path) -> None:
+    """Lets the state of `checkpoint` name the best one where it is now: beside it, wherever the folder was before.
+
+    Without that the trainer would forget it, and save the last step. Raises RunError where it is gone.
+    """
+    file = checkpoint / TRAINER_STATE
+    state = json.loads(file.read_text(encoding="utf-8"))
+    best = checkpoint.parent.resolve() / Path(state["best_model_checkpoint"]).name
+    if not best.is_dir():
+        raise RunError(f"{checkpoint}: the best checkpoint so far, {best.name}, is gone; delete {checkpoint.parent}")
+    file.write_text(json.dumps({**state, "best_model_checkpoint": str(best)}, indent=2) + "\n", encoding="utf-8")
+
+
 def train_adapter(trainer: SFTTrainer, job: Job) -> TrainingResult:
     """Trains, or goes on from the last checkpoint, and saves the adapter of lowest validation loss in `job.out`."""
     label, progress = job.label, job.progress
@@ -147,7 +161,9 @@ def train_adapter(trainer: SFTTrainer, job: Job) -> TrainingResult:
     total *= int(trainer.args.num_train_epochs)
     trainer.remove_callback(PrinterCallback)  # the bar stands in its place
     trainer.add_callback(_StepZero())
+    trainer.args.eval_on_start = checkpoint is None  # a resumed training has that evaluation in its log
     if checkpoint is not None:
+        _relocate_best(Path(checkpoint))
         progress.console.print(f"  {label}: goes on from {Path(checkpoint).name}", highlight=False)
     with progress.bar(label, total) as bar:
         trainer.add_callback(_ShowProgress(bar))
@@ -180,4 +196,4 @@ def _parts(entry: dict[str, float]) -> dict[str, float]:
     """An evaluation without its times, which differ between runs that are otherwise the same."""
     timed = ("runtime", "per_second")
     kept = {key.removeprefix("eval_"): value for key, value in entry.items() if not key.endswith(timed)}
-    return {key: float(value) for key, value in kept.items()}
+    return {key: float(kept[key]) for key in sorted(kept)}  # a resumed trainer's log is sorted
