@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import pytest
 import torch
 from rich.console import Console
 from torch.nn import functional
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from stillright.config import TaskConfig, parse_update
 from stillright.errors import DataError, TaskError
@@ -20,7 +22,7 @@ from stillright.pipeline import run_update
 from stillright.tasks import load_task
 from stillright.training.choice import normalised
 from stillright.training.choice_loss import CHOICE_STRATEGIES, Beliefs, choice_sums, follows_old
-from stillright.training.choices import ABSENT, ChoiceText, encode_choices, log_likelihoods, plant
+from stillright.training.choices import ABSENT, ChoiceText, encode_choices, log_likelihoods, plant, reads_trees
 
 TEXTS = [
     ChoiceText([5, 6, 7], [[8, 9], [10], [11, 12, 13]], [1, 1, 1], 0),
@@ -36,22 +38,76 @@ def test_a_tree_by_hand() -> None:
     assert trees.before[0].tolist() == [0, 0, 1, 2, 3, 2, 2, 6, 7]
 
 
+def separately(model: Any) -> torch.Tensor:
+    """(2, 3) what `model` says of each choice of TEXTS in a plain forward pass of its own; 0 where there is none."""
+    found = torch.zeros(2, 3)
+    for i, text in enumerate(TEXTS):
+        for k, choice in enumerate(text.choices):
+            ids = torch.tensor([[*text.prompt, *choice]])
+            with torch.no_grad():
+                logp = functional.log_softmax(model(input_ids=ids).logits[0, :-1], dim=-1)
+            found[i, k] = logp[torch.arange(len(ids[0]) - 1), ids[0, 1:]][-len(choice) :].sum()
+    return found
+
+
 def test_a_tree_equals_separate_texts(make_base: Callable[..., Path]) -> None:
     model = load_base(Source(str(make_base(seed=7))), torch.float32).eval()
     with torch.no_grad():
-        found = log_likelihoods(model, plant(TEXTS, pad_token_id=0), choices=3)
-    for row, text in zip(found, TEXTS, strict=True):
-        for k, choice in enumerate(text.choices):
-            ids = torch.tensor([[*text.prompt, *choice]])
-            logp = functional.log_softmax(model(input_ids=ids).logits[0, :-1], dim=-1)
-            each = logp[torch.arange(len(ids[0]) - 1), ids[0, 1:]][-len(choice) :]
-            assert row[k].item() == pytest.approx(each.sum().item(), abs=1e-4)
-    assert found[1, 2] == 0  # the second sample has two choices
+        found = log_likelihoods(model, plant(TEXTS, pad_token_id=0), (2, 3))
+    torch.testing.assert_close(found, separately(model), rtol=0, atol=1e-4)
+
+
+def test_rows_apart_by_hand() -> None:
+    rows = plant(TEXTS, pad_token_id=0, apart=True)
+    assert rows.input_ids.tolist()[:3] == [[5, 6, 7, 8, 9, 0], [5, 6, 7, 10, 0, 0], [5, 6, 7, 11, 12, 13]]
+    assert rows.branch.tolist()[1:3] == [[0, 0, 0, 2, -1, -1], [0, 0, 0, 3, 3, 3]]
+    assert rows.sample.tolist() == [0, 0, 0, 1, 1]
+    assert [TEXTS[0].tokens(apart) for apart in (False, True)] == [9, 15]
+
+
+WINDOW = {"sliding_window": 4, "max_position_embeddings": 64}
+
+
+def tiny(model_type: str, **settings: Any) -> Any:
+    """A random model of an architecture, too small to be slow."""
+    sizes = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "vocab_size": 320}
+    heads = {"num_attention_heads": 2, "num_key_value_heads": 2, "head_dim": 8}
+    torch.manual_seed(0)
+    config = AutoConfig.for_model(model_type, **{**sizes, **heads, **settings})
+    return AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
+
+
+def far_seeing(model: Any) -> None:
+    """Makes what a layer sees matter as much as its own token does."""
+    for module in model.modules():
+        if isinstance(module, torch.nn.Linear):
+            torch.nn.init.normal_(module.weight, std=0.3)
+
+
+@pytest.mark.parametrize(
+    ("model", "able"),
+    [
+        (("llama", {}), True),
+        (("qwen2", {}), True),
+        (("mistral", {**WINDOW, "sliding_window": None}), True),
+        (("mistral", WINDOW), False),
+        (("gemma3_text", {**WINDOW, "layer_types": ["sliding_attention", "full_attention"]}), False),
+        (("lfm2", {"layer_types": ["conv", "full_attention"]}), False),
+    ],
+)
+def test_models_that_cannot_read_a_tree_are_found(model: tuple[str, dict[str, Any]], able: bool) -> None:
+    """A window is shorter than these texts, a convolution runs over the choices before."""
+    name, settings = model
+    found = tiny(name, **settings)
+    far_seeing(found)
+    assert reads_trees(found, TEXTS, pad_token_id=0) is able
+    apart = log_likelihoods(found, plant(TEXTS, 0, apart=True), (2, 3))
+    torch.testing.assert_close(apart, separately(found), rtol=0, atol=1e-4)
 
 
 def test_the_gradient_flows_through_the_tree(make_base: Callable[..., Path]) -> None:
     model = load_base(Source(str(make_base(seed=7))), torch.float32)
-    log_likelihoods(model, plant(TEXTS, pad_token_id=0), choices=3)[0, 1].backward()
+    log_likelihoods(model, plant(TEXTS, pad_token_id=0), (2, 3))[0, 1].backward()
     gradient = model.base_model.layers[0].self_attn.q_proj.weight.grad
     assert gradient is not None
     assert gradient.norm() > 0
@@ -133,6 +189,23 @@ def test_tokenizers_may_differ(update_values: dict[str, Any], make_base: Callabl
     content["model"]["merges"] = content["model"]["merges"][:10]
     (other / "tokenizer.json").write_text(json.dumps(content))
     assert aligned({**update_values, "new": str(other)}, "choice")["steps"] == 4
+
+
+def test_a_base_that_cannot_read_trees_is_aligned_all_the_same(
+    update_values: dict[str, Any], make_base: Callable[..., Path]
+) -> None:
+    windowed = make_base(seed=8)
+    model = tiny("mistral", **WINDOW, bos_token_id=0, eos_token_id=0, pad_token_id=0)
+    far_seeing(model)
+    model.save_pretrained(windowed)
+    console = Console(width=140, record=True, file=io.StringIO())
+    values = {**update_values, "new": str(windowed), "strategy": {"mask": "choice"}}
+    run_update(parse_update(values, "test"), console)
+    printed = console.export_text()
+    assert "new teacher: reads choices in a tree otherwise than apart; the prompt is repeated for each" in printed
+    assert "old teacher: reads" not in printed
+    training = json.loads((Path(values["out"]) / "adapters/compat/training.json").read_text())
+    assert training["best_validation_loss"] < training["validation_losses"][0]
 
 
 def test_generated_answers_are_refused(update_values: dict[str, Any]) -> None:

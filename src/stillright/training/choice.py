@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import datasets
 import torch
@@ -14,26 +15,37 @@ from stillright.config import StrategyConfig
 from stillright.models import ModelRef, load_model, load_tokenizer
 from stillright.progress import Progress
 from stillright.training.choice_loss import CHOICE_STRATEGIES, Beliefs, choice_sums
-from stillright.training.choices import ABSENT, PADDING, ChoiceText, Trees, log_likelihoods, plant
+from stillright.training.choices import ABSENT, PADDING, ChoiceText, Trees, log_likelihoods, plant, reads_trees
 from stillright.training.loop import Job, TrainingResult, train_adapter, training_arguments
 from stillright.training.teachers import autocast, evaluating
 from stillright.training.text import Texts, batches
 from stillright.training.trainer import Mean, MeansTrainer
 
 
+class Reading(NamedTuple):
+    """How a model reads its texts."""
+
+    pad_token_id: int
+    apart: bool  # whether the prompt is repeated for every choice
+
+    def plant(self, texts: list[ChoiceText]) -> Trees:
+        """The texts as one batch."""
+        return plant(texts, self.pad_token_id, self.apart)
+
+
 class ChoiceCollator:
     """Trees of a batch, and what is known of its samples: normalised lengths (B, K), target (B, K), gold, old_right."""
 
-    def __init__(self, texts: list[ChoiceText], target: Tensor, old_right: Tensor, pad_token_id: int) -> None:
+    def __init__(self, texts: list[ChoiceText], target: Tensor, old_right: Tensor, reading: Reading) -> None:
         self.texts = texts
         self.target = target
         self.old_right = old_right
-        self.pad_token_id = pad_token_id
+        self.reading = reading
 
     def __call__(self, examples: list[dict[str, Any]]) -> dict[str, Tensor]:
         rows = [example["text"] for example in examples]
         texts = [self.texts[row] for row in rows]
-        trees = plant(texts, self.pad_token_id)
+        trees = self.reading.plant(texts)
         return {
             **trees._asdict(),
             "attention_mask": (trees.branch != PADDING).long(),  # counts tokens; the model gets one made of branch
@@ -56,9 +68,9 @@ def normalised(sums: Tensor, lengths: Tensor) -> Tensor:
     return torch.where(lengths > 0, sums / lengths.clamp_min(1), ABSENT)
 
 
-def tree_scores(model: Any, *, choices: int, **inputs: Any) -> Tensor:
-    """(B, `choices`) log-likelihoods, for the fields of Trees; what else there is comes from PEFT and is empty."""
-    return log_likelihoods(model, Trees(*(inputs[name] for name in Trees._fields)), choices)
+def tree_scores(model: Any, *, shape: Sequence[int], **inputs: Any) -> Tensor:
+    """`shape` (B, K) log-likelihoods, for the fields of Trees; what else there is comes from PEFT and is empty."""
+    return log_likelihoods(model, Trees(*(inputs[name] for name in Trees._fields)), shape)
 
 
 class ChoiceTrainer(MeansTrainer):
@@ -78,23 +90,35 @@ class ChoiceTrainer(MeansTrainer):
     def means(self, model: Any, inputs: dict[str, Any]) -> dict[str, Mean]:
         """See MeansTrainer."""
         trees, lengths = {name: inputs[name] for name in Trees._fields}, inputs["lengths"]
-        scores = normalised(model(**trees, choices=lengths.shape[1], computed=True), lengths)
+        scores = normalised(model(**trees, shape=lengths.shape, computed=True), lengths)
         known = inputs["target"][:, : lengths.shape[1]], inputs["gold"], inputs["old_right"]
         sums = choice_sums(scores, *known, self.temperature, self.ce_weight)
         return {name: Mean(value, len(scores)) for name, value in sums._asdict().items()}
 
 
+def reading_of(model: Any, texts: list[ChoiceText], pad_token_id: int, progress: Progress, label: str) -> Reading:
+    """As trees, where `model` (base or PeftModel) can; where it cannot, that is said."""
+    with evaluating(model) as base, autocast(base):
+        apart = not reads_trees(base, texts, pad_token_id)
+    if apart:
+        progress.console.print(
+            f"  {label}: reads choices in a tree otherwise than apart; the prompt is repeated for each",
+            highlight=False,
+        )
+    return Reading(pad_token_id, apart)
+
+
 @torch.no_grad()
-def teach(model: Any, texts: list[ChoiceText], pad_token_id: int, progress: Progress, label: str) -> Tensor:
+def teach(model: Any, texts: list[ChoiceText], reading: Reading, progress: Progress, label: str) -> Tensor:
     """(n, K) scores of the choices by `model` (base or PeftModel)."""
     lengths = padded([text.lengths for text in texts], 0)
     sums = torch.zeros(lengths.shape)
-    sizes = [len(text.ids) for text in texts]
+    sizes = [text.tokens(reading.apart) for text in texts]
     with progress.bar(label, sum(sizes)) as bar, evaluating(model) as base:
         for batch in batches(sizes):
-            trees = Trees(*(part.to(base.device) for part in plant([texts[i] for i in batch], pad_token_id)))
+            trees = reading.plant([texts[i] for i in batch]).to(base.device)
             with autocast(base):
-                sums[batch] = log_likelihoods(base, trees, lengths.shape[1]).cpu()
+                sums[batch] = log_likelihoods(base, trees, (len(batch), lengths.shape[1])).cpu()
             bar.advance(tokens=sum(sizes[i] for i in batch))
     return normalised(sums, lengths)
 
@@ -111,12 +135,10 @@ def align_choices(
 
     old_texts, new_texts: the same samples, each tokenized for its model; the tokenizers may differ.
     """
-    tokenizer, old_tokenizer = load_tokenizer(new.base), load_tokenizer(old.base)
+    old_scores, _ = _taught(load_model(old, job.dtype), old, old_texts, job, "old teacher")
+    student, tokenizer = load_model(new, job.dtype, trainable=True), load_tokenizer(new.base)
+    new_scores, reading = _taught(student, new, new_texts, job, "new teacher")
     texts = [*new_texts.train, *new_texts.validation]
-    old_every = [*old_texts.train, *old_texts.validation]
-    old_scores = teach(load_model(old, job.dtype), old_every, old_tokenizer.pad_token_id, job.progress, "old teacher")
-    student = load_model(new, job.dtype, trainable=True)
-    new_scores = teach(student, texts, tokenizer.pad_token_id, job.progress, "new teacher")
     gold = torch.tensor([text.gold for text in texts])
     beliefs = Beliefs(_spread(old_scores, strategy.temperature), _spread(new_scores, strategy.temperature), gold)
     target = CHOICE_STRATEGIES[strategy.mask](beliefs)
@@ -125,12 +147,19 @@ def align_choices(
         1.0 if strategy.mask == "choice_ce" else strategy.ce_weight,
         model=student,
         args=SFTConfig(**training_arguments(job, len(new_texts.train))),
-        data_collator=ChoiceCollator(texts, target, old_scores.argmax(dim=-1) == gold, tokenizer.pad_token_id),
+        data_collator=ChoiceCollator(texts, target, old_scores.argmax(dim=-1) == gold, reading),
         train_dataset=_rows(new_texts.train),
         eval_dataset=_rows(new_texts.validation, first=len(new_texts.train)),
         processing_class=tokenizer,
     )
     return train_adapter(trainer, job)
+
+
+def _taught(model: Any, ref: ModelRef, texts: Texts[ChoiceText], job: Job, label: str) -> tuple[Tensor, Reading]:
+    """Scores (n, K) of training and then validation samples, and how the model reads them."""
+    every = [*texts.train, *texts.validation]
+    reading = reading_of(model, every, load_tokenizer(ref.base).pad_token_id, job.progress, label)
+    return teach(model, every, reading, job.progress, label), reading
 
 
 def _spread(scores: Tensor, temperature: float) -> Tensor:

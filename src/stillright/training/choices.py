@@ -1,11 +1,13 @@
 """Choice samples as trees: the prompt stands once, and every choice sees it and itself alone.
 
 So a sample costs its prompt once, however many choices it has, and one forward pass gives the log-likelihood of each.
+Models that cannot read a tree get a row a choice, with the prompt repeated: slower, and as right.
 Knows ids and tensors; nothing of losses.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -21,6 +23,8 @@ from stillright.training.text import Ids, encode_pairs
 
 PADDING = -1  # branch of padded places
 ABSENT = -1e4  # score of a choice that a sample does not have
+# nats a token by which a choice in a tree may differ from the same apart; bfloat16 rounds logits beyond 16 to eighths
+TREE_TOLERANCE, HALF_TREE_TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-3}, 0.15
 
 
 class ChoiceText(NamedTuple):
@@ -35,6 +39,14 @@ class ChoiceText(NamedTuple):
     def ids(self) -> Ids:
         """The prompt, then choice after choice."""
         return [*self.prompt, *(i for choice in self.choices for i in choice)]
+
+    def tokens(self, apart: bool) -> int:
+        """How many tokens a forward pass reads, see `plant`."""
+        return len(self.ids) + (len(self.choices) - 1) * len(self.prompt) if apart else len(self.ids)
+
+    def longest(self) -> int:
+        """Tokens of the prompt and the longest choice."""
+        return len(self.prompt) + max(map(len, self.choices))
 
 
 def encode_choices(task: Task, tokenizer: Any, max_length: int) -> list[ChoiceText]:
@@ -59,27 +71,47 @@ def encode_choices(task: Task, tokenizer: Any, max_length: int) -> list[ChoiceTe
 
 
 class Trees(NamedTuple):
-    """A batch of B trees of at most L tokens and K choices."""
+    """A batch of B samples and at most K choices in R rows of at most L tokens: a tree a row, or a choice a row."""
 
-    input_ids: Tensor  # (B, L)
-    position_ids: Tensor  # (B, L); every choice goes on where the prompt ends
-    branch: Tensor  # (B, L) 0 in the prompt, k in choice k from 1, PADDING beyond
-    before: Tensor  # (B, L) place of the token before, within the tree; for the prompt meaningless
+    apart: bool  # whether every choice has a row of its own, with the prompt
+    input_ids: Tensor  # (R, L)
+    position_ids: Tensor  # (R, L); every choice goes on where the prompt ends
+    branch: Tensor  # (R, L) 0 in the prompt, k in choice k from 1, PADDING beyond
+    before: Tensor  # (R, L) place of the token before, within the row; for the prompt meaningless
+    sample: Tensor  # (R,) number of the sample within the batch
+
+    def to(self, device: Any) -> Trees:
+        """The same batch on a device."""
+        return Trees(self.apart, *(part.to(device) for part in self[1:]))
 
 
-def plant(texts: list[ChoiceText], pad_token_id: int) -> Trees:
-    """The texts as one batch."""
-    length = max(len(text.ids) for text in texts)
-    columns = [_columns(text) for text in texts]
+def plant(texts: list[ChoiceText], pad_token_id: int, apart: bool = False) -> Trees:
+    """The texts as one batch; `apart` repeats the prompt for every choice, for models that cannot read a tree."""
+    columns, sample = [], []
+    for i, text in enumerate(texts):
+        rows = _columns_apart(text) if apart else [_columns(text)]
+        columns += rows
+        sample += [i] * len(rows)
+    length = max(len(ids) for ids, *_ in columns)
     fills = (pad_token_id, 0, PADDING, 0)
     padded = [
         torch.tensor([[*column[i], *[fill] * (length - len(column[i]))] for column in columns])
         for i, fill in enumerate(fills)
     ]
-    return Trees(*padded)
+    input_ids, positions, branch, before = padded
+    return Trees(apart, input_ids, positions, branch, before, torch.tensor(sample))
 
 
-def _columns(text: ChoiceText) -> tuple[list[int], list[int], list[int], list[int]]:
+def _columns_apart(text: ChoiceText) -> list[tuple[list[int], ...]]:
+    """Those of a tree of one choice for each, with the number that the choice has in the sample."""
+    rows: list[tuple[list[int], ...]] = []
+    for k, choice in enumerate(text.choices, start=1):
+        ids, positions, branch, before = _columns(text._replace(choices=[choice]))
+        rows.append((ids, positions, [k * i for i in branch], before))
+    return rows
+
+
+def _columns(text: ChoiceText) -> tuple[list[int], ...]:
     start = len(text.prompt)
     positions, branch, before = list(range(start)), [0] * start, [max(0, i - 1) for i in range(start)]
     for k, choice in enumerate(text.choices, start=1):
@@ -100,20 +132,40 @@ def attention_mask(branch: Tensor, dtype: Any) -> Tensor:
     ]
 
 
-def log_likelihoods(model: Any, trees: Trees, choices: int) -> Tensor:
-    """(B, `choices`) summed log-probabilities of each choice's tokens, float32; 0 for choices that a sample lacks.
+def log_likelihoods(model: Any, trees: Trees, shape: Sequence[int]) -> Tensor:
+    """`shape` (B, K) summed log-probabilities of each choice's tokens, float32; 0 for choices that a sample lacks.
 
     model: a causal language model without adapter wrapper. The gradient flows to its hidden states.
     """
-    head = lm_head(model)
-    mask = attention_mask(trees.branch, model.dtype)
-    states = model.base_model(
-        input_ids=trees.input_ids, attention_mask=mask, position_ids=trees.position_ids, use_cache=False
-    ).last_hidden_state
-    sample, place = (trees.branch > 0).nonzero(as_tuple=True)
-    logp = _token_logp(head, states[sample, trees.before[sample, place]], trees.input_ids[sample, place])
-    sums = logp.new_zeros(len(trees.branch), choices)
-    return sums.index_put((sample, trees.branch[sample, place] - 1), logp, accumulate=True)
+    seeing = {}  # right padding: no real position of a row of one choice sees a padded one
+    if not trees.apart:
+        seeing = {"attention_mask": attention_mask(trees.branch, model.dtype), "position_ids": trees.position_ids}
+    states = model.base_model(input_ids=trees.input_ids, use_cache=False, **seeing).last_hidden_state
+    row, place = (trees.branch > 0).nonzero(as_tuple=True)
+    logp = _token_logp(lm_head(model), states[row, trees.before[row, place]], trees.input_ids[row, place])
+    where = (trees.sample[row], trees.branch[row, place] - 1)
+    return logp.new_zeros(tuple(shape)).index_put(where, logp, accumulate=True)
+
+
+@torch.no_grad()
+def reads_trees(model: Any, texts: list[ChoiceText], pad_token_id: int) -> bool:
+    """Whether `model` says of choices in a tree what it says of them apart, tried on the longest texts.
+
+    Models whose layers have a window of attention, or a state instead of attention, ignore the mask that makes a tree.
+    """
+    tried = [max(texts, key=length) for length in (ChoiceText.longest, lambda text: text.tokens(apart=False))]
+    return all(_same_apart(model, text, pad_token_id) for text in tried)
+
+
+def _same_apart(model: Any, text: ChoiceText, pad_token_id: int) -> bool:
+    shape, tokens = (1, len(text.choices)), torch.tensor([len(choice) for choice in text.choices])
+    apart = log_likelihoods(model, plant([text], pad_token_id, apart=True).to(model.device), shape)
+    try:
+        tree = log_likelihoods(model, plant([text], pad_token_id).to(model.device), shape)
+    except (IndexError, RuntimeError, TypeError, ValueError):  # some layers take no mask of four dimensions
+        return False
+    gaps = (tree - apart).abs().cpu() / tokens
+    return bool((gaps <= TREE_TOLERANCE.get(model.dtype, HALF_TREE_TOLERANCE)).all())
 
 
 def _token_logp(head: LMHead, states: Tensor, labels: Tensor) -> Tensor:
