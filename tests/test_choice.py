@@ -13,8 +13,8 @@ import pytest
 import torch
 from rich.console import Console
 from torch.nn import functional
-from transformers import AutoConfig, AutoModelForCausalLM
 
+from architectures import tiny
 from stillright.config import TaskConfig, parse_update
 from stillright.errors import DataError, TaskError
 from stillright.models import Source, load_base, load_tokenizer
@@ -66,15 +66,6 @@ def test_rows_apart_by_hand() -> None:
 
 
 WINDOW = {"sliding_window": 4, "max_position_embeddings": 64}
-
-
-def tiny(model_type: str, **settings: Any) -> Any:
-    """A random model of an architecture, too small to be slow."""
-    sizes = {"hidden_size": 16, "intermediate_size": 32, "num_hidden_layers": 2, "vocab_size": 320}
-    heads = {"num_attention_heads": 2, "num_key_value_heads": 2, "head_dim": 8}
-    torch.manual_seed(0)
-    config = AutoConfig.for_model(model_type, **{**sizes, **heads, **settings})
-    return AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
 
 
 def far_seeing(model: Any) -> None:

@@ -14,12 +14,14 @@ from safetensors.torch import load_file
 from torch.nn import functional
 from trl import SFTConfig
 
+from architectures import tiny
 from stillright.config import LoraConfig, StrategyConfig, TrainingConfig
-from stillright.errors import RunError
+from stillright.errors import ModelError, RunError
 from stillright.models import ModelRef, Source, load_base, load_tokenizer
 from stillright.progress import Progress
 from stillright.training import loop
 from stillright.training.compat import CompatConfig, CompatTrainer
+from stillright.training.forward import check_head
 from stillright.training.head_loss import CrossEntropy
 from stillright.training.loop import Job, as_dataset, train_adapter, training_arguments
 from stillright.training.lora import lora_config
@@ -154,3 +156,29 @@ def test_a_resumed_training_without_its_best_checkpoint_is_refused(
     shutil.rmtree(work.work / "checkpoint-0")
     with pytest.raises(RunError, match="the best checkpoint so far, checkpoint-0, is gone; delete"):
         fit_the_wrong_way(work, bases[0])
+
+
+@pytest.mark.parametrize("model", ["llama", "granite", "cohere", "gemma2", "falcon_h1"])
+def test_heads_that_scale_or_cap_are_understood(model: str) -> None:
+    changed = {
+        "granite": {"logits_scaling": 8.0},
+        "cohere": {"logit_scale": 0.25},
+        "gemma2": {"final_logit_softcapping": 0.5},
+        "falcon_h1": {"lm_head_multiplier": 0.02},
+    }
+    found = tiny(model, **changed.get(model, {}))
+    check_head(found)
+    check_head(found.bfloat16())
+
+
+def test_a_head_that_does_something_else_is_refused(
+    bases: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = tiny("falcon_h1", lm_head_multiplier=0.02)
+    del model.config.lm_head_multiplier  # the model has read it already
+    with pytest.raises(ModelError, match="falcon_h1: its logits differ by up to"):
+        run_teacher(model, TEXTS, tmp_path, QUIET, "old")
+    arguments = settings(job(tmp_path, 2), bases[0])
+    arguments["model"].lm_head.register_forward_hook(lambda module, inputs, logits: 2 * logits)
+    with pytest.raises(ModelError, match="llama: its logits differ by up to"):
+        AdapterTrainer(CrossEntropy(), args=SFTConfig(**training_arguments(job(tmp_path, 2), 5)), **arguments)

@@ -16,8 +16,8 @@ from stillright.models import ModelRef, load_model, load_tokenizer
 from stillright.progress import Progress
 from stillright.training.choice_loss import CHOICE_STRATEGIES, Beliefs, choice_sums
 from stillright.training.choices import ABSENT, PADDING, ChoiceText, Trees, log_likelihoods, plant, reads_trees
+from stillright.training.forward import autocast, check_head, evaluating
 from stillright.training.loop import Job, TrainingResult, train_adapter, training_arguments
-from stillright.training.teachers import autocast, evaluating
 from stillright.training.text import Texts, batches
 from stillright.training.trainer import Mean, MeansTrainer
 
@@ -97,7 +97,11 @@ class ChoiceTrainer(MeansTrainer):
 
 
 def reading_of(model: Any, texts: list[ChoiceText], pad_token_id: int, progress: Progress, label: str) -> Reading:
-    """As trees, where `model` (base or PeftModel) can; where it cannot, that is said."""
+    """As trees, where `model` (base or PeftModel) can; where it cannot, that is said.
+
+    Raises ModelError, see `check_head`.
+    """
+    check_head(model)
     with evaluating(model) as base, autocast(base):
         apart = not reads_trees(base, texts, pad_token_id)
     if apart:

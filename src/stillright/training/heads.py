@@ -40,9 +40,12 @@ class LMHead(NamedTuple):
 
 
 def lm_head(model: Any) -> LMHead:
-    """The LM head of a causal model, with the scale and the cap that its architecture puts on logits."""
+    """The LM head of a causal model, with the scale and the cap that its architecture puts on logits.
+
+    Knows some architectures by their settings; `stillright.training.forward.check_head` finds the others.
+    """
     config = model.config.get_text_config()
-    scale = getattr(config, "logit_scale", None)
+    scale = getattr(config, "logit_scale", getattr(config, "lm_head_multiplier", None))  # Cohere, Falcon-H1
     if scale is None and getattr(config, "logits_scaling", None) is not None:  # Granite divides
         scale = 1 / config.logits_scaling
     head = model.get_output_embeddings()

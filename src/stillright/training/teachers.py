@@ -8,8 +8,6 @@ rows into logits with the teacher's head. An interrupted run goes on with the ba
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +18,7 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
 from stillright.progress import Bar, Progress
+from stillright.training.forward import autocast, check_head, evaluating
 from stillright.training.heads import LMHead, lm_head
 from stillright.training.text import Ids, batches
 
@@ -46,20 +45,6 @@ class Teacher(NamedTuple):
         return slice(self.starts[text], self.starts[text + 1])
 
 
-@contextmanager
-def evaluating(model: Any) -> Iterator[Any]:
-    """The model without an adapter's wrapper, in evaluation mode for as long as the context lasts."""
-    training = model.training
-    model.eval()
-    yield model.get_base_model() if hasattr(model, "get_base_model") else model
-    model.train(training)
-
-
-def autocast(model: Any) -> Any:
-    """Mixed precision as in training: bfloat16 where the weights are."""
-    return torch.autocast(model.device.type, dtype=torch.bfloat16, enabled=model.dtype == torch.bfloat16)
-
-
 def first_rows(texts: list[Ids]) -> list[int]:
     """First row of every text, and the number of rows last."""
     starts = [0]
@@ -82,8 +67,9 @@ def _mapped(folder: Path, rows: int, width: int, dtype: torch.dtype) -> Said:
 def run_teacher(model: Any, texts: list[Ids], folder: Path, progress: Progress, label: str) -> None:
     """Writes what `model` (base or PeftModel) says after every prefix of `texts` to `folder`, with its head.
 
-    A call that was interrupted is continued by the same call.
+    A call that was interrupted is continued by the same call. Raises ModelError, see `check_head`.
     """
+    check_head(model)
     folder.mkdir(parents=True, exist_ok=True)
     starts, sizes = first_rows(texts), [len(ids) for ids in texts]
     done = int((folder / DONE).read_text()) if (folder / DONE).exists() else 0

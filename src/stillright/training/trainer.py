@@ -15,6 +15,7 @@ from accelerate.utils import gather_object
 from torch import Tensor
 from trl import SFTConfig, SFTTrainer
 
+from stillright.training.forward import check_head
 from stillright.training.head_loss import LossSums
 from stillright.training.heads import LMHead, lm_head
 
@@ -51,10 +52,12 @@ class MeansTrainer(SFTTrainer):
 
     compute: what `model(..., computed=True)` returns, see `add_call`. The validation loss, and every other mean that is
     logged, is divided once by all that was counted, whatever the batches; one that counted nothing is left out.
+    Raises ModelError, see `check_head`.
     """
 
     def __init__(self, compute: Callable[..., Any], *, args: SFTConfig, **kwargs: Any) -> None:
         super().__init__(args=args, **kwargs)
+        check_head(self.model)
         add_call(self.model.get_base_model(), compute)
         self._means: dict[bool, dict[str, Mean]] = {True: {}, False: {}}  # in training, in evaluation
 
