@@ -42,6 +42,33 @@ def test_what_a_teacher_said_is_what_the_live_model_says(model: Any, tmp_path: P
         torch.testing.assert_close(teacher.said.logp[rows], logp, rtol=1e-4, atol=1e-5)
 
 
+def test_padding_of_a_vocabulary_has_no_probability(make_base: Callable[..., Path], tmp_path: Path) -> None:
+    """Pieces beyond those that old and new share are no predictions, likely as they may seem."""
+    padded = load_base(Source(str(make_base(seed=4, vocabulary=384))), torch.float32)
+    padded.lm_head.weight.data[320:] *= 50
+    run_teacher(padded, TEXTS, tmp_path, QUIET, "old", vocabulary=320)
+    said = open_teacher(tmp_path).said
+    live = torch.cat([padded(input_ids=torch.tensor([ids])).logits[0, :-1] for ids in TEXTS])
+    assert (live.argmax(-1) >= 320).any()
+    assert said.prediction.tolist() == live[:, :320].argmax(-1).tolist()
+    labels = torch.tensor([i for ids in TEXTS for i in ids[1:]])
+    logp = live[:, :320].log_softmax(-1)[torch.arange(len(labels)), labels]
+    torch.testing.assert_close(said.logp, logp, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("padded", ["old", "new"])
+def test_an_update_s_teachers_speak_the_shared_vocabulary(
+    update_values: dict[str, Any], make_base: Callable[..., Path], padded: str
+) -> None:
+    printed({**update_values, padded: str(make_base(seed=5, vocabulary=384))})
+    for role in ("old", "new"):
+        teacher = open_teacher(Path(update_values["out"]) / ".stillright/teachers" / role)
+        assert len(teacher.head.weight) == (384 if role == padded else 320)
+        shared = teacher.head.logits(teacher.said.hidden, 320).log_softmax(-1)
+        assert (shared - teacher.said.logp[:, None]).abs().amin(-1).max() < 1e-5  # it is that of some piece
+        assert teacher.said.prediction.tolist() == shared.argmax(-1).tolist()
+
+
 def test_an_interrupted_teacher_goes_on(model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(text, "BATCH_TOKENS", 5)  # a batch a text
     run_teacher(model, TEXTS, tmp_path / "whole", QUIET, "old")

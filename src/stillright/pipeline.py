@@ -123,24 +123,31 @@ class Update:
 
     def _align_tokens(self, old: ModelRef, new: ModelRef, job: Job) -> None:
         from stillright.training.compat import Taught, align_adapter
+        from stillright.training.heads import vocabulary_size
 
-        taught = Taught(self._teach(old, "old"), self._teach(new, "new"))
+        shared = min(vocabulary_size(ref.base) for ref in (old, new))
+        taught = Taught(self._teach(old, "old", shared), self._teach(new, "new", shared))
         align_adapter(new, taught, self.texts(new.base), self.config.strategy, job)
 
-    def _teach(self, ref: ModelRef, role: str) -> Path:
-        """The folder of what a teacher says of all texts: the same for every strategy and alignment seed."""
+    def _teach(self, ref: ModelRef, role: str, vocabulary: int) -> Path:
+        """The folder of what a teacher says of all texts: the same for every strategy and alignment seed.
+
+        vocabulary: number of pieces that old and new share; one may be padded further.
+        """
         from stillright.training.teachers import run_teacher
 
         texts = self.texts(ref.base)
         every = [*texts.train, *texts.validation]
 
         def build(work: Path, out: Path) -> None:
-            run_teacher(load_model(ref, self.dtype), every, work / "said", self.progress, f"{role} teacher")
+            model = load_model(ref, self.dtype)
+            run_teacher(model, every, work / "said", self.progress, f"{role} teacher", vocabulary)
             (work / "said").replace(out)
 
         inputs = {
             "model": ref.fingerprint(),
             "texts": fingerprint({"ids": every}),
+            "vocabulary": vocabulary,
             "dtype": str(self.dtype),
             "versions": {name: version(name) for name in ("torch", "transformers", "peft")},
         }

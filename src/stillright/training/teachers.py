@@ -29,8 +29,8 @@ class Said(NamedTuple):
     """What a teacher says, one row a next-token position, text after text; a text of L ids has L - 1 rows."""
 
     hidden: Tensor  # (rows, H) states before the LM head
-    prediction: Tensor  # (rows,) most likely next token
-    logp: Tensor  # (rows,) log-probability of the next token that is there, float32
+    prediction: Tensor  # (rows,) most likely next token of the vocabulary that student and teachers share
+    logp: Tensor  # (rows,) log-probability, among the same, of the next token that is there, float32
 
 
 class Teacher(NamedTuple):
@@ -64,9 +64,12 @@ def _mapped(folder: Path, rows: int, width: int, dtype: torch.dtype) -> Said:
 
 
 @torch.no_grad()
-def run_teacher(model: Any, texts: list[Ids], folder: Path, progress: Progress, label: str) -> None:
+def run_teacher(
+    model: Any, texts: list[Ids], folder: Path, progress: Progress, label: str, vocabulary: int | None = None
+) -> None:
     """Writes what `model` (base or PeftModel) says after every prefix of `texts` to `folder`, with its head.
 
+    vocabulary: number of the first pieces that predictions and probabilities are over, as the student's are; None: all.
     A call that was interrupted is continued by the same call. Raises ModelError, see `check_head`.
     """
     check_head(model)
@@ -75,16 +78,17 @@ def run_teacher(model: Any, texts: list[Ids], folder: Path, progress: Progress, 
     done = int((folder / DONE).read_text()) if (folder / DONE).exists() else 0
     with progress.bar(label, sum(sizes)) as bar, evaluating(model) as base:
         head = lm_head(base)
+        spoken = len(head.weight) if vocabulary is None else vocabulary
         said = _mapped(folder, starts[-1], head.weight.shape[1], base.dtype)
         for number, batch in enumerate(batches(sizes)):
             if number >= done:
-                _say(base, head, [texts[i] for i in batch], [starts[i] for i in batch], said, bar)
+                _say(base, head, [texts[i] for i in batch], [starts[i] for i in batch], said, bar, spoken)
                 (folder / DONE).write_text(str(number + 1))
     _write_head(head, base.dtype, starts, folder)
     (folder / DONE).unlink()
 
 
-def _say(base: Any, head: LMHead, texts: list[Ids], starts: list[int], said: Said, bar: Bar) -> None:
+def _say(base: Any, head: LMHead, texts: list[Ids], starts: list[int], said: Said, bar: Bar, vocabulary: int) -> None:
     """Fills the rows of one batch."""
     padded = pad_sequence([torch.tensor(ids) for ids in texts], batch_first=True).to(base.device)
     with autocast(base):
@@ -92,7 +96,7 @@ def _say(base: Any, head: LMHead, texts: list[Ids], starts: list[int], said: Sai
         states = base.base_model(input_ids=padded, use_cache=False).last_hidden_state.to(base.dtype)
     for ids, start, text_states in zip(texts, starts, states, strict=True):
         rows, kept = slice(start, start + len(ids) - 1), text_states[: len(ids) - 1]
-        logits = head.logits(kept, len(head.weight))
+        logits = head.logits(kept, vocabulary)
         said.hidden[rows] = kept.cpu()
         said.prediction[rows] = logits.argmax(dim=-1).cpu()
         said.logp[rows] = -functional.cross_entropy(logits, padded.new_tensor(ids[1:]), reduction="none").cpu()
