@@ -195,6 +195,27 @@ def test_parts_add_up() -> None:
     torch.testing.assert_close(sums.loss, sums.kl_old + sums.kl_new)
 
 
+@pytest.mark.parametrize("strategy", sorted(STRATEGIES))
+@pytest.mark.parametrize("frozen", [True, False])
+def test_sums_of_nothing_are_zeros(strategy: str, frozen: bool) -> None:
+    case = Case()
+    case.head.weight.requires_grad_(not frozen)
+    states = case.student  # the leaf
+    case.student, case.labels, case.sequence = states[:0], case.labels[:0], case.sequence[:0]
+    case.old, case.new = case.old[:0], case.new[:0]
+    loss = CompatLoss(case.old_head, STRATEGIES[strategy], 2.0, 0.3)
+    nothing = torch.zeros(0)
+    taught = {"old": case.old, "new": case.new, "old_prediction": case.labels, "old_logp": nothing}
+    rows = {f"taught_{name}": values for name, values in taught.items()}
+    for sums in (
+        loss.batch_sums(case.head, case.student, case.labels, case.sequence, **rows),
+        CrossEntropy().batch_sums(case.head, case.student, case.labels, case.sequence),
+    ):
+        assert [float(value.detach()) for value in sums] == [0.0] * 5
+        (gradient,) = torch.autograd.grad(sums.loss, states)
+        assert not gradient.any()
+
+
 @pytest.mark.parametrize("mask", sorted(STRATEGIES))
 def test_trainer_shifts_labels_and_ignores_padding(bases: tuple[Path, Path], tmp_path: Path, mask: str) -> None:
     """A padded batch in the trainer equals the formula, text by text, on full logits of three live models."""

@@ -106,6 +106,19 @@ def test_what_was_never_counted_is_not_logged(bases: tuple[Path, Path], tmp_path
     assert "kl_new" in evaluation
 
 
+def test_a_batch_without_scored_tokens_teaches_nothing(bases: tuple[Path, Path], tmp_path: Path) -> None:
+    """Texts of one token, alone in a batch of training and one of validation."""
+    work = job(tmp_path, 1)
+    arguments = {**settings(work, bases[0]), "train_dataset": as_dataset([[5], [6, 7]])}
+    arguments["eval_dataset"] = as_dataset([[5], SHORT])
+    trainer = AdapterTrainer(CrossEntropy(), args=SFTConfig(**training_arguments(work, 2)), **arguments)
+    with torch.no_grad():
+        expected = trainer.model(input_ids=torch.tensor([SHORT])).logits[0, 0].log_softmax(-1)[SHORT[1]]
+    result = train_adapter(trainer, work)
+    assert result.validation_losses[0] == pytest.approx(-expected.item(), rel=1e-5)
+    assert all(parameter.isfinite().all() for parameter in trainer.model.parameters())
+
+
 def fit_the_wrong_way(work: Job, base: Path) -> dict[str, Any]:
     """Trains a task adapter that does worse on validation with every step; what stands beside it."""
     arguments = settings(work, base)

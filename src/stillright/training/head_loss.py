@@ -50,8 +50,12 @@ def head_loss(loss: ChunkLoss, head: LMHead, student: Tensor, rows: Rows) -> Los
     """The loss of hidden states (N, H) before `head`, whose logits exist for CHUNK rows at a time.
 
     Where the head is frozen, the gradient of a chunk is computed with its loss, so that nothing of vocabulary size is
-    kept or computed again; a head that is trained too takes plain autograd, which computes logits twice.
+    kept or computed again; a head that is trained too takes plain autograd, which computes logits twice. Sums of no
+    rows are zeros, with a gradient of no rows, so that a batch without scored positions takes part in a step.
     """
+    if not len(student):
+        nothing = student.sum().to(torch.promote_types(student.dtype, torch.float32))
+        return LossSums(nothing, *[nothing.detach()] * 4)
     if not head.weight.requires_grad:
         return LossSums(*_ByHand.apply(student, loss, head, rows))  # type: ignore[no-untyped-call]
     parts = [checkpoint(loss.plain, head, *chunk, use_reentrant=False) for chunk in chunks(student, rows)]

@@ -54,7 +54,7 @@ class CompatLoss(NamedTuple):
         """Sums over N positions: student (N, H) and labels (N,), with the teachers' words as taught_old and so on."""
         known = {name.removeprefix("taught_"): values for name, values in taught.items()}
         rows = TaughtRows(labels=labels, sequence=sequence, **known)
-        if self.strategy.whole_texts:
+        if self.strategy.whole_texts and len(labels):
             rows = rows._replace(follows_old=self._whole_text_rule(head, student, rows))
         return head_loss(self, head, student, rows)
 
