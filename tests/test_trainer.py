@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import shutil
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +17,12 @@ from torch.nn import functional
 from trl import SFTConfig
 
 from architectures import tiny
-from stillright.config import LoraConfig, StrategyConfig, TrainingConfig
+from stillright import pipeline
+from stillright.config import LoraConfig, StrategyConfig, TrainingConfig, parse_update
 from stillright.errors import ModelError, RunError
-from stillright.models import ModelRef, Source, load_base, load_tokenizer
+from stillright.models import ModelRef, Source, load_base, load_model, load_tokenizer
 from stillright.progress import Progress
-from stillright.training import loop
+from stillright.training import choice, compat, loop, lora
 from stillright.training.compat import CompatConfig, CompatTrainer
 from stillright.training.forward import check_head
 from stillright.training.head_loss import CrossEntropy
@@ -104,6 +107,33 @@ def test_what_was_never_counted_is_not_logged(bases: tuple[Path, Path], tmp_path
     assert evaluation["follow_old"] == 0
     assert "kl_old" not in evaluation
     assert "kl_new" in evaluation
+
+
+@pytest.mark.parametrize("mask", ["student_wrong", "choice"])
+def test_trained_models_do_not_stay_in_memory(
+    update_values: dict[str, Any], monkeypatch: pytest.MonkeyPatch, mask: str
+) -> None:
+    """Two task adapters and one compat adapter, while Python collects no garbage by itself."""
+    kept: list[weakref.ref[Any]] = []
+    alive: list[int] = []
+
+    def loaded(*args: Any, **kwargs: Any) -> Any:
+        alive.append(sum(model() is not None for model in kept))
+        model = load_model(*args, **kwargs)
+        kept.append(weakref.ref(model.get_base_model() if hasattr(model, "get_base_model") else model))
+        return model
+
+    for module in (lora, compat, choice, pipeline):
+        monkeypatch.setattr(module, "load_model", loaded)
+    gc.collect()
+    gc.disable()
+    try:
+        pipeline.run_update(parse_update({**update_values, "strategy": {"mask": mask}}, "test"), Console(quiet=True))
+    finally:
+        gc.enable()
+    assert len(alive) == (5 if mask == "student_wrong" else 4)
+    assert not any(alive)
+    assert not any(model() for model in kept)
 
 
 def test_a_batch_without_scored_tokens_teaches_nothing(bases: tuple[Path, Path], tmp_path: Path) -> None:

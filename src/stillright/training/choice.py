@@ -17,7 +17,7 @@ from stillright.progress import Progress
 from stillright.training.choice_loss import CHOICE_STRATEGIES, Beliefs, choice_sums
 from stillright.training.choices import ABSENT, PADDING, ChoiceText, Trees, log_likelihoods, plant, reads_trees
 from stillright.training.forward import autocast, check_head, evaluating
-from stillright.training.loop import Job, TrainingResult, train_adapter, training_arguments
+from stillright.training.loop import Job, TrainingResult, frees_memory, train_adapter, training_arguments
 from stillright.training.text import Texts, batches
 from stillright.training.trainer import Mean, MeansTrainer
 
@@ -127,6 +127,7 @@ def teach(model: Any, texts: list[ChoiceText], reading: Reading, progress: Progr
     return normalised(sums, lengths)
 
 
+@frees_memory
 def align_choices(
     old: ModelRef,
     new: ModelRef,

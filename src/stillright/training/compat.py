@@ -14,7 +14,7 @@ from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 from stillright.config import StrategyConfig
 from stillright.models import ModelRef, load_model, load_tokenizer
 from stillright.training.head_loss import LossSums
-from stillright.training.loop import Job, TrainingResult, as_dataset, train_adapter, training_arguments
+from stillright.training.loop import Job, TrainingResult, as_dataset, frees_memory, train_adapter, training_arguments
 from stillright.training.losses import CompatLoss
 from stillright.training.strategies import STRATEGIES
 from stillright.training.teachers import Teacher, open_teacher
@@ -79,6 +79,7 @@ class Taught(NamedTuple):
     new: Path
 
 
+@frees_memory
 def align_adapter(
     new: ModelRef, taught: Taught, texts: Texts[Ids], strategy: StrategyConfig, job: Job
 ) -> TrainingResult:

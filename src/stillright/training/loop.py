@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+import gc
 import json
 import math
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, ParamSpec, TypeVar
 
 import datasets
 import torch
@@ -20,6 +22,8 @@ from stillright.errors import RunError
 from stillright.progress import Bar, Progress
 from stillright.training.text import Ids
 
+P = ParamSpec("P")
+R = TypeVar("R")
 TRAINER_STATE = "trainer_state.json"  # written last in a checkpoint
 
 
@@ -151,6 +155,25 @@ def _relocate_best(checkpoint: Path) -> None:
     if not best.is_dir():
         raise RunError(f"{checkpoint}: the best checkpoint so far, {best.name}, is gone; delete {checkpoint.parent}")
     file.write_text(json.dumps({**state, "best_model_checkpoint": str(best)}, indent=2) + "\n", encoding="utf-8")
+
+
+def frees_memory(train: Callable[P, R]) -> Callable[P, R]:
+    """The same function, after which its models are gone.
+
+    A trainer and its model refer to each other, so they would stay until Python happens to collect garbage: two or
+    three models in the memory of an accelerator.
+    """
+
+    @functools.wraps(train)
+    def freed(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return train(*args, **kwargs)
+        finally:
+            gc.collect()
+            if torch.accelerator.is_available():
+                torch.accelerator.empty_cache()
+
+    return freed
 
 
 def train_adapter(trainer: SFTTrainer, job: Job) -> TrainingResult:
