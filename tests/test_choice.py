@@ -20,6 +20,7 @@ from stillright.errors import DataError, TaskError
 from stillright.models import Source, load_base, load_tokenizer
 from stillright.pipeline import run_update
 from stillright.tasks import load_task
+from stillright.training import choice
 from stillright.training.choice import normalised
 from stillright.training.choice_loss import CHOICE_STRATEGIES, Beliefs, choice_sums, follows_old
 from stillright.training.choices import ABSENT, ChoiceText, encode_choices, log_likelihoods, plant, reads_trees
@@ -42,11 +43,11 @@ def separately(model: Any) -> torch.Tensor:
     """(2, 3) what `model` says of each choice of TEXTS in a plain forward pass of its own; 0 where there is none."""
     found = torch.zeros(2, 3)
     for i, text in enumerate(TEXTS):
-        for k, choice in enumerate(text.choices):
-            ids = torch.tensor([[*text.prompt, *choice]])
+        for k, answer in enumerate(text.choices):
+            ids = torch.tensor([[*text.prompt, *answer]])
             with torch.no_grad():
                 logp = functional.log_softmax(model(input_ids=ids).logits[0, :-1], dim=-1)
-            found[i, k] = logp[torch.arange(len(ids[0]) - 1), ids[0, 1:]][-len(choice) :].sum()
+            found[i, k] = logp[torch.arange(len(ids[0]) - 1), ids[0, 1:]][-len(answer) :].sum()
     return found
 
 
@@ -168,8 +169,16 @@ def test_runs_lower_their_loss(update_values: dict[str, Any], mask: str) -> None
     assert {"kl", "cross_entropy", "right", "lost"} <= training["validation"][0].keys()
 
 
-def test_the_control_learns_from_labels_alone(update_values: dict[str, Any]) -> None:
+def test_the_control_learns_from_labels_alone(update_values: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    teach, asked = choice.teach, []
+
+    def counted(*args: Any) -> torch.Tensor:
+        asked.append(args[-1])
+        return teach(*args)
+
+    monkeypatch.setattr(choice, "teach", counted)
     training = aligned(update_values, "choice_ce")
+    assert asked == ["old teacher"]  # for `lost`
     for evaluation in training["validation"]:
         assert evaluation["loss"] == pytest.approx(evaluation["cross_entropy"], rel=1e-5)
 
@@ -193,7 +202,7 @@ def test_a_base_that_cannot_read_trees_is_aligned_all_the_same(
     values = {**update_values, "new": str(windowed), "strategy": {"mask": "choice"}}
     run_update(parse_update(values, "test"), console)
     printed = console.export_text()
-    assert "new teacher: reads choices in a tree otherwise than apart; the prompt is repeated for each" in printed
+    assert "align compat: reads choices in a tree otherwise than apart; the prompt is repeated for each" in printed
     assert "old teacher: reads" not in printed
     training = json.loads((Path(values["out"]) / "adapters/compat/training.json").read_text())
     assert training["best_validation_loss"] < training["validation_losses"][0]

@@ -14,7 +14,7 @@ from trl import SFTConfig
 from stillright.config import StrategyConfig
 from stillright.models import ModelRef, load_model, load_tokenizer
 from stillright.progress import Progress
-from stillright.training.choice_loss import CHOICE_STRATEGIES, Beliefs, choice_sums
+from stillright.training.choice_loss import CHOICE_STRATEGIES, LABELS_ALONE, Beliefs, choice_sums
 from stillright.training.choices import ABSENT, PADDING, ChoiceText, Trees, log_likelihoods, plant, reads_trees
 from stillright.training.forward import autocast, check_head, evaluating
 from stillright.training.loop import Job, TrainingResult, frees_memory, train_adapter, training_arguments
@@ -140,16 +140,20 @@ def align_choices(
 
     old_texts, new_texts: the same samples, each tokenized for its model; the tokenizers may differ.
     """
-    old_scores, _ = _taught(load_model(old, job.dtype), old, old_texts, job, "old teacher")
-    student, tokenizer = load_model(new, job.dtype, trainable=True), load_tokenizer(new.base)
-    new_scores, reading = _taught(student, new, new_texts, job, "new teacher")
     texts = [*new_texts.train, *new_texts.validation]
     gold = torch.tensor([text.gold for text in texts])
+    old_scores = _old_scores(old, [*old_texts.train, *old_texts.validation], job)
+    student, tokenizer = load_model(new, job.dtype, trainable=True), load_tokenizer(new.base)
+    reading = reading_of(student, texts, tokenizer.pad_token_id, job.progress, job.label)
+    if strategy.mask in LABELS_ALONE:
+        new_scores, ce_weight = torch.zeros_like(old_scores), 1.0
+    else:
+        new_scores, ce_weight = teach(student, texts, reading, job.progress, "new teacher"), strategy.ce_weight
     beliefs = Beliefs(_spread(old_scores, strategy.temperature), _spread(new_scores, strategy.temperature), gold)
     target = CHOICE_STRATEGIES[strategy.mask](beliefs)
     trainer = ChoiceTrainer(
         strategy.temperature,
-        1.0 if strategy.mask == "choice_ce" else strategy.ce_weight,
+        ce_weight,
         model=student,
         args=SFTConfig(**training_arguments(job, len(new_texts.train))),
         data_collator=ChoiceCollator(texts, target, old_scores.argmax(dim=-1) == gold, reading),
@@ -160,11 +164,11 @@ def align_choices(
     return train_adapter(trainer, job)
 
 
-def _taught(model: Any, ref: ModelRef, texts: Texts[ChoiceText], job: Job, label: str) -> tuple[Tensor, Reading]:
-    """Scores (n, K) of training and then validation samples, and how the model reads them."""
-    every = [*texts.train, *texts.validation]
-    reading = reading_of(model, every, load_tokenizer(ref.base).pad_token_id, job.progress, label)
-    return teach(model, every, reading, job.progress, label), reading
+def _old_scores(old: ModelRef, texts: list[ChoiceText], job: Job) -> Tensor:
+    """(n, K) scores by the old model, which is gone from memory afterwards."""
+    model, label = load_model(old, job.dtype), "old teacher"
+    reading = reading_of(model, texts, load_tokenizer(old.base).pad_token_id, job.progress, label)
+    return teach(model, texts, reading, job.progress, label)
 
 
 def _spread(scores: Tensor, temperature: float) -> Tensor:

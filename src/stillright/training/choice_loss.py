@@ -47,6 +47,7 @@ def choice_ce(beliefs: Beliefs) -> Tensor:
 
 
 CHOICE_STRATEGIES: dict[str, Target] = {target.__name__: target for target in (choice, choice_mixture, choice_ce)}
+LABELS_ALONE = {"choice_ce"}  # trained by cross-entropy, whatever ce_weight says; of the teachers only old is logged
 
 
 class ChoiceSums(NamedTuple):

@@ -63,9 +63,12 @@ class CompatTrainer(AdapterTrainer):
 
     def means_of(self, sums: LossSums, tokens: Tensor) -> dict[str, Mean]:
         """Beside loss and cross-entropy: the share of tokens that follow old, and the divergence to each teacher over
-        the tokens that follow it."""
+        the tokens that follow it; of a mixture the divergence to the mean of both."""
+        means = super().means_of(sums, tokens)
+        if STRATEGIES[self.args.mask].mixed:
+            return {**means, "kl": Mean(sums.kl_old, tokens)}
         return {
-            **super().means_of(sums, tokens),
+            **means,
             "follow_old": Mean(sums.follow_old, tokens),
             "kl_old": Mean(sums.kl_old, sums.follow_old),
             "kl_new": Mean(sums.kl_new, tokens - sums.follow_old),
