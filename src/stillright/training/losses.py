@@ -19,14 +19,8 @@ from stillright.training.heads import LMHead
 from stillright.training.strategies import Strategy, Tokens
 
 
-def kl_divergence(teacher_logits: Tensor, student_logits: Tensor, temperature: float) -> Tensor:
-    """KL(teacher || student) of the softmax at `temperature`, in nats: (N,) for logits (N, V)."""
-    teacher = functional.log_softmax(teacher_logits / temperature, dim=-1)
-    return _kl(teacher, functional.log_softmax(student_logits / temperature, dim=-1))
-
-
 def _kl(teacher: Tensor, student: Tensor) -> Tensor:
-    """(N,) for log-probabilities (N, V)."""
+    """KL(teacher || student) in nats: (N,) for log-probabilities (N, V)."""
     return (teacher.exp() * (teacher - student)).sum(dim=-1)
 
 
