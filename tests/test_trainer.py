@@ -234,3 +234,12 @@ def test_a_head_that_does_something_else_is_refused(
     arguments["model"].lm_head.register_forward_hook(lambda module, inputs, logits: 2 * logits)
     with pytest.raises(ModelError, match="llama: its logits differ by up to"):
         AdapterTrainer(CrossEntropy(), args=SFTConfig(**training_arguments(job(tmp_path, 2), 5)), **arguments)
+
+
+def test_one_process_with_several_gpus_is_refused(bases: tuple[Path, Path], tmp_path: Path) -> None:
+    work = job(tmp_path, 2)
+    args = SFTConfig(**training_arguments(work, len(TEXTS)))
+    assert args.n_gpu <= 1  # sets the devices up
+    args._n_gpu = 2
+    with pytest.raises(RunError, match=r"one process sees 2 GPUs, .* set CUDA_VISIBLE_DEVICES=0"):
+        AdapterTrainer(CrossEntropy(), args=args, **settings(work, bases[0]))

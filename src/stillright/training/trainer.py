@@ -15,6 +15,7 @@ from accelerate.utils import gather_object
 from torch import Tensor
 from trl import SFTConfig, SFTTrainer
 
+from stillright.errors import RunError
 from stillright.training.forward import check_head
 from stillright.training.head_loss import LossSums
 from stillright.training.heads import LMHead, lm_head
@@ -47,15 +48,24 @@ def add_call(model: Any, compute: Callable[..., Any]) -> None:
     model.forward = types.MethodType(forward, model)
 
 
+def refuse_data_parallel(args: SFTConfig) -> None:
+    """Raises RunError where one process sees several GPUs: its replicas would all run the forward of the first."""
+    if args.n_gpu > 1:
+        raise RunError(
+            f"one process sees {args.n_gpu} GPUs, and would train on copies of the model; set CUDA_VISIBLE_DEVICES=0"
+        )
+
+
 class MeansTrainer(SFTTrainer):
     """Trains an adapter by the loss that `means` says.
 
     compute: what `model(..., computed=True)` returns, see `add_call`. The validation loss, and every other mean that is
     logged, is divided once by all that was counted, whatever the batches; one that counted nothing is left out.
-    Raises ModelError, see `check_head`.
+    Raises ModelError, see `check_head`, and RunError, see `refuse_data_parallel`.
     """
 
     def __init__(self, compute: Callable[..., Any], *, args: SFTConfig, **kwargs: Any) -> None:
+        refuse_data_parallel(args)
         super().__init__(args=args, **kwargs)
         check_head(self.model)
         add_call(self.model.get_base_model(), compute)
