@@ -154,7 +154,9 @@ def _relocate_best(checkpoint: Path) -> None:
     best = checkpoint.parent.resolve() / Path(state["best_model_checkpoint"]).name
     if not best.is_dir():
         raise RunError(f"{checkpoint}: the best checkpoint so far, {best.name}, is gone; delete {checkpoint.parent}")
-    file.write_text(json.dumps({**state, "best_model_checkpoint": str(best)}, indent=2) + "\n", encoding="utf-8")
+    part = file.with_suffix(".part")  # a kill while writing must not damage the checkpoint
+    part.write_text(json.dumps({**state, "best_model_checkpoint": str(best)}, indent=2) + "\n", encoding="utf-8")
+    part.replace(file)
 
 
 def frees_memory(train: Callable[P, R]) -> Callable[P, R]:
