@@ -101,7 +101,7 @@ class MeansTrainer(SFTTrainer):
         return output
 
     def _divided(self, training: bool) -> dict[str, float]:
-        """The means of all processes, which begin anew."""
+        """The means of all processes, which begin anew; texts that only fill up their last batch count twice."""
         total: dict[str, Mean] = {}
         for known in gather_object([self._means[training]]):
             for name, mean in known.items():
