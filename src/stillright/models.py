@@ -142,6 +142,17 @@ def _reason(error: Exception) -> str:
     return " ".join(str(error).split())[:300]
 
 
+def vocabulary_size(source: Source) -> int:
+    """Pieces that the head of a base knows, padding counted; no weights are read. Raises ModelError."""
+    from transformers import AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(source.location, revision=source.revision)
+    except Exception as error:  # transformers raises of every kind here
+        raise ModelError(f"base {source}: its configuration cannot be loaded: {_reason(error)}") from None
+    return int(config.get_text_config().vocab_size)
+
+
 def load_tokenizer(source: Source) -> Any:
     """The tokenizer of a base. Raises ModelError."""
     from transformers import AutoTokenizer

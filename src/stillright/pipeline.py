@@ -14,7 +14,15 @@ from stillright.comparison import Comparison, compare
 from stillright.config import TaskConfig, UpdateConfig
 from stillright.errors import ModelError, TaskError
 from stillright.importers.jsonl import write_jsonl
-from stillright.models import ModelRef, Source, compute_dtype, folder_digest, load_model, load_tokenizer
+from stillright.models import (
+    ModelRef,
+    Source,
+    compute_dtype,
+    folder_digest,
+    load_model,
+    load_tokenizer,
+    vocabulary_size,
+)
 from stillright.progress import Progress
 from stillright.report.html import html
 from stillright.report.markdown import markdown
@@ -123,7 +131,6 @@ class Update:
 
     def _align_tokens(self, old: ModelRef, new: ModelRef, job: Job) -> None:
         from stillright.training.compat import Taught, align_adapter
-        from stillright.training.heads import vocabulary_size
 
         shared = min(vocabulary_size(ref.base) for ref in (old, new))
         taught = Taught(self._teach(old, "old", shared), self._teach(new, "new", shared))

@@ -8,9 +8,6 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from stillright.errors import ModelError
-from stillright.models import Source
-
 
 class LMHead(NamedTuple):
     """What turns hidden states into logits."""
@@ -40,17 +37,6 @@ class LMHead(NamedTuple):
         if self.scale != 1.0:
             of_logits = of_logits * self.scale
         return of_logits.to(self.weight.dtype) @ self.weight[:vocabulary]
-
-
-def vocabulary_size(source: Source) -> int:
-    """Pieces that the head of a base knows, padding counted; no weights are read. Raises ModelError."""
-    from transformers import AutoConfig
-
-    try:
-        config = AutoConfig.from_pretrained(source.location, revision=source.revision)
-    except Exception as error:  # transformers raises of every kind here
-        raise ModelError(f"base {source}: its configuration cannot be loaded: {' '.join(str(error).split())}") from None
-    return int(config.get_text_config().vocab_size)
 
 
 def lm_head(model: Any) -> LMHead:
