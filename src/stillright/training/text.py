@@ -88,5 +88,5 @@ def refuse_different_tokenizers(old: list[Ids], new: list[Ids]) -> None:
         if a != b:
             raise ModelError(
                 f"the tokenizers of old and new differ (training text {i}: {len(a)} and {len(b)} ids); "
-                "an update that changes the tokenizer is not supported yet; only strategy.mask=choice, for choice tasks, is"
+                "an update that changes the tokenizer is not supported yet, but by strategy.mask=choice"
             )
