@@ -9,7 +9,10 @@ MOST = 10
 
 
 class Regression(BaseModel):
-    """One sample that old answers better than new; texts as the models wrote them, None where unknown."""
+    """One sample that old answers better than new; texts as the models wrote them, None where unknown.
+
+    reference: the right answers, None also for choices, of which only numbers are known.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -31,13 +34,20 @@ def worst_regressions(old: pl.DataFrame, new: pl.DataFrame, epsilon: float) -> t
             id=old["id"][i],
             drop=drops[i],
             prompt=old["prompt"][i],
-            reference=None if old["reference"][i] is None else tuple(old["reference"][i]),
+            reference=_reference(old, i),
             old=_answer(old, i),
             new=_answer(new, i),
         )
         for i in order
         if drops[i] > epsilon
     )
+
+
+def _reference(table: pl.DataFrame, i: int) -> tuple[str, ...] | None:
+    """The right answers as texts; of choices only their numbers are known."""
+    if table["choices"][i] is not None or table["reference"][i] is None:
+        return None
+    return tuple(table["reference"][i])
 
 
 def _answer(table: pl.DataFrame, i: int) -> str | None:
