@@ -101,8 +101,6 @@ def compare(
     accounted for one by one, p-values adjusted by `adjustment`.
     Raises DataError where the results cannot be compared, ConfigError for an epsilon below zero or an unknown slice.
     """
-    if not 0 <= epsilon < math.inf:
-        raise ConfigError(f"epsilon {epsilon}: the least change that counts cannot be below zero or without end")
     _refuse_bare_strings(candidates=candidates, old_runs=old_runs, new_runs=new_runs, slices=slices)
     _refuse_unknown(on_missing=(on_missing, get_args(OnMissing)), adjustment=(adjustment, get_args(Adjustment)))
     selection = with_columns(selection, slices)
@@ -110,13 +108,11 @@ def compare(
     groups |= {f"candidate {i}": [candidate] for i, candidate in enumerate(candidates, start=1)}
     sets = [[resolved(each, selection, score, role) for each in group] for role, group in groups.items()]
     paired = pair([each for group in sets for each in group], on_missing, slices)
-    epsilon += ROUNDING if epsilon else 0.0
-    if epsilon and paired.kind == "discrete":
-        raise ConfigError(f"epsilon {epsilon:g}: these answers are right or wrong, which no least change applies to")
+    least = _least_change(epsilon, paired.kind)
     tables = iter(paired.tables)
     names = _told_apart([group[0].name for group in sets], list(groups))
     models = [Model(name, [next(tables) for _ in group]) for name, group in zip(names, sets, strict=True)]
-    whole = account(models, paired.kind, epsilon)
+    whole = account(models, paired.kind, least)
     return Comparison(
         **dict(whole),
         task=paired.task,
@@ -126,12 +122,21 @@ def compare(
         counted_wrong=paired.counted_wrong,
         missing=paired.missing,
         on_missing=on_missing,
-        epsilon=max(0.0, epsilon - ROUNDING),
-        worst=worst_regressions(models[0].runs[0], models[1].runs[0], epsilon),
-        movement=movement(models[0].runs[0], models[1].runs[0], epsilon),
+        epsilon=epsilon,
+        worst=worst_regressions(models[0].runs[0], models[1].runs[0], least),
+        movement=movement(models[0].runs[0], models[1].runs[0], least),
         adjustment=adjustment if slices else None,
-        slices=_slices(models, paired.kind, epsilon, paired.labels, adjustment),
+        slices=_slices(models, paired.kind, least, paired.labels, adjustment),
     )
+
+
+def _least_change(epsilon: float, kind: Kind) -> float:
+    """What a difference must exceed to count. Raises ConfigError for an epsilon that has no meaning."""
+    if not 0 <= epsilon < math.inf:
+        raise ConfigError(f"epsilon {epsilon}: the least change that counts cannot be below zero or without end")
+    if epsilon and kind == "discrete":
+        raise ConfigError(f"epsilon {epsilon:g}: these answers are right or wrong, which no least change applies to")
+    return epsilon + ROUNDING if epsilon else 0.0
 
 
 def _refuse_bare_strings(**arguments: Any) -> None:
