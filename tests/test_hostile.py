@@ -46,7 +46,7 @@ def run(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("old.jsonl new.jsonl --slice nope", "slice 'nope': no file has such a column; there are: id, prediction"),
+        ("old.jsonl new.jsonl --slice nope", "slice 'nope': no file has such a column with a value in it"),
         ("old.jsonl new.jsonl --slice=", "--slice: name a column"),
         ("scores.jsonl scores.jsonl --epsilon nan", "epsilon nan: the least change"),
         ("scores.jsonl scores.jsonl --epsilon inf", "epsilon inf: the least change"),

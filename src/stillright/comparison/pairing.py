@@ -81,8 +81,7 @@ def _labels(tables: list[pl.DataFrame], columns: Sequence[str]) -> dict[str, pl.
         held = [table[column] for table in tables if column in table.columns]
         held = [values for values in held if values.null_count() < len(values)]
         if not held:
-            known = ", ".join(name for name in tables[0].columns if tables[0][name].null_count() < len(tables[0]))
-            raise ConfigError(f"slice {column!r}: no file has such a column; there are: {known}")
+            raise ConfigError(f"slice {column!r}: no file has such a column with a value in it; check the name")
         texts = [each.list.join(" | ") if column == "reference" else each.cast(pl.String) for each in held]
         labels[column] = pl.select(pl.coalesce(texts)).to_series()
     return labels
