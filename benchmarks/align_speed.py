@@ -25,7 +25,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-BATCH, RANK = 16, 16
+BATCH = 16
 
 
 class Setting:
@@ -38,7 +38,7 @@ class Setting:
         from stillright.demo import demo_update
         from stillright.models import ModelRef
         from stillright.pipeline import Update
-        from stillright.training.loop import training_arguments
+        from stillright.training.loop import Job, training_arguments
         from stillright.workspace import Workspace
 
         values = demo_update(work)
@@ -54,7 +54,7 @@ class Setting:
             work,
             update.progress,
         )
-        job = update._job("benchmark", 0, work, work)
+        job = Job("benchmark", self.config.training, 0, self.dtype, work, work, self.progress)
         self.arguments = training_arguments(job, len(self.texts.train)) | {
             "eval_strategy": "no",
             "eval_on_start": False,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import polars as pl
 from pydantic import BaseModel, ConfigDict
@@ -92,16 +94,20 @@ def _chance(table: pl.DataFrame) -> float | None:
 
 
 def _side(tally: Tally, model: Model, a: int, score: str) -> Side:
-    column = f"{score}.{a}"
-    interval = tally.rate(column) if score == "right" else tally.mean(column)
     noise = tally.rate(f"noise.{a}") if f"noise.{a}" in tally.sums else None
     return Side(
         name=model.name,
         runs=len(model.runs),
-        score=float(tally.means[column][0]),
-        score_interval=interval,
         noise=noise,
+        **_scores(tally, a, score),
     )
+
+
+def _scores(tally: Tally, a: int, score: str) -> dict[str, Any]:
+    """The mean score of model `a`, as a number and with its interval."""
+    column = f"{score}.{a}"
+    interval = tally.rate(column) if score == "right" else tally.mean(column)
+    return {"score": interval.value, "score_interval": interval}
 
 
 def _above_noise(tally: Tally, lost: str) -> Estimate | None:
@@ -110,14 +116,11 @@ def _above_noise(tally: Tally, lost: str) -> Estimate | None:
 
 
 def _candidate(tally: Tally, name: str, a: int, flips: Flips, score: str, lost: str) -> Candidate:
-    means = tally.means
     delta_nfr = tally.difference(f"{lost}.{a}", f"{lost}.1", f"both_lost.{a}")
-    interval = tally.rate(f"{score}.{a}") if score == "right" else tally.mean(f"{score}.{a}")
     return Candidate(
         name=name,
-        score=float(means[f"{score}.{a}"][0]),
-        score_interval=interval,
         comparison=flips,
+        **_scores(tally, a, score),
         delta_score=tally.difference(f"{score}.{a}", f"{score}.1", f"right_too.{a}" if score == "right" else None),
         delta_nfr=delta_nfr,
         delta_nfr_relative=_relative(tally, delta_nfr, f"{lost}.{a}", f"{lost}.1"),
