@@ -113,8 +113,8 @@ def naive(setting: Setting) -> tuple[Any, float | None]:
 def cached(setting: Setting) -> tuple[Any, float | None]:
     """CompatTrainer on teachers that have run."""
     from stillright.models import load_model, vocabulary_size
-    from stillright.training.compat import CompatConfig, CompatTrainer
-    from stillright.training.teachers import open_teacher, run_teacher
+    from stillright.training.compat import CompatConfig, CompatTrainer, Taught
+    from stillright.training.teachers import run_teacher
 
     folders = {"old": setting.old, "new": setting.new}
     shared = min(vocabulary_size(ref.base) for ref in folders.values())
@@ -122,10 +122,10 @@ def cached(setting: Setting) -> tuple[Any, float | None]:
     for role, ref in folders.items():
         model = load_model(ref, setting.dtype)
         run_teacher(model, setting.texts.train, setting.work / role, setting.progress, role, shared)
-    rate = 2 * sum(map(len, setting.texts.train)) / (time.perf_counter() - started)
-    old, new = (open_teacher(setting.work / role) for role in folders)
+    rate = 2 * sum(len(text.ids) for text in setting.texts.train) / (time.perf_counter() - started)
+    teachers = Taught(setting.work / "old", setting.work / "new").open()
     arguments = CompatConfig(**setting.arguments)
-    return CompatTrainer(model=setting.student(), args=arguments, old=old, new=new, **setting.common()), rate
+    return CompatTrainer(model=setting.student(), args=arguments, teachers=teachers, **setting.common()), rate
 
 
 SIDES: dict[str, Callable[[Setting], tuple[Any, float | None]]] = {"sft": sft, "naive": naive, "cached": cached}

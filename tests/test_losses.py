@@ -17,6 +17,7 @@ from stillright.training.head_loss import CrossEntropy, LossSums
 from stillright.training.heads import LMHead
 from stillright.training.losses import CompatLoss
 from stillright.training.strategies import STRATEGIES, Tokens, focal_weight
+from stillright.training.taught import WholeReaders
 
 Divergence = Callable[[Tensor, Tensor, float], float]
 
@@ -29,9 +30,11 @@ def divergence(request: pytest.FixtureRequest) -> Divergence:
         rows, pieces = teacher.shape
         old, new = LMHead(torch.eye(pieces)), LMHead(torch.eye(pieces).requires_grad_(not request.param))
         labels, states = torch.zeros(rows).long(), student.clone().requires_grad_()
-        taught = {"taught_old": teacher, "taught_new": student, "taught_old_prediction": labels}
-        taught["taught_old_logp"] = torch.zeros(rows)
-        sums = CompatLoss(old, STRATEGIES["old_only"], temperature).batch_sums(new, states, labels, labels, **taught)
+        taught: dict[str, Any] = {"taught_old": {"hidden": teacher}, "taught_new": {"hidden": student}}
+        taught |= {"taught_old_prediction": labels, "taught_old_logp": torch.zeros(rows)}
+        sums = CompatLoss(WholeReaders(old), STRATEGIES["old_only"], temperature).batch_sums(
+            new, states, labels, labels, **taught
+        )
         assert sums.loss.item() == pytest.approx(sums.kl_old.item())
         return sums.kl_old.item()
 
@@ -142,13 +145,14 @@ class Case:
         old = 5.0 * torch.tanh((self.old @ self.old_head.weight.T + self.old_head.bias) / 5.0)
         return self.student_logits(), old[:, :11], self.student_logits(self.new)
 
-    def taught(self) -> dict[str, Tensor]:
+    def taught(self) -> dict[str, Any]:
         old = self.logits()[1]
         logp = functional.log_softmax(old, dim=-1)[torch.arange(7), self.labels]
-        return {"old": self.old, "new": self.new, "old_prediction": old.argmax(-1), "old_logp": logp}
+        words = {"old": {"hidden": self.old}, "new": {"hidden": self.new}}
+        return {**words, "old_prediction": old.argmax(-1), "old_logp": logp}
 
     def sums(self, strategy: str, temperature: float, ce_weight: float) -> LossSums:
-        loss = CompatLoss(self.old_head, STRATEGIES[strategy], temperature, ce_weight)
+        loss = CompatLoss(WholeReaders(self.old_head), STRATEGIES[strategy], temperature, ce_weight)
         taught = {f"taught_{name}": values for name, values in self.taught().items()}
         return loss.batch_sums(self.head, self.student, self.labels, self.sequence, **taught)
 
@@ -223,9 +227,10 @@ def test_sums_of_nothing_are_zeros(strategy: str, frozen: bool) -> None:
     states = case.student  # the leaf
     case.student, case.labels, case.sequence = states[:0], case.labels[:0], case.sequence[:0]
     case.old, case.new = case.old[:0], case.new[:0]
-    loss = CompatLoss(case.old_head, STRATEGIES[strategy], 2.0, 0.3)
+    loss = CompatLoss(WholeReaders(case.old_head), STRATEGIES[strategy], 2.0, 0.3)
     nothing = torch.zeros(0)
-    taught = {"old": case.old, "new": case.new, "old_prediction": case.labels, "old_logp": nothing}
+    words = {"old": {"hidden": case.old}, "new": {"hidden": case.new}}
+    taught = {**words, "old_prediction": case.labels, "old_logp": nothing}
     rows = {f"taught_{name}": values for name, values in taught.items()}
     for sums in (
         loss.batch_sums(case.head, case.student, case.labels, case.sequence, **rows),
@@ -245,12 +250,13 @@ def test_trainer_shifts_labels_and_ignores_padding(bases: tuple[Path, Path], tmp
     from stillright.config import LoraConfig, StrategyConfig, TrainingConfig
     from stillright.models import ModelRef, Source, load_base, load_tokenizer
     from stillright.progress import Progress
-    from stillright.training.compat import CompatConfig, CompatTrainer
+    from stillright.training.compat import CompatConfig, CompatTrainer, Taught
     from stillright.training.loop import Job, as_dataset, training_arguments
     from stillright.training.lora import lora_config
-    from stillright.training.teachers import open_teacher, run_teacher
+    from stillright.training.teachers import run_teacher
+    from stillright.training.text import Text
 
-    texts = [[5, 6, 7, 8, 9, 10, 11], [12, 13, 14], [15, 16, 17, 18]]
+    texts = [Text([5, 6, 7, 8, 9, 10, 11]), Text([12, 13, 14]), Text([15, 16, 17, 18])]
     old, new = (load_base(Source(str(base)), torch.float32) for base in bases)
     progress = Progress(Console(quiet=True))
     student = get_peft_model(new, lora_config(LoraConfig(r=4, alpha=8), ModelRef.parse(str(bases[1]))))
@@ -262,8 +268,7 @@ def test_trainer_shifts_labels_and_ignores_padding(bases: tuple[Path, Path], tmp
     trainer = CompatTrainer(
         model=student,
         args=CompatConfig(**training_arguments(job, 3), **StrategyConfig(mask=mask).model_dump()),
-        old=open_teacher(tmp_path / "old"),
-        new=open_teacher(tmp_path / "new"),
+        teachers=Taught(tmp_path / "old", tmp_path / "new").open(),
         train_dataset=as_dataset(texts),
         eval_dataset=as_dataset(texts),
         processing_class=load_tokenizer(Source(str(bases[1]))),
@@ -272,8 +277,8 @@ def test_trainer_shifts_labels_and_ignores_padding(bases: tuple[Path, Path], tmp
     assert batch["input_ids"].shape == (3, 7)
     with torch.no_grad():
         loss = trainer.compute_loss(trainer.model, dict(batch))
-        total = sum(_live_loss(student, old, ids, mask) for ids in texts)
-    torch.testing.assert_close(loss, total / sum(len(ids) - 1 for ids in texts), rtol=1e-4, atol=1e-6)
+        total = sum(_live_loss(student, old, text.ids, mask) for text in texts)
+    torch.testing.assert_close(loss, total / sum(len(text.scored) for text in texts), rtol=1e-4, atol=1e-6)
 
 
 def _shake(model: Any) -> None:

@@ -13,7 +13,7 @@ from stillright.errors import DataError, StillrightError, TaskError
 from stillright.models import Source, load_tokenizer
 from stillright.tasks import load_task
 from stillright.tasks.own import own_task
-from stillright.training.text import encode_texts, refuse_different_tokenizers, split_texts
+from stillright.training.text import Text, encode_texts, refuse_different_tokenizers, split_texts
 
 
 def test_choice_task_of_ones_own(choice_task: dict[str, Any]) -> None:
@@ -148,7 +148,7 @@ def test_empty_and_mixed_files_are_named(choice_task: dict[str, Any], tmp_path: 
 
 def test_choice_text_is_tokenized_as_scored(choice_task: dict[str, Any], tokenizer_folder: Path) -> None:
     task, tokenizer = load_task(TaskConfig(**choice_task)), load_tokenizer(Source(str(tokenizer_folder)))
-    ids = encode_texts(task, tokenizer, max_length=64)[0]
+    ids = encode_texts(task, tokenizer, max_length=64, loss_on="all")[0].ids
     document = task.train_documents[0]
     assert tokenizer.decode(ids) == task.prompt(document) + task.right_answer(document)  # no end-of-text token
 
@@ -156,9 +156,9 @@ def test_choice_text_is_tokenized_as_scored(choice_task: dict[str, Any], tokeniz
 def test_generated_text_ends_and_keeps_its_end_when_cut(choice_task: dict[str, Any], tokenizer_folder: Path) -> None:
     values = {**choice_task, "answer": "text", "metric": "rouge1", "choices": None}
     task, tokenizer = load_task(TaskConfig(**values)), load_tokenizer(Source(str(tokenizer_folder)))
-    whole = encode_texts(task, tokenizer, max_length=64)[0]
+    whole = encode_texts(task, tokenizer, max_length=64, loss_on="all")[0].ids
     assert tokenizer.decode(whole).endswith("today<end>")
-    assert encode_texts(task, tokenizer, max_length=5)[0] == whole[-5:]
+    assert encode_texts(task, tokenizer, max_length=5, loss_on="all")[0].ids == whole[-5:]
 
 
 def test_split_is_seeded_and_whole() -> None:
@@ -175,6 +175,6 @@ def test_empty_split_is_refused() -> None:
 
 
 def test_different_tokenizers_are_refused() -> None:
-    refuse_different_tokenizers([[1, 2]], [[1, 2]])
+    refuse_different_tokenizers([Text([1, 2])], [Text([1, 2])])
     with pytest.raises(StillrightError, match="not supported yet"):
-        refuse_different_tokenizers([[1, 2]], [[1, 2, 3]])
+        refuse_different_tokenizers([Text([1, 2])], [Text([1, 2, 3])])

@@ -20,8 +20,10 @@ from stillright.pipeline import run_update
 from stillright.progress import Progress
 from stillright.training import teachers, text
 from stillright.training.teachers import DONE, open_teacher, run_teacher
+from stillright.training.text import Text
 
-TEXTS = [[5, 6, 7, 8], [9, 10], [11, 12, 13, 14, 15], [16, 17, 18]]
+IDS = [[5, 6, 7, 8], [9, 10], [11, 12, 13, 14, 15], [16, 17, 18]]
+TEXTS = [Text(ids) for ids in IDS]
 QUIET = Progress(Console(quiet=True))
 
 
@@ -33,10 +35,13 @@ def model(make_base: Callable[..., Path]) -> Any:
 def test_what_a_teacher_said_is_what_the_live_model_says(model: Any, tmp_path: Path) -> None:
     run_teacher(model, TEXTS, tmp_path, QUIET, "old")
     teacher = open_teacher(tmp_path)
-    for i, ids in enumerate(TEXTS):
+    assert teacher.head is not None
+    for i, ids in enumerate(IDS):
         live = model(input_ids=torch.tensor([ids])).logits[0, :-1]
         rows = teacher.rows(i)
-        torch.testing.assert_close(teacher.head.logits(teacher.said.hidden[rows], 320), live, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(
+            teacher.head.logits(teacher.said.words["hidden"][rows], 320), live, rtol=1e-4, atol=1e-5
+        )
         assert teacher.said.prediction[rows].tolist() == live.argmax(-1).tolist()
         logp = live.log_softmax(-1)[torch.arange(len(ids) - 1), torch.tensor(ids[1:])]
         torch.testing.assert_close(teacher.said.logp[rows], logp, rtol=1e-4, atol=1e-5)
@@ -48,10 +53,10 @@ def test_padding_of_a_vocabulary_has_no_probability(make_base: Callable[..., Pat
     padded.lm_head.weight.data[320:] *= 50
     run_teacher(padded, TEXTS, tmp_path, QUIET, "old", vocabulary=320)
     said = open_teacher(tmp_path).said
-    live = torch.cat([padded(input_ids=torch.tensor([ids])).logits[0, :-1] for ids in TEXTS])
+    live = torch.cat([padded(input_ids=torch.tensor([ids])).logits[0, :-1] for ids in IDS])
     assert (live.argmax(-1) >= 320).any()
     assert said.prediction.tolist() == live[:, :320].argmax(-1).tolist()
-    labels = torch.tensor([i for ids in TEXTS for i in ids[1:]])
+    labels = torch.tensor([i for ids in IDS for i in ids[1:]])
     logp = live[:, :320].log_softmax(-1)[torch.arange(len(labels)), labels]
     torch.testing.assert_close(said.logp, logp, rtol=1e-4, atol=1e-5)
 
@@ -63,8 +68,9 @@ def test_an_update_s_teachers_speak_the_shared_vocabulary(
     printed({**update_values, padded: str(make_base(seed=5, vocabulary=384))})
     for role in ("old", "new"):
         teacher = open_teacher(Path(update_values["out"]) / ".stillright/teachers" / role)
+        assert teacher.head is not None
         assert len(teacher.head.weight) == (384 if role == padded else 320)
-        shared = teacher.head.logits(teacher.said.hidden, 320).log_softmax(-1)
+        shared = teacher.head.logits(teacher.said.words["hidden"], 320).log_softmax(-1)
         assert (shared - teacher.said.logp[:, None]).abs().amin(-1).max() < 1e-5  # it is that of some piece
         assert teacher.said.prediction.tolist() == shared.argmax(-1).tolist()
 
@@ -85,7 +91,7 @@ def test_an_interrupted_teacher_goes_on(model: Any, tmp_path: Path, monkeypatch:
     assert (tmp_path / "broken" / DONE).read_text() == "2"
     said: list[int] = []
 
-    def counted(base: Any, head: Any, texts: list[list[int]], *rest: Any) -> None:
+    def counted(base: Any, head: Any, texts: list[Text], *rest: Any) -> None:
         said.append(len(texts))
         say(base, head, texts, *rest)
 
@@ -93,7 +99,8 @@ def test_an_interrupted_teacher_goes_on(model: Any, tmp_path: Path, monkeypatch:
     run_teacher(model, TEXTS, tmp_path / "broken", QUIET, "old")
     assert said == [1, 1]  # the two that were left
     whole, broken = open_teacher(tmp_path / "whole").said, open_teacher(tmp_path / "broken").said
-    assert all(torch.equal(a, b) for a, b in zip(whole, broken, strict=True))
+    assert torch.equal(whole.words["hidden"], broken.words["hidden"])
+    assert all(torch.equal(a, b) for a, b in zip(whole[1:], broken[1:], strict=True))
 
 
 def printed(values: dict[str, Any]) -> str:

@@ -23,16 +23,18 @@ from stillright.errors import ModelError, RunError
 from stillright.models import ModelRef, Source, load_base, load_model, load_tokenizer
 from stillright.progress import Progress
 from stillright.training import choice, compat, loop, lora
-from stillright.training.compat import CompatConfig, CompatTrainer
+from stillright.training.compat import CompatConfig, CompatTrainer, Taught
 from stillright.training.forward import check_head
 from stillright.training.head_loss import CrossEntropy
 from stillright.training.loop import Job, as_dataset, train_adapter, training_arguments
 from stillright.training.lora import lora_config
-from stillright.training.teachers import open_teacher, run_teacher
+from stillright.training.teachers import run_teacher
+from stillright.training.text import Text
 from stillright.training.trainer import AdapterTrainer
 
 LONG, SHORT = list(range(5, 45)), [7, 8]
-TEXTS = [SHORT, LONG, [9, 10, 11], SHORT, LONG[:20]]
+IDS = [SHORT, LONG, [9, 10, 11], SHORT, LONG[:20]]
+TEXTS = [Text(ids) for ids in IDS]
 QUIET = Progress(Console(quiet=True))
 
 
@@ -58,8 +60,8 @@ def test_the_validation_loss_is_the_mean_over_all_tokens(
 ) -> None:
     model = load_base(Source(str(bases[0])), torch.float32).eval()
     with torch.no_grad():
-        logits = [model(input_ids=torch.tensor([ids])).logits[0, :-1] for ids in TEXTS]
-    labels = torch.tensor([i for ids in TEXTS for i in ids[1:]])
+        logits = [model(input_ids=torch.tensor([ids])).logits[0, :-1] for ids in IDS]
+    labels = torch.tensor([i for ids in IDS for i in ids[1:]])
     expected = functional.cross_entropy(torch.cat(logits), labels).item()
     work = job(tmp_path, batch_size)
     arguments = settings(work, bases[0])
@@ -83,8 +85,7 @@ def test_divergences_are_means_over_the_tokens_that_follow(bases: tuple[Path, Pa
             args=CompatConfig(
                 **training_arguments(work, len(TEXTS)), **StrategyConfig(mask="token_likelihood").model_dump()
             ),
-            old=open_teacher(tmp_path / "old"),
-            new=open_teacher(tmp_path / "new"),
+            teachers=Taught(tmp_path / "old", tmp_path / "new").open(),
             **settings(work, bases[1]),
         )
         found[batch_size] = trainer.evaluate()
@@ -109,8 +110,7 @@ def test_what_was_never_counted_is_not_logged(
     work = job(tmp_path, 2)
     trainer = CompatTrainer(
         args=CompatConfig(**training_arguments(work, len(TEXTS)), **StrategyConfig(mask=mask).model_dump()),
-        old=open_teacher(tmp_path / "new"),
-        new=open_teacher(tmp_path / "new"),
+        teachers=Taught(tmp_path / "new", tmp_path / "new").open(),
         **settings(work, bases[1]),
     )
     train_adapter(trainer, work)
@@ -148,8 +148,8 @@ def test_trained_models_do_not_stay_in_memory(
 def test_a_batch_without_scored_tokens_teaches_nothing(bases: tuple[Path, Path], tmp_path: Path) -> None:
     """Texts of one token, alone in a batch of training and one of validation."""
     work = job(tmp_path, 1)
-    arguments = {**settings(work, bases[0]), "train_dataset": as_dataset([[5], [6, 7]])}
-    arguments["eval_dataset"] = as_dataset([[5], SHORT])
+    arguments = {**settings(work, bases[0]), "train_dataset": as_dataset([Text([5]), Text([6, 7])])}
+    arguments["eval_dataset"] = as_dataset([Text([5]), Text(SHORT)])
     trainer = AdapterTrainer(CrossEntropy(), args=SFTConfig(**training_arguments(work, 2)), **arguments)
     with torch.no_grad():
         expected = trainer.model(input_ids=torch.tensor([SHORT])).logits[0, 0].log_softmax(-1)[SHORT[1]]
@@ -161,7 +161,7 @@ def test_a_batch_without_scored_tokens_teaches_nothing(bases: tuple[Path, Path],
 def fit_the_wrong_way(work: Job, base: Path) -> dict[str, Any]:
     """Trains a task adapter that does worse on validation with every step; what stands beside it."""
     arguments = settings(work, base)
-    arguments["eval_dataset"] = as_dataset([[200 + i for i in ids] for ids in TEXTS])
+    arguments["eval_dataset"] = as_dataset([Text([200 + i for i in ids]) for ids in IDS])
     trainer = AdapterTrainer(CrossEntropy(), args=SFTConfig(**training_arguments(work, len(TEXTS))), **arguments)
     train_adapter(trainer, work)
     found: dict[str, Any] = json.loads((work.out / "training.json").read_text())

@@ -30,7 +30,7 @@ from stillright.report.terminal import print_comparison
 from stillright.tasks import Task, load_task
 from stillright.training.choices import ChoiceText, encode_choices
 from stillright.training.loop import Job, optimizer_steps, warmup_steps
-from stillright.training.text import Ids, Texts, encode_texts, refuse_different_tokenizers, split_texts
+from stillright.training.text import Text, Texts, encode_texts, refuse_different_tokenizers, split_texts
 from stillright.workspace import Workspace, fingerprint
 
 OF_PREDICTION = frozenset({"test", "test_limit", "filter", "stop", "max_new_tokens"})  # keys no training reads
@@ -56,12 +56,13 @@ class Update:
         self.new = ModelRef.parse(config.new)
         self.task: Task = load_task(config.task, config.split_seed)
         self.dtype = compute_dtype(config.dtype)
-        self._encoded: dict[Source, list[Ids]] = {}
+        self._encoded: dict[Source, list[Text]] = {}
 
-    def texts(self, base: Source) -> Texts[Ids]:
+    def texts(self, base: Source) -> Texts[Text]:
         """The training texts in the tokens of a base."""
         if base not in self._encoded:
-            self._encoded[base] = encode_texts(self.task, load_tokenizer(base), self.config.training.max_length)
+            training = self.config.training
+            self._encoded[base] = encode_texts(self.task, load_tokenizer(base), training.max_length, training.loss_on)
         return self._split(self._encoded[base])
 
     def _choices(self, base: Source) -> Texts[ChoiceText]:
@@ -126,34 +127,41 @@ class Update:
             "new": new.fingerprint(),
             "strategy": self.config.strategy.model_dump(),
             "seed": self.config.align_seed,
+            "teachers": None if self.config.strategy.is_choice else self.config.teachers.determining(),
         }
         return new.with_adapter(self.workspace.stage(f"align-{Path(result).name}", result, inputs, build))
 
     def _align_tokens(self, old: ModelRef, new: ModelRef, job: Job) -> None:
         from stillright.training.compat import Taught, align_adapter
 
-        shared = min(vocabulary_size(ref.base) for ref in (old, new))
-        taught = Taught(self._teach(old, "old", shared), self._teach(new, "new", shared))
+        if self.config.teachers.form == "live":
+            taught: Taught | ModelRef = old
+        else:
+            shared = min(vocabulary_size(ref.base) for ref in (old, new))
+            taught = Taught(self._teach(old, "old", shared), self._teach(new, "new", shared))
         align_adapter(new, taught, self.texts(new.base), self.config.strategy, job)
 
     def _teach(self, ref: ModelRef, role: str, vocabulary: int) -> Path:
-        """The folder of what a teacher says of all texts: the same for every strategy and alignment seed.
+        """The folder of what a teacher says of all texts: the same for every mask and alignment seed.
 
         vocabulary: number of pieces that old and new share; one may be padded further.
         """
+        from stillright.training.forms import form_of
         from stillright.training.teachers import run_teacher
 
         texts = self.texts(ref.base)
         every = [*texts.train, *texts.validation]
+        form = form_of(self.config.teachers, self.config.strategy.temperature, vocabulary)
 
         def build(work: Path, out: Path) -> None:
             model = load_model(ref, self.dtype)
-            run_teacher(model, every, work / "said", self.progress, f"{role} teacher", vocabulary)
+            run_teacher(model, every, work / "said", self.progress, f"{role} teacher", vocabulary, form)
             (work / "said").replace(out)
 
         inputs = {
             "model": ref.fingerprint(),
-            "texts": fingerprint({"ids": every}),
+            "texts": fingerprint({"scored": [(text.ids, text.first) for text in every]}),
+            "form": form._asdict(),
             "vocabulary": vocabulary,
             "dtype": str(self.dtype),
             "versions": {name: version(name) for name in ("torch", "transformers", "peft")},
@@ -240,8 +248,9 @@ def predict_alone(config: UpdateConfig, out: Path, console: Console) -> None:
 
 def _announce(update: Update, console: Console) -> None:
     texts, training = update.texts(update.new.base), update.config.training
+    tokens = sum(len(text.ids) for text in texts.train)
     console.print(
-        f"{update.task.name}: {len(texts.train):,} training texts ({sum(map(len, texts.train)):,} tokens), "
+        f"{update.task.name}: {len(texts.train):,} training texts ({tokens:,} tokens), "
         f"{len(texts.validation):,} for validation, {len(update.task.test_positions):,} to predict; {update.dtype}",
         highlight=False,
     )

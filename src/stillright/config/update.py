@@ -30,6 +30,7 @@ Mask = Literal[
     "choice_ce",
 ]
 Control = Literal["continue_ce"]
+LossOn = Literal["all", "completion"]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Positive = Annotated[int, Field(gt=0)]
 
@@ -91,6 +92,11 @@ class TrainingConfig(Strict):
     warmup_steps: int = Field(500, ge=0, description="optimizer steps; at most a tenth of all are used")
     weight_decay: float = Field(0.0, ge=0)
     max_length: Positive = Field(1024, description="tokens; longer texts lose their beginning, as in scoring")
+    loss_on: LossOn = Field(
+        "all",
+        description="tokens scored in training and validation: of prompt and answer, as in the paper, or of the answer "
+        "and its end alone; strategies over choices always score the choices",
+    )
     validation_fraction: float = Field(0.2, gt=0, lt=1, description="part of train that chooses the checkpoint")
 
 
@@ -107,6 +113,29 @@ class StrategyConfig(Strict):
         return self.mask.startswith("choice")
 
 
+class TeachersConfig(Strict):
+    """How what the two teachers say of the training texts is kept, see docs/strategies.md.
+
+    Choice strategies do not read it: they keep one number a choice.
+    """
+
+    form: Literal["hidden", "topk", "sampled", "live"] = Field(
+        "hidden",
+        description="hidden: exact, 2 x hidden size bytes a token in bfloat16; topk: the likeliest tokens, biased; "
+        "sampled: drawn tokens, unbiased over draws; live: nothing is kept, both are asked in every step",
+    )
+    entries: Positive = Field(64, description="tokens kept a position by topk and sampled; other forms do not read it")
+
+    @property
+    def keeps_parts(self) -> bool:
+        """Whether only parts of a distribution are kept."""
+        return self.form in ("topk", "sampled")
+
+    def determining(self) -> dict[str, Any]:
+        """The keys that are read."""
+        return self.model_dump(include={"form", "entries"} if self.keeps_parts else {"form"})
+
+
 class UpdateConfig(Strict):
     """One update of a base for one task: update.yaml."""
 
@@ -116,6 +145,7 @@ class UpdateConfig(Strict):
     lora: LoraConfig = LoraConfig()
     training: TrainingConfig = TrainingConfig()
     strategy: StrategyConfig = StrategyConfig()
+    teachers: TeachersConfig = TeachersConfig()
     controls: tuple[Control, ...] = Field(("continue_ce",), description="models trained beside the compat adapter")
     dtype: Literal["auto", "bfloat16", "float32"] = Field(
         "auto", description="auto: bfloat16 where the processor has it"
@@ -136,6 +166,15 @@ class UpdateConfig(Strict):
                 if values.get(name) is None:
                     values = {**values, name: values.get("seed", 0)}
         return values
+
+    @model_validator(mode="after")
+    def _mixable(self) -> UpdateConfig:
+        if self.strategy.mask == "mixture" and self.teachers.keeps_parts:
+            raise ValueError(
+                f"strategy.mask mixture needs whole distributions, and teachers.form {self.teachers.form} keeps parts; "
+                "use form hidden or live"
+            )
+        return self
 
 
 def with_overrides(values: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:

@@ -32,7 +32,7 @@ class LossSums(NamedTuple):
     follow_old: Tensor  # how many tokens follow old
 
 
-Rows = Any  # a NamedTuple of tensors that begin with N, or of None
+Rows = Any  # a NamedTuple of tensors that begin with N, of mappings to such, or of None
 Gradient = Callable[[], Tensor]  # of the loss of a chunk, for its hidden states (N, H)
 
 
@@ -66,7 +66,14 @@ def chunks(student: Tensor, rows: Rows) -> Iterator[tuple[Tensor, Rows]]:
     """Parts of at most CHUNK rows."""
     for start in range(0, len(student), CHUNK):
         part = slice(start, start + CHUNK)
-        yield student[part], type(rows)(*(None if values is None else values[part] for values in rows))
+        yield student[part], type(rows)(*(_part(values, part) for values in rows))
+
+
+def _part(values: Any, part: slice) -> Any:
+    """Of a tensor, of a mapping of tensors, or of None."""
+    if isinstance(values, dict):
+        return {name: value[part] for name, value in values.items()}
+    return None if values is None else values[part]
 
 
 class _ByHand(torch.autograd.Function):
@@ -101,7 +108,7 @@ class Labels(NamedTuple):
 class CrossEntropy(NamedTuple):
     """The next-token loss of a task adapter."""
 
-    def batch_sums(self, head: LMHead, student: Tensor, labels: Tensor, sequence: Tensor, **_: Tensor) -> LossSums:
+    def batch_sums(self, head: LMHead, student: Tensor, labels: Tensor, sequence: Tensor, **_: Any) -> LossSums:
         """Sums over N positions: student (N, H), labels (N,); which text they stand in does not matter."""
         return head_loss(self, head, student, Labels(labels))
 

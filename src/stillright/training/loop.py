@@ -20,7 +20,7 @@ from trl import SFTConfig, SFTTrainer
 from stillright.config import TrainingConfig
 from stillright.errors import RunError
 from stillright.progress import Bar, Progress
-from stillright.training.text import Ids
+from stillright.training.text import IGNORED, Text
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -50,10 +50,14 @@ class TrainingResult(NamedTuple):
     validation: list[dict[str, float]]  # the same evaluations with the parts of the loss
 
 
-def as_dataset(texts: Sequence[Ids], first: int = 0) -> datasets.Dataset:
-    """Rows of ids, of labels (all next tokens are trained), and of the text's number from `first` on."""
+def as_dataset(texts: Sequence[Text], first: int = 0) -> datasets.Dataset:
+    """Rows of ids, of labels (the scored tokens), and of the text's number from `first` on."""
     return datasets.Dataset.from_dict(
-        {"input_ids": texts, "labels": texts, "text": list(range(first, first + len(texts)))}
+        {
+            "input_ids": [text.ids for text in texts],
+            "labels": [[IGNORED] * (len(text.ids) - len(text.scored)) + text.scored for text in texts],
+            "text": list(range(first, first + len(texts))),
+        }
     )
 
 

@@ -12,7 +12,7 @@ from stillright.config import LoraConfig
 from stillright.models import ModelRef, load_model, load_tokenizer
 from stillright.training.head_loss import CrossEntropy
 from stillright.training.loop import Job, TrainingResult, as_dataset, frees_memory, train_adapter, training_arguments
-from stillright.training.text import Ids, Texts
+from stillright.training.text import Text, Texts
 from stillright.training.trainer import AdapterTrainer
 
 
@@ -29,7 +29,7 @@ def lora_config(config: LoraConfig, ref: ModelRef) -> PeftLoraConfig:
 
 
 @frees_memory
-def fit_adapter(ref: ModelRef, texts: Texts[Ids], lora: LoraConfig, job: Job) -> TrainingResult:
+def fit_adapter(ref: ModelRef, texts: Texts[Text], lora: LoraConfig, job: Job) -> TrainingResult:
     """Trains an adapter for `ref.base`; where `ref` has an adapter, training goes on from it."""
     trainer = AdapterTrainer(
         CrossEntropy(),

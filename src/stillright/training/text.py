@@ -4,19 +4,38 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 
+from stillright.config.update import LossOn
 from stillright.errors import DataError, ModelError
 from stillright.tasks import Task
 
 Ids = list[int]
-
-
+IGNORED = -100  # label of a place that is not scored
 BATCH_TOKENS = 4096  # of a teacher's batch
 T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Text:
+    """One training text."""
+
+    ids: Ids
+    first: int = 1  # place of the first token whose prediction is scored; that at 0 is never predicted
+
+    @property
+    def said(self) -> slice:
+        """The places after which a scored token stands: what is said there is scored."""
+        return slice(self.first - 1, max(self.first, len(self.ids)) - 1)
+
+    @property
+    def scored(self) -> Ids:
+        """The tokens that stand there."""
+        return self.ids[self.first :]
 
 
 class Texts(NamedTuple, Generic[T]):
@@ -47,14 +66,21 @@ def encode_pairs(pairs: Sequence[tuple[str, str]], tokenizer: Any) -> list[tuple
     return encoded
 
 
-def encode_texts(task: Task, tokenizer: Any, max_length: int) -> list[Ids]:
-    """Ids of every training document, at most `max_length`, cut from the left as the harness does.
+def encode_texts(task: Task, tokenizer: Any, max_length: int, loss_on: LossOn) -> list[Text]:
+    """Every training document, at most `max_length` tokens, cut from the left as the harness does.
 
-    An end-of-text token follows generated answers only; a choice is scored without one.
+    An end-of-text token follows generated answers only; a choice is scored without one. loss_on: see TrainingConfig;
+    where an answer begins, the harness says.
     """
     end = [] if task.is_choice or tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
     pairs = [(task.prompt(document), task.right_answer(document)) for document in task.train_documents]
-    return [[*prompt, *answer, *end][-max_length:] for prompt, answer in encode_pairs(pairs, tokenizer)]
+    return [cut_text(prompt, [*answer, *end], max_length, loss_on) for prompt, answer in encode_pairs(pairs, tokenizer)]
+
+
+def cut_text(prompt: Ids, completion: Ids, max_length: int, loss_on: LossOn) -> Text:
+    """The last `max_length` tokens of prompt and completion, with the place from which they are scored."""
+    ids = [*prompt, *completion][-max_length:]
+    return Text(ids, max(1, len(ids) - len(completion)) if loss_on == "completion" else 1)
 
 
 def batches(lengths: Sequence[int]) -> Iterator[list[int]]:
@@ -82,11 +108,11 @@ def split_texts(texts: list[T], validation_fraction: float, seed: int) -> Texts[
     return Texts([texts[i] for i in order[held:]], [texts[i] for i in order[:held]])
 
 
-def refuse_different_tokenizers(old: list[Ids], new: list[Ids]) -> None:
+def refuse_different_tokenizers(old: list[Text], new: list[Text]) -> None:
     """Raises ModelError where the two tokenizers cut some training text differently."""
     for i, (a, b) in enumerate(zip(old, new, strict=True)):
         if a != b:
             raise ModelError(
-                f"the tokenizers of old and new differ (training text {i}: {len(a)} and {len(b)} ids); "
+                f"the tokenizers of old and new differ (training text {i}: {len(a.ids)} and {len(b.ids)} ids); "
                 "an update that changes the tokenizer is not supported yet, but by strategy.mask=choice"
             )

@@ -19,8 +19,7 @@ from stillright.errors import RunError
 from stillright.training.forward import check_head
 from stillright.training.head_loss import LossSums
 from stillright.training.heads import LMHead, lm_head
-
-IGNORED = -100
+from stillright.training.text import IGNORED
 
 
 class Mean(NamedTuple):
@@ -113,15 +112,23 @@ class MeansTrainer(SFTTrainer):
 class HiddenLoss(Protocol):
     """A loss of the hidden states before the LM head."""
 
-    def batch_sums(self, head: LMHead, student: Tensor, labels: Tensor, sequence: Tensor, **taught: Tensor) -> LossSums:
+    def batch_sums(self, head: LMHead, student: Tensor, labels: Tensor, sequence: Tensor, **taught: Any) -> LossSums:
         """Sums over N positions: student (N, H), labels (N,), sequence (N,) number of the text within the batch."""
 
 
-def token_sums(loss: HiddenLoss, model: Any, *, labels: Tensor, **inputs: Any) -> LossSums:
-    """Sums over the scored positions of a batch; inputs whose name begins with "taught_" go to the loss."""
+Ask = Callable[[Any, Tensor, Tensor], dict[str, Any]]  # (model, input_ids, labels shifted) -> taught_...
+
+
+def token_sums(loss: HiddenLoss, ask: Ask | None, model: Any, *, labels: Tensor, **inputs: Any) -> LossSums:
+    """Sums over the scored positions of a batch; inputs whose name begins with "taught_" go to the loss.
+
+    ask: gives them for a batch that has none.
+    """
     labels = labels[:, 1:]
     scored = labels != IGNORED
     taught = {name: inputs.pop(name) for name in list(inputs) if name.startswith("taught_")}
+    if ask is not None:
+        taught = ask(model, inputs["input_ids"], labels)
     states = model.base_model(**inputs).last_hidden_state[:, :-1]
     return loss.batch_sums(lm_head(model), states[scored], labels[scored], scored.nonzero()[:, 0], **taught)
 
@@ -129,11 +136,11 @@ def token_sums(loss: HiddenLoss, model: Any, *, labels: Tensor, **inputs: Any) -
 class AdapterTrainer(MeansTrainer):
     """Trains an adapter on pre-tokenized rows (input_ids, labels, text) by any HiddenLoss; its means are over tokens.
 
-    Columns of a batch whose name begins with "taught_" go to the loss.
+    Columns of a batch whose name begins with "taught_" go to the loss; ask: see `token_sums`.
     """
 
-    def __init__(self, loss: HiddenLoss, **kwargs: Any) -> None:
-        super().__init__(functools.partial(token_sums, loss), **kwargs)
+    def __init__(self, loss: HiddenLoss, ask: Ask | None = None, **kwargs: Any) -> None:
+        super().__init__(functools.partial(token_sums, loss, ask), **kwargs)
 
     def _set_signature_columns_if_needed(self) -> None:
         self._signature_columns = ["input_ids", "labels", "text"]
