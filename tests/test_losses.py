@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from loss_case import Case, reference_loss
 from stillright.training import head_loss
-from stillright.training.head_loss import CrossEntropy, LossSums
+from stillright.training.head_loss import CrossEntropy
 from stillright.training.heads import LMHead
 from stillright.training.losses import CompatLoss
 from stillright.training.strategies import STRATEGIES, Tokens, focal_weight
@@ -91,70 +92,6 @@ def test_strategies_by_hand() -> None:
     }
     assert {name: strategy.follows_old(tokens).tolist() for name, strategy in STRATEGIES.items()} == expected
     assert focal_weight(tokens).tolist() == [6.0, 1.0, 6.0, 1.0]
-
-
-def reference_loss(
-    student: Tensor, old: Tensor, new: Tensor, labels: Tensor, sequence: Tensor, name: str, t: float, ce: float
-) -> Tensor:
-    """The formula on logits (N, V), token by token, written as it stands in the papers."""
-    log_c, log_old = (functional.log_softmax(logits, dim=-1) for logits in (student, old))
-    total = student.new_zeros(())
-    for i, y in enumerate(labels.tolist()):
-        same = [j for j in range(len(labels)) if sequence[j] == sequence[i]]
-        follow = {
-            "student_wrong": bool(student[i].argmax() != y),
-            "old_right": bool(old[i].argmax() == y),
-            "new_only": False,
-            "token_likelihood": bool(log_c[i, y] < log_old[i, y]),
-            "sequence_likelihood": sum(log_c[j, labels[j]] for j in same) < sum(log_old[j, labels[j]] for j in same),
-        }.get(name, True)
-        p = functional.softmax((old if follow else new)[i] / t, dim=-1)
-        if name == "mixture":
-            p = (functional.softmax(old[i] / t, dim=-1) + functional.softmax(new[i] / t, dim=-1)) / 2
-        weight = 1 + 5 * int(old[i].argmax() == y) if name == "focal" else 1
-        log_q = functional.log_softmax(student[i] / t, dim=-1)
-        kl = sum(p[v] * (torch.log(p[v]) - log_q[v]) for v in range(len(p)))
-        total = total + (1 - ce) * weight * kl - ce * log_c[i, y]
-    return total
-
-
-class Case:
-    """Hidden states of 7 tokens of 3 texts in fp64, heads of 11 and 13 pieces (old is padded), right labels."""
-
-    def __init__(self) -> None:
-        generator = torch.Generator().manual_seed(0)
-
-        def draw(*shape: int) -> Tensor:
-            return torch.randn(*shape, generator=generator, dtype=torch.float64)
-
-        self.head = LMHead(draw(11, 6), bias=draw(11), scale=0.7, softcap=9.0)
-        self.old_head = LMHead(draw(13, 4), bias=draw(13), softcap=5.0)
-        self.student = draw(7, 6).requires_grad_()
-        self.old, self.new = draw(7, 4), draw(7, 6)
-        self.labels = torch.randint(0, 11, (7,), generator=generator)
-        self.labels[:3] = self.student_logits().argmax(-1)[:3]  # some right, some wrong
-        self.sequence = torch.tensor([0, 0, 1, 1, 1, 2, 2])
-
-    def student_logits(self, hidden: Tensor | None = None) -> Tensor:
-        hidden = self.student if hidden is None else hidden
-        assert self.head.bias is not None
-        return 9.0 * torch.tanh(0.7 * (hidden @ self.head.weight.T + self.head.bias) / 9.0)
-
-    def logits(self) -> tuple[Tensor, Tensor, Tensor]:
-        assert self.old_head.bias is not None
-        old = 5.0 * torch.tanh((self.old @ self.old_head.weight.T + self.old_head.bias) / 5.0)
-        return self.student_logits(), old[:, :11], self.student_logits(self.new)
-
-    def taught(self) -> dict[str, Any]:
-        old = self.logits()[1]
-        logp = functional.log_softmax(old, dim=-1)[torch.arange(7), self.labels]
-        words = {"old": {"hidden": self.old}, "new": {"hidden": self.new}}
-        return {**words, "old_prediction": old.argmax(-1), "old_logp": logp}
-
-    def sums(self, strategy: str, temperature: float, ce_weight: float) -> LossSums:
-        loss = CompatLoss(WholeReaders(self.old_head), STRATEGIES[strategy], temperature, ce_weight)
-        taught = {f"taught_{name}": values for name, values in self.taught().items()}
-        return loss.batch_sums(self.head, self.student, self.labels, self.sequence, **taught)
 
 
 @pytest.mark.parametrize("strategy", sorted(STRATEGIES))
