@@ -45,6 +45,14 @@ def test_overrides_reach_into_sections() -> None:
         ({"task": {"name": "x", "train": "a"}}, "give both or neither"),
         ({"task": {"name": "x", "prompt": "{{q}}"}}, "also needs train, test and answer"),
         ({"seed": -1}, "seed"),
+        ({"training": {"loss_on": "answer"}}, "training.loss_on: should be 'all' or 'completion' (given: 'answer')"),
+        ({"teachers": {"form": "hiden"}}, "did you mean 'hidden'?"),
+        ({"teachers": {"form": "topk", "entries": 0}}, "teachers.entries: should be greater than 0 (given: 0)"),
+        (
+            {"teachers": {"form": "topk"}, "strategy": {"mask": "mixture"}},
+            "strategy.mask mixture needs whole distributions, and teachers.form topk keeps parts; "
+            "use form hidden or live",
+        ),
     ],
 )
 def test_mistakes_are_named(change: dict[str, Any], message: str) -> None:

@@ -126,7 +126,11 @@ main(["run", sys.argv[1]])
 """
 
 
-def test_a_run_killed_while_aligning_resumes_to_the_same_adapter(update_values: dict[str, Any], tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", ["hidden", "live"])
+def test_a_run_killed_while_aligning_resumes_to_the_same_adapter(
+    update_values: dict[str, Any], tmp_path: Path, form: str
+) -> None:
+    update_values["teachers"] = {"form": form}
     run({**update_values, "out": str(tmp_path / "unbroken")})
     update = tmp_path / "update.yaml"
     update.write_text(yaml.safe_dump(update_values))
@@ -173,6 +177,29 @@ def test_training_lowers_the_validation_loss(update_values: dict[str, Any]) -> N
         assert result["best_validation_loss"] < result["validation_losses"][0]
         assert len(result["validation_losses"]) == 3  # step 0 and two epochs
     assert 0 < result["validation"][-1]["follow_old"] <= 1
+
+
+@pytest.mark.parametrize("loss_on", ["all", "completion"])
+def test_every_form_of_teachers(update_values: dict[str, Any], tmp_path: Path, loss_on: str) -> None:
+    """One run folder: each form teaches, states and live models alike; and the cache is of scored tokens alone."""
+    out = Path(update_values["out"])
+    update_values["training"] = {**update_values["training"], "epochs": 1, "loss_on": loss_on}
+    found = {}
+    for form in ("hidden", "topk", "sampled", "live"):
+        comparison, printed = run({**update_values, "teachers": {"form": form, "entries": 320}})
+        assert comparison.n == 12
+        assert printed.count("teach-old: running") == (form != "live")
+        assert "fit-old: running" in printed or form != "hidden"
+        found[form] = json.loads((out / "adapters/compat/training.json").read_text())
+        files = {path.name for path in (out / "adapters/compat").iterdir()}
+        assert files == {"README.md", "adapter_config.json", "adapter_model.safetensors", "training.json"}
+    losses = {form: result["validation_losses"] for form, result in found.items()}
+    assert losses["topk"] == pytest.approx(losses["hidden"], rel=1e-4)  # all entries are the whole
+    assert losses["live"] == pytest.approx(losses["hidden"], rel=1e-4)
+    assert losses["sampled"] != pytest.approx(losses["hidden"], rel=1e-4)
+    rows = (out / ".stillright/teachers/old/prediction.bin").stat().st_size // 8
+    answers = 40 * 3  # a colour is at most three tokens
+    assert 40 <= rows <= answers if loss_on == "completion" else rows > answers
 
 
 def test_a_base_that_is_none(update_values: dict[str, Any], tmp_path: Path) -> None:

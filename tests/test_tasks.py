@@ -13,7 +13,7 @@ from stillright.errors import DataError, StillrightError, TaskError
 from stillright.models import Source, load_tokenizer
 from stillright.tasks import load_task
 from stillright.tasks.own import own_task
-from stillright.training.text import Text, encode_texts, refuse_different_tokenizers, split_texts
+from stillright.training.text import Text, cut_text, encode_texts, refuse_different_tokenizers, split_texts
 
 
 def test_choice_task_of_ones_own(choice_task: dict[str, Any]) -> None:
@@ -159,6 +159,42 @@ def test_generated_text_ends_and_keeps_its_end_when_cut(choice_task: dict[str, A
     whole = encode_texts(task, tokenizer, max_length=64, loss_on="all")[0].ids
     assert tokenizer.decode(whole).endswith("today<end>")
     assert encode_texts(task, tokenizer, max_length=5, loss_on="all")[0].ids == whole[-5:]
+
+
+@pytest.mark.parametrize(
+    ("max_length", "expected"),
+    [
+        (9, Text([1, 2, 3, 4, 5], first=3)),
+        (4, Text([2, 3, 4, 5], first=2)),
+        (3, Text([3, 4, 5], first=1)),
+        (2, Text([4, 5], first=1)),  # the answer begins it, and what begins a text is not predicted
+        (1, Text([5], first=1)),
+    ],
+)
+def test_where_an_answer_begins_when_cut(max_length: int, expected: Text) -> None:
+    assert cut_text([1, 2, 3], [4, 5], max_length, "completion") == expected
+    assert cut_text([1, 2, 3], [4, 5], max_length, "all") == Text(expected.ids, first=1)
+
+
+def test_what_is_said_before_scored_tokens() -> None:
+    text = Text([1, 2, 3, 4, 5], first=3)
+    assert text.scored == [4, 5]
+    assert text.ids[text.said] == [3, 4]
+    assert Text([5]).scored == Text([5]).ids[Text([5]).said] == []
+
+
+@pytest.mark.parametrize("generated", [False, True])
+def test_a_completion_is_the_answer_alone(choice_task: dict[str, Any], tokenizer_folder: Path, generated: bool) -> None:
+    own = {"answer": "text", "metric": "rouge1", "choices": None} if generated else {}
+    task = load_task(TaskConfig(**{**choice_task, **own}))
+    tokenizer = load_tokenizer(Source(str(tokenizer_folder)))
+    texts = encode_texts(task, tokenizer, max_length=64, loss_on="completion")
+    for text, document in zip(texts, task.train_documents, strict=True):
+        assert tokenizer.decode(text.scored) == task.right_answer(document) + ("<end>" if generated else "")
+        assert tokenizer.decode(text.ids[: text.first]) == task.prompt(document)
+    whole = encode_texts(task, tokenizer, max_length=64, loss_on="all")
+    assert [text.ids for text in whole] == [text.ids for text in texts]
+    assert {text.first for text in whole} == {1}
 
 
 def test_split_is_seeded_and_whole() -> None:

@@ -15,10 +15,13 @@ import yaml
 from rich.console import Console
 
 from stillright.config import parse_update
+from stillright.errors import ModelError
 from stillright.models import Source, load_base
 from stillright.pipeline import run_update
 from stillright.progress import Progress
 from stillright.training import teachers, text
+from stillright.training.compat import CachedTeachers
+from stillright.training.forms import Form, Hidden, Sampled, TopK
 from stillright.training.teachers import DONE, open_teacher, run_teacher
 from stillright.training.text import Text
 
@@ -75,9 +78,56 @@ def test_an_update_s_teachers_speak_the_shared_vocabulary(
         assert teacher.said.prediction.tolist() == shared.argmax(-1).tolist()
 
 
-def test_an_interrupted_teacher_goes_on(model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_scored_tokens_have_rows(model: Any, tmp_path: Path) -> None:
+    scored = [Text(ids, first) for ids, first in zip(IDS, (2, 1, 3, 3), strict=True)]
+    run_teacher(model, TEXTS, tmp_path / "all", QUIET, "old")
+    run_teacher(model, scored, tmp_path / "scored", QUIET, "old")
+    every, teacher = open_teacher(tmp_path / "all"), open_teacher(tmp_path / "scored")
+    assert teacher.starts == [0, 2, 3, 5, 5]  # of four tokens the last two, of three none
+    rows = [1, 2, 3, 6, 7]
+    assert torch.equal(teacher.said.words["hidden"], every.said.words["hidden"][rows])
+    assert torch.equal(teacher.said.prediction, every.said.prediction[rows])
+    assert torch.equal(teacher.said.logp, every.said.logp[rows])
+
+
+@pytest.mark.parametrize("form", [TopK(5, 2.0), Sampled(5, 2.0)], ids=["topk", "sampled"])
+def test_parts_are_kept_of_the_live_model(model: Any, tmp_path: Path, form: TopK | Sampled) -> None:
+    run_teacher(model, TEXTS, tmp_path, QUIET, "old", vocabulary=300, form=form)
+    teacher = open_teacher(tmp_path)
+    assert (teacher.form, teacher.vocabulary, teacher.head) == (form, 300, None)
+    assert not (tmp_path / "head.safetensors").exists()
+    live = torch.cat([model(input_ids=torch.tensor([ids])).logits[0, :-1, :300] for ids in IDS])
+    log_p, words = (live / 2).log_softmax(-1), teacher.said.words
+    assert words["ids"].dtype == torch.int32
+    if isinstance(form, TopK):
+        likeliest, ids = log_p.topk(5)
+        assert torch.equal(words["ids"], ids.int())
+        torch.testing.assert_close(words["log_p"], likeliest, rtol=1e-4, atol=1e-5)
+    else:
+        assert 0 <= words["ids"].min() <= words["ids"].max() < 300
+        torch.testing.assert_close(words["entropy"], -(log_p.exp() * log_p).sum(-1), rtol=1e-4, atol=1e-5)
+    assert teacher.said.prediction.tolist() == live.argmax(-1).tolist()
+    bytes_a_row = {path.stem: path.stat().st_size / len(live) for path in tmp_path.glob("*.bin")}
+    kept = {"ids": 20, "log_p": 20} if isinstance(form, TopK) else {"ids": 20, "entropy": 4}
+    assert bytes_a_row == {**kept, "prediction": 8, "logp": 4}
+
+
+def test_teachers_that_do_not_fit_are_refused(model: Any, tmp_path: Path) -> None:
+    for name, form in (("hot", TopK(5, 2.0)), ("cold", TopK(5, 1.0))):
+        run_teacher(model, TEXTS, tmp_path / name, QUIET, name, form=form)
+    hot, cold = open_teacher(tmp_path / "hot"), open_teacher(tmp_path / "cold")
+    CachedTeachers(hot, hot).refuse_unlike(2.0)
+    for pair, temperature in ((CachedTeachers(hot, hot), 1.0), (CachedTeachers(hot, cold), 2.0)):
+        with pytest.raises(ModelError, match=rf"cannot teach at temperature {temperature}; let both run again"):
+            pair.refuse_unlike(temperature)
+
+
+@pytest.mark.parametrize("form", [Hidden(), TopK(5, 2.0), Sampled(5, 2.0)], ids=["hidden", "topk", "sampled"])
+def test_an_interrupted_teacher_goes_on(
+    model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: Form
+) -> None:
     monkeypatch.setattr(text, "BATCH_TOKENS", 5)  # a batch a text
-    run_teacher(model, TEXTS, tmp_path / "whole", QUIET, "old")
+    run_teacher(model, TEXTS, tmp_path / "whole", QUIET, "old", form=form)
     say, calls = teachers._say, iter(range(10))
 
     def interrupted(*args: Any) -> None:
@@ -87,7 +137,7 @@ def test_an_interrupted_teacher_goes_on(model: Any, tmp_path: Path, monkeypatch:
 
     monkeypatch.setattr(teachers, "_say", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        run_teacher(model, TEXTS, tmp_path / "broken", QUIET, "old")
+        run_teacher(model, TEXTS, tmp_path / "broken", QUIET, "old", form=form)
     assert (tmp_path / "broken" / DONE).read_text() == "2"
     said: list[int] = []
 
@@ -96,11 +146,12 @@ def test_an_interrupted_teacher_goes_on(model: Any, tmp_path: Path, monkeypatch:
         say(base, head, texts, *rest)
 
     monkeypatch.setattr(teachers, "_say", counted)
-    run_teacher(model, TEXTS, tmp_path / "broken", QUIET, "old")
+    run_teacher(model, TEXTS, tmp_path / "broken", QUIET, "old", form=form)
     assert said == [1, 1]  # the two that were left
-    whole, broken = open_teacher(tmp_path / "whole").said, open_teacher(tmp_path / "broken").said
-    assert torch.equal(whole.words["hidden"], broken.words["hidden"])
-    assert all(torch.equal(a, b) for a, b in zip(whole[1:], broken[1:], strict=True))
+    files = {path.name for path in (tmp_path / "whole").iterdir()}
+    assert files == {path.name for path in (tmp_path / "broken").iterdir()} > {"logp.bin", "prediction.bin"}
+    for name in files:
+        assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "broken" / name).read_bytes(), name
 
 
 def printed(values: dict[str, Any]) -> str:
@@ -116,6 +167,20 @@ def test_strategies_and_seeds_share_teachers(update_values: dict[str, Any]) -> N
     assert "align-compat: running" in again
     assert "teach-old: already done" in again
     assert "teach-new: already done" in again
+
+
+def test_a_temperature_is_part_of_what_parts_are_kept(update_values: dict[str, Any]) -> None:
+    hot = {"strategy": {"temperature": 3.0}}
+    printed(update_values)
+    again = printed({**update_values, **hot, "teachers": {"form": "hidden", "entries": 9}})  # which it does not read
+    assert "align-compat: running" in again
+    assert again.count("teach-old: already done") == again.count("teach-new: already done") == 1  # states know none
+    parts = {**update_values, "teachers": {"form": "topk", "entries": 8}}
+    assert "teach-old: running" in printed({**parts, **hot})
+    again = printed({**parts, "strategy": {"temperature": 3.0, "mask": "old_right"}})
+    assert again.count("teach-old: already done") == again.count("teach-new: already done") == 1
+    again = printed(parts)
+    assert again.count("teach-old: running") == again.count("teach-new: running") == 1
 
 
 def test_a_damaged_cache_is_made_again(update_values: dict[str, Any]) -> None:
@@ -147,9 +212,15 @@ main(["run", sys.argv[1]])
 """
 
 
+@pytest.mark.parametrize("form", ["hidden", "topk", "sampled"])
 def test_a_run_killed_while_caching_resumes_to_the_same_adapter(
-    update_values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    update_values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str
 ) -> None:
+    update_values = {
+        **update_values,
+        "teachers": {"form": form},
+        "training": {**update_values["training"], "epochs": 1},
+    }
     monkeypatch.setattr(text, "BATCH_TOKENS", 64)
     printed({**update_values, "out": str(tmp_path / "unbroken")})
     update = tmp_path / "update.yaml"
@@ -164,3 +235,8 @@ def test_a_run_killed_while_caching_resumes_to_the_same_adapter(
         Path(out) / "adapters/compat/adapter_model.safetensors" for out in (update_values["out"], tmp_path / "unbroken")
     ]
     assert adapters[0].read_bytes() == adapters[1].read_bytes()
+    kept = [
+        {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+        for folder in (Path(out) / ".stillright/teachers" for out in (update_values["out"], tmp_path / "unbroken"))
+    ]
+    assert kept[0] == kept[1] != {}

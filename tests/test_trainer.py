@@ -74,6 +74,24 @@ def test_the_validation_loss_is_the_mean_over_all_tokens(
     assert logged[0] == pytest.approx(expected, rel=1e-5)  # all texts are one step of 8 batches
 
 
+@pytest.mark.parametrize("batch_size", [1, 8])
+def test_only_scored_tokens_are_trained(bases: tuple[Path, Path], tmp_path: Path, batch_size: int) -> None:
+    """Of each text the tokens from `first` on, in validation and in training."""
+    texts = [Text(LONG, first=37), Text([9, 10, 11], first=1), Text(LONG[:20], first=19), Text(SHORT, first=1)]
+    model = load_base(Source(str(bases[0])), torch.float32).eval()
+    with torch.no_grad():
+        logs = [model(input_ids=torch.tensor([text.ids])).logits[0].log_softmax(-1) for text in texts]
+    places = [(0, 36), (0, 37), (0, 38), (1, 0), (1, 1), (2, 18), (3, 0)]  # before the scored tokens
+    expected = -sum(logs[i][place, texts[i].ids[place + 1]].item() for i, place in places) / len(places)
+    work = job(tmp_path, batch_size)
+    arguments = settings(work, bases[0]) | {"train_dataset": as_dataset(texts), "eval_dataset": as_dataset(texts)}
+    trainer = AdapterTrainer(CrossEntropy(), args=SFTConfig(**training_arguments(work, 4)), **arguments)
+    result = train_adapter(trainer, work)
+    assert result.validation_losses[0] == pytest.approx(expected, rel=1e-5)
+    logged = [entry["cross_entropy"] for entry in trainer.state.log_history if "cross_entropy" in entry]
+    assert logged[0] == pytest.approx(expected, rel=1e-5)
+
+
 def test_divergences_are_means_over_the_tokens_that_follow(bases: tuple[Path, Path], tmp_path: Path) -> None:
     """A batch in which no token follows old does not pull its divergence to zero."""
     for name, base in zip(("old", "new"), bases, strict=True):

@@ -1,0 +1,135 @@
+"""Teachers that are asked in every step: what they say is what cached ones said, and the student stays the only one
+that is trained and saved."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from rich.console import Console
+from torch import Tensor
+
+from stillright.config import LoraConfig, TrainingConfig
+from stillright.models import ModelRef, Source, load_base, load_tokenizer
+from stillright.progress import Progress
+from stillright.training.compat import CachedTeachers, CompatConfig, CompatTrainer, Taught, TeacherCollator
+from stillright.training.live import LiveTeachers
+from stillright.training.loop import Job, as_dataset, training_arguments
+from stillright.training.lora import lora_config
+from stillright.training.teachers import run_teacher
+from stillright.training.text import Text
+
+TEXTS = [Text([9, 10]), Text([12, 13, 14], first=2), Text([15, 16, 17, 18]), Text(list(range(5, 40)), first=3)]
+QUIET = Progress(Console(quiet=True))
+BFLOAT16_BOUND = 2**-7  # of the largest entry of a state; 2^-9 was measured, which is one rounding
+
+
+def student_of(base: Path, dtype: torch.dtype) -> Any:
+    """The new base with an adapter that is not zero, as a task adapter is not."""
+    from peft import get_peft_model
+
+    student = get_peft_model(
+        load_base(Source(str(base)), dtype),
+        lora_config(LoraConfig(r=4, alpha=8, dropout=0.3), ModelRef.parse(str(base))),
+    )
+    shake(student, seed=0)
+    return student
+
+
+def shake(student: Any, seed: int) -> None:
+    """Gives the adapter other weights."""
+    torch.manual_seed(seed)
+    for name, parameter in student.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(parameter, std=0.3)
+
+
+def trainer_of(teachers: CachedTeachers | LiveTeachers, student: Any, base: Path, work: Path, **more: Any) -> Any:
+    training = TrainingConfig(epochs=1, batch_size=4)
+    job = Job("align", training, 0, student.dtype, work / "work", work / "out", QUIET)
+    return CompatTrainer(
+        model=student,
+        args=CompatConfig(**{**training_arguments(job, len(TEXTS)), **more}, ce_weight=0.2),
+        teachers=teachers,
+        train_dataset=as_dataset(TEXTS),
+        eval_dataset=as_dataset(TEXTS),
+        processing_class=load_tokenizer(Source(str(base))),
+    )
+
+
+def both(bases: tuple[Path, Path], work: Path, dtype: torch.dtype) -> tuple[CachedTeachers, LiveTeachers, Any]:
+    """Teachers that have run and the same ones live, and the student, which has moved since."""
+    old, student = load_base(Source(str(bases[0])), dtype), student_of(bases[1], dtype)
+    for name, model in (("old", old), ("new", student)):
+        run_teacher(model, TEXTS, work / name, QUIET, name, vocabulary=320)
+    live = LiveTeachers(old, student)
+    shake(student, seed=1)
+    return Taught(work / "old", work / "new").open(), live, student
+
+
+def gradients(trainer: Any, batch: dict[str, Any]) -> tuple[Tensor, list[Tensor]]:
+    """The loss of a batch in training, and the gradient of all that is trained."""
+    trainer.model.train()
+    trainer.model.zero_grad()
+    torch.manual_seed(0)  # of dropout
+    loss = trainer.compute_loss(trainer.model, dict(batch))
+    loss.backward()
+    return loss.detach(), [values.grad for values in trainer.model.parameters() if values.grad is not None]
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_live_equals_cached_for_the_same_batch(bases: tuple[Path, Path], tmp_path: Path, checkpointing: bool) -> None:
+    """To the last bit, with dropout and gradient checkpointing in the student, which has moved on."""
+    cached, live, student = both(bases, tmp_path, torch.float32)
+    trainers = []
+    for teachers, trained in ((cached, copy.deepcopy(student)), (live, student)):
+        if checkpointing:
+            trained.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        trainers.append(trainer_of(teachers, trained, bases[1], tmp_path))
+    examples = [as_dataset(TEXTS)[i] for i in range(len(TEXTS))]
+    batches = [trainer.data_collator([dict(example) for example in examples]) for trainer in trainers]
+    said = live.say(student.get_base_model(), batches[1]["input_ids"], batches[1]["labels"][:, 1:])
+    assert said.keys() == {name for name in batches[0] if name.startswith("taught_")}
+    for role in ("taught_old", "taught_new"):
+        assert torch.equal(said[role]["hidden"], batches[0][role]["hidden"])
+    for name in ("taught_old_prediction", "taught_old_logp"):
+        assert torch.equal(said[name], batches[0][name])
+    (loss, found), (expected_loss, expected) = (
+        gradients(trainer, batch) for trainer, batch in zip(trainers, batches, strict=True)
+    )
+    assert torch.equal(loss, expected_loss)
+    assert len(found) == len(expected) == 2 * 7 * 2  # A and B, seven linear layers, two blocks
+    assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+
+
+def test_live_in_half_precision_and_other_batches_is_close(bases: tuple[Path, Path], tmp_path: Path) -> None:
+    cached, live, student = both(bases, tmp_path, torch.bfloat16)
+    trainer = trainer_of(live, student, bases[1], tmp_path)
+    collate = TeacherCollator(0, cached)
+    for i in range(len(TEXTS)):
+        batch = collate([dict(as_dataset(TEXTS)[i])])
+        with trainer.accelerator.autocast():
+            said = live.say(student.get_base_model(), batch["input_ids"], batch["labels"][:, 1:])
+        for role in ("taught_old", "taught_new"):
+            state, kept = said[role]["hidden"], batch[role]["hidden"]
+            assert state.dtype == kept.dtype == torch.bfloat16
+            assert (state - kept).abs().max() <= BFLOAT16_BOUND * kept.abs().max()
+
+
+def test_only_the_student_is_trained_and_saved(bases: tuple[Path, Path], tmp_path: Path) -> None:
+    _, live, student = both(bases, tmp_path, torch.float32)
+    trained = [name for name, values in student.named_parameters() if values.requires_grad]
+    adapter = {name: values.clone() for name, values in live.adapter.items()}
+    trainer = trainer_of(live, student, bases[1], tmp_path, learning_rate=0.01)
+    trainer.train()
+    assert [name for name, values in student.named_parameters() if values.requires_grad] == trained
+    assert not any(values.requires_grad for values in live.old.parameters())
+    assert all(torch.equal(values, adapter[name]) for name, values in live.adapter.items())
+    now = dict(student.get_base_model().base_model.named_parameters())
+    assert not any(torch.equal(values, now[name]) for name, values in adapter.items())
+    trainer.model.save_pretrained(tmp_path / "saved")
+    files = {str(path.relative_to(tmp_path / "saved")) for path in (tmp_path / "saved").rglob("*") if path.is_file()}
+    assert files - {"README.md"} == {"adapter_config.json", "adapter_model.safetensors"}
