@@ -194,9 +194,9 @@ def test_every_form_of_teachers(update_values: dict[str, Any], tmp_path: Path, l
         files = {path.name for path in (out / "adapters/compat").iterdir()}
         assert files == {"README.md", "adapter_config.json", "adapter_model.safetensors", "training.json"}
     losses = {form: result["validation_losses"] for form, result in found.items()}
-    assert losses["topk"] == pytest.approx(losses["hidden"], rel=1e-4)  # all entries are the whole
+    assert losses["topk"] == pytest.approx(losses["hidden"], rel=1e-3)  # all entries are the whole
     assert losses["live"] == pytest.approx(losses["hidden"], rel=1e-4)
-    assert losses["sampled"] != pytest.approx(losses["hidden"], rel=1e-4)
+    assert losses["sampled"] != pytest.approx(losses["hidden"], rel=1e-3)
     rows = (out / ".stillright/teachers/old/prediction.bin").stat().st_size // 8
     answers = 40 * 3  # a colour is at most three tokens
     assert 40 <= rows <= answers if loss_on == "completion" else rows > answers

@@ -48,7 +48,7 @@ class TopK(NamedTuple):
     form: Literal["topk"] = "topk"
 
     def columns(self, width: int, dtype: torch.dtype) -> dict[str, Column]:
-        """See Hidden. In bfloat16 a log-probability near -5 would be wrong by 0.3 % in p, in float32 by nothing."""
+        """See Hidden. In float32, so that as many entries as pieces are the whole distribution."""
         return {"ids": Column((self.entries,), torch.int32), "log_p": Column((self.entries,), torch.float32)}
 
     def keep(self, states: Tensor, logits: Tensor, seed: int) -> Words:
