@@ -115,10 +115,15 @@ def test_parts_are_kept_of_the_live_model(model: Any, tmp_path: Path, form: TopK
 def test_teachers_that_do_not_fit_are_refused(model: Any, tmp_path: Path) -> None:
     for name, form in (("hot", TopK(5, 2.0)), ("cold", TopK(5, 1.0))):
         run_teacher(model, TEXTS, tmp_path / name, QUIET, name, form=form)
-    hot, cold = open_teacher(tmp_path / "hot"), open_teacher(tmp_path / "cold")
+    run_teacher(model, TEXTS, tmp_path / "short", QUIET, "short", vocabulary=300, form=TopK(5, 2.0))
+    hot, cold, short = (open_teacher(tmp_path / name) for name in ("hot", "cold", "short"))
     CachedTeachers(hot, hot).refuse_unlike(2.0)
-    for pair, temperature in ((CachedTeachers(hot, hot), 1.0), (CachedTeachers(hot, cold), 2.0)):
-        with pytest.raises(ModelError, match=rf"cannot teach at temperature {temperature}; let both run again"):
+    for pair, temperature in (
+        (CachedTeachers(hot, hot), 1.0),
+        (CachedTeachers(hot, cold), 2.0),
+        (CachedTeachers(hot, short), 2.0),
+    ):
+        with pytest.raises(ModelError, match=rf"cannot teach at temperature {temperature}; let both run again alike"):
             pair.refuse_unlike(temperature)
 
 
