@@ -160,7 +160,7 @@ class Case:
 def test_equals_the_reference(
     strategy: str, ce_weight: float, chunk: int, frozen: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(head_loss, "CHUNK", chunk)
+    monkeypatch.setattr(head_loss, "chunk_rows", lambda head: chunk)
     case = Case()
     case.head.weight.requires_grad_(not frozen)
     sums = case.sums(strategy, 2.0, ce_weight)
@@ -174,7 +174,7 @@ def test_equals_the_reference(
 @pytest.mark.parametrize("chunk", [2, 1024])
 @pytest.mark.parametrize("frozen", [True, False])
 def test_cross_entropy_equals_torch(chunk: int, frozen: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(head_loss, "CHUNK", chunk)
+    monkeypatch.setattr(head_loss, "chunk_rows", lambda head: chunk)
     case = Case()
     case.head.weight.requires_grad_(not frozen)
     loss = CrossEntropy().batch_sums(case.head, case.student, case.labels, case.sequence).loss

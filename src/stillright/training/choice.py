@@ -17,6 +17,7 @@ from stillright.progress import Progress
 from stillright.training.choice_loss import CHOICE_STRATEGIES, LABELS_ALONE, Beliefs, choice_sums
 from stillright.training.choices import ABSENT, PADDING, ChoiceText, Trees, log_likelihoods, plant, reads_trees
 from stillright.training.forward import autocast, check_head, evaluating
+from stillright.training.lean import lean
 from stillright.training.loop import Job, TrainingResult, frees_memory, train_adapter, training_arguments
 from stillright.training.text import Texts, batches
 from stillright.training.trainer import Mean, MeansTrainer
@@ -102,6 +103,7 @@ def reading_of(model: Any, texts: list[ChoiceText], pad_token_id: int, progress:
     Raises ModelError, see `check_head`.
     """
     check_head(model)
+    lean(model)
     with evaluating(model) as base, autocast(base):
         apart = not reads_trees(base, texts, pad_token_id)
     if apart:

@@ -17,7 +17,7 @@ from torch.utils.checkpoint import checkpoint
 
 from stillright.errors import TaskError
 from stillright.tasks import Task
-from stillright.training.head_loss import CHUNK
+from stillright.training.head_loss import chunk_rows
 from stillright.training.heads import LMHead, lm_head
 from stillright.training.text import Ids, encode_pairs
 
@@ -169,10 +169,10 @@ def _same_apart(model: Any, text: ChoiceText, pad_token_id: int) -> bool:
 
 
 def _token_logp(head: LMHead, states: Tensor, labels: Tensor) -> Tensor:
-    """(N,) log-probability of each label after states (N, H); logits exist for CHUNK rows at a time."""
+    """(N,) log-probability of each label after states (N, H); logits exist for `chunk_rows` rows at a time."""
 
     def chunk(rows: Tensor, targets: Tensor) -> Tensor:
         return -functional.cross_entropy(head.logits(rows, len(head.weight)), targets, reduction="none")
 
-    parts = zip(states.split(CHUNK), labels.split(CHUNK), strict=True)
+    parts = zip(states.split(chunk_rows(head)), labels.split(chunk_rows(head)), strict=True)
     return torch.cat([checkpoint(chunk, rows, targets, use_reentrant=False) for rows, targets in parts])

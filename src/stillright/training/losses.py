@@ -55,7 +55,7 @@ class CompatLoss(NamedTuple):
     @torch.no_grad()
     def _whole_text_rule(self, head: LMHead, student: Tensor, rows: TaughtRows) -> Tensor:
         """(N,) of a rule that needs every position: a first pass without gradient."""
-        known = [self._tokens(self._logits(head, states), part) for states, part in chunks(student, rows)]
+        known = [self._tokens(self._logits(head, states), part) for states, part in chunks(head, student, rows)]
         return self.strategy.follows_old(Tokens(*(torch.cat(values) for values in zip(*known, strict=True))))
 
     def plain(self, head: LMHead, student: Tensor, rows: TaughtRows) -> LossSums:

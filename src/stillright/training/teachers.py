@@ -20,6 +20,7 @@ from torch.nn.utils.rnn import pad_sequence
 from stillright.progress import Bar, Progress
 from stillright.training.forward import autocast, check_head, evaluating
 from stillright.training.heads import LMHead, lm_head
+from stillright.training.lean import lean
 from stillright.training.text import Ids, batches
 
 HEAD, META, DONE = "head.safetensors", "teacher.json", "batches-done"
@@ -73,6 +74,7 @@ def run_teacher(
     A call that was interrupted is continued by the same call. Raises ModelError, see `check_head`.
     """
     check_head(model)
+    lean(model)
     folder.mkdir(parents=True, exist_ok=True)
     starts, sizes = first_rows(texts), [len(ids) for ids in texts]
     done = int((folder / DONE).read_text()) if (folder / DONE).exists() else 0

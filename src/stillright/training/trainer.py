@@ -19,6 +19,7 @@ from stillright.errors import RunError
 from stillright.training.forward import check_head
 from stillright.training.head_loss import LossSums
 from stillright.training.heads import LMHead, lm_head
+from stillright.training.lean import lean
 
 IGNORED = -100
 
@@ -68,6 +69,7 @@ class MeansTrainer(SFTTrainer):
         refuse_data_parallel(args)
         super().__init__(args=args, **kwargs)
         check_head(self.model)
+        lean(self.model)
         add_call(self.model.get_base_model(), compute)
         self._means: dict[bool, dict[str, Mean]] = {True: {}, False: {}}  # in training, in evaluation
 
@@ -117,11 +119,22 @@ class HiddenLoss(Protocol):
         """Sums over N positions: student (N, H), labels (N,), sequence (N,) number of the text within the batch."""
 
 
+def without_right_padding(attention_mask: Tensor | None) -> Tensor | None:
+    """The mask (B, T), or None where it only hides padding on the right, which no real position of a causal model sees.
+
+    Attention without a mask takes the faster ways.
+    """
+    if attention_mask is None or bool((attention_mask[:, 1:] <= attention_mask[:, :-1]).all()):
+        return None
+    return attention_mask
+
+
 def token_sums(loss: HiddenLoss, model: Any, *, labels: Tensor, **inputs: Any) -> LossSums:
     """Sums over the scored positions of a batch; inputs whose name begins with "taught_" go to the loss."""
     labels = labels[:, 1:]
     scored = labels != IGNORED
     taught = {name: inputs.pop(name) for name in list(inputs) if name.startswith("taught_")}
+    inputs["attention_mask"] = without_right_padding(inputs.get("attention_mask"))
     states = model.base_model(**inputs).last_hidden_state[:, :-1]
     return loss.batch_sums(lm_head(model), states[scored], labels[scored], scored.nonzero()[:, 0], **taught)
 
