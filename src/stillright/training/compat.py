@@ -34,8 +34,8 @@ class CompatConfig(SFTConfig):
 class TeacherCollator:
     """TRL's collator, and the teachers' rows of every scored position, text after text: (N, H)."""
 
-    def __init__(self, pad_token_id: int, old: Teacher, new: Teacher) -> None:
-        self.collate = DataCollatorForLanguageModeling(pad_token_id=pad_token_id)
+    def __init__(self, pad_token_id: int, pad_to_multiple_of: int | None, old: Teacher, new: Teacher) -> None:
+        self.collate = DataCollatorForLanguageModeling(pad_token_id, pad_to_multiple_of=pad_to_multiple_of)
         self.old = old
         self.new = new
 
@@ -58,7 +58,7 @@ class CompatTrainer(AdapterTrainer):
 
     def __init__(self, args: CompatConfig, old: Teacher, new: Teacher, **kwargs: Any) -> None:
         loss = CompatLoss(old.head.to(args.device), STRATEGIES[args.mask], args.temperature, args.ce_weight)
-        collator = TeacherCollator(kwargs["processing_class"].pad_token_id, old, new)
+        collator = TeacherCollator(kwargs["processing_class"].pad_token_id, args.pad_to_multiple_of, old, new)
         super().__init__(loss, args=args, data_collator=collator, **kwargs)
 
     def means_of(self, sums: LossSums, tokens: Tensor) -> dict[str, Mean]:

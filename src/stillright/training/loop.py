@@ -97,6 +97,7 @@ def training_arguments(job: Job, texts: int) -> dict[str, Any]:
         "include_num_input_tokens_seen": "non_padding",
         "dataset_kwargs": {"skip_prepare_dataset": True},
         "max_length": None,
+        "pad_to_multiple_of": 8,
         "logging_steps": 1,
         "disable_tqdm": True,
         "report_to": "none",
