@@ -269,7 +269,7 @@ def test_trainer_shifts_labels_and_ignores_padding(bases: tuple[Path, Path], tmp
         processing_class=load_tokenizer(Source(str(bases[1]))),
     )
     batch = trainer.data_collator([trainer.train_dataset[i] for i in (2, 0, 1)])
-    assert batch["input_ids"].shape == (3, 7)
+    assert batch["input_ids"].shape == (3, 8)  # padded to a multiple of eight
     with torch.no_grad():
         loss = trainer.compute_loss(trainer.model, dict(batch))
         total = sum(_live_loss(student, old, ids, mask) for ids in texts)
