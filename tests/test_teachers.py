@@ -82,7 +82,7 @@ def test_an_interrupted_teacher_goes_on(model: Any, tmp_path: Path, monkeypatch:
     monkeypatch.setattr(teachers, "_say", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run_teacher(model, TEXTS, tmp_path / "broken", QUIET, "old")
-    assert (tmp_path / "broken" / DONE).read_text() == "2"
+    assert len(list((tmp_path / "broken" / DONE).iterdir())) == 2
     said: list[int] = []
 
     def counted(base: Any, head: Any, texts: list[list[int]], *rest: Any) -> None:
@@ -150,7 +150,7 @@ def test_a_run_killed_while_caching_resumes_to_the_same_adapter(
     killed = subprocess.run([sys.executable, "-c", KILLED_IN_CACHING, str(update)], capture_output=True)
     assert killed.returncode == -signal.SIGKILL
     work = Path(update_values["out"]) / ".stillright/work"
-    assert [path.read_text() for path in work.glob(f"teach-old-*/said/{DONE}")] == ["3"]
+    assert len(list(work.glob(f"teach-old-*/said/{DONE}/*"))) == 3
     again = printed(update_values)
     assert "fit-new: already done" in again
     adapters = [

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from stillright import ranks
 from stillright.errors import ModelError
 
 
@@ -132,10 +133,9 @@ def compute_dtype(wanted: str) -> Any:
     return torch.bfloat16 if fast else torch.float32
 
 
-def _device() -> Any:
-    from accelerate import PartialState
-
-    return PartialState().device
+def device() -> Any:
+    """The torch device of this process."""
+    return ranks.state().device
 
 
 def _reason(error: Exception) -> str:
@@ -176,7 +176,7 @@ def load_base(source: Source, dtype: Any) -> Any:
         )
     except Exception as error:  # transformers raises of every kind here
         raise ModelError(f"base {source}: cannot be loaded: {_reason(error)}") from None
-    return model.to(_device())
+    return model.to(device())
 
 
 def load_model(ref: ModelRef, dtype: Any, trainable: bool = False) -> Any:

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import yaml
 from rich.console import Console
 
+from stillright import ranks
 from stillright.comparison import Comparison, compare
 from stillright.config import TaskConfig, UpdateConfig
 from stillright.errors import ModelError, TaskError
@@ -89,6 +90,7 @@ class Update:
             "training": self.config.training.model_dump(),
             "split_seed": self.config.split_seed,
             "dtype": str(self.dtype),
+            "processes": ranks.world(),  # each has batch_size sequences of a step
         }
 
     def _job(self, label: str, seed: int, work: Path, out: Path) -> Job:
@@ -149,7 +151,7 @@ class Update:
         def build(work: Path, out: Path) -> None:
             model = load_model(ref, self.dtype)
             run_teacher(model, every, work / "said", self.progress, f"{role} teacher", vocabulary)
-            (work / "said").replace(out)
+            ranks.on_main(lambda: (work / "said").replace(out))
 
         inputs = {
             "model": ref.fingerprint(),
@@ -181,7 +183,7 @@ class Update:
                 max_length=self.config.training.max_length,
                 progress=self.progress,
             )
-            write_jsonl(predictions, out)
+            ranks.on_main(lambda: write_jsonl(predictions, out))
 
         inputs = {
             "model": ref.fingerprint(),
@@ -197,24 +199,23 @@ class Update:
 def run_update(config: UpdateConfig, console: Console) -> Comparison:
     """Everything update.yaml asks for, in its run folder; what is already done from the same inputs is skipped."""
     with Workspace(config.out, console).locked() as workspace:
-        update = Update(config, workspace, console)
-        update.refuse_misfits()
+        update = ranks.main_first(lambda: _checked(config, workspace, console))
         _announce(update, console)
-        _write_provenance(workspace, config)
+        ranks.on_main(lambda: _write_provenance(workspace, config))
         old = update.old if update.old.adapter else update.fit(update.old, "adapters/old")
         new = update.new if update.new.adapter else update.fit(update.new, "adapters/new")
         models = {"old": old, "new": new, "compat": update.align(old, new, "adapters/compat")}
         if "continue_ce" in config.controls:
             models["continue_ce"] = update.fit(new, "adapters/continue_ce")
         files = [update.predict(ref, f"predictions/{name}.jsonl") for name, ref in models.items()]
-        return _report(files, workspace, console)
+        return ranks.on_main(lambda: _report(files, workspace, console))
 
 
 def fit_alone(config: UpdateConfig, out: Path, console: Console) -> None:
     """The task adapter of `config.new` in the folder `out`."""
     out = out.resolve()
     with Workspace(out.parent, console).locked() as workspace:
-        update = Update(config, workspace, console)
+        update = ranks.main_first(lambda: Update(config, workspace, console))
         update.fit(update.new, out.name)
 
 
@@ -222,11 +223,10 @@ def align_alone(config: UpdateConfig, out: Path, console: Console) -> None:
     """The compat adapter for `config.old` and `config.new`, which name their task adapters, in the folder `out`."""
     out = out.resolve()
     with Workspace(out.parent, console).locked() as workspace:
-        update = Update(config, workspace, console)
-        for ref in (update.old, update.new):
+        for ref in map(ModelRef.parse, (config.old, config.new)):
             if ref.adapter is None:
                 raise ModelError(f"model {ref}: align needs a task adapter; give {ref}+ADAPTER, made by stillright fit")
-        update.refuse_misfits()
+        update = ranks.main_first(lambda: _checked(config, workspace, console))
         update.align(update.old, update.new, out.name)
 
 
@@ -234,8 +234,14 @@ def predict_alone(config: UpdateConfig, out: Path, console: Console) -> None:
     """The answers of `config.new` in the file `out`."""
     out = out.resolve()
     with Workspace(out.parent, console).locked() as workspace:
-        update = Update(config, workspace, console)
+        update = ranks.main_first(lambda: Update(config, workspace, console))
         update.predict(update.new, out.name)
+
+
+def _checked(config: UpdateConfig, workspace: Workspace, console: Console) -> Update:
+    update = Update(config, workspace, console)
+    update.refuse_misfits()
+    return update
 
 
 def _announce(update: Update, console: Console) -> None:

@@ -55,12 +55,19 @@ def _pipeline() -> ModuleType:
     return pipeline
 
 
+def _done() -> int:
+    from stillright import ranks
+
+    ranks.leave()
+    return 0
+
+
 def _run(args: argparse.Namespace) -> int:
     from stillright.config import load_update
 
     config = load_update(args.update, args.set)
     _pipeline().run_update(config, console())
-    return 0
+    return _done()
 
 
 def _demo(args: argparse.Namespace) -> int:
@@ -69,25 +76,25 @@ def _demo(args: argparse.Namespace) -> int:
 
     config = parse_update(with_overrides(demo_update(args.out), args.set), "demo")
     _pipeline().run_update(config, console())
-    return 0
+    return _done()
 
 
 def _fit(args: argparse.Namespace) -> int:
     config = _stage_config(args, args.base, args.base)
     _pipeline().fit_alone(config, args.out, console())
-    return 0
+    return _done()
 
 
 def _align(args: argparse.Namespace) -> int:
     config = _stage_config(args, args.old, args.new)
     _pipeline().align_alone(config, args.out, console())
-    return 0
+    return _done()
 
 
 def _predict(args: argparse.Namespace) -> int:
     config = _stage_config(args, args.model, args.model)
     _pipeline().predict_alone(config, args.out, console())
-    return 0
+    return _done()
 
 
 def _add_set(parser: argparse.ArgumentParser) -> None:

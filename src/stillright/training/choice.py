@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional
 from trl import SFTConfig
 
+from stillright import ranks
 from stillright.config import StrategyConfig
 from stillright.models import ModelRef, load_model, load_tokenizer
 from stillright.progress import Progress
@@ -116,16 +117,19 @@ def reading_of(model: Any, texts: list[ChoiceText], pad_token_id: int, progress:
 
 @torch.no_grad()
 def teach(model: Any, texts: list[ChoiceText], reading: Reading, progress: Progress, label: str) -> Tensor:
-    """(n, K) scores of the choices by `model` (base or PeftModel)."""
+    """(n, K) scores of the choices by `model` (base or PeftModel); processes share the batches."""
     lengths = padded([text.lengths for text in texts], 0)
-    sums = torch.zeros(lengths.shape)
     sizes = [text.tokens(reading.apart) for text in texts]
-    with progress.bar(label, sum(sizes)) as bar, evaluating(model) as base:
-        for batch in batches(sizes):
+    todo, said = ranks.share(list(batches(sizes))), []
+    with progress.bar(label, sum(sizes[i] for batch in todo for i in batch)) as bar, evaluating(model) as base:
+        for batch in todo:
             trees = reading.plant([texts[i] for i in batch]).to(base.device)
             with autocast(base):
-                sums[batch] = log_likelihoods(base, trees, (len(batch), lengths.shape[1])).cpu()
+                said.append((batch, log_likelihoods(base, trees, (len(batch), lengths.shape[1])).cpu()))
             bar.advance(tokens=sum(sizes[i] for i in batch))
+    sums = torch.zeros(lengths.shape)
+    for batch, values in ranks.gather(said):
+        sums[batch] = values
     return normalised(sums, lengths)
 
 

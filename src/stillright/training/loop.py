@@ -17,8 +17,10 @@ from transformers import PrinterCallback, TrainerCallback
 from transformers.trainer_utils import get_last_checkpoint
 from trl import SFTConfig, SFTTrainer
 
+from stillright import ranks
 from stillright.config import TrainingConfig
 from stillright.errors import RunError
+from stillright.models import device
 from stillright.progress import Bar, Progress
 from stillright.training.text import Ids
 
@@ -58,8 +60,8 @@ def as_dataset(texts: Sequence[Ids], first: int = 0) -> datasets.Dataset:
 
 
 def optimizer_steps(config: TrainingConfig, texts: int) -> int:
-    """Steps of all epochs, the last of an epoch perhaps on fewer batches."""
-    batches = math.ceil(texts / config.batch_size)
+    """Steps of all epochs, the last of an epoch perhaps on fewer batches; every process has a batch of its own."""
+    batches = math.ceil(texts / (config.batch_size * ranks.world()))
     return math.ceil(batches / config.gradient_accumulation) * config.epochs
 
 
@@ -71,7 +73,7 @@ def warmup_steps(config: TrainingConfig, texts: int) -> int:
 def training_arguments(job: Job, texts: int) -> dict[str, Any]:
     """Keyword arguments of SFTConfig, or a subclass of it, for so many training texts."""
     config = job.training
-    on_cpu = not torch.accelerator.is_available()
+    on_cpu = device().type == "cpu"
     return {
         "output_dir": str(job.work.resolve()),  # the best checkpoint's path is kept, and compared with it
         "num_train_epochs": config.epochs,
@@ -110,7 +112,8 @@ class _StepZero(TrainerCallback):
     def on_evaluate(self, args: SFTConfig, state: Any, control: Any, metrics: Any = None, **kwargs: Any) -> None:
         if state.global_step == 0 and state.best_metric is None:
             folder = Path(args.output_dir) / "checkpoint-0"
-            kwargs["model"].save_pretrained(folder)
+            if state.is_world_process_zero:
+                kwargs["model"].save_pretrained(folder)
             state.best_metric = metrics["eval_loss"]
             state.best_model_checkpoint = str(folder)
             state.best_global_step = 0
@@ -137,12 +140,19 @@ class _ShowProgress(TrainerCallback):
 
 
 def _resumable(folder: Path) -> str | None:
-    """The last whole checkpoint; half-written ones are removed."""
-    while (last := get_last_checkpoint(str(folder))) is not None:
-        if (Path(last) / TRAINER_STATE).exists():
+    """The last whole checkpoint, which knows its best one; half-written ones are removed."""
+    while folder.exists() and (last := get_last_checkpoint(str(folder))) is not None:
+        if _is_whole(Path(last)):
+            _relocate_best(Path(last))
             return str(last)
         shutil.rmtree(last)
     return None
+
+
+def _is_whole(checkpoint: Path) -> bool:
+    """Whether every process has written its part."""
+    parts = [] if ranks.world() == 1 else [f"rng_state_{i}.pth" for i in range(ranks.world())]
+    return all((checkpoint / name).exists() for name in (TRAINER_STATE, *parts))
 
 
 def _relocate_best(checkpoint: Path) -> None:
@@ -182,21 +192,21 @@ def frees_memory(train: Callable[P, R]) -> Callable[P, R]:
 def train_adapter(trainer: SFTTrainer, job: Job) -> TrainingResult:
     """Trains, or goes on from the last checkpoint, and saves the adapter of lowest validation loss in `job.out`."""
     label, progress = job.label, job.progress
-    checkpoint = _resumable(job.work) if job.work.exists() else None
+    checkpoint = ranks.on_main(lambda: _resumable(job.work))
     total = math.ceil(len(trainer.get_train_dataloader()) / trainer.args.gradient_accumulation_steps)
     total *= int(trainer.args.num_train_epochs)
     trainer.remove_callback(PrinterCallback)  # the bar stands in its place
     trainer.add_callback(_StepZero())
     trainer.args.eval_on_start = checkpoint is None  # a resumed training has that evaluation in its log
     if checkpoint is not None:
-        _relocate_best(Path(checkpoint))
         progress.console.print(f"  {label}: goes on from {Path(checkpoint).name}", highlight=False)
     with progress.bar(label, total) as bar:
         trainer.add_callback(_ShowProgress(bar))
         trainer.train(resume_from_checkpoint=checkpoint)
     result = _result(trainer)
-    trainer.model.save_pretrained(job.out)
-    (job.out / "training.json").write_text(json.dumps(result._asdict(), indent=2) + "\n", encoding="utf-8")
+    if ranks.is_main():
+        trainer.model.save_pretrained(job.out)
+        (job.out / "training.json").write_text(json.dumps(result._asdict(), indent=2) + "\n", encoding="utf-8")
     progress.console.print(
         f"  {label}: best validation loss {result.best_validation_loss:.4f} "
         f"at step {result.best_step} of {result.steps}",

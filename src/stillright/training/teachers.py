@@ -2,12 +2,14 @@
 
 Training text is fixed, so what a teacher says never changes over epochs, strategies and alignment seeds. States are
 kept in the dtype they were computed in, 2 H bytes a token in bfloat16, and are memory-mapped when read; the loss turns
-rows into logits with the teacher's head. An interrupted run goes on with the batch it stopped at.
+rows into logits with the teacher's head. An interrupted run goes on with the batches that are left; processes of one
+machine share them, and write to the same files.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,6 +19,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
+from stillright import ranks
 from stillright.progress import Bar, Progress
 from stillright.training.forward import autocast, check_head, evaluating
 from stillright.training.heads import LMHead, lm_head
@@ -75,19 +78,26 @@ def run_teacher(
     """
     check_head(model)
     lean(model)
-    folder.mkdir(parents=True, exist_ok=True)
     starts, sizes = first_rows(texts), [len(ids) for ids in texts]
-    done = int((folder / DONE).read_text()) if (folder / DONE).exists() else 0
-    with progress.bar(label, sum(sizes)) as bar, evaluating(model) as base:
+    every = list(batches(sizes))
+    done = ranks.on_main(lambda: _batches_done(folder))  # before any process writes
+    todo = ranks.share_of_first_node([number for number in range(len(every)) if number not in done])
+    with progress.bar(label, sum(sizes[i] for number in todo for i in every[number])) as bar, evaluating(model) as base:
         head = lm_head(base)
         spoken = len(head.weight) if vocabulary is None else vocabulary
         said = _mapped(folder, starts[-1], head.weight.shape[1], base.dtype)
-        for number, batch in enumerate(batches(sizes)):
-            if number >= done:
-                _say(base, head, [texts[i] for i in batch], [starts[i] for i in batch], said, bar, spoken)
-                (folder / DONE).write_text(str(number + 1))
-    _write_head(head, base.dtype, starts, folder)
-    (folder / DONE).unlink()
+        for number in todo:
+            batch = every[number]
+            _say(base, head, [texts[i] for i in batch], [starts[i] for i in batch], said, bar, spoken)
+            (folder / DONE / str(number)).touch()
+    ranks.wait()
+    ranks.on_main(lambda: _write_head(head, base.dtype, starts, folder))
+
+
+def _batches_done(folder: Path) -> set[int]:
+    """Numbers of the batches that an interrupted run has done, in whatever process; makes the folder."""
+    (folder / DONE).mkdir(parents=True, exist_ok=True)
+    return {int(path.name) for path in (folder / DONE).iterdir()}
 
 
 def _say(base: Any, head: LMHead, texts: list[Ids], starts: list[int], said: Said, bar: Bar, vocabulary: int) -> None:
@@ -106,10 +116,12 @@ def _say(base: Any, head: LMHead, texts: list[Ids], starts: list[int], said: Sai
 
 
 def _write_head(head: LMHead, dtype: torch.dtype, starts: list[int], folder: Path) -> None:
+    """What makes the folder whole."""
     tensors = {"weight": head.weight, **({} if head.bias is None else {"bias": head.bias})}
     save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, folder / HEAD)
     meta = {"dtype": str(dtype).removeprefix("torch."), "starts": starts, "scale": head.scale, "softcap": head.softcap}
     (folder / META).write_text(json.dumps(meta), encoding="utf-8")
+    shutil.rmtree(folder / DONE)
 
 
 def open_teacher(folder: Path) -> Teacher:
