@@ -53,19 +53,24 @@ def on_main(work: Callable[[], T]) -> T:
     if world() == 1:
         return work()
     store, key = _store(), f"stillright-{next(_numbers)}"
-    if is_main():
-        try:
-            value = work()
-        except Exception as error:
-            store.set(key, pickle.dumps((None, _portable(error))))
-            raise
-        store.set(key, pickle.dumps((value, None)))
-        return value
+    if not is_main():
+        told: T = _told(store, key)
+        return told
+    try:
+        value = work()
+    except Exception as error:
+        store.set(key, pickle.dumps((None, _portable(error))))
+        raise
+    store.set(key, pickle.dumps((value, None)))
+    return value
+
+
+def _told(store: Any, key: str) -> Any:
     store.wait([key], PATIENCE)
-    value, error = pickle.loads(store.get(key))
-    if error is not None:
-        error.add_note(FROM_MAIN)
-        raise error
+    value, failure = pickle.loads(store.get(key))
+    if failure is not None:
+        failure.add_note(FROM_MAIN)
+        raise failure
     return value
 
 

@@ -97,6 +97,15 @@ class ChoiceTrainer(MeansTrainer):
         sums = choice_sums(scores, *known, self.temperature, self.ce_weight)
         return {name: Mean(value, len(scores)) for name, value in sums._asdict().items()}
 
+    def first(self, inputs: dict[str, Any], texts: int) -> dict[str, Any]:
+        """See MeansTrainer; a sample has one row in the fields of Trees, or several."""
+        rows = inputs["sample"] < texts
+        of_rows = {"attention_mask", *Trees._fields}
+        return {
+            name: values if name == "apart" else values[rows if name in of_rows else slice(texts)]
+            for name, values in inputs.items()
+        }
+
 
 def reading_of(model: Any, texts: list[ChoiceText], pad_token_id: int, progress: Progress, label: str) -> Reading:
     """As trees, where `model` (base or PeftModel) can; where it cannot, that is said.

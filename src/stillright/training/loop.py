@@ -189,8 +189,21 @@ def frees_memory(train: Callable[P, R]) -> Callable[P, R]:
     return freed
 
 
+def refuse_sharding(trainer: SFTTrainer) -> None:
+    """Raises RunError where parameters are cut into shards, which checkpoints here do not put together again."""
+    if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:
+        raise RunError(
+            "accelerate launch: FSDP and DeepSpeed are not supported by stillright's commands, every process holds "
+            "the whole base; launch with --multi_gpu instead of --use_fsdp or --use_deepspeed"
+        )
+
+
 def train_adapter(trainer: SFTTrainer, job: Job) -> TrainingResult:
-    """Trains, or goes on from the last checkpoint, and saves the adapter of lowest validation loss in `job.out`."""
+    """Trains, or goes on from the last checkpoint, and saves the adapter of lowest validation loss in `job.out`.
+
+    Raises RunError, see `refuse_sharding`.
+    """
+    refuse_sharding(trainer)
     label, progress = job.label, job.progress
     checkpoint = ranks.on_main(lambda: _resumable(job.work))
     total = math.ceil(len(trainer.get_train_dataloader()) / trainer.args.gradient_accumulation_steps)
