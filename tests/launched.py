@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +21,7 @@ from stillright import ranks
 from stillright.config import LoraConfig
 from stillright.models import ModelRef, Source, load_base, load_tokenizer
 from stillright.progress import Progress
+from stillright.training import text
 from stillright.training.choice import ChoiceCollator, ChoiceTrainer, Reading, _rows, teach
 from stillright.training.choices import ChoiceText
 from stillright.training.compat import CompatConfig, CompatTrainer
@@ -30,6 +32,7 @@ from stillright.training.teachers import open_teacher, run_teacher
 from stillright.training.trainer import AdapterTrainer, MeansTrainer
 
 QUIET = Progress(Console(quiet=True))
+BATCH_TOKENS = 40  # so that there is something to share
 TEXTS = [[5 + (7 * i + j) % 300 for j in range(2 + (5 * i) % 13)] for i in range(16)]  # of 2 to 14 tokens
 HELD = TEXTS[:5]  # not a whole number of batches
 CHOICES = [
@@ -119,12 +122,17 @@ def _adapter(base: Path, folder: Path, batches: Batches) -> MeansTrainer:
     return AdapterTrainer(CrossEntropy(), args=SFTConfig(**_settings(folder, batches)), **data, **_model(base))
 
 
-def _compat(base: Path, folder: Path, batches: Batches) -> MeansTrainer:
+def cache(base: Path, folder: Path) -> None:
+    """What two teachers say, neither of which is the student."""
     model = load_base(Source(str(base)), torch.float32)
     for role in ("old", "new"):
         for weight in model.parameters():
             weight.data *= 0.9
         run_teacher(model, TEXTS, folder / role, QUIET, role)
+
+
+def _compat(base: Path, folder: Path, batches: Batches) -> MeansTrainer:
+    cache(base, folder)
     return CompatTrainer(
         args=CompatConfig(**_settings(folder, batches), mask="token_likelihood", ce_weight=0.3),
         old=open_teacher(folder / "old"),
@@ -137,7 +145,8 @@ def _compat(base: Path, folder: Path, batches: Batches) -> MeansTrainer:
 
 def _choice(base: Path, folder: Path, batches: Batches, apart: bool = False) -> MeansTrainer:
     reading = Reading(0, apart)
-    target = teach(load_base(Source(str(base)), torch.float32), CHOICES, reading, QUIET, "old").mul(0.3).log_softmax(-1)
+    scores = teach(load_base(Source(str(base)), torch.float32), CHOICES, reading, QUIET, "old")
+    target = (30 * scores).log_softmax(-1)
     gold = torch.tensor([text.gold for text in CHOICES])
     return ChoiceTrainer(
         2.0,
@@ -150,7 +159,7 @@ def _choice(base: Path, folder: Path, batches: Batches, apart: bool = False) -> 
     )
 
 
-TRAINERS = {
+TRAINERS: dict[str, Callable[[Path, Path, Batches], MeansTrainer]] = {
     "adapter": _adapter,
     "compat": _compat,
     "choice": _choice,
@@ -184,6 +193,7 @@ def shard(base: Path, folder: Path) -> tuple[dict[str, Tensor], dict[str, Tensor
 
 def main(base: Path, folder: Path) -> None:
     """Trains every kind, and keeps what was found."""
+    text.BATCH_TOKENS = BATCH_TOKENS
     gradients = shard(base, folder / "shard")
     if ranks.is_main():
         torch.save(gradients, folder / "sharded.pt")

@@ -94,11 +94,8 @@ def _say(error: StillrightError, known: bool) -> None:
 
     known: whether the main process has said it.
     """
-    if ranks.is_main():
-        who = ""
-    elif known:
-        return
-    else:
-        time.sleep(GRACE)  # mostly the main process has failed alike, and the launcher ends this one meanwhile
-        who = f" process {ranks.rank()}:"
-    print(f"stillright: error:{who} {visible(' '.join(str(error).split()))}", file=sys.stderr)
+    who = "" if ranks.is_main() else f" process {ranks.rank()}:"
+    if who:
+        time.sleep(GRACE)  # mostly the main process has failed alike, says so, and the launcher ends this one meanwhile
+    if not known:
+        print(f"stillright: error:{who} {visible(' '.join(str(error).split()))}", file=sys.stderr)
