@@ -97,7 +97,7 @@ def test_loggers_get_the_means_of_all_processes(by_two: Path, by_one: Callable[.
     found, expected = Found(**torch.load(by_two / f"{kind}.pt")), by_one(kind, 8, 1)
     for ours, theirs in zip(found.logged[:2], expected.logged[:2], strict=True):
         for name in MEANS[kind]:
-            assert ours[name] == pytest.approx(theirs[name], rel=1e-4), name
+            assert ours[name] == pytest.approx(theirs[name], rel=1e-3), name  # differences of float32 sums
 
 
 def test_processes_write_the_teachers_of_one(
