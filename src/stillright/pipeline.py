@@ -74,13 +74,17 @@ class Update:
 
     def refuse_misfits(self) -> None:
         """Raises ModelError where tokens are distilled but cut differently by the two tokenizers; TaskError where
-        choices are distilled but the task has none."""
-        mask = self.config.strategy.mask
-        if not self.config.strategy.is_choice:
+        choices are distilled, or choose the checkpoint, but the task has none."""
+        strategy, generated = self.config.strategy, f"task {self.task.name}: its answers are generated, but strategy"
+        if strategy.choose == "flips" and not self.task.is_choice:
+            raise TaskError(f"{generated}.choose flips needs choices; take strategy.choose=loss")
+        if not strategy.is_choice:
             old, new = ([*cut.train, *cut.validation] for cut in (self.texts(self.old.base), self.texts(self.new.base)))
             refuse_different_tokenizers(old, new)
         elif not self.task.is_choice:
-            raise TaskError(f"task {self.task.name}: its answers are generated, but strategy.mask {mask} needs choices")
+            raise TaskError(
+                f"task {self.task.name}: its answers are generated, but strategy.mask {strategy.mask} needs choices"
+            )
 
     def _training_inputs(self) -> dict[str, Any]:
         """What determines the result of any training, beside models and seeds."""
@@ -132,11 +136,14 @@ class Update:
         return new.with_adapter(self.workspace.stage(f"align-{Path(result).name}", result, inputs, build))
 
     def _align_tokens(self, old: ModelRef, new: ModelRef, job: Job) -> None:
-        from stillright.training.compat import Taught, align_adapter
+        from stillright.training.compat import Taught, Validation, align_adapter
 
         shared = min(vocabulary_size(ref.base) for ref in (old, new))
         taught = Taught(self._teach(old, "old", shared), self._teach(new, "new", shared))
-        align_adapter(new, taught, self.texts(new.base), self.config.strategy, job)
+        validation = None
+        if self.config.strategy.choose == "flips":
+            validation = Validation(old, *(self._choices(ref.base).validation for ref in (old, new)))
+        align_adapter(new, taught, self.texts(new.base), self.config.strategy, job, validation)
 
     def _teach(self, ref: ModelRef, role: str, vocabulary: int) -> Path:
         """The folder of what a teacher says of all texts: the same for every strategy and alignment seed.

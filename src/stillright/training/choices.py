@@ -33,7 +33,12 @@ class ChoiceText(NamedTuple):
     prompt: Ids
     choices: list[Ids]
     lengths: list[int]  # what log-likelihoods are divided by, as the task's metric has it
-    gold: int  # number of the right choice
+    accepted: list[int]  # numbers of the right choices, mostly one
+
+    @property
+    def gold(self) -> int:
+        """Number of the right choice that is trained on, the first of several."""
+        return self.accepted[0]
 
     @property
     def ids(self) -> Ids:
@@ -57,16 +62,16 @@ def encode_choices(task: Task, tokenizer: Any, max_length: int) -> list[ChoiceTe
     if not task.is_choice:
         raise TaskError(f"task {task.name}: its answers are generated; choice strategies need choices")
     samples = [
-        (task.prompt(document), task.choices(document), task.gold(document)) for document in task.train_documents
+        (task.prompt(document), task.choices(document), task.accepted(document)) for document in task.train_documents
     ]
     delimiter = task.harness.config.target_delimiter
     pairs = [(prompt, f"{delimiter}{choice}") for prompt, choices, _ in samples for choice in choices]
     encoded = iter(encode_pairs(pairs, tokenizer))
     texts = []
-    for _, choices, gold in samples:
+    for _, choices, accepted in samples:
         prompts, continuations = zip(*(next(encoded) for _ in choices), strict=True)
         room = max(1, max_length - max(map(len, continuations)))
-        texts.append(ChoiceText(prompts[0][-room:], list(continuations), task.choice_lengths(choices), gold))
+        texts.append(ChoiceText(prompts[0][-room:], list(continuations), task.choice_lengths(choices), accepted))
     return texts
 
 

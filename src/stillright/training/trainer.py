@@ -177,8 +177,10 @@ class AdapterTrainer(MeansTrainer):
     Columns of a batch whose name begins with "taught_" go to the loss.
     """
 
+    compute = staticmethod(token_sums)  # what `model(..., computed=True)` returns, for the loss and a batch
+
     def __init__(self, loss: HiddenLoss, **kwargs: Any) -> None:
-        super().__init__(functools.partial(token_sums, loss), **kwargs)
+        super().__init__(functools.partial(self.compute, loss), **kwargs)
 
     def _set_signature_columns_if_needed(self) -> None:
         self._signature_columns = ["input_ids", "labels", "text"]
