@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import yaml
 from rich.console import Console
@@ -13,29 +13,22 @@ from rich.console import Console
 from stillright import ranks
 from stillright.comparison import Comparison, compare
 from stillright.config import TaskConfig, UpdateConfig
-from stillright.errors import ModelError, TaskError
+from stillright.data import Data
 from stillright.importers.jsonl import write_jsonl
 from stillright.models import (
     ModelRef,
-    Source,
-    compute_dtype,
     folder_digest,
     load_model,
-    load_tokenizer,
     vocabulary_size,
 )
 from stillright.progress import Progress
 from stillright.report.html import html
 from stillright.report.markdown import markdown
 from stillright.report.terminal import print_comparison
-from stillright.tasks import Task, load_task
-from stillright.training.choices import ChoiceText, encode_choices
 from stillright.training.loop import Job, optimizer_steps, warmup_steps
-from stillright.training.text import Ids, Texts, encode_texts, refuse_different_tokenizers, split_texts
 from stillright.workspace import Workspace, fingerprint
 
 OF_PREDICTION = frozenset({"test", "test_limit", "filter", "stop", "max_new_tokens"})  # keys no training reads
-T = TypeVar("T")
 LIBRARIES = ("stillright", "torch", "transformers", "trl", "peft", "accelerate", "lm-eval")
 
 
@@ -46,45 +39,13 @@ def task_fingerprint(config: TaskConfig) -> dict[str, Any]:
     return {**config.model_dump(mode="json"), **digests}
 
 
-class Update:
-    """What the stages of one update share: task, texts, settings. A stage is built only if it is not done."""
+class Update(Data):
+    """The stages of one update. A stage is built only if it is not done."""
 
     def __init__(self, config: UpdateConfig, workspace: Workspace, console: Console) -> None:
-        self.config = config
+        super().__init__(config)
         self.workspace = workspace
         self.progress = Progress(console)
-        self.old = ModelRef.parse(config.old)
-        self.new = ModelRef.parse(config.new)
-        self.task: Task = load_task(config.task, config.split_seed)
-        self.dtype = compute_dtype(config.dtype)
-        self._encoded: dict[Source, list[Ids]] = {}
-
-    def texts(self, base: Source) -> Texts[Ids]:
-        """The training texts in the tokens of a base."""
-        if base not in self._encoded:
-            self._encoded[base] = encode_texts(self.task, load_tokenizer(base), self.config.training.max_length)
-        return self._split(self._encoded[base])
-
-    def _choices(self, base: Source) -> Texts[ChoiceText]:
-        """The same samples as trees of choices."""
-        return self._split(encode_choices(self.task, load_tokenizer(base), self.config.training.max_length))
-
-    def _split(self, texts: list[T]) -> Texts[T]:
-        return split_texts(texts, self.config.training.validation_fraction, self.config.split_seed)
-
-    def refuse_misfits(self) -> None:
-        """Raises ModelError where tokens are distilled but cut differently by the two tokenizers; TaskError where
-        choices are distilled, or choose the checkpoint, but the task has none."""
-        strategy, generated = self.config.strategy, f"task {self.task.name}: its answers are generated, but strategy"
-        if strategy.choose == "flips" and not self.task.is_choice:
-            raise TaskError(f"{generated}.choose flips needs choices; take strategy.choose=loss")
-        if not strategy.is_choice:
-            old, new = ([*cut.train, *cut.validation] for cut in (self.texts(self.old.base), self.texts(self.new.base)))
-            refuse_different_tokenizers(old, new)
-        elif not self.task.is_choice:
-            raise TaskError(
-                f"task {self.task.name}: its answers are generated, but strategy.mask {strategy.mask} needs choices"
-            )
 
     def _training_inputs(self) -> dict[str, Any]:
         """What determines the result of any training, beside models and seeds."""
@@ -142,7 +103,7 @@ class Update:
         taught = Taught(self._teach(old, "old", shared), self._teach(new, "new", shared))
         validation = None
         if self.config.strategy.choose == "flips":
-            validation = Validation(old, *(self._choices(ref.base).validation for ref in (old, new)))
+            validation = Validation(old, *(self.choices(ref.base).validation for ref in (old, new)))
         align_adapter(new, taught, self.texts(new.base), self.config.strategy, job, validation)
 
     def _teach(self, ref: ModelRef, role: str, vocabulary: int) -> Path:
@@ -172,7 +133,7 @@ class Update:
     def _align_choices(self, old: ModelRef, new: ModelRef, job: Job) -> None:
         from stillright.training.choice import align_choices
 
-        align_choices(old, new, self._choices(old.base), self._choices(new.base), self.config.strategy, job)
+        align_choices(old, new, self.choices(old.base), self.choices(new.base), self.config.strategy, job)
 
     def predict(self, ref: ModelRef, result: str) -> Path:
         """The file with the answers of `ref` to the test split."""
@@ -230,10 +191,7 @@ def align_alone(config: UpdateConfig, out: Path, console: Console) -> None:
     """The compat adapter for `config.old` and `config.new`, which name their task adapters, in the folder `out`."""
     out = out.resolve()
     with Workspace(out.parent, console).locked() as workspace:
-        for ref in map(ModelRef.parse, (config.old, config.new)):
-            if ref.adapter is None:
-                raise ModelError(f"model {ref}: align needs a task adapter; give {ref}+ADAPTER, made by stillright fit")
-        update = ranks.main_first(lambda: _checked(config, workspace, console))
+        update = ranks.main_first(lambda: _checked(config, workspace, console, have_adapters=True))
         update.align(update.old, update.new, out.name)
 
 
@@ -245,8 +203,10 @@ def predict_alone(config: UpdateConfig, out: Path, console: Console) -> None:
         update.predict(update.new, out.name)
 
 
-def _checked(config: UpdateConfig, workspace: Workspace, console: Console) -> Update:
+def _checked(config: UpdateConfig, workspace: Workspace, console: Console, have_adapters: bool = False) -> Update:
     update = Update(config, workspace, console)
+    if have_adapters:
+        update.refuse_lacking_adapters()
     update.refuse_misfits()
     return update
 

@@ -1,0 +1,95 @@
+"""What a stage costs: bytes on disk and in memory, floating-point operations. The formulas stand in docs/estimate.md.
+
+Files are exact, all else is an estimate. One token of a linear layer is two operations a weight.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from stillright.estimate.shape import Shape
+from stillright.training.head_loss import CHUNK
+
+ADAPTER_BYTES = 4  # a parameter; PEFT keeps adapters in float32 beside bases of any dtype
+OPTIMIZER_BYTES = 8  # a parameter: AdamW's two moments
+# bytes kept for the backward pass, as a multiple of the widths of all linear layers in the compute dtype; measured
+KEPT_WIDTHS = {4: 1.0, 2: 1.35}
+# float32 numbers of vocabulary size held at once for a position: by cross-entropy, by distillation; measured
+PLAIN_LOGITS, TAUGHT_LOGITS = 3, 7
+
+
+class Amount(NamedTuple):
+    """Texts that a model reads, and the positions of which it makes logits."""
+
+    lengths: Sequence[int]  # tokens of each text
+    scored: int  # positions
+
+    @property
+    def tokens(self) -> int:
+        return sum(self.lengths)
+
+    @property
+    def longest(self) -> int:
+        return max(self.lengths)
+
+
+def next_tokens(texts: Sequence[Sequence[int]]) -> Amount:
+    """Texts of which every next token is scored."""
+    lengths = [len(ids) for ids in texts]
+    return Amount(lengths, sum(lengths) - len(lengths))
+
+
+def adapter_bytes(shape: Shape) -> int:
+    """Bytes of an adapter's weights on disk."""
+    return ADAPTER_BYTES * shape.adapter
+
+
+def checkpoint_bytes(shape: Shape, epochs: int) -> int:
+    """Bytes of checkpoints on disk at most: that of step 0, the best, the last, and one that is being written."""
+    return adapter_bytes(shape) + min(epochs, 3) * (ADAPTER_BYTES + OPTIMIZER_BYTES) * shape.adapter
+
+
+def teacher_bytes(rows: int, hidden: int, vocabulary: int, dtype_bytes: int) -> int:
+    """Bytes on disk of what a teacher says at so many positions, and of its head.
+
+    A row is the state before the head, the most likely token (8 bytes), and a log-probability (4 bytes).
+    """
+    return rows * (hidden * dtype_bytes + 8 + 4) + vocabulary * hidden * dtype_bytes
+
+
+def forward_flops(shape: Shape, amount: Amount) -> float:
+    """Operations to read texts and to make logits; attention looks back over half of a text on average."""
+    attention = 2 * shape.layers * shape.attention * sum(length**2 for length in amount.lengths)
+    return 2 * shape.linear * amount.tokens + attention + 2 * shape.head * amount.scored
+
+
+def training_flops(shape: Shape, amount: Amount, recomputed: bool, teacher_head: int) -> float:
+    """Operations of one epoch: forward and backward through a frozen base, and an adapter's gradients.
+
+    recomputed: whether activations are made again in the backward pass. teacher_head: weights of the heads that make
+    the teachers' logits, a position.
+    """
+    attention = 2 * shape.layers * shape.attention * sum(length**2 for length in amount.lengths)
+    through_base = 2 * shape.linear * amount.tokens
+    of_adapter = 6 * shape.adapter * amount.tokens
+    of_head = 2 * (2 * shape.head + teacher_head) * amount.scored
+    return through_base * (3 if recomputed else 2) + attention * (4 if recomputed else 3) + of_adapter + of_head
+
+
+def training_memory(shape: Shape, batch_tokens: int, dtype_bytes: int, recomputed: bool, logits: int) -> int:
+    """Bytes at the peak of a training step: weights, adapter with gradient and optimizer, activations, logits."""
+    weights = shape.parameters * dtype_bytes
+    adapter = (2 * ADAPTER_BYTES + OPTIMIZER_BYTES) * shape.adapter
+    kept = KEPT_WIDTHS[dtype_bytes] * shape.widths * dtype_bytes
+    if recomputed:  # what enters each layer, and all of one layer
+        kept = shape.layers * shape.hidden * dtype_bytes + kept / shape.layers
+    chunk = 4 * logits * min(CHUNK, batch_tokens) * shape.vocabulary
+    return int(weights + adapter + kept * batch_tokens + chunk)
+
+
+def reading_memory(shape: Shape, batch_tokens: int, logit_rows: int, dtype_bytes: int) -> int:
+    """Bytes at the peak of a forward pass: weights, one layer's activations, and logits of so many positions twice."""
+    weights = shape.parameters * dtype_bytes + ADAPTER_BYTES * shape.adapter
+    layer = shape.widths * dtype_bytes * batch_tokens // shape.layers
+    return weights + layer + 2 * 4 * logit_rows * shape.vocabulary
