@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import torch
 from rich.console import Console
 
 from stillright.config import UpdateConfig
@@ -36,6 +37,7 @@ def print_align(config: UpdateConfig, console: Console) -> None:
 
 
 def _print(data: Data, stages: Callable[[Plan], list[Stage]], console: Console) -> None:
-    here, elsewhere = stages(Plan(data)), stages(Plan(data, recomputed=True))
+    here = stages(Plan(data, torch.accelerator.is_available()))
+    elsewhere = stages(Plan(data, accelerator=True))
     dtype = str(data.dtype).removeprefix("torch.")
     print_plan(here, elsewhere, dtype, measured_rate(data.dtype), console)

@@ -17,6 +17,8 @@ OPTIMIZER_BYTES = 8  # a parameter: AdamW's two moments
 KEPT_WIDTHS = {4: 1.0, 2: 1.35}
 # float32 numbers of vocabulary size held at once for a position: by cross-entropy, by distillation; measured
 PLAIN_LOGITS, TAUGHT_LOGITS = 3, 7
+# a process on a CPU: libraries and compiled kernels; and in training what its allocator keeps of freed blocks; measured
+PROCESS_BYTES, FRAGMENTED = 1_500_000_000, 1.5
 
 
 class Amount(NamedTuple):
@@ -64,32 +66,39 @@ def forward_flops(shape: Shape, amount: Amount) -> float:
     return 2 * shape.linear * amount.tokens + attention + 2 * shape.head * amount.scored
 
 
-def training_flops(shape: Shape, amount: Amount, recomputed: bool, teacher_head: int) -> float:
+def training_flops(shape: Shape, amount: Amount, accelerator: bool, teacher_head: int) -> float:
     """Operations of one epoch: forward and backward through a frozen base, and an adapter's gradients.
 
-    recomputed: whether activations are made again in the backward pass. teacher_head: weights of the heads that make
+    accelerator: there activations are made again in the backward pass. teacher_head: weights of the heads that make
     the teachers' logits, a position.
     """
     attention = 2 * shape.layers * shape.attention * sum(length**2 for length in amount.lengths)
     through_base = 2 * shape.linear * amount.tokens
     of_adapter = 6 * shape.adapter * amount.tokens
     of_head = 2 * (2 * shape.head + teacher_head) * amount.scored
-    return through_base * (3 if recomputed else 2) + attention * (4 if recomputed else 3) + of_adapter + of_head
+    return through_base * (3 if accelerator else 2) + attention * (4 if accelerator else 3) + of_adapter + of_head
 
 
-def training_memory(shape: Shape, batch_tokens: int, dtype_bytes: int, recomputed: bool, logits: int) -> int:
-    """Bytes at the peak of a training step: weights, adapter with gradient and optimizer, activations, logits."""
-    weights = shape.parameters * dtype_bytes
+def training_memory(
+    shape: Shape, batch_tokens: int, dtype_bytes: int, accelerator: bool, logits: int, teacher_head: int
+) -> int:
+    """Bytes at the peak of a training step: weights, adapter with gradient and optimizer, activations, logits.
+
+    On an accelerator tensors alone, activations made again; on a CPU the whole process. logits: numbers a position and
+    piece of the vocabulary. teacher_head: weights of a further head.
+    """
+    weights = (shape.parameters + teacher_head) * dtype_bytes
     adapter = (2 * ADAPTER_BYTES + OPTIMIZER_BYTES) * shape.adapter
     kept = KEPT_WIDTHS[dtype_bytes] * shape.widths * dtype_bytes
-    if recomputed:  # what enters each layer, and all of one layer
+    if accelerator:  # what enters each layer, and all of one layer
         kept = shape.layers * shape.hidden * dtype_bytes + kept / shape.layers
     chunk = 4 * logits * min(CHUNK, batch_tokens) * shape.vocabulary
-    return int(weights + adapter + kept * batch_tokens + chunk)
+    tensors = weights + adapter + kept * batch_tokens + chunk
+    return int(tensors if accelerator else PROCESS_BYTES + FRAGMENTED * tensors)
 
 
-def reading_memory(shape: Shape, batch_tokens: int, logit_rows: int, dtype_bytes: int) -> int:
-    """Bytes at the peak of a forward pass: weights, one layer's activations, and logits of so many positions twice."""
+def reading_memory(shape: Shape, batch_tokens: int, dtype_bytes: int, accelerator: bool, logits: int) -> int:
+    """Bytes at the peak of a forward pass: weights, one layer's activations, and so many bytes of logits."""
     weights = shape.parameters * dtype_bytes + ADAPTER_BYTES * shape.adapter
     layer = shape.widths * dtype_bytes * batch_tokens // shape.layers
-    return weights + layer + 2 * 4 * logit_rows * shape.vocabulary
+    return weights + layer + logits + (0 if accelerator else PROCESS_BYTES)

@@ -42,18 +42,18 @@ class Stage(NamedTuple):
     steps: int | None  # optimizer steps
     kept: int | None  # bytes on disk; None: small
     temporary: int  # bytes on disk while it runs
-    memory: int  # bytes at the peak, libraries left out
+    memory: int  # bytes at the peak: of the process on a CPU, of tensors on an accelerator
     flops: float  # validation counted
 
 
 class Plan:
-    """Makes the stages of an update from its data, on one device of one process."""
+    """Makes the stages of an update from its data, on one device of one process: this one, or an accelerator."""
 
-    def __init__(self, data: Data, recomputed: bool | None = None) -> None:
+    def __init__(self, data: Data, accelerator: bool) -> None:
         self.data = data
         self.config = data.config
         self.bytes = torch.empty(0, dtype=data.dtype).element_size()
-        self.recomputed = torch.accelerator.is_available() if recomputed is None else recomputed
+        self.accelerator = accelerator
         self.old, self.new = (self._shape(ref) for ref in (data.old, data.new))
 
     def _shape(self, ref: ModelRef) -> Shape:
@@ -93,9 +93,8 @@ class Plan:
             steps=optimizer_steps(config, samples),
             kept=adapter_bytes(shape),
             temporary=checkpoint_bytes(shape, epochs),
-            memory=training_memory(shape, batch_tokens, self.bytes, self.recomputed, logits)
-            + teacher_head * self.bytes,
-            flops=epochs * training_flops(shape, train, self.recomputed, teacher_head) + (epochs + 1) * validated,
+            memory=training_memory(shape, batch_tokens, self.bytes, self.accelerator, logits, teacher_head),
+            flops=epochs * training_flops(shape, train, self.accelerator, teacher_head) + (epochs + 1) * validated,
         )
 
     def align(self) -> list[Stage]:
@@ -121,6 +120,7 @@ class Plan:
 
     def _teach(self, name: str, shape: Shape, every: Amount) -> Stage:
         batch = max(every.longest, min(BATCH_TOKENS, every.tokens))
+        logits = 2 * 4 * every.longest * shape.vocabulary  # of one text, and their probabilities, in float32
         return Stage(
             name,
             len(every.lengths),
@@ -128,7 +128,7 @@ class Plan:
             steps=None,
             kept=teacher_bytes(every.scored, shape.hidden, shape.vocabulary, self.bytes),
             temporary=0,
-            memory=reading_memory(shape, batch, every.longest, self.bytes),
+            memory=reading_memory(shape, batch, self.bytes, self.accelerator, logits),
             flops=forward_flops(shape, every),
         )
 
@@ -148,6 +148,7 @@ class Plan:
         shape = self.old if name == "old" else self.new
         read = self._read_in_prediction(self.data.old if name == "old" else self.data.new)
         batch = min(self.config.predict_batch_size, len(read.lengths)) * read.longest
+        logits = 2 * self.bytes * batch * shape.vocabulary  # the harness keeps those of all positions
         return Stage(
             f"predict-{name}",
             len(self.data.task.test_positions),
@@ -155,7 +156,7 @@ class Plan:
             steps=None,
             kept=None,
             temporary=0,
-            memory=reading_memory(shape, batch, batch, self.bytes),
+            memory=reading_memory(shape, batch, self.bytes, self.accelerator, logits),
             flops=forward_flops(shape, read),
         )
 

@@ -11,8 +11,8 @@ from stillright import models
 
 SIDE = 1024  # of the matrices
 SECONDS = 0.3
-REACHED = 0.4  # part of the rate of plain matrix products that whole trainings reach
-OTHER = "an A100", 312e12  # its bfloat16 peak
+REACHED_ON_CPU, REACHED = 0.1, 0.4  # part of the rate of matrix products that whole stages reach; the first is measured
+OTHER = 312e12, "an A100"  # its bfloat16 peak
 
 
 class Rate(NamedTuple):
@@ -20,10 +20,11 @@ class Rate(NamedTuple):
 
     flops: float
     device: str
+    reached: float = REACHED
 
     def seconds(self, flops: float) -> float:
         """Seconds for so many operations, at the part of the rate that is reached."""
-        return flops / (REACHED * self.flops)
+        return flops / (self.reached * self.flops)
 
 
 def measured_rate(dtype: torch.dtype) -> Rate:
@@ -35,10 +36,11 @@ def measured_rate(dtype: torch.dtype) -> Rate:
     while time.perf_counter() - start < SECONDS:
         (a @ b)[0, 0].item()  # waits for the device
         products += 1
-    return Rate(2 * SIDE**3 * products / (time.perf_counter() - start), _name(device))
+    rate = 2 * SIDE**3 * products / (time.perf_counter() - start)
+    return Rate(rate, _name(device), REACHED_ON_CPU if device.type == "cpu" else REACHED)
 
 
 def _name(device: torch.device) -> str:
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"{torch.get_num_threads()} threads of this processor" if device.type == "cpu" else device.type
+    return f"this processor ({torch.get_num_threads()} threads)" if device.type == "cpu" else device.type

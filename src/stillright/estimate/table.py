@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from stillright.estimate.plan import Stage
-from stillright.estimate.rate import OTHER, REACHED, Rate
+from stillright.estimate.rate import OTHER, Rate
 
 COLUMNS = ("stage", "samples", "tokens", "steps", "disk", "disk meanwhile", "memory", "operations", "time")
 SIZES = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1, "B"))
@@ -50,25 +50,26 @@ def _cells(stage: Stage, rate: Rate) -> tuple[str, ...]:
 
 def _notes(stages: Sequence[Stage], elsewhere: Sequence[Stage], dtype: str, rate: Rate) -> list[str]:
     """What the numbers are, and their sums."""
-    flops, name, peak = sum(stage.flops for stage in stages), *OTHER
+    flops, there = (sum(stage.flops for stage in plan) for plan in (stages, elsewhere))
+    other = Rate(*OTHER)
     kept, meanwhile = sum(stage.kept or 0 for stage in stages), max(stage.temporary for stage in stages)
-    there, most = Rate(peak, name).seconds(flops), max(stage.memory for stage in elsewhere)
+    most = size(max(stage.memory for stage in elsewhere))
     return [
         f"In all {size(kept)} on disk and {size(meanwhile)} more meanwhile, {flops:.1e} operations, "
         f"{duration(rate.seconds(flops))}. What is done already is counted too.",
         "Tokens (without padding and validation), steps and disk are counted; memory, operations and time are "
         "estimates, see docs/estimate.md.",
-        f"Memory: in {dtype} on one device, libraries left out.",
-        f"Time: at {REACHED:.0%} of {rate.flops:.1e} operations/s, which matrix products reach on {rate.device} now.",
-        f"On {name} ({peak:.1e} operations/s) alike: {duration(there)}, and at most {size(most)} of memory, "
-        "since activations are made again there.",
+        f"Memory and time are those of {dtype} on one device; time is at {rate.reached:.0%} of the {rate.flops:.1e} "
+        f"operations/s that matrix products reach on {rate.device} now.",
+        f"On {other.device} at {other.reached:.0%} of its {other.flops:.1e} operations/s: "
+        f"{duration(other.seconds(there))}, and at most {most} of its memory.",
     ]
 
 
 def print_plan(stages: Sequence[Stage], elsewhere: Sequence[Stage], dtype: str, rate: Rate, console: Console) -> None:
     """Prints the table and, below it, what its numbers are.
 
-    elsewhere: the same stages with activations made again in the backward pass, as on accelerators.
+    elsewhere: the same stages on an accelerator.
     """
     table = Table(title="what it will cost; nothing is computed or written", title_justify="left")
     for i, column in enumerate(COLUMNS):
