@@ -22,7 +22,7 @@ from stillright.config import LoraConfig
 from stillright.models import ModelRef, Source, load_base, load_tokenizer
 from stillright.progress import Progress
 from stillright.training import text
-from stillright.training.choice import ChoiceCollator, ChoiceTrainer, Reading, _rows, teach
+from stillright.training.choice import ChoiceCollator, ChoiceTrainer, Reading, Samples, _rows, teach
 from stillright.training.choices import ChoiceText
 from stillright.training.compat import CompatConfig, CompatTrainer
 from stillright.training.head_loss import CrossEntropy
@@ -36,7 +36,7 @@ BATCH_TOKENS = 40  # so that there is something to share
 TEXTS = [[5 + (7 * i + j) % 300 for j in range(2 + (5 * i) % 13)] for i in range(16)]  # of 2 to 14 tokens
 HELD = TEXTS[:5]  # not a whole number of batches
 CHOICES = [
-    ChoiceText(ids, [[*ids[:1], 9 + i], ids[:2], [50, 51, 52]][: 2 + i % 2], [2, 2, 3][: 2 + i % 2], i % 2)
+    ChoiceText(ids, [[*ids[:1], 9 + i], ids[:2], [50, 51, 52]][: 2 + i % 2], [2, 2, 3][: 2 + i % 2], [i % 2])
     for i, ids in enumerate(TEXTS)
 ]
 
@@ -147,12 +147,12 @@ def _choice(base: Path, folder: Path, batches: Batches, apart: bool = False) -> 
     reading = Reading(0, apart)
     scores = teach(load_base(Source(str(base)), torch.float32), CHOICES, reading, QUIET, "old")
     target = (30 * scores).log_softmax(-1)
-    gold = torch.tensor([text.gold for text in CHOICES])
+    samples = Samples(CHOICES, target.argmax(dim=-1) == torch.tensor([text.gold for text in CHOICES]), reading)
     return ChoiceTrainer(
         2.0,
         0.3,
         args=SFTConfig(**_settings(folder, batches)),
-        data_collator=ChoiceCollator(CHOICES, target, target.argmax(dim=-1) == gold, reading),
+        data_collator=ChoiceCollator(samples, target),
         train_dataset=_rows(CHOICES),
         eval_dataset=_rows(CHOICES[: len(HELD)]),
         **_model(base),

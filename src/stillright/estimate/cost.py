@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from stillright.estimate.shape import Shape
-from stillright.training.head_loss import CHUNK
+from stillright.training.head_loss import LOGITS_ON_CPU, LOGITS_ON_DEVICE
 
 ADAPTER_BYTES = 4  # a parameter; PEFT keeps adapters in float32 beside bases of any dtype
 OPTIMIZER_BYTES = 8  # a parameter: AdamW's two moments
@@ -92,7 +92,8 @@ def training_memory(
     kept = KEPT_WIDTHS[dtype_bytes] * shape.widths * dtype_bytes
     if accelerator:  # what enters each layer, and all of one layer
         kept = shape.layers * shape.hidden * dtype_bytes + kept / shape.layers
-    chunk = 4 * logits * min(CHUNK, batch_tokens) * shape.vocabulary
+    held = LOGITS_ON_DEVICE if accelerator else LOGITS_ON_CPU
+    chunk = 4 * logits * min(held, batch_tokens * shape.vocabulary)
     tensors = weights + adapter + kept * batch_tokens + chunk
     return int(tensors if accelerator else PROCESS_BYTES + FRAGMENTED * tensors)
 

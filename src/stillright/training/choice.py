@@ -107,6 +107,16 @@ def flips(scores: Tensor, batch: dict[str, Any]) -> dict[str, Mean]:
     return {"right": Mean(right.sum(), len(right)), "lost": Mean(lost.sum(), len(right))}
 
 
+def first_samples(batch: dict[str, Any], samples: int) -> dict[str, Any]:
+    """The batch without all but its first samples; a sample has one row in the fields of Trees, or several."""
+    rows = batch["sample"] < samples
+    of_rows = {"attention_mask", *Trees._fields}
+    return {
+        name: values if name == "apart" else values[rows if name in of_rows else slice(samples)]
+        for name, values in batch.items()
+    }
+
+
 class ChoiceTrainer(MeansTrainer):
     """Trains an adapter of the new base towards a target distribution over choices; its means are over samples.
 
@@ -130,13 +140,8 @@ class ChoiceTrainer(MeansTrainer):
         return {**means, **flips(scores, inputs)}
 
     def first(self, inputs: dict[str, Any], texts: int) -> dict[str, Any]:
-        """See MeansTrainer; a sample has one row in the fields of Trees, or several."""
-        rows = inputs["sample"] < texts
-        of_rows = {"attention_mask", *Trees._fields}
-        return {
-            name: values if name == "apart" else values[rows if name in of_rows else slice(texts)]
-            for name, values in inputs.items()
-        }
+        """See MeansTrainer."""
+        return first_samples(inputs, texts)
 
 
 def reading_of(model: Any, texts: list[ChoiceText], pad_token_id: int, progress: Progress, label: str) -> Reading:

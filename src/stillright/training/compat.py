@@ -14,7 +14,16 @@ from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 from stillright.config import StrategyConfig
 from stillright.models import ModelRef, load_model, load_tokenizer
 from stillright.training.checkpoints import RULES
-from stillright.training.choice import Samples, accepted, batch_scores, flips, reading_of, scores_of_old, tree_scores
+from stillright.training.choice import (
+    Samples,
+    accepted,
+    batch_scores,
+    first_samples,
+    flips,
+    reading_of,
+    scores_of_old,
+    tree_scores,
+)
 from stillright.training.choice_loss import is_right
 from stillright.training.choices import ChoiceText
 from stillright.training.head_loss import LossSums
@@ -98,6 +107,12 @@ class CompatTrainer(AdapterTrainer):
         answers = inputs.pop("answers", None)
         means = super().means(model, inputs)
         return means if answers is None else {**means, **flips(batch_scores(model, answers), answers)}
+
+    def first(self, inputs: dict[str, Any], texts: int) -> dict[str, Any]:
+        """See MeansTrainer."""
+        answers = inputs.pop("answers", None)
+        found = super().first(inputs, texts)
+        return found if answers is None else {**found, "answers": first_samples(answers, texts)}
 
     def means_of(self, sums: LossSums, tokens: Tensor) -> dict[str, Mean]:
         """Beside loss and cross-entropy: the share of tokens that follow old, and the divergence to each teacher over
