@@ -21,13 +21,13 @@ from stillright.models import Source, load_base, load_tokenizer
 from stillright.pipeline import run_update
 from stillright.tasks import load_task
 from stillright.training import choice
-from stillright.training.choice import normalised
+from stillright.training.choice import accepted, flips, normalised
 from stillright.training.choice_loss import CHOICE_STRATEGIES, Beliefs, choice_sums, follows_old
 from stillright.training.choices import ABSENT, ChoiceText, encode_choices, log_likelihoods, plant, reads_trees
 
 TEXTS = [
-    ChoiceText([5, 6, 7], [[8, 9], [10], [11, 12, 13]], [1, 1, 1], 0),
-    ChoiceText([14], [[15, 16], [17]], [1, 1], 1),
+    ChoiceText([5, 6, 7], [[8, 9], [10], [11, 12, 13]], [1, 1, 1], [0]),
+    ChoiceText([14], [[15, 16], [17]], [1, 1], [1]),
 ]
 
 
@@ -120,6 +120,7 @@ def test_targets_by_hand() -> None:
         old=logs([0.6, 0.4], [0.2, 0.8], [0.3, 0.7]),
         new=logs([0.1, 0.9], [0.4, 0.6], [0.9, 0.1]),
         gold=torch.zeros(3).long(),
+        accepted=torch.tensor([[True, False]] * 3),
     )
     assert follows_old(beliefs).tolist() == [True, True, False]
     expected = {
@@ -134,13 +135,20 @@ def test_targets_by_hand() -> None:
 def test_the_loss_by_hand() -> None:
     # student scores ln 9, 0: at T = 2 its choices are (3/4, 1/4), at T = 1 (9/10, 1/10)
     scores = torch.tensor([[math.log(9), 0.0]])
-    sums = choice_sums(scores, logs([0.5, 0.5]), torch.tensor([1]), torch.tensor([True]), 2.0, 0.25)
+    sums = choice_sums(scores, logs([0.5, 0.5]), torch.tensor([1]), 2.0, 0.25)
     kl = 0.5 * math.log(0.5 / 0.75) + 0.5 * math.log(0.5 / 0.25)
     cross_entropy = -math.log(1 / 10)
     assert sums.kl.item() == pytest.approx(kl, abs=1e-6)
     assert sums.cross_entropy.item() == pytest.approx(cross_entropy, abs=1e-6)
     assert sums.loss.item() == pytest.approx(0.75 * kl + 0.25 * cross_entropy, abs=1e-6)
-    assert (int(sums.right), int(sums.lost)) == (0, 1)  # old has it right
+
+
+def test_answers_by_hand() -> None:
+    """Of several right choices each counts; lost are those that old has right."""
+    scores = logs([0.5, 0.3, 0.2], [0.2, 0.7, 0.1], [0.1, 0.2, 0.7])
+    texts = [TEXTS[0]._replace(accepted=right) for right in ([0], [2, 1], [0])]
+    found = flips(scores, {"accepted": accepted(texts), "old_right": torch.tensor([False, True, True])})
+    assert {name: (int(mean.total), mean.count) for name, mean in found.items()} == {"right": (2, 3), "lost": (1, 3)}
 
 
 def test_encoding_is_the_harness_s(choice_task: dict[str, Any], tokenizer_folder: Path) -> None:

@@ -53,7 +53,7 @@ def drawn(case: Case, form: Sampled) -> Divergence:
 def test_equals_the_reference(
     form: TopK | Sampled, mask: str, ce_weight: float, chunk: int, frozen: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(head_loss, "CHUNK", chunk)
+    monkeypatch.setattr(head_loss, "chunk_rows", lambda head: chunk)
     case = Case()
     case.head.weight.requires_grad_(not frozen)
     divergence = likeliest(3) if isinstance(form, TopK) else drawn(case, form)

@@ -11,11 +11,13 @@ import pytest
 import torch
 from rich.console import Console
 from torch import Tensor
+from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
 from stillright.config import LoraConfig, TrainingConfig
 from stillright.models import ModelRef, Source, load_base, load_tokenizer
 from stillright.progress import Progress
-from stillright.training.compat import CachedTeachers, CompatConfig, CompatTrainer, Taught, TeacherCollator
+from stillright.training.cached import CachedTeachers, Taught, TeacherCollator
+from stillright.training.compat import CompatConfig, CompatTrainer
 from stillright.training.live import LiveTeachers
 from stillright.training.loop import Job, as_dataset, training_arguments
 from stillright.training.lora import lora_config
@@ -108,7 +110,7 @@ def test_live_equals_cached_for_the_same_batch(bases: tuple[Path, Path], tmp_pat
 def test_live_in_half_precision_and_other_batches_is_close(bases: tuple[Path, Path], tmp_path: Path) -> None:
     cached, live, student = both(bases, tmp_path, torch.bfloat16)
     trainer = trainer_of(live, student, bases[1], tmp_path)
-    collate = TeacherCollator(0, cached)
+    collate = TeacherCollator(DataCollatorForLanguageModeling(0), cached)
     for i in range(len(TEXTS)):
         batch = collate([dict(as_dataset(TEXTS)[i])])
         with trainer.accelerator.autocast():

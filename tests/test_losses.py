@@ -101,7 +101,7 @@ def test_strategies_by_hand() -> None:
 def test_equals_the_reference(
     strategy: str, ce_weight: float, chunk: int, frozen: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(head_loss, "CHUNK", chunk)
+    monkeypatch.setattr(head_loss, "chunk_rows", lambda head: chunk)
     case = Case()
     case.head.weight.requires_grad_(not frozen)
     sums = case.sums(strategy, 2.0, ce_weight)
@@ -115,7 +115,7 @@ def test_equals_the_reference(
 @pytest.mark.parametrize("chunk", [2, 1024])
 @pytest.mark.parametrize("frozen", [True, False])
 def test_cross_entropy_equals_torch(chunk: int, frozen: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(head_loss, "CHUNK", chunk)
+    monkeypatch.setattr(head_loss, "chunk_rows", lambda head: chunk)
     case = Case()
     case.head.weight.requires_grad_(not frozen)
     loss = CrossEntropy().batch_sums(case.head, case.student, case.labels, case.sequence).loss
@@ -187,7 +187,8 @@ def test_trainer_shifts_labels_and_ignores_padding(bases: tuple[Path, Path], tmp
     from stillright.config import LoraConfig, StrategyConfig, TrainingConfig
     from stillright.models import ModelRef, Source, load_base, load_tokenizer
     from stillright.progress import Progress
-    from stillright.training.compat import CompatConfig, CompatTrainer, Taught
+    from stillright.training.cached import Taught
+    from stillright.training.compat import CompatConfig, CompatTrainer
     from stillright.training.loop import Job, as_dataset, training_arguments
     from stillright.training.lora import lora_config
     from stillright.training.teachers import run_teacher
@@ -211,7 +212,7 @@ def test_trainer_shifts_labels_and_ignores_padding(bases: tuple[Path, Path], tmp
         processing_class=load_tokenizer(Source(str(bases[1]))),
     )
     batch = trainer.data_collator([trainer.train_dataset[i] for i in (2, 0, 1)])
-    assert batch["input_ids"].shape == (3, 7)
+    assert batch["input_ids"].shape == (3, 8)  # padded to a multiple of eight
     with torch.no_grad():
         loss = trainer.compute_loss(trainer.model, dict(batch))
         total = sum(_live_loss(student, old, text.ids, mask) for text in texts)

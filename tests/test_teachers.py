@@ -20,7 +20,7 @@ from stillright.models import Source, load_base
 from stillright.pipeline import run_update
 from stillright.progress import Progress
 from stillright.training import teachers, text
-from stillright.training.compat import CachedTeachers
+from stillright.training.cached import CachedTeachers
 from stillright.training.forms import Form, Hidden, Sampled, TopK
 from stillright.training.teachers import DONE, open_teacher, run_teacher
 from stillright.training.text import Text
@@ -143,7 +143,7 @@ def test_an_interrupted_teacher_goes_on(
     monkeypatch.setattr(teachers, "_say", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run_teacher(model, TEXTS, tmp_path / "broken", QUIET, "old", form=form)
-    assert (tmp_path / "broken" / DONE).read_text() == "2"
+    assert len(list((tmp_path / "broken" / DONE).iterdir())) == 2
     said: list[int] = []
 
     def counted(base: Any, head: Any, texts: list[Text], *rest: Any) -> None:
@@ -233,7 +233,7 @@ def test_a_run_killed_while_caching_resumes_to_the_same_adapter(
     killed = subprocess.run([sys.executable, "-c", KILLED_IN_CACHING, str(update)], capture_output=True)
     assert killed.returncode == -signal.SIGKILL
     work = Path(update_values["out"]) / ".stillright/work"
-    assert [path.read_text() for path in work.glob(f"teach-old-*/said/{DONE}")] == ["3"]
+    assert len(list(work.glob(f"teach-old-*/said/{DONE}/*"))) == 3
     again = printed(update_values)
     assert "fit-new: already done" in again
     adapters = [

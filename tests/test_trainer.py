@@ -23,7 +23,8 @@ from stillright.errors import ModelError, RunError
 from stillright.models import ModelRef, Source, load_base, load_model, load_tokenizer
 from stillright.progress import Progress
 from stillright.training import choice, compat, loop, lora
-from stillright.training.compat import CompatConfig, CompatTrainer, Taught
+from stillright.training.cached import Taught
+from stillright.training.compat import CompatConfig, CompatTrainer
 from stillright.training.forward import check_head
 from stillright.training.head_loss import CrossEntropy
 from stillright.training.loop import Job, as_dataset, train_adapter, training_arguments
@@ -261,3 +262,14 @@ def test_one_process_with_several_gpus_is_refused(bases: tuple[Path, Path], tmp_
     args._n_gpu = 2
     with pytest.raises(RunError, match=r"one process sees 2 GPUs, .* set CUDA_VISIBLE_DEVICES=0"):
         AdapterTrainer(CrossEntropy(), args=args, **settings(work, bases[0]))
+
+
+@pytest.mark.parametrize("engine", ["is_fsdp_enabled", "is_deepspeed_enabled"])
+def test_shards_are_refused(bases: tuple[Path, Path], tmp_path: Path, engine: str) -> None:
+    work = job(tmp_path, 2)
+    trainer = AdapterTrainer(
+        CrossEntropy(), args=SFTConfig(**training_arguments(work, len(TEXTS))), **settings(work, bases[0])
+    )
+    setattr(trainer, engine, True)
+    with pytest.raises(RunError, match="FSDP and DeepSpeed are not supported .*; launch with --multi_gpu"):
+        train_adapter(trainer, work)

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from stillright import ranks
 from stillright.errors import ModelError
 
 
@@ -132,25 +133,51 @@ def compute_dtype(wanted: str) -> Any:
     return torch.bfloat16 if fast else torch.float32
 
 
-def _device() -> Any:
-    from accelerate import PartialState
-
-    return PartialState().device
+def device() -> Any:
+    """The torch device of this process."""
+    return ranks.state().device
 
 
 def _reason(error: Exception) -> str:
     return " ".join(str(error).split())[:300]
 
 
-def vocabulary_size(source: Source) -> int:
-    """Pieces that the head of a base knows, padding counted; no weights are read. Raises ModelError."""
+def load_config(source: Source) -> Any:
+    """The configuration of a base; no weights are read. Raises ModelError."""
     from transformers import AutoConfig
 
     try:
-        config = AutoConfig.from_pretrained(source.location, revision=source.revision)
+        return AutoConfig.from_pretrained(source.location, revision=source.revision)
     except Exception as error:  # transformers raises of every kind here
         raise ModelError(f"base {source}: its configuration cannot be loaded: {_reason(error)}") from None
-    return int(config.get_text_config().vocab_size)
+
+
+def vocabulary_size(source: Source) -> int:
+    """Pieces that the head of a base knows, padding counted; no weights are read. Raises ModelError."""
+    return int(load_config(source).get_text_config().vocab_size)
+
+
+def load_skeleton(source: Source) -> Any:
+    """The causal language model in `source` without weights: its tensors are on the meta device. Raises ModelError."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    config = load_config(source)
+    try:
+        with torch.device("meta"):
+            return AutoModelForCausalLM.from_config(config)
+    except Exception as error:  # transformers raises of every kind here
+        raise ModelError(f"base {source}: is no causal language model: {_reason(error)}") from None
+
+
+def load_adapter_config(adapter: Source) -> Any:
+    """The configuration of an adapter, as one that is trained on. Raises ModelError."""
+    from peft import PeftConfig
+
+    try:
+        return PeftConfig.from_pretrained(adapter.location, revision=adapter.revision, inference_mode=False)
+    except Exception as error:  # peft raises of every kind here
+        raise ModelError(f"adapter {adapter}: its configuration cannot be loaded: {_reason(error)}") from None
 
 
 def load_tokenizer(source: Source) -> Any:
@@ -176,7 +203,7 @@ def load_base(source: Source, dtype: Any) -> Any:
         )
     except Exception as error:  # transformers raises of every kind here
         raise ModelError(f"base {source}: cannot be loaded: {_reason(error)}") from None
-    return model.to(_device())
+    return model.to(device())
 
 
 def load_model(ref: ModelRef, dtype: Any, trainable: bool = False) -> Any:

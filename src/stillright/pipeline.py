@@ -5,36 +5,30 @@ from __future__ import annotations
 import platform
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import yaml
 from rich.console import Console
 
+from stillright import ranks
 from stillright.comparison import Comparison, compare
 from stillright.config import TaskConfig, UpdateConfig
-from stillright.errors import ModelError, TaskError
+from stillright.data import Data
 from stillright.importers.jsonl import write_jsonl
 from stillright.models import (
     ModelRef,
-    Source,
-    compute_dtype,
     folder_digest,
     load_model,
-    load_tokenizer,
     vocabulary_size,
 )
 from stillright.progress import Progress
 from stillright.report.html import html
 from stillright.report.markdown import markdown
 from stillright.report.terminal import print_comparison
-from stillright.tasks import Task, load_task
-from stillright.training.choices import ChoiceText, encode_choices
 from stillright.training.loop import Job, optimizer_steps, warmup_steps
-from stillright.training.text import Text, Texts, encode_texts, refuse_different_tokenizers, split_texts
 from stillright.workspace import Workspace, fingerprint
 
 OF_PREDICTION = frozenset({"test", "test_limit", "filter", "stop", "max_new_tokens"})  # keys no training reads
-T = TypeVar("T")
 LIBRARIES = ("stillright", "torch", "transformers", "trl", "peft", "accelerate", "lm-eval")
 
 
@@ -45,42 +39,13 @@ def task_fingerprint(config: TaskConfig) -> dict[str, Any]:
     return {**config.model_dump(mode="json"), **digests}
 
 
-class Update:
-    """What the stages of one update share: task, texts, settings. A stage is built only if it is not done."""
+class Update(Data):
+    """The stages of one update. A stage is built only if it is not done."""
 
     def __init__(self, config: UpdateConfig, workspace: Workspace, console: Console) -> None:
-        self.config = config
+        super().__init__(config)
         self.workspace = workspace
         self.progress = Progress(console)
-        self.old = ModelRef.parse(config.old)
-        self.new = ModelRef.parse(config.new)
-        self.task: Task = load_task(config.task, config.split_seed)
-        self.dtype = compute_dtype(config.dtype)
-        self._encoded: dict[Source, list[Text]] = {}
-
-    def texts(self, base: Source) -> Texts[Text]:
-        """The training texts in the tokens of a base."""
-        if base not in self._encoded:
-            training = self.config.training
-            self._encoded[base] = encode_texts(self.task, load_tokenizer(base), training.max_length, training.loss_on)
-        return self._split(self._encoded[base])
-
-    def _choices(self, base: Source) -> Texts[ChoiceText]:
-        """The same samples as trees of choices."""
-        return self._split(encode_choices(self.task, load_tokenizer(base), self.config.training.max_length))
-
-    def _split(self, texts: list[T]) -> Texts[T]:
-        return split_texts(texts, self.config.training.validation_fraction, self.config.split_seed)
-
-    def refuse_misfits(self) -> None:
-        """Raises ModelError where tokens are distilled but cut differently by the two tokenizers; TaskError where
-        choices are distilled but the task has none."""
-        mask = self.config.strategy.mask
-        if not self.config.strategy.is_choice:
-            old, new = ([*cut.train, *cut.validation] for cut in (self.texts(self.old.base), self.texts(self.new.base)))
-            refuse_different_tokenizers(old, new)
-        elif not self.task.is_choice:
-            raise TaskError(f"task {self.task.name}: its answers are generated, but strategy.mask {mask} needs choices")
 
     def _training_inputs(self) -> dict[str, Any]:
         """What determines the result of any training, beside models and seeds."""
@@ -90,6 +55,7 @@ class Update:
             "training": self.config.training.model_dump(),
             "split_seed": self.config.split_seed,
             "dtype": str(self.dtype),
+            "processes": ranks.world(),  # each has batch_size sequences of a step
         }
 
     def _job(self, label: str, seed: int, work: Path, out: Path) -> Job:
@@ -132,14 +98,19 @@ class Update:
         return new.with_adapter(self.workspace.stage(f"align-{Path(result).name}", result, inputs, build))
 
     def _align_tokens(self, old: ModelRef, new: ModelRef, job: Job) -> None:
-        from stillright.training.compat import Taught, align_adapter
+        from stillright.training.answers import Validation
+        from stillright.training.cached import Taught
+        from stillright.training.compat import align_adapter
 
         if self.config.teachers.form == "live":
             taught: Taught | ModelRef = old
         else:
             shared = min(vocabulary_size(ref.base) for ref in (old, new))
             taught = Taught(self._teach(old, "old", shared), self._teach(new, "new", shared))
-        align_adapter(new, taught, self.texts(new.base), self.config.strategy, job)
+        validation = None
+        if self.config.strategy.choose == "flips":
+            validation = Validation(old, *(self.choices(ref.base).validation for ref in (old, new)))
+        align_adapter(new, taught, self.texts(new.base), self.config.strategy, job, validation)
 
     def _teach(self, ref: ModelRef, role: str, vocabulary: int) -> Path:
         """The folder of what a teacher says of all texts: the same for every mask and alignment seed.
@@ -156,7 +127,7 @@ class Update:
         def build(work: Path, out: Path) -> None:
             model = load_model(ref, self.dtype)
             run_teacher(model, every, work / "said", self.progress, f"{role} teacher", vocabulary, form)
-            (work / "said").replace(out)
+            ranks.on_main(lambda: (work / "said").replace(out))
 
         inputs = {
             "model": ref.fingerprint(),
@@ -171,7 +142,7 @@ class Update:
     def _align_choices(self, old: ModelRef, new: ModelRef, job: Job) -> None:
         from stillright.training.choice import align_choices
 
-        align_choices(old, new, self._choices(old.base), self._choices(new.base), self.config.strategy, job)
+        align_choices(old, new, self.choices(old.base), self.choices(new.base), self.config.strategy, job)
 
     def predict(self, ref: ModelRef, result: str) -> Path:
         """The file with the answers of `ref` to the test split."""
@@ -189,7 +160,7 @@ class Update:
                 max_length=self.config.training.max_length,
                 progress=self.progress,
             )
-            write_jsonl(predictions, out)
+            ranks.on_main(lambda: write_jsonl(predictions, out))
 
         inputs = {
             "model": ref.fingerprint(),
@@ -205,24 +176,23 @@ class Update:
 def run_update(config: UpdateConfig, console: Console) -> Comparison:
     """Everything update.yaml asks for, in its run folder; what is already done from the same inputs is skipped."""
     with Workspace(config.out, console).locked() as workspace:
-        update = Update(config, workspace, console)
-        update.refuse_misfits()
+        update = ranks.main_first(lambda: _checked(config, workspace, console))
         _announce(update, console)
-        _write_provenance(workspace, config)
+        ranks.on_main(lambda: _write_provenance(workspace, config))
         old = update.old if update.old.adapter else update.fit(update.old, "adapters/old")
         new = update.new if update.new.adapter else update.fit(update.new, "adapters/new")
         models = {"old": old, "new": new, "compat": update.align(old, new, "adapters/compat")}
         if "continue_ce" in config.controls:
             models["continue_ce"] = update.fit(new, "adapters/continue_ce")
         files = [update.predict(ref, f"predictions/{name}.jsonl") for name, ref in models.items()]
-        return _report(files, workspace, console)
+        return ranks.on_main(lambda: _report(files, workspace, console))
 
 
 def fit_alone(config: UpdateConfig, out: Path, console: Console) -> None:
     """The task adapter of `config.new` in the folder `out`."""
     out = out.resolve()
     with Workspace(out.parent, console).locked() as workspace:
-        update = Update(config, workspace, console)
+        update = ranks.main_first(lambda: Update(config, workspace, console))
         update.fit(update.new, out.name)
 
 
@@ -230,11 +200,7 @@ def align_alone(config: UpdateConfig, out: Path, console: Console) -> None:
     """The compat adapter for `config.old` and `config.new`, which name their task adapters, in the folder `out`."""
     out = out.resolve()
     with Workspace(out.parent, console).locked() as workspace:
-        update = Update(config, workspace, console)
-        for ref in (update.old, update.new):
-            if ref.adapter is None:
-                raise ModelError(f"model {ref}: align needs a task adapter; give {ref}+ADAPTER, made by stillright fit")
-        update.refuse_misfits()
+        update = ranks.main_first(lambda: _checked(config, workspace, console, have_adapters=True))
         update.align(update.old, update.new, out.name)
 
 
@@ -242,8 +208,16 @@ def predict_alone(config: UpdateConfig, out: Path, console: Console) -> None:
     """The answers of `config.new` in the file `out`."""
     out = out.resolve()
     with Workspace(out.parent, console).locked() as workspace:
-        update = Update(config, workspace, console)
+        update = ranks.main_first(lambda: Update(config, workspace, console))
         update.predict(update.new, out.name)
+
+
+def _checked(config: UpdateConfig, workspace: Workspace, console: Console, have_adapters: bool = False) -> Update:
+    update = Update(config, workspace, console)
+    if have_adapters:
+        update.refuse_lacking_adapters()
+    update.refuse_misfits()
+    return update
 
 
 def _announce(update: Update, console: Console) -> None:

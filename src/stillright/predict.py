@@ -10,6 +10,7 @@ import numpy as np
 from lm_eval import evaluator
 from lm_eval.models.huggingface import HFLM
 
+from stillright import ranks
 from stillright.errors import TaskError
 from stillright.models import ModelRef, load_model, load_tokenizer
 from stillright.progress import Bar, Progress
@@ -43,7 +44,7 @@ class _CountingLM(HFLM):
 def predict(
     ref: ModelRef, task: Task, *, name: str, dtype: Any, batch_size: int, max_length: int, progress: Progress
 ) -> PredictionSet:
-    """The answers of `ref` to the task's test documents, greedy and zero-shot.
+    """The answers of `ref` to the task's test documents, greedy and zero-shot; processes share the documents.
 
     Raises ModelError where the model cannot be loaded, TaskError where the harness scored in a way that is not
     understood.
@@ -57,24 +58,30 @@ def predict(
         max_length=longest,
         backend="causal",
     )
-    with progress.bar(f"predict {name}", _requests(task)) as lm.bar:
-        results = evaluator.evaluate(
-            lm=lm,
-            task_dict={"tasks": {task.name: task.harness}, "groups": {}, "group_map": {}},
-            samples={task.name: task.test_positions},
-            bootstrap_iters=0,
-        )
+    positions = ranks.share(task.test_positions)
+    with progress.bar(f"predict {name}", _requests(task, positions)) as lm.bar:
+        samples = _answers(lm, task, positions) if positions else []
+    return PredictionSet.from_rows(_header(ref, task, name, dtype), _rows(task, ranks.gather(samples)))
+
+
+def _answers(lm: _CountingLM, task: Task, positions: list[int]) -> list[Sample]:
+    """What the harness logs of the test documents at `positions`."""
+    results = evaluator.evaluate(
+        lm=lm,
+        task_dict={"tasks": {task.name: task.harness}, "groups": {}, "group_map": {}},
+        samples={task.name: positions},
+        bootstrap_iters=0,
+    )
     assert results is not None
-    samples = [sample for sample in results["samples"][task.name] if sample["filter"] == task.filter]
-    return PredictionSet.from_rows(_header(ref, task, name, dtype), _rows(task, samples))
+    return [sample for sample in results["samples"][task.name] if sample["filter"] == task.filter]
 
 
-def _requests(task: Task) -> int:
+def _requests(task: Task, positions: list[int]) -> int:
     """How many texts the harness will run through the model."""
     if not task.is_choice:
-        return len(task.test_positions)
+        return len(positions)
     documents = list(task.harness.eval_docs)
-    return sum(len(task.harness.doc_to_choice(documents[i])) for i in task.test_positions)
+    return sum(len(task.harness.doc_to_choice(documents[i])) for i in positions)
 
 
 def _header(ref: ModelRef, task: Task, name: str, dtype: Any) -> Header:

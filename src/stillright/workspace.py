@@ -1,7 +1,8 @@
 """The run folder: which stages are done, from what inputs. Knows fingerprints and files, nothing of models.
 
 A stage is done when its mark, written last, holds the fingerprint of its inputs and of its result. A changed input, or
-a damaged result, runs it again; an interrupted one finds its working folder as it left it.
+a damaged result, runs it again; an interrupted one finds its working folder as it left it. Of several processes the
+main one locks, decides and marks; all of them build.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 import filelock
 from rich.console import Console
 
+from stillright import ranks
 from stillright.errors import RunError
 from stillright.models import folder_digest
 
@@ -43,9 +45,16 @@ class Workspace:
     @contextmanager
     def locked(self) -> Iterator[Workspace]:
         """One run at a time. Raises RunError where another works here."""
+        lock = filelock.FileLock(self.state / "lock", timeout=0)
+        ranks.on_main(lambda: self._acquire(lock))
         try:
-            with filelock.FileLock(self.state / "lock", timeout=0):
-                yield self
+            yield self
+        finally:
+            lock.release()
+
+    def _acquire(self, lock: filelock.BaseFileLock) -> None:
+        try:
+            lock.acquire()
         except filelock.Timeout:
             raise RunError(
                 f"run folder {self.root}: another run works here; wait for it, or choose another out"
@@ -58,23 +67,32 @@ class Workspace:
         result to. Raises RunError where something stands at `result` that this stage has not made.
         """
         path = self.root / result
-        wanted = fingerprint(inputs)
+        work = ranks.on_main(lambda: self._begin(name, path, fingerprint(inputs)))
+        if work is not None:
+            build(work, _part(work, path))
+            ranks.wait()  # a stage is not done while some process works at it
+            ranks.on_main(lambda: self._finish(name, path, inputs, work))
+        return path
+
+    def _begin(self, name: str, path: Path, wanted: str) -> Path | None:
+        """The working folder, or None where there is nothing to do."""
         if self._is_done(name, path, wanted):
             self.console.print(f"{name}: already done", highlight=False)
-            return path
+            return None
         self._claim(name, path)
         self.console.print(f"{name}: running", highlight=False)
         work = self._working_folder(name, wanted)
-        part = work / f"{path.name}.part"
-        _remove(part)
-        build(work, part)
+        _remove(_part(work, path))
+        return work
+
+    def _finish(self, name: str, path: Path, inputs: Mapping[str, Any], work: Path) -> None:
+        """Moves the result to its place and marks the stage as done."""
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove(path)
-        part.replace(path)
-        mark = {"fingerprint": wanted, "result": folder_digest(path), "inputs": inputs}
+        _part(work, path).replace(path)
+        mark = {"fingerprint": fingerprint(inputs), "result": folder_digest(path), "inputs": inputs}
         _write_atomically(self._mark(name), json.dumps(mark, indent=2, default=str) + "\n")
         shutil.rmtree(work)
-        return path
 
     def _claim(self, name: str, path: Path) -> None:
         """Marks `path` as ours before it is written. Raises RunError where something stands there that is not."""
@@ -106,6 +124,11 @@ class Workspace:
     def write(self, name: str, text: str) -> Path:
         """A small file in the root, whole or not at all."""
         return _write_atomically(self.root / name, text)
+
+
+def _part(work: Path, path: Path) -> Path:
+    """Where the result for `path` is written first."""
+    return work / f"{path.name}.part"
 
 
 def _remove(path: Path) -> None:

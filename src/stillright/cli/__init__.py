@@ -9,15 +9,18 @@ import argparse
 import errno
 import os
 import sys
+import time
 from collections.abc import Sequence
 from importlib.metadata import version
 
+from stillright import ranks
 from stillright.cli.command import Parser
 from stillright.cli.compare import add_compare_commands
 from stillright.cli.train import add_pipeline_commands, add_stage_commands
 from stillright.errors import ConfigError, MissingExtra, RunError, StillrightError
 from stillright.report.visible import visible
 
+GRACE = 3.0  # seconds in which a launcher ends all processes after the first has failed
 TRAIN_PACKAGES = frozenset(
     {
         "torch",
@@ -72,7 +75,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = parser().parse_args(argv)
         return int(args.action(args))
     except KeyboardInterrupt:
-        print("stillright: interrupted; run the same command again to continue", file=sys.stderr)
+        if ranks.is_main():
+            print("stillright: interrupted; run the same command again to continue", file=sys.stderr)
         return 130
     except BrokenPipeError:  # `stillright ... | head` has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -81,5 +85,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         explained = _explained(error)
         if explained is None:
             raise
-        print(f"stillright: error: {visible(' '.join(str(explained).split()))}", file=sys.stderr)
+        _say(explained, known=ranks.is_from_main(error))
         return 2
+
+
+def _say(error: StillrightError, known: bool) -> None:
+    """One line on standard error, once: another process than the main one speaks where only it has failed.
+
+    known: whether the main process has said it.
+    """
+    who = "" if ranks.is_main() else f" process {ranks.rank()}:"
+    if who:
+        time.sleep(GRACE)  # mostly the main process has failed alike, says so, and the launcher ends this one meanwhile
+    if not known:
+        print(f"stillright: error:{who} {visible(' '.join(str(error).split()))}", file=sys.stderr)

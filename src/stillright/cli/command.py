@@ -34,15 +34,20 @@ class Once(argparse.Action):
 
 
 def console() -> Console:
-    """The terminal; in a pipe or a CI log there is no width to ask for, and folded tables are hard to read."""
+    """The terminal; in a pipe or a CI log there is no width to ask for, and folded tables are hard to read.
+
+    Of several processes the main one speaks.
+    """
     from rich.console import Console
+
+    from stillright import ranks
 
     class Terminal(Console):
         def on_broken_pipe(self) -> None:
             """Rich would exit with 1, which from the gate means that it fails."""
             raise BrokenPipeError
 
-    return Terminal(width=None if sys.stdout.isatty() else 140)
+    return Terminal(width=None if sys.stdout.isatty() else 140, quiet=not ranks.is_main())
 
 
 def command(

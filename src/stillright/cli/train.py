@@ -23,6 +23,7 @@ def _quiet_libraries() -> None:
     os.environ.setdefault("HF_HUB_VERBOSITY", "error")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    os.environ.setdefault("TORCH_CPP_LOG_LEVEL", "ERROR")
     if not sys.warnoptions:
         import warnings
 
@@ -55,44 +56,75 @@ def _pipeline() -> ModuleType:
     return pipeline
 
 
+def _done() -> int:
+    from stillright import ranks
+
+    ranks.leave()
+    return 0
+
+
+def _estimate() -> ModuleType:
+    """What --dry-run prints, imported as late."""
+    _quiet_libraries()
+    from stillright import estimate
+
+    return estimate
+
+
+def _run_or_estimate(config: UpdateConfig, args: argparse.Namespace) -> int:
+    if args.dry_run:
+        _estimate().print_update(config, console())
+        return 0
+    _pipeline().run_update(config, console())
+    return _done()
+
+
 def _run(args: argparse.Namespace) -> int:
     from stillright.config import load_update
 
-    config = load_update(args.update, args.set)
-    _pipeline().run_update(config, console())
-    return 0
+    return _run_or_estimate(load_update(args.update, args.set), args)
 
 
 def _demo(args: argparse.Namespace) -> int:
     from stillright.config import parse_update, with_overrides
     from stillright.demo import demo_update
 
-    config = parse_update(with_overrides(demo_update(args.out), args.set), "demo")
-    _pipeline().run_update(config, console())
-    return 0
+    return _run_or_estimate(parse_update(with_overrides(demo_update(args.out), args.set), "demo"), args)
 
 
 def _fit(args: argparse.Namespace) -> int:
     config = _stage_config(args, args.base, args.base)
+    if args.dry_run:
+        _estimate().print_fit(config, console())
+        return 0
     _pipeline().fit_alone(config, args.out, console())
-    return 0
+    return _done()
 
 
 def _align(args: argparse.Namespace) -> int:
     config = _stage_config(args, args.old, args.new)
+    if args.dry_run:
+        _estimate().print_align(config, console())
+        return 0
     _pipeline().align_alone(config, args.out, console())
-    return 0
+    return _done()
 
 
 def _predict(args: argparse.Namespace) -> int:
     config = _stage_config(args, args.model, args.model)
     _pipeline().predict_alone(config, args.out, console())
-    return 0
+    return _done()
 
 
 def _add_set(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", help="override a key, such as training.epochs=3"
+    )
+
+
+def _add_dry_run(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--dry-run", action="store_true", help="print tokens, steps, disk, memory and hours of each stage, and stop"
     )
 
 
@@ -104,15 +136,18 @@ def _add_task(parser: argparse.ArgumentParser) -> None:
 def add_pipeline_commands(commands: Any) -> None:
     demo = command(commands, "demo", _demo, "the whole job on embedded tiny bases, offline", "stillright demo")
     demo.add_argument("--out", type=Path, default=Path("runs/demo"), help="run folder (default: %(default)s)")
+    _add_dry_run(demo)
     _add_set(demo)
     run = command(
         commands,
         "run",
         _run,
         "fit old and new, align compat, predict, compare; skips what is done, resumes what was interrupted",
-        "stillright run update.yaml --set training.epochs=3 --set out=runs/short",
+        "stillright run update.yaml --set training.epochs=3 --set out=runs/short\n"
+        "  stillright run update.yaml --dry-run    (what it will cost)",
     )
     run.add_argument("update", type=Path, metavar="UPDATE.YAML")
+    _add_dry_run(run)
     _add_set(run)
 
 
@@ -122,6 +157,7 @@ def add_stage_commands(commands: Any) -> None:
     )
     fit.add_argument("base", metavar="BASE", help=MODEL_HELP)
     fit.add_argument("--out", type=Path, required=True, help="folder for the adapter")
+    _add_dry_run(fit)
     _add_task(fit)
     align = command(
         commands,
@@ -133,6 +169,7 @@ def add_stage_commands(commands: Any) -> None:
     align.add_argument("--old", required=True, metavar="MODEL", help=MODEL_HELP)
     align.add_argument("--new", required=True, metavar="MODEL", help=MODEL_HELP)
     align.add_argument("--out", type=Path, required=True, help="folder for the adapter")
+    _add_dry_run(align)
     _add_task(align)
     predict = command(
         commands,

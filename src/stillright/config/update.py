@@ -31,6 +31,7 @@ Mask = Literal[
 ]
 Control = Literal["continue_ce"]
 LossOn = Literal["all", "completion"]
+Choose = Literal["loss", "flips"]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Positive = Annotated[int, Field(gt=0)]
 
@@ -106,6 +107,10 @@ class StrategyConfig(Strict):
     mask: Mask = Field("student_wrong", description="which tokens follow the old model; the others follow the new one")
     temperature: float = Field(2.0, gt=0)
     ce_weight: float = Field(0.0, ge=0, le=1, description="weight of cross-entropy beside the distillation")
+    choose: Choose = Field(
+        "loss",
+        description="the checkpoint that is kept: lowest validation loss, or fewest answers lost at no less accuracy",
+    )
 
     @property
     def is_choice(self) -> bool:

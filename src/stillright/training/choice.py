@@ -11,12 +11,15 @@ from torch import Tensor
 from torch.nn import functional
 from trl import SFTConfig
 
+from stillright import ranks
 from stillright.config import StrategyConfig
 from stillright.models import ModelRef, load_model, load_tokenizer
 from stillright.progress import Progress
-from stillright.training.choice_loss import CHOICE_STRATEGIES, LABELS_ALONE, Beliefs, choice_sums
+from stillright.training.checkpoints import RULES
+from stillright.training.choice_loss import CHOICE_STRATEGIES, LABELS_ALONE, Beliefs, choice_sums, is_right
 from stillright.training.choices import ABSENT, PADDING, ChoiceText, Trees, log_likelihoods, plant, reads_trees
 from stillright.training.forward import autocast, check_head, evaluating
+from stillright.training.lean import lean
 from stillright.training.loop import Job, TrainingResult, frees_memory, train_adapter, training_arguments
 from stillright.training.text import Texts, batches
 from stillright.training.trainer import Mean, MeansTrainer
@@ -33,31 +36,49 @@ class Reading(NamedTuple):
         return plant(texts, self.pad_token_id, self.apart)
 
 
-class ChoiceCollator:
-    """Trees of a batch, and what is known of its samples: normalised lengths (B, K), target (B, K), gold, old_right."""
+class Samples(NamedTuple):
+    """n samples whose choices are scored."""
 
-    def __init__(self, texts: list[ChoiceText], target: Tensor, old_right: Tensor, reading: Reading) -> None:
-        self.texts = texts
-        self.target = target
-        self.old_right = old_right
-        self.reading = reading
+    texts: list[ChoiceText]
+    old_right: Tensor  # (n,) bool
+    reading: Reading
 
-    def __call__(self, examples: list[dict[str, Any]]) -> dict[str, Tensor]:
-        rows = [example["text"] for example in examples]
+    def batch(self, rows: list[int]) -> dict[str, Any]:
+        """The trees of B samples, the lengths (B, K) that normalise them, and which choices are right."""
         texts = [self.texts[row] for row in rows]
-        trees = self.reading.plant(texts)
         return {
-            **trees._asdict(),
-            "attention_mask": (trees.branch != PADDING).long(),  # counts tokens; the model gets one made of branch
-            "labels": torch.tensor([[-100, 0]] * len(rows)),  # the trainer counts those not ignored: one a sample
+            **self.reading.plant(texts)._asdict(),
             "lengths": padded([text.lengths for text in texts], 0),
-            "target": self.target[rows],
-            "gold": torch.tensor([text.gold for text in texts]),
+            "accepted": accepted(texts),
             "old_right": self.old_right[rows],
         }
 
 
-def padded(rows: list[list[int]], fill: int) -> Tensor:
+class ChoiceCollator:
+    """A batch of samples, and what is to be learnt of them: target (B, K), gold (B,)."""
+
+    def __init__(self, samples: Samples, target: Tensor) -> None:
+        self.samples = samples
+        self.target = target
+
+    def __call__(self, examples: list[dict[str, Any]]) -> dict[str, Any]:
+        rows = [example["text"] for example in examples]
+        batch = self.samples.batch(rows)
+        return {
+            **batch,
+            "attention_mask": (batch["branch"] != PADDING).long(),  # counts tokens; the model gets one made of branch
+            "labels": torch.tensor([[-100, 0]] * len(rows)),  # the trainer counts those not ignored: one a sample
+            "target": self.target[rows],
+            "gold": torch.tensor([self.samples.texts[row].gold for row in rows]),
+        }
+
+
+def accepted(texts: list[ChoiceText]) -> Tensor:
+    """(B, K) bool, which choices are right."""
+    return padded([[k in text.accepted for k in range(len(text.choices))] for text in texts], False)
+
+
+def padded(rows: Sequence[Sequence[int]], fill: int) -> Tensor:
     """Rows of different lengths as one tensor."""
     longest = max(map(len, rows))
     return torch.tensor([[*row, *[fill] * (longest - len(row))] for row in rows])
@@ -71,6 +92,29 @@ def normalised(sums: Tensor, lengths: Tensor) -> Tensor:
 def tree_scores(model: Any, *, shape: Sequence[int], **inputs: Any) -> Tensor:
     """`shape` (B, K) log-likelihoods, for the fields of Trees; what else there is comes from PEFT and is empty."""
     return log_likelihoods(model, Trees(*(inputs[name] for name in Trees._fields)), shape)
+
+
+def batch_scores(model: Any, batch: dict[str, Any]) -> Tensor:
+    """(B, K) scores of a batch of Samples by a model that answers with `tree_scores`."""
+    trees, lengths = {name: batch[name] for name in Trees._fields}, batch["lengths"]
+    return normalised(model(**trees, shape=lengths.shape, computed=True), lengths)
+
+
+def flips(scores: Tensor, batch: dict[str, Any]) -> dict[str, Mean]:
+    """Of a batch of Samples: those answered right, and those answered wrong which the old model has right (NFR)."""
+    right = is_right(scores.detach(), batch["accepted"])
+    lost = batch["old_right"] & ~right
+    return {"right": Mean(right.sum(), len(right)), "lost": Mean(lost.sum(), len(right))}
+
+
+def first_samples(batch: dict[str, Any], samples: int) -> dict[str, Any]:
+    """The batch without all but its first samples; a sample has one row in the fields of Trees, or several."""
+    rows = batch["sample"] < samples
+    of_rows = {"attention_mask", *Trees._fields}
+    return {
+        name: values if name == "apart" else values[rows if name in of_rows else slice(samples)]
+        for name, values in batch.items()
+    }
 
 
 class ChoiceTrainer(MeansTrainer):
@@ -89,11 +133,15 @@ class ChoiceTrainer(MeansTrainer):
 
     def means(self, model: Any, inputs: dict[str, Any]) -> dict[str, Mean]:
         """See MeansTrainer."""
-        trees, lengths = {name: inputs[name] for name in Trees._fields}, inputs["lengths"]
-        scores = normalised(model(**trees, shape=lengths.shape, computed=True), lengths)
-        known = inputs["target"][:, : lengths.shape[1]], inputs["gold"], inputs["old_right"]
-        sums = choice_sums(scores, *known, self.temperature, self.ce_weight)
-        return {name: Mean(value, len(scores)) for name, value in sums._asdict().items()}
+        scores = batch_scores(model, inputs)
+        target = inputs["target"][:, : scores.shape[1]]
+        sums = choice_sums(scores, target, inputs["gold"], self.temperature, self.ce_weight)
+        means = {name: Mean(value, len(scores)) for name, value in sums._asdict().items()}
+        return {**means, **flips(scores, inputs)}
+
+    def first(self, inputs: dict[str, Any], texts: int) -> dict[str, Any]:
+        """See MeansTrainer."""
+        return first_samples(inputs, texts)
 
 
 def reading_of(model: Any, texts: list[ChoiceText], pad_token_id: int, progress: Progress, label: str) -> Reading:
@@ -102,6 +150,7 @@ def reading_of(model: Any, texts: list[ChoiceText], pad_token_id: int, progress:
     Raises ModelError, see `check_head`.
     """
     check_head(model)
+    lean(model)
     with evaluating(model) as base, autocast(base):
         apart = not reads_trees(base, texts, pad_token_id)
     if apart:
@@ -114,16 +163,19 @@ def reading_of(model: Any, texts: list[ChoiceText], pad_token_id: int, progress:
 
 @torch.no_grad()
 def teach(model: Any, texts: list[ChoiceText], reading: Reading, progress: Progress, label: str) -> Tensor:
-    """(n, K) scores of the choices by `model` (base or PeftModel)."""
+    """(n, K) scores of the choices by `model` (base or PeftModel); processes share the batches."""
     lengths = padded([text.lengths for text in texts], 0)
-    sums = torch.zeros(lengths.shape)
     sizes = [text.tokens(reading.apart) for text in texts]
-    with progress.bar(label, sum(sizes)) as bar, evaluating(model) as base:
-        for batch in batches(sizes):
+    todo, said = ranks.share(list(batches(sizes))), []
+    with progress.bar(label, sum(sizes[i] for batch in todo for i in batch)) as bar, evaluating(model) as base:
+        for batch in todo:
             trees = reading.plant([texts[i] for i in batch]).to(base.device)
             with autocast(base):
-                sums[batch] = log_likelihoods(base, trees, (len(batch), lengths.shape[1])).cpu()
+                said.append((batch, log_likelihoods(base, trees, (len(batch), lengths.shape[1])).cpu()))
             bar.advance(tokens=sum(sizes[i] for i in batch))
+    sums = torch.zeros(lengths.shape)
+    for batch, values in ranks.gather(said):
+        sums[batch] = values
     return normalised(sums, lengths)
 
 
@@ -142,29 +194,30 @@ def align_choices(
     """
     texts = [*new_texts.train, *new_texts.validation]
     gold = torch.tensor([text.gold for text in texts])
-    old_scores = _old_scores(old, [*old_texts.train, *old_texts.validation], job)
+    old_scores = scores_of_old(old, [*old_texts.train, *old_texts.validation], job)
     student, tokenizer = load_model(new, job.dtype, trainable=True), load_tokenizer(new.base)
     reading = reading_of(student, texts, tokenizer.pad_token_id, job.progress, job.label)
     if strategy.mask in LABELS_ALONE:
         new_scores, ce_weight = torch.zeros_like(old_scores), 1.0
     else:
         new_scores, ce_weight = teach(student, texts, reading, job.progress, "new teacher"), strategy.ce_weight
-    beliefs = Beliefs(_spread(old_scores, strategy.temperature), _spread(new_scores, strategy.temperature), gold)
-    target = CHOICE_STRATEGIES[strategy.mask](beliefs)
+    old_spread, new_spread = (_spread(scores, strategy.temperature) for scores in (old_scores, new_scores))
+    target = CHOICE_STRATEGIES[strategy.mask](Beliefs(old_spread, new_spread, gold, accepted(texts)))
+    samples = Samples(texts, is_right(old_scores, accepted(texts)), reading)
     trainer = ChoiceTrainer(
         strategy.temperature,
         ce_weight,
         model=student,
         args=SFTConfig(**training_arguments(job, len(new_texts.train))),
-        data_collator=ChoiceCollator(texts, target, old_scores.argmax(dim=-1) == gold, reading),
+        data_collator=ChoiceCollator(samples, target),
         train_dataset=_rows(new_texts.train),
         eval_dataset=_rows(new_texts.validation, first=len(new_texts.train)),
         processing_class=tokenizer,
     )
-    return train_adapter(trainer, job)
+    return train_adapter(trainer, job, RULES[strategy.choose])
 
 
-def _old_scores(old: ModelRef, texts: list[ChoiceText], job: Job) -> Tensor:
+def scores_of_old(old: ModelRef, texts: list[ChoiceText], job: Job) -> Tensor:
     """(n, K) scores by the old model, which is gone from memory afterwards."""
     model, label = load_model(old, job.dtype), "old teacher"
     reading = reading_of(model, texts, load_tokenizer(old.base).pad_token_id, job.progress, label)

@@ -19,15 +19,21 @@ class Beliefs(NamedTuple):
 
     old: Tensor  # (n, K) log-probabilities of the choices at the temperature
     new: Tensor  # (n, K)
-    gold: Tensor  # (n,) number of the right choice
+    gold: Tensor  # (n,) number of the right choice, the first of several
+    accepted: Tensor  # (n, K) bool, which choices are right
 
 
 Target = Callable[[Beliefs], Tensor]  # -> (n, K) log-probabilities to learn
 
 
+def is_right(scores: Tensor, accepted: Tensor) -> Tensor:
+    """(n,) whether the likeliest choice is a right one, as in prediction: scores and accepted (n, K)."""
+    return accepted.gather(1, scores.argmax(dim=-1, keepdim=True))[:, 0]
+
+
 def follows_old(beliefs: Beliefs) -> Tensor:
     """(n,) where the old model is right, or both are wrong."""
-    old_right, new_right = (teacher.argmax(dim=-1) == beliefs.gold for teacher in (beliefs.old, beliefs.new))
+    old_right, new_right = (is_right(teacher, beliefs.accepted) for teacher in (beliefs.old, beliefs.new))
     return old_right | ~new_right
 
 
@@ -56,22 +62,16 @@ class ChoiceSums(NamedTuple):
     loss: Tensor
     kl: Tensor
     cross_entropy: Tensor
-    right: Tensor  # samples whose likeliest choice is the right one
-    lost: Tensor  # of these, wrong ones that the old model has right
 
 
-def choice_sums(
-    scores: Tensor, target: Tensor, gold: Tensor, old_right: Tensor, temperature: float, ce_weight: float
-) -> ChoiceSums:
+def choice_sums(scores: Tensor, target: Tensor, gold: Tensor, temperature: float, ce_weight: float) -> ChoiceSums:
     """Sums of `(1 - ce_weight) * KL(target || student) + ce_weight * CE`.
 
     scores: (B, K) log-likelihoods as the metric normalises them. target: (B, K) log-probabilities at `temperature`.
-    gold: (B,). old_right: (B,) bool. KL is of the softmax of scores / temperature, CE of that of scores.
+    gold: (B,). KL is of the softmax of scores / temperature, CE of that of scores.
     """
     student = functional.log_softmax(scores / temperature, dim=-1)
     kl = (target.exp() * (target - student)).sum(dim=-1)
     cross_entropy = functional.cross_entropy(scores, gold, reduction="none")
-    right = scores.argmax(dim=-1) == gold
     loss = (1 - ce_weight) * kl + ce_weight * cross_entropy
-    parts = (kl, cross_entropy, right, old_right & ~right)
-    return ChoiceSums(loss.sum(), *(part.detach().sum() for part in parts))
+    return ChoiceSums(loss.sum(), *(part.detach().sum() for part in (kl, cross_entropy)))

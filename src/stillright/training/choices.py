@@ -17,7 +17,7 @@ from torch.utils.checkpoint import checkpoint
 
 from stillright.errors import TaskError
 from stillright.tasks import Task
-from stillright.training.head_loss import CHUNK
+from stillright.training.head_loss import chunk_rows
 from stillright.training.heads import LMHead, lm_head
 from stillright.training.text import Ids, encode_pairs
 
@@ -33,7 +33,12 @@ class ChoiceText(NamedTuple):
     prompt: Ids
     choices: list[Ids]
     lengths: list[int]  # what log-likelihoods are divided by, as the task's metric has it
-    gold: int  # number of the right choice
+    accepted: list[int]  # numbers of the right choices, mostly one
+
+    @property
+    def gold(self) -> int:
+        """Number of the right choice that is trained on, the first of several."""
+        return self.accepted[0]
 
     @property
     def ids(self) -> Ids:
@@ -57,16 +62,16 @@ def encode_choices(task: Task, tokenizer: Any, max_length: int) -> list[ChoiceTe
     if not task.is_choice:
         raise TaskError(f"task {task.name}: its answers are generated; choice strategies need choices")
     samples = [
-        (task.prompt(document), task.choices(document), task.gold(document)) for document in task.train_documents
+        (task.prompt(document), task.choices(document), task.accepted(document)) for document in task.train_documents
     ]
     delimiter = task.harness.config.target_delimiter
     pairs = [(prompt, f"{delimiter}{choice}") for prompt, choices, _ in samples for choice in choices]
     encoded = iter(encode_pairs(pairs, tokenizer))
     texts = []
-    for _, choices, gold in samples:
+    for _, choices, accepted in samples:
         prompts, continuations = zip(*(next(encoded) for _ in choices), strict=True)
         room = max(1, max_length - max(map(len, continuations)))
-        texts.append(ChoiceText(prompts[0][-room:], list(continuations), task.choice_lengths(choices), gold))
+        texts.append(ChoiceText(prompts[0][-room:], list(continuations), task.choice_lengths(choices), accepted))
     return texts
 
 
@@ -169,10 +174,10 @@ def _same_apart(model: Any, text: ChoiceText, pad_token_id: int) -> bool:
 
 
 def _token_logp(head: LMHead, states: Tensor, labels: Tensor) -> Tensor:
-    """(N,) log-probability of each label after states (N, H); logits exist for CHUNK rows at a time."""
+    """(N,) log-probability of each label after states (N, H); logits exist for `chunk_rows` rows at a time."""
 
     def chunk(rows: Tensor, targets: Tensor) -> Tensor:
         return -functional.cross_entropy(head.logits(rows, len(head.weight)), targets, reduction="none")
 
-    parts = zip(states.split(CHUNK), labels.split(CHUNK), strict=True)
+    parts = zip(states.split(chunk_rows(head)), labels.split(chunk_rows(head)), strict=True)
     return torch.cat([checkpoint(chunk, rows, targets, use_reentrant=False) for rows, targets in parts])

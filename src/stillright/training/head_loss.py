@@ -16,7 +16,8 @@ from torch.utils.checkpoint import checkpoint
 
 from stillright.training.heads import LMHead
 
-CHUNK = 512  # rows whose logits are held at once
+# logits held at once: on a CPU what its caches hold, elsewhere what fills the device
+LOGITS_ON_CPU, LOGITS_ON_DEVICE = 2**22, 2**26
 
 
 class LossSums(NamedTuple):
@@ -47,7 +48,7 @@ class ChunkLoss(Protocol):
 
 
 def head_loss(loss: ChunkLoss, head: LMHead, student: Tensor, rows: Rows) -> LossSums:
-    """The loss of hidden states (N, H) before `head`, whose logits exist for CHUNK rows at a time.
+    """The loss of hidden states (N, H) before `head`, whose logits exist for some rows at a time, see `chunk_rows`.
 
     Where the head is frozen, the gradient of a chunk is computed with its loss, so that nothing of vocabulary size is
     kept or computed again; a head that is trained too takes plain autograd, which computes logits twice. Sums of no
@@ -58,14 +59,21 @@ def head_loss(loss: ChunkLoss, head: LMHead, student: Tensor, rows: Rows) -> Los
         return LossSums(nothing, *[nothing.detach()] * 4)
     if not head.weight.requires_grad:
         return LossSums(*_ByHand.apply(student, loss, head, rows))  # type: ignore[no-untyped-call]
-    parts = [checkpoint(loss.plain, head, *chunk, use_reentrant=False) for chunk in chunks(student, rows)]
+    parts = [checkpoint(loss.plain, head, *chunk, use_reentrant=False) for chunk in chunks(head, student, rows)]
     return LossSums(*(torch.stack(values).sum() for values in zip(*parts, strict=True)))
 
 
-def chunks(student: Tensor, rows: Rows) -> Iterator[tuple[Tensor, Rows]]:
-    """Parts of at most CHUNK rows."""
-    for start in range(0, len(student), CHUNK):
-        part = slice(start, start + CHUNK)
+def chunk_rows(head: LMHead) -> int:
+    """How many rows' logits are held at once."""
+    held = LOGITS_ON_CPU if head.weight.device.type == "cpu" else LOGITS_ON_DEVICE
+    return max(held // len(head.weight), 1)
+
+
+def chunks(head: LMHead, student: Tensor, rows: Rows) -> Iterator[tuple[Tensor, Rows]]:
+    """Parts of at most `chunk_rows` rows."""
+    size = chunk_rows(head)
+    for start in range(0, len(student), size):
+        part = slice(start, start + size)
         yield student[part], type(rows)(*(_part(values, part) for values in rows))
 
 
@@ -82,7 +90,7 @@ class _ByHand(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, student: Tensor, loss: ChunkLoss, head: LMHead, rows: Rows) -> tuple[Tensor, ...]:
         totals, gradients = [], []
-        for chunk in chunks(student, rows):
+        for chunk in chunks(head, student, rows):
             sums, gradient = loss.by_hand(head, *chunk)
             totals.append(sums)
             if ctx.needs_input_grad[0]:

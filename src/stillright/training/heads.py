@@ -8,6 +8,21 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+ROWS = 16  # a CPU's matrix product gets a multiple of so many rows
+
+
+def few_shapes(rows: Tensor, dtype: torch.dtype) -> Tensor:
+    """`rows` (N, width) in `dtype`; on a CPU with rows of zeros up to a multiple of ROWS.
+
+    oneDNN compiles a kernel for every number of rows, which takes longer than the product and stays in memory.
+    """
+    missing = -len(rows) % ROWS
+    if rows.device.type != "cpu" or not missing:
+        return rows.to(dtype)
+    padded = rows.new_zeros(len(rows) + missing, rows.shape[1], dtype=dtype)
+    padded[: len(rows)] = rows
+    return padded
+
 
 class LMHead(NamedTuple):
     """What turns hidden states into logits."""
@@ -20,7 +35,8 @@ class LMHead(NamedTuple):
     def logits(self, hidden: Tensor, vocabulary: int) -> Tensor:
         """(N, vocabulary) in float32 for `hidden` (N, H); pieces beyond `vocabulary` are padding and left out."""
         bias = None if self.bias is None else self.bias[:vocabulary]
-        logits = functional.linear(hidden.to(self.weight.dtype), self.weight[:vocabulary], bias)
+        rows = few_shapes(hidden, self.weight.dtype)
+        logits = functional.linear(rows, self.weight[:vocabulary], bias)[: len(hidden)]
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))
         if self.scale != 1.0:
             logits = logits * self.scale
@@ -36,7 +52,8 @@ class LMHead(NamedTuple):
             of_logits = of_logits * (1 - (logits / self.softcap) ** 2)
         if self.scale != 1.0:
             of_logits = of_logits * self.scale
-        return of_logits.to(self.weight.dtype) @ self.weight[:vocabulary]
+        rows = few_shapes(of_logits, self.weight.dtype)
+        return (rows @ self.weight[:vocabulary])[: len(of_logits)]
 
 
 def lm_head(model: Any) -> LMHead:

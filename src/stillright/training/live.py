@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.func import functional_call
 
 from stillright.training.forward import check_head, evaluating
-from stillright.training.head_loss import CHUNK
+from stillright.training.head_loss import chunk_rows
 from stillright.training.heads import lm_head
 from stillright.training.taught import WholeReaders
 from stillright.training.teachers import judged, last_states
@@ -68,10 +68,10 @@ class LiveTeachers:
 
     def _judged(self, states: Tensor, labels: Tensor, vocabulary: int) -> tuple[Tensor, Tensor]:
         head = self.readers.old_head
-        spoken = min(vocabulary, len(head.weight))
+        spoken, rows = min(vocabulary, len(head.weight)), chunk_rows(head)
         parts = [
             judged(head.logits(chunk, spoken), known)
-            for chunk, known in zip(states.split(CHUNK), labels.split(CHUNK), strict=True)
+            for chunk, known in zip(states.split(rows), labels.split(rows), strict=True)
         ]
         predictions, logps = zip(*parts, strict=True)
         return torch.cat(predictions), torch.cat(logps)

@@ -17,9 +17,12 @@ from transformers import PrinterCallback, TrainerCallback
 from transformers.trainer_utils import get_last_checkpoint
 from trl import SFTConfig, SFTTrainer
 
+from stillright import ranks
 from stillright.config import TrainingConfig
 from stillright.errors import RunError
+from stillright.models import device
 from stillright.progress import Bar, Progress
+from stillright.training.checkpoints import Evaluation, Rule, by_loss
 from stillright.training.text import IGNORED, Text
 
 P = ParamSpec("P")
@@ -43,7 +46,8 @@ class TrainingResult(NamedTuple):
     """How an adapter came to be; stands beside it as training.json."""
 
     best_step: int  # optimizer steps; 0: the adapter it started from was never beaten
-    best_validation_loss: float
+    best_validation_loss: float  # that of the best step
+    reason: str  # why it is that step
     steps: int
     tokens: int  # without padding, all epochs
     validation_losses: list[float]  # step 0, then one an epoch
@@ -62,8 +66,8 @@ def as_dataset(texts: Sequence[Text], first: int = 0) -> datasets.Dataset:
 
 
 def optimizer_steps(config: TrainingConfig, texts: int) -> int:
-    """Steps of all epochs, the last of an epoch perhaps on fewer batches."""
-    batches = math.ceil(texts / config.batch_size)
+    """Steps of all epochs, the last of an epoch perhaps on fewer batches; every process has a batch of its own."""
+    batches = math.ceil(texts / (config.batch_size * ranks.world()))
     return math.ceil(batches / config.gradient_accumulation) * config.epochs
 
 
@@ -75,7 +79,7 @@ def warmup_steps(config: TrainingConfig, texts: int) -> int:
 def training_arguments(job: Job, texts: int) -> dict[str, Any]:
     """Keyword arguments of SFTConfig, or a subclass of it, for so many training texts."""
     config = job.training
-    on_cpu = not torch.accelerator.is_available()
+    on_cpu = device().type == "cpu"
     return {
         "output_dir": str(job.work.resolve()),  # the best checkpoint's path is kept, and compared with it
         "num_train_epochs": config.epochs,
@@ -96,27 +100,33 @@ def training_arguments(job: Job, texts: int) -> dict[str, Any]:
         "save_strategy": "epoch",
         "save_total_limit": 1,
         "load_best_model_at_end": True,
-        "metric_for_best_model": "eval_loss",
-        "greater_is_better": False,
         "include_num_input_tokens_seen": "non_padding",
         "dataset_kwargs": {"skip_prepare_dataset": True},
         "max_length": None,
+        "pad_to_multiple_of": 8,
         "logging_steps": 1,
         "disable_tqdm": True,
         "report_to": "none",
     }
 
 
-class _StepZero(TrainerCallback):
-    """Keeps the adapter that training starts from as a checkpoint, so that it can win."""
+class _KeepBest(TrainerCallback):
+    """Tells the trainer which step is the best so far. The adapter that training starts from is a checkpoint too."""
 
-    def on_evaluate(self, args: SFTConfig, state: Any, control: Any, metrics: Any = None, **kwargs: Any) -> None:
-        if state.global_step == 0 and state.best_metric is None:
+    def __init__(self, rule: Rule) -> None:
+        self.rule = rule
+
+    def on_evaluate(self, args: SFTConfig, state: Any, control: Any, **kwargs: Any) -> None:
+        state.best_global_step = int(self.rule(_evaluations(state)).evaluation["step"])
+        if state.global_step == 0:
             folder = Path(args.output_dir) / "checkpoint-0"
-            kwargs["model"].save_pretrained(folder)
-            state.best_metric = metrics["eval_loss"]
+            if state.is_world_process_zero:
+                kwargs["model"].save_pretrained(folder)
             state.best_model_checkpoint = str(folder)
-            state.best_global_step = 0
+
+
+def _evaluations(state: Any) -> list[Evaluation]:
+    return [entry for entry in state.log_history if "eval_loss" in entry]
 
 
 class _ShowProgress(TrainerCallback):
@@ -140,12 +150,19 @@ class _ShowProgress(TrainerCallback):
 
 
 def _resumable(folder: Path) -> str | None:
-    """The last whole checkpoint; half-written ones are removed."""
-    while (last := get_last_checkpoint(str(folder))) is not None:
-        if (Path(last) / TRAINER_STATE).exists():
+    """The last whole checkpoint, which knows its best one; half-written ones are removed."""
+    while folder.exists() and (last := get_last_checkpoint(str(folder))) is not None:
+        if _is_whole(Path(last)):
+            _relocate_best(Path(last))
             return str(last)
         shutil.rmtree(last)
     return None
+
+
+def _is_whole(checkpoint: Path) -> bool:
+    """Whether every process has written its part."""
+    parts = [] if ranks.world() == 1 else [f"rng_state_{i}.pth" for i in range(ranks.world())]
+    return all((checkpoint / name).exists() for name in (TRAINER_STATE, *parts))
 
 
 def _relocate_best(checkpoint: Path) -> None:
@@ -182,38 +199,49 @@ def frees_memory(train: Callable[P, R]) -> Callable[P, R]:
     return freed
 
 
-def train_adapter(trainer: SFTTrainer, job: Job) -> TrainingResult:
-    """Trains, or goes on from the last checkpoint, and saves the adapter of lowest validation loss in `job.out`."""
+def refuse_sharding(trainer: SFTTrainer) -> None:
+    """Raises RunError where parameters are cut into shards, which checkpoints here do not put together again."""
+    if trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled:
+        raise RunError(
+            "accelerate launch: FSDP and DeepSpeed are not supported by stillright's commands, every process holds "
+            "the whole base; launch with --multi_gpu instead of --use_fsdp or --use_deepspeed"
+        )
+
+
+def train_adapter(trainer: SFTTrainer, job: Job, rule: Rule = by_loss) -> TrainingResult:
+    """Trains, or goes on from the last checkpoint, and saves the adapter that `rule` chooses in `job.out`.
+
+    Raises RunError, see `refuse_sharding`.
+    """
+    refuse_sharding(trainer)
     label, progress = job.label, job.progress
-    checkpoint = _resumable(job.work) if job.work.exists() else None
+    checkpoint = ranks.on_main(lambda: _resumable(job.work))
     total = math.ceil(len(trainer.get_train_dataloader()) / trainer.args.gradient_accumulation_steps)
     total *= int(trainer.args.num_train_epochs)
     trainer.remove_callback(PrinterCallback)  # the bar stands in its place
-    trainer.add_callback(_StepZero())
+    trainer.args.metric_for_best_model = None  # the rule chooses, from all evaluations
+    trainer.add_callback(_KeepBest(rule))
     trainer.args.eval_on_start = checkpoint is None  # a resumed training has that evaluation in its log
     if checkpoint is not None:
-        _relocate_best(Path(checkpoint))
         progress.console.print(f"  {label}: goes on from {Path(checkpoint).name}", highlight=False)
     with progress.bar(label, total) as bar:
         trainer.add_callback(_ShowProgress(bar))
         trainer.train(resume_from_checkpoint=checkpoint)
-    result = _result(trainer)
-    trainer.model.save_pretrained(job.out)
-    (job.out / "training.json").write_text(json.dumps(result._asdict(), indent=2) + "\n", encoding="utf-8")
-    progress.console.print(
-        f"  {label}: best validation loss {result.best_validation_loss:.4f} "
-        f"at step {result.best_step} of {result.steps}",
-        highlight=False,
-    )
+    result = _result(trainer, rule)
+    if ranks.is_main():
+        trainer.model.save_pretrained(job.out)
+        (job.out / "training.json").write_text(json.dumps(result._asdict(), indent=2) + "\n", encoding="utf-8")
+    progress.console.print(f"  {label}: {result.reason} at step {result.best_step} of {result.steps}", highlight=False)
     return result
 
 
-def _result(trainer: SFTTrainer) -> TrainingResult:
-    state = trainer.state
-    evaluations = [entry for entry in state.log_history if "eval_loss" in entry]
+def _result(trainer: SFTTrainer, rule: Rule) -> TrainingResult:
+    state, evaluations = trainer.state, _evaluations(trainer.state)
+    best, reason = rule(evaluations)
     return TrainingResult(
-        best_step=int(state.best_global_step),
-        best_validation_loss=float(state.best_metric),
+        best_step=int(best["step"]),
+        best_validation_loss=float(best["eval_loss"]),
+        reason=reason,
         steps=int(state.global_step),
         tokens=int(state.num_input_tokens_seen),
         validation_losses=[float(entry["eval_loss"]) for entry in evaluations],
@@ -221,7 +249,7 @@ def _result(trainer: SFTTrainer) -> TrainingResult:
     )
 
 
-def _parts(entry: dict[str, float]) -> dict[str, float]:
+def _parts(entry: Evaluation) -> dict[str, float]:
     """An evaluation without its times, which differ between runs that are otherwise the same."""
     timed = ("runtime", "per_second")
     kept = {key.removeprefix("eval_"): value for key, value in entry.items() if not key.endswith(timed)}

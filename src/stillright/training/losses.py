@@ -39,14 +39,14 @@ class CompatLoss(NamedTuple):
     @torch.no_grad()
     def _whole_text_rule(self, head: LMHead, student: Tensor, rows: TaughtRows) -> Tensor:
         """(N,) of a rule that needs every position: a first pass without gradient."""
-        known = [self._tokens(self._logits(head, states), part) for states, part in chunks(student, rows)]
+        known = [self._tokens(self._logits(head, states), part) for states, part in chunks(head, student, rows)]
         return self.strategy.follows_old(Tokens(*(torch.cat(values) for values in zip(*known, strict=True))))
 
     def plain(self, head: LMHead, student: Tensor, rows: TaughtRows) -> LossSums:
         """See ChunkLoss."""
         logits = self._logits(head, student)
         with torch.no_grad():
-            follows_old, weight = self._rules(logits, rows)
+            follows_old, weight = self._rules(self._tokens(logits, rows), rows)
             target = self._target(head, rows, follows_old, logits)
         kl, _ = target.divergence(functional.log_softmax(logits / self.temperature, dim=-1))
         cross_entropy = functional.cross_entropy(logits, rows.labels, reduction="none")
@@ -55,10 +55,10 @@ class CompatLoss(NamedTuple):
     def by_hand(self, head: LMHead, student: Tensor, rows: TaughtRows) -> tuple[LossSums, Gradient]:
         """See ChunkLoss and Target."""
         logits = self._logits(head, student)
-        follows_old, weight = self._rules(logits, rows)
+        tokens = self._tokens(logits, rows)
+        follows_old, weight = self._rules(tokens, rows)
         target = self._target(head, rows, follows_old, logits)
         kl, of_kl = target.divergence(functional.log_softmax(logits / self.temperature, dim=-1))
-        cross_entropy = functional.cross_entropy(logits, rows.labels, reduction="none")
 
         def gradient() -> Tensor:
             of_logits = of_kl().mul_((1 - self.ce_weight) / self.temperature)
@@ -69,7 +69,7 @@ class CompatLoss(NamedTuple):
                 of_logits.add_(likely, alpha=self.ce_weight)
             return head.gradient(logits, of_logits, logits.shape[1])
 
-        return self._sums(kl, cross_entropy, follows_old, weight), gradient
+        return self._sums(kl, -tokens.student_logp, follows_old, weight), gradient
 
     def _logits(self, head: LMHead, student: Tensor) -> Tensor:
         return head.logits(student, min(len(head.weight), self.readers.vocabulary))
@@ -78,9 +78,8 @@ class CompatLoss(NamedTuple):
         logp = -functional.cross_entropy(logits, rows.labels, reduction="none")
         return Tokens(rows.labels, rows.sequence, logits.argmax(dim=-1), logp, rows.old_prediction, rows.old_logp)
 
-    def _rules(self, logits: Tensor, rows: TaughtRows) -> tuple[Tensor, Tensor | None]:
+    def _rules(self, tokens: Tokens, rows: TaughtRows) -> tuple[Tensor, Tensor | None]:
         """Which rows follow old, and the weights of their divergence."""
-        tokens = self._tokens(logits, rows)
         follows_old = self.strategy.follows_old(tokens) if rows.follows_old is None else rows.follows_old
         return follows_old, None if self.strategy.weight is None else self.strategy.weight(tokens)
 

@@ -1,13 +1,15 @@
 """Teachers, run once: what each says before every scored token of the training and validation texts, on disk.
 
 Training text is fixed, so what a teacher says never changes over epochs, strategies and alignment seeds. Rows are kept
-in a form, see forms.py, and are memory-mapped when read. An interrupted run goes on with the batch it stopped at.
+in a form, see forms.py, and are memory-mapped when read. An interrupted run goes on with the batches that are left;
+processes of one machine share them, and write to the same files.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,10 +19,12 @@ from torch import Tensor
 from torch.nn import functional
 from torch.nn.utils.rnn import pad_sequence
 
+from stillright import ranks
 from stillright.progress import Bar, Progress
 from stillright.training.forms import FORMS, Form, Hidden, Words
 from stillright.training.forward import autocast, check_head, evaluating
 from stillright.training.heads import LMHead, lm_head
+from stillright.training.lean import lean
 from stillright.training.text import Text, batches
 
 HEAD, META, DONE = "head.safetensors", "teacher.json", "batches-done"
@@ -83,19 +87,19 @@ def run_teacher(
     A call that was interrupted is continued by the same call. Raises ModelError, see `check_head`.
     """
     check_head(model)
-    folder.mkdir(parents=True, exist_ok=True)
+    lean(model)
     starts, sizes = first_rows(texts), [len(text.ids) for text in texts]
-    done = int((folder / DONE).read_text()) if (folder / DONE).exists() else 0
-    with progress.bar(label, sum(sizes)) as bar, evaluating(model) as base:
+    every = list(batches(sizes))
+    done = ranks.on_main(lambda: _batches_done(folder))  # before any process writes
+    todo = ranks.share_of_first_node([number for number in range(len(every)) if number not in done])
+    with progress.bar(label, sum(sizes[i] for number in todo for i in every[number])) as bar, evaluating(model) as base:
         head = lm_head(base)
         width, spoken = head.weight.shape[1], len(head.weight) if vocabulary is None else vocabulary
         said = _mapped(folder, starts[-1], form, width, base.dtype)
-        for number, batch in enumerate(batches(sizes)):
-            if number >= done:
-                _say(base, head, [texts[i] for i in batch], [starts[i] for i in batch], said, bar, spoken, form)
-                (folder / DONE).write_text(str(number + 1))
-    if isinstance(form, Hidden):
-        _write_head(head, folder)
+        for number in todo:
+            batch = every[number]
+            _say(base, head, [texts[i] for i in batch], [starts[i] for i in batch], said, bar, spoken, form)
+            (folder / DONE / str(number)).touch()
     meta = {
         "form": form._asdict(),
         "starts": starts,
@@ -105,8 +109,22 @@ def run_teacher(
         "scale": head.scale,
         "softcap": head.softcap,
     }
+    ranks.wait()
+    ranks.on_main(lambda: _finish(folder, meta, head if isinstance(form, Hidden) else None))
+
+
+def _batches_done(folder: Path) -> set[int]:
+    """Numbers of the batches that an interrupted run has done, in whatever process; makes the folder."""
+    (folder / DONE).mkdir(parents=True, exist_ok=True)
+    return {int(path.name) for path in (folder / DONE).iterdir()}
+
+
+def _finish(folder: Path, meta: dict[str, Any], head: LMHead | None) -> None:
+    """Writes what makes the folder whole."""
+    if head is not None:
+        _write_head(head, folder)
     (folder / META).write_text(json.dumps(meta), encoding="utf-8")
-    (folder / DONE).unlink()
+    shutil.rmtree(folder / DONE)
 
 
 def _say(

@@ -19,6 +19,8 @@ from stillright.errors import RunError
 from stillright.training.forward import check_head
 from stillright.training.head_loss import LossSums
 from stillright.training.heads import LMHead, lm_head
+from stillright.training.lean import lean
+from stillright.training.order import AgreedSampler, lengths_of, longest_first, texts_read_once
 from stillright.training.text import IGNORED
 
 
@@ -60,6 +62,7 @@ class MeansTrainer(SFTTrainer):
 
     compute: what `model(..., computed=True)` returns, see `add_call`. The validation loss, and every other mean that is
     logged, is divided once by all that was counted, whatever the batches; one that counted nothing is left out.
+    Several processes of `accelerate launch` take the step that one would take on all their batches together.
     Raises ModelError, see `check_head`, and RunError, see `refuse_data_parallel`.
     """
 
@@ -67,6 +70,7 @@ class MeansTrainer(SFTTrainer):
         refuse_data_parallel(args)
         super().__init__(args=args, **kwargs)
         check_head(self.model)
+        lean(self.model)
         add_call(self.model.get_base_model(), compute)
         self._means: dict[bool, dict[str, Mean]] = {True: {}, False: {}}  # in training, in evaluation
 
@@ -74,11 +78,21 @@ class MeansTrainer(SFTTrainer):
         """What a batch adds to each mean; "loss", which has a gradient, is one of them."""
         raise NotImplementedError
 
+    def first(self, inputs: dict[str, Any], texts: int) -> dict[str, Any]:
+        """The batch without all but its first `texts` texts, of which there is one at least."""
+        raise NotImplementedError
+
+    def train(self, *args: Any, **kwargs: Any) -> Any:
+        """Trains, also after an evaluation, which marks the bare model as prepared: DDP would be left out silently."""
+        if self.args.world_size > 1 and not (self.is_fsdp_enabled or self.is_deepspeed_enabled):
+            self.model._is_accelerate_prepared = False
+        return super().train(*args, **kwargs)
+
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         """The loss summed over the batch, over the number of items in the whole optimizer step."""
-        means = self.means(model, inputs)
+        means = self.means(model, inputs) if self.model.training else self._means_once(model, inputs)
         known = self._means[self.model.training]
         for name, mean in means.items():
             known[name] = mean.numbers() + known.get(name, (0, 0))
@@ -87,6 +101,26 @@ class MeansTrainer(SFTTrainer):
         if self.args.average_tokens_across_devices and num_items_in_batch is not None:
             loss = loss * self.accelerator.num_processes  # DDP averages gradients, the count is of all processes
         return (loss, {}) if return_outputs else loss
+
+    def _means_once(self, model: Any, inputs: dict[str, Any]) -> dict[str, Mean]:
+        """The means of an evaluation's batch without texts that only fill it up; with none left, all are of nothing."""
+        process = self.accelerator.process_index
+        texts = texts_read_once(self.accelerator.gradient_state, self.args.eval_batch_size, process)
+        means = self.means(model, self.first(inputs, max(texts, 1)))  # all processes run all batches
+        return means if texts else {name: Mean(mean.total * 0, mean.count * 0) for name, mean in means.items()}
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        if self.args.world_size == 1 or self.args.train_sampling_strategy != "group_by_length":
+            return super()._get_train_sampler(train_dataset)
+        lengths = lengths_of(self.train_dataset if train_dataset is None else train_dataset)
+        return AgreedSampler(
+            self.args.train_batch_size * self.args.gradient_accumulation_steps, lengths, self.args.seed
+        )
+
+    def _get_eval_sampler(self, eval_dataset: Any) -> Any:
+        if self.args.world_size == 1 or self.args.train_sampling_strategy != "group_by_length":
+            return super()._get_eval_sampler(eval_dataset)
+        return longest_first(lengths_of(eval_dataset))
 
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Logs, in training with the means since the last log."""
@@ -100,7 +134,7 @@ class MeansTrainer(SFTTrainer):
         return output
 
     def _divided(self, training: bool) -> dict[str, float]:
-        """The means of all processes, which begin anew; texts that only fill up their last batch count twice."""
+        """The means of all processes, which begin anew."""
         total: dict[str, Mean] = {}
         for known in gather_object([self._means[training]]):
             for name, mean in known.items():
@@ -119,6 +153,16 @@ class HiddenLoss(Protocol):
 Ask = Callable[[Any, Tensor, Tensor], dict[str, Any]]  # (model, input_ids, labels shifted) -> taught_...
 
 
+def without_right_padding(attention_mask: Tensor | None) -> Tensor | None:
+    """The mask (B, T), or None where it only hides padding on the right, which no real position of a causal model sees.
+
+    Attention without a mask takes the faster ways.
+    """
+    if attention_mask is None or bool((attention_mask[:, 1:] <= attention_mask[:, :-1]).all()):
+        return None
+    return attention_mask
+
+
 def token_sums(loss: HiddenLoss, ask: Ask | None, model: Any, *, labels: Tensor, **inputs: Any) -> LossSums:
     """Sums over the scored positions of a batch; inputs whose name begins with "taught_" go to the loss.
 
@@ -129,8 +173,14 @@ def token_sums(loss: HiddenLoss, ask: Ask | None, model: Any, *, labels: Tensor,
     taught = {name: inputs.pop(name) for name in list(inputs) if name.startswith("taught_")}
     if ask is not None:
         taught = ask(model, inputs["input_ids"], labels)
+    inputs["attention_mask"] = without_right_padding(inputs.get("attention_mask"))
     states = model.base_model(**inputs).last_hidden_state[:, :-1]
     return loss.batch_sums(lm_head(model), states[scored], labels[scored], scored.nonzero()[:, 0], **taught)
+
+
+def cut(values: Any, count: int) -> Any:
+    """The first rows of a tensor, or of each tensor in a mapping."""
+    return {name: value[:count] for name, value in values.items()} if isinstance(values, dict) else values[:count]
 
 
 class AdapterTrainer(MeansTrainer):
@@ -139,8 +189,10 @@ class AdapterTrainer(MeansTrainer):
     Columns of a batch whose name begins with "taught_" go to the loss; ask: see `token_sums`.
     """
 
+    compute = staticmethod(token_sums)  # what `model(..., computed=True)` returns, for loss, ask and a batch
+
     def __init__(self, loss: HiddenLoss, ask: Ask | None = None, **kwargs: Any) -> None:
-        super().__init__(functools.partial(token_sums, loss, ask), **kwargs)
+        super().__init__(functools.partial(self.compute, loss, ask), **kwargs)
 
     def _set_signature_columns_if_needed(self) -> None:
         self._signature_columns = ["input_ids", "labels", "text"]
@@ -149,6 +201,13 @@ class AdapterTrainer(MeansTrainer):
         """See MeansTrainer."""
         sums: LossSums = model(**inputs, use_cache=False, computed=True)
         return self.means_of(sums, (inputs["labels"][:, 1:] != IGNORED).sum())
+
+    def first(self, inputs: dict[str, Any], texts: int) -> dict[str, Any]:
+        """See MeansTrainer; teachers' columns have a row a scored position, text after text."""
+        positions = int((inputs["labels"][:texts, 1:] != IGNORED).sum())
+        return {
+            name: cut(values, positions if name.startswith("taught_") else texts) for name, values in inputs.items()
+        }
 
     def means_of(self, sums: LossSums, tokens: Tensor) -> dict[str, Mean]:
         """The loss, and what is logged beside it."""

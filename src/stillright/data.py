@@ -1,0 +1,58 @@
+"""What the stages of one update read: its models, its task, and the training texts in the tokens of each base."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from stillright.config import UpdateConfig
+from stillright.errors import ModelError, TaskError
+from stillright.models import ModelRef, Source, compute_dtype, load_tokenizer
+from stillright.tasks import Task, load_task
+from stillright.training.choices import ChoiceText, encode_choices
+from stillright.training.text import Text, Texts, encode_texts, refuse_different_tokenizers, split_texts
+
+T = TypeVar("T")
+
+
+class Data:
+    """Read from files and tokenizers alone; no weights are loaded, and nothing is written."""
+
+    def __init__(self, config: UpdateConfig) -> None:
+        self.config = config
+        self.old = ModelRef.parse(config.old)
+        self.new = ModelRef.parse(config.new)
+        self.task: Task = load_task(config.task, config.split_seed)
+        self.dtype = compute_dtype(config.dtype)
+        self._encoded: dict[Source, list[Text]] = {}
+
+    def texts(self, base: Source) -> Texts[Text]:
+        """The training texts in the tokens of a base."""
+        if base not in self._encoded:
+            training = self.config.training
+            self._encoded[base] = encode_texts(self.task, load_tokenizer(base), training.max_length, training.loss_on)
+        return self._split(self._encoded[base])
+
+    def choices(self, base: Source) -> Texts[ChoiceText]:
+        """The same samples as trees of choices."""
+        return self._split(encode_choices(self.task, load_tokenizer(base), self.config.training.max_length))
+
+    def _split(self, texts: list[T]) -> Texts[T]:
+        return split_texts(texts, self.config.training.validation_fraction, self.config.split_seed)
+
+    def refuse_lacking_adapters(self) -> None:
+        """Raises ModelError where a model has no task adapter."""
+        for ref in (self.old, self.new):
+            if ref.adapter is None:
+                raise ModelError(f"model {ref}: align needs a task adapter; give {ref}+ADAPTER, made by stillright fit")
+
+    def refuse_misfits(self) -> None:
+        """Raises ModelError where tokens are distilled but cut differently by the two tokenizers; TaskError where
+        choices are distilled, or choose the checkpoint, but the task has none."""
+        strategy, generated = self.config.strategy, f"task {self.task.name}: its answers are generated, but strategy"
+        if strategy.choose == "flips" and not self.task.is_choice:
+            raise TaskError(f"{generated}.choose flips needs choices; take strategy.choose=loss")
+        if not strategy.is_choice:
+            old, new = ([*cut.train, *cut.validation] for cut in (self.texts(self.old.base), self.texts(self.new.base)))
+            refuse_different_tokenizers(old, new)
+        elif not self.task.is_choice:
+            raise TaskError(f"{generated}.mask {strategy.mask} needs choices")

@@ -1,0 +1,111 @@
+"""What a stage costs: bytes on disk and in memory, floating-point operations. The formulas stand in docs/estimate.md.
+
+Files are exact, all else is an estimate. One token of a linear layer is two operations a weight.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+
+from stillright.estimate.shape import Shape
+from stillright.training.forms import Form, Hidden
+from stillright.training.head_loss import LOGITS_ON_CPU, LOGITS_ON_DEVICE
+from stillright.training.text import Text
+
+ADAPTER_BYTES = 4  # a parameter; PEFT keeps adapters in float32 beside bases of any dtype
+OPTIMIZER_BYTES = 8  # a parameter: AdamW's two moments
+# bytes kept for the backward pass, as a multiple of the widths of all linear layers in the compute dtype; measured
+KEPT_WIDTHS = {4: 1.0, 2: 1.35}
+# float32 numbers of vocabulary size held at once for a position: by cross-entropy, by distillation; measured
+PLAIN_LOGITS, TAUGHT_LOGITS = 3, 7
+# a process on a CPU: libraries and compiled kernels; and in training what its allocator keeps of freed blocks; measured
+PROCESS_BYTES, FRAGMENTED = 1_500_000_000, 1.5
+
+
+class Amount(NamedTuple):
+    """Texts that a model reads, and the positions of which it makes logits."""
+
+    lengths: Sequence[int]  # tokens of each text
+    scored: int  # positions
+
+    @property
+    def tokens(self) -> int:
+        return sum(self.lengths)
+
+    @property
+    def longest(self) -> int:
+        return max(self.lengths)
+
+
+def next_tokens(texts: Sequence[Text]) -> Amount:
+    """Texts whose scored tokens are learnt."""
+    return Amount([len(text.ids) for text in texts], sum(len(text.scored) for text in texts))
+
+
+def adapter_bytes(shape: Shape) -> int:
+    """Bytes of an adapter's weights on disk."""
+    return ADAPTER_BYTES * shape.adapter
+
+
+def checkpoint_bytes(shape: Shape, epochs: int) -> int:
+    """Bytes of checkpoints on disk at most: that of step 0, the best, the last, and one that is being written."""
+    return adapter_bytes(shape) + min(epochs, 3) * (ADAPTER_BYTES + OPTIMIZER_BYTES) * shape.adapter
+
+
+def teacher_bytes(rows: int, form: Form, hidden: int, vocabulary: int, dtype: torch.dtype) -> int:
+    """Bytes on disk of what a teacher says at so many positions, and of its head where the form needs it.
+
+    A row is what the form keeps, the most likely token (8 bytes), and a log-probability (4 bytes).
+    """
+    row = sum(math.prod(column.shape) * column.dtype.itemsize for column in form.columns(hidden, dtype).values())
+    head = vocabulary * hidden * dtype.itemsize if isinstance(form, Hidden) else 0
+    return rows * (row + 8 + 4) + head
+
+
+def forward_flops(shape: Shape, amount: Amount) -> float:
+    """Operations to read texts and to make logits; attention looks back over half of a text on average."""
+    attention = 2 * shape.layers * shape.attention * sum(length**2 for length in amount.lengths)
+    return 2 * shape.linear * amount.tokens + attention + 2 * shape.head * amount.scored
+
+
+def training_flops(shape: Shape, amount: Amount, accelerator: bool, teacher_head: int) -> float:
+    """Operations of one epoch: forward and backward through a frozen base, and an adapter's gradients.
+
+    accelerator: there activations are made again in the backward pass. teacher_head: weights of the heads that make
+    the teachers' logits, a position.
+    """
+    attention = 2 * shape.layers * shape.attention * sum(length**2 for length in amount.lengths)
+    through_base = 2 * shape.linear * amount.tokens
+    of_adapter = 6 * shape.adapter * amount.tokens
+    of_head = 2 * (2 * shape.head + teacher_head) * amount.scored
+    return through_base * (3 if accelerator else 2) + attention * (4 if accelerator else 3) + of_adapter + of_head
+
+
+def training_memory(
+    shape: Shape, batch_tokens: int, dtype_bytes: int, accelerator: bool, logits: int, teacher_head: int
+) -> int:
+    """Bytes at the peak of a training step: weights, adapter with gradient and optimizer, activations, logits.
+
+    On an accelerator tensors alone, activations made again; on a CPU the whole process. logits: numbers a position and
+    piece of the vocabulary. teacher_head: weights of a further head.
+    """
+    weights = (shape.parameters + teacher_head) * dtype_bytes
+    adapter = (2 * ADAPTER_BYTES + OPTIMIZER_BYTES) * shape.adapter
+    kept = KEPT_WIDTHS[dtype_bytes] * shape.widths * dtype_bytes
+    if accelerator:  # what enters each layer, and all of one layer
+        kept = shape.layers * shape.hidden * dtype_bytes + kept / shape.layers
+    held = LOGITS_ON_DEVICE if accelerator else LOGITS_ON_CPU
+    chunk = 4 * logits * min(held, batch_tokens * shape.vocabulary)
+    tensors = weights + adapter + kept * batch_tokens + chunk
+    return int(tensors if accelerator else PROCESS_BYTES + FRAGMENTED * tensors)
+
+
+def reading_memory(shape: Shape, batch_tokens: int, dtype_bytes: int, accelerator: bool, logits: int) -> int:
+    """Bytes at the peak of a forward pass: weights, one layer's activations, and so many bytes of logits."""
+    weights = shape.parameters * dtype_bytes + ADAPTER_BYTES * shape.adapter
+    layer = shape.widths * dtype_bytes * batch_tokens // shape.layers
+    return weights + layer + logits + (0 if accelerator else PROCESS_BYTES)

@@ -1,0 +1,204 @@
+"""The stages of a command, and what each will cost: samples, tokens, steps, bytes, operations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+
+from stillright.data import Data
+from stillright.estimate.cost import (
+    ADAPTER_BYTES,
+    PLAIN_LOGITS,
+    TAUGHT_LOGITS,
+    Amount,
+    adapter_bytes,
+    checkpoint_bytes,
+    forward_flops,
+    next_tokens,
+    reading_memory,
+    teacher_bytes,
+    training_flops,
+    training_memory,
+)
+from stillright.estimate.shape import Shape, shape_of
+from stillright.models import ModelRef, load_adapter_config, load_tokenizer
+from stillright.training.choice_loss import LABELS_ALONE
+from stillright.training.choices import ChoiceText
+from stillright.training.forms import Form, form_of
+from stillright.training.loop import optimizer_steps
+from stillright.training.lora import lora_config
+from stillright.training.strategies import STRATEGIES
+from stillright.training.text import BATCH_TOKENS, encode_pairs
+
+GENERATED = 256  # tokens of an answer, where a task sets no limit; the harness's default
+
+
+class Stage(NamedTuple):
+    """One stage, and what it will cost."""
+
+    name: str
+    samples: int
+    tokens: int  # without padding; of a training all epochs, validation left out
+    steps: int | None  # optimizer steps
+    kept: int | None  # bytes on disk; None: small
+    temporary: int  # bytes on disk while it runs
+    memory: int  # bytes at the peak: of the process on a CPU, of tensors on an accelerator
+    flops: float  # validation counted
+
+
+class Plan:
+    """Makes the stages of an update from its data, on one device of one process: this one, or an accelerator."""
+
+    def __init__(self, data: Data, accelerator: bool) -> None:
+        self.data = data
+        self.config = data.config
+        self.bytes = torch.empty(0, dtype=data.dtype).element_size()
+        self.accelerator = accelerator
+        self.old, self.new = (self._shape(ref) for ref in (data.old, data.new))
+
+    def _shape(self, ref: ModelRef) -> Shape:
+        adapter = lora_config(self.config.lora, ref) if ref.adapter is None else load_adapter_config(ref.adapter)
+        return shape_of(ref.base, adapter)
+
+    def update(self) -> list[Stage]:
+        """All of `stillright run`."""
+        fits = [
+            self.fit(f"fit-{name}", ref)
+            for name, ref in (("old", self.data.old), ("new", self.data.new))
+            if ref.adapter is None
+        ]
+        controls = [self.fit(f"fit-{name}", self.data.new) for name in self.config.controls]
+        names = ["old", "new", "compat", *self.config.controls]
+        return [*fits, *self.align(), *controls, *(self.predict(name) for name in names)]
+
+    def fit(self, name: str, ref: ModelRef) -> Stage:
+        """A task adapter."""
+        train, validation = map(next_tokens, self.data.texts(ref.base))
+        return self._training(name, self._of(ref), train, validation, PLAIN_LOGITS, 0)
+
+    def _of(self, ref: ModelRef) -> Shape:
+        return self.old if ref is self.data.old else self.new
+
+    def _training(
+        self, name: str, shape: Shape, train: Amount, validation: Amount, logits: int, teacher_head: int
+    ) -> Stage:
+        config = self.config.training
+        epochs, samples = config.epochs, len(train.lengths)
+        validated = forward_flops(shape, validation) + 2 * teacher_head * validation.scored
+        batch_tokens = min(config.batch_size, samples) * train.longest
+        return Stage(
+            name,
+            samples,
+            tokens=epochs * train.tokens,
+            steps=optimizer_steps(config, samples),
+            kept=adapter_bytes(shape),
+            temporary=checkpoint_bytes(shape, epochs),
+            memory=training_memory(shape, batch_tokens, self.bytes, self.accelerator, logits, teacher_head),
+            flops=epochs * training_flops(shape, train, self.accelerator, teacher_head) + (epochs + 1) * validated,
+        )
+
+    def align(self) -> list[Stage]:
+        """The teachers and the compat adapter."""
+        return self._align_choices() if self.config.strategy.is_choice else self._align_tokens()
+
+    def _align_tokens(self) -> list[Stage]:
+        texts = self.data.texts(self.data.new.base)
+        every = next_tokens([*texts.train, *texts.validation])
+        strategy = STRATEGIES[self.config.strategy.mask]
+        heads = self.old.head + self.new.head if strategy.mixed else max(self.old.head, self.new.head)
+        train, validation = map(next_tokens, texts)
+        align = self._training("align-compat", self.new, train, validation, TAUGHT_LOGITS, heads)
+        if self.config.strategy.choose == "flips":
+            align = align._replace(flops=align.flops + self._judging())
+        if self.config.teachers.form == "live":
+            return [self._with_live_teachers(align, train, validation)]
+        return [self._teach("teach-old", self.old, every), self._teach("teach-new", self.new, every), align]
+
+    def _with_live_teachers(self, align: Stage, train: Amount, validation: Amount) -> Stage:
+        """The old model stays in memory, and both teachers read every batch."""
+        epochs = self.config.training.epochs
+        read = [epochs * forward_flops(shape, train) for shape in (self.old, self.new)]
+        read += [(epochs + 1) * forward_flops(shape, validation) for shape in (self.old, self.new)]
+        weights = self.bytes * self.old.parameters + ADAPTER_BYTES * (self.old.adapter + self.new.adapter)
+        return align._replace(memory=align.memory + weights, flops=align.flops + sum(read))
+
+    def _judging(self) -> float:
+        """Operations to answer the validation samples: by the old model once, by the student in every evaluation."""
+        old, new = (_trees(self.data.choices(ref.base).validation) for ref in (self.data.old, self.data.new))
+        evaluations = self.config.training.epochs + 1
+        return forward_flops(self.old, old) + evaluations * forward_flops(self.new, new)
+
+    def _teach(self, name: str, shape: Shape, every: Amount) -> Stage:
+        batch = max(every.longest, min(BATCH_TOKENS, every.tokens))
+        logits = 2 * 4 * every.longest * shape.vocabulary  # of one text, and their probabilities, in float32
+        return Stage(
+            name,
+            len(every.lengths),
+            every.tokens,
+            steps=None,
+            kept=teacher_bytes(every.scored, self._form(), shape.hidden, shape.vocabulary, self.data.dtype),
+            temporary=0,
+            memory=reading_memory(shape, batch, self.bytes, self.accelerator, logits),
+            flops=forward_flops(shape, every),
+        )
+
+    def _form(self) -> Form:
+        shared = min(self.old.vocabulary, self.new.vocabulary)
+        return form_of(self.config.teachers, self.config.strategy.temperature, shared)
+
+    def _align_choices(self) -> list[Stage]:
+        old, new = (self.data.choices(ref.base) for ref in (self.data.old, self.data.new))
+        alone = self.config.strategy.mask in LABELS_ALONE
+        train, validation = map(_trees, new)
+        align = self._training("align-compat", self.new, train, validation, PLAIN_LOGITS, 0)
+        again = 2 * self.new.head * train.scored * self.config.training.epochs  # logits are made again
+        asked = [("old teacher", self.old, old), *([] if alone else [("new teacher", self.new, new)])]
+        teachers = [self._teach(name, shape, _trees([*cut.train, *cut.validation])) for name, shape, cut in asked]
+        small = [teacher._replace(kept=None) for teacher in teachers]
+        return [*small, align._replace(flops=align.flops + again)]
+
+    def predict(self, name: str) -> Stage:
+        """The answers to the test documents."""
+        shape = self.old if name == "old" else self.new
+        read = self._read_in_prediction(self.data.old if name == "old" else self.data.new)
+        batch = min(self.config.predict_batch_size, len(read.lengths)) * read.longest
+        logits = 2 * self.bytes * batch * shape.vocabulary  # the harness keeps those of all positions
+        return Stage(
+            f"predict-{name}",
+            len(self.data.task.test_positions),
+            read.tokens,
+            steps=None,
+            kept=None,
+            temporary=0,
+            memory=reading_memory(shape, batch, self.bytes, self.accelerator, logits),
+            flops=forward_flops(shape, read),
+        )
+
+    def _read_in_prediction(self, ref: ModelRef) -> Amount:
+        """What the harness runs through the model: a text a choice, or a prompt and the longest answer allowed."""
+        task, longest = self.data.task, self.config.training.max_length
+        every = list(task.harness.eval_docs)
+        documents = [every[i] for i in task.test_positions]
+        tokenizer = load_tokenizer(ref.base)
+        if not task.is_choice:
+            answer = int((task.harness.config.generation_kwargs or {}).get("max_gen_toks", GENERATED))
+            prompts = tokenizer([task.prompt(document) for document in documents])["input_ids"]
+            lengths = [min(len(ids), longest) + answer for ids in prompts]
+            return Amount(lengths, answer * len(lengths))
+        delimiter = task.harness.config.target_delimiter
+        pairs = [
+            (task.prompt(document), f"{delimiter}{choice}")
+            for document in documents
+            for choice in task.choices(document)
+        ]
+        encoded = encode_pairs(pairs, tokenizer)
+        read = {(*prompt, *choice[:-1]) for prompt, choice in encoded}  # the harness reads like ones once
+        lengths = [min(len(ids), longest) for ids in read]
+        return Amount(lengths, sum(lengths))
+
+
+def _trees(texts: Sequence[ChoiceText]) -> Amount:
+    """Samples whose choices are scored, each a tree."""
+    return Amount([len(text.ids) for text in texts], sum(len(ids) for text in texts for ids in text.choices))

@@ -1,0 +1,52 @@
+"""The answers to validation samples while tokens are trained: how many are right, and how many are lost against old."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from stillright.models import ModelRef
+from stillright.training.cached import Collate
+from stillright.training.choice import Samples, accepted, reading_of, scores_of_old, tree_scores
+from stillright.training.choice_loss import is_right
+from stillright.training.choices import ChoiceText
+from stillright.training.loop import Job
+from stillright.training.trainer import token_sums
+
+
+class Validation(NamedTuple):
+    """The validation samples, for the choice of the checkpoint by flips."""
+
+    old: ModelRef
+    old_texts: list[ChoiceText]
+    new_texts: list[ChoiceText]  # the same samples, tokenized for the new model
+
+    def old_right(self, job: Job) -> Tensor:
+        """(n,) whether the old model, which is gone from memory afterwards, answers right."""
+        return is_right(scores_of_old(self.old, self.old_texts, job), accepted(self.old_texts))
+
+    def samples(self, old_right: Tensor, student: Any, pad_token_id: int, job: Job) -> Samples:
+        """As the student reads them."""
+        return Samples(
+            self.new_texts, old_right, reading_of(student, self.new_texts, pad_token_id, job.progress, job.label)
+        )
+
+
+class AnswersCollator:
+    """Another collator, and under "answers" the choices of the texts, where these are validation samples."""
+
+    def __init__(self, collate: Collate, validation: Samples, first: int) -> None:
+        self.collate = collate
+        self.validation = validation
+        self.first = first  # number of the first validation text
+
+    def __call__(self, examples: list[dict[str, Any]]) -> dict[str, Any]:
+        rows = [example["text"] - self.first for example in examples]
+        batch = self.collate(examples)
+        return {**batch, "answers": self.validation.batch(rows)} if min(rows) >= 0 else batch
+
+
+def sums_or_scores(loss: Any, ask: Any, model: Any, **inputs: Any) -> Any:
+    """The sums of a loss for a batch of texts, see `token_sums`; the scores of the choices for a batch of trees."""
+    return tree_scores(model, **inputs) if "branch" in inputs else token_sums(loss, ask, model, **inputs)

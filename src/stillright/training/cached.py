@@ -1,0 +1,76 @@
+"""Teachers that have run already: what they said travels in the batches, and they are not in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from stillright.errors import ModelError
+from stillright.training.forms import Hidden
+from stillright.training.taught import PartReaders, Readers, WholeReaders
+from stillright.training.teachers import Teacher, open_teacher
+
+Collate = Callable[[list[dict[str, Any]]], dict[str, Any]]
+
+
+class CachedTeachers(NamedTuple):
+    """Both teachers, who have run already."""
+
+    old: Teacher
+    new: Teacher
+
+    @property
+    def readers(self) -> Readers:
+        """What turns their words into targets."""
+        form = self.old.form
+        if isinstance(form, Hidden):
+            assert self.old.head is not None  # it is kept with this form
+            return WholeReaders(self.old.head)
+        return PartReaders(form.read, self.old.vocabulary)
+
+    def refuse_unlike(self, temperature: float) -> None:
+        """Raises ModelError where the two do not speak alike, or at another temperature than the loss."""
+        for teacher in self:
+            if teacher.form != self.old.form or getattr(teacher.form, "temperature", temperature) != temperature:
+                raise ModelError(
+                    f"teachers kept as {self.old.form} and {self.new.form} cannot teach at temperature {temperature}; "
+                    "let both run again in one form"
+                )
+
+
+class Taught(NamedTuple):
+    """Folders of what the teachers said of the training texts and then of the validation texts."""
+
+    old: Path
+    new: Path
+
+    def open(self) -> CachedTeachers:
+        """The teachers, memory-mapped."""
+        return CachedTeachers(open_teacher(self.old), open_teacher(self.new))
+
+
+class TeacherCollator:
+    """Another collator, and the teachers' rows of every scored position, text after text: (N, ...)."""
+
+    def __init__(self, collate: Collate, teachers: CachedTeachers) -> None:
+        self.collate = collate
+        self.old, self.new = teachers
+
+    def __call__(self, examples: list[dict[str, Any]]) -> dict[str, Any]:
+        texts = [example["text"] for example in examples]
+        old, new = ([teacher.rows(text) for text in texts] for teacher in (self.old, self.new))
+        return {
+            **self.collate(examples),
+            "taught_old": {name: _rows(column, old) for name, column in self.old.said.words.items()},
+            "taught_new": {name: _rows(column, new) for name, column in self.new.said.words.items()},
+            "taught_old_prediction": _rows(self.old.said.prediction, old),
+            "taught_old_logp": _rows(self.old.said.logp, old),
+        }
+
+
+def _rows(column: Tensor, parts: list[slice]) -> Tensor:
+    return torch.cat([column[part] for part in parts])
