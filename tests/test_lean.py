@@ -11,6 +11,7 @@ from peft import LoraConfig, get_peft_model
 from torch import Tensor, nn
 
 from architectures import tiny
+from stillright.training.attention import SHORT, attend_in_float32
 from stillright.training.lean import lean
 from stillright.training.lora_linear import fuse_lora
 
@@ -167,3 +168,29 @@ def test_a_norm_that_is_trained_keeps_its_gradient() -> None:
     lean(model)
     model.base_model(input_ids=torch.tensor([[5, 6, 7]])).last_hidden_state.sum().backward()
     assert all(parameter.grad is not None for parameter in model.base_model.parameters())
+
+
+@pytest.mark.parametrize("architecture", ["llama", "gemma2", "gemma3_text"])
+@pytest.mark.parametrize("length", [22, SHORT + 8])
+def test_attention_in_float32_is_as_near_to_the_truth(architecture: str, length: int) -> None:
+    """Short texts, of unequal length and padded: gradients in bfloat16 weights, against all in float32."""
+    ids = torch.arange(2 * length).remainder(300).view(2, length) + 5
+    mask = torch.ones_like(ids)
+    mask[1, length // 2 :] = 0
+    errors = []
+    for change in (lambda model: None, attend_in_float32):
+        model = tiny(architecture, max_position_embeddings=256).bfloat16()
+        exact = tiny(architecture, max_position_embeddings=256).bfloat16().float()
+        change(model)
+        found = [gradient_of_embeddings(one, ids, mask) for one in (model, exact)]
+        errors.append(((found[0] - found[1]).norm() / found[1].norm()).item())
+    assert errors[1] < 2 * errors[0]
+    assert errors[1] < 0.02
+
+
+def gradient_of_embeddings(model: Any, ids: Tensor, mask: Tensor) -> Tensor:
+    """Of a sum over the positions that are not padding."""
+    states = model.base_model(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
+    weight = model.get_input_embeddings().weight
+    (gradient,) = torch.autograd.grad((states.float().sin() * mask[..., None]).sum(), weight)
+    return gradient.float()

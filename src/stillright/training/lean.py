@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from stillright.training.attention import attend_in_float32
 from stillright.training.lora_linear import fuse_lora
 
 TRIED = 4  # rows of a trial
@@ -91,9 +92,10 @@ def _lean_forward(layer: nn.Module) -> Callable[[Any, Tensor], Tensor] | None:
     return None
 
 
-def lean(model: nn.Module) -> None:
+def lean(model: Any) -> None:
     """Lets layers of `model` (base or PeftModel) compute and keep less, where it is sure to be the same."""
     fuse_lora(model)
+    attend_in_float32(model.get_base_model() if hasattr(model, "get_base_model") else model)
     for layer in model.modules():
         if (forward := _lean_forward(layer)) is not None:
             layer.forward = types.MethodType(forward, layer)
