@@ -31,6 +31,7 @@ def attention(
 
     def exact(*parts: Tensor) -> Tensor:
         with torch.autocast(query.device.type, enabled=False):
+            found: Tensor
             found, _ = sdpa_attention_forward(module, *(part.float() for part in parts), attention_mask, **kwargs)
         return found.to(query.dtype)
 
