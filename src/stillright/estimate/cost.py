@@ -18,8 +18,8 @@ from stillright.training.text import Text
 
 ADAPTER_BYTES = 4  # a parameter; PEFT keeps adapters in float32 beside bases of any dtype
 OPTIMIZER_BYTES = 8  # a parameter: AdamW's two moments
-# bytes kept for the backward pass, as a multiple of the widths of all linear layers in the compute dtype; measured
-KEPT_WIDTHS = {4: 1.0, 2: 1.35}
+# numbers kept for the backward pass, as a part of the widths of all linear layers; counted on a Llama
+KEPT_WIDTHS = 0.85
 # float32 numbers of vocabulary size held at once for a position: by cross-entropy, by distillation; measured
 PLAIN_LOGITS, TAUGHT_LOGITS = 3, 7
 # a process on a CPU: libraries and compiled kernels; and in training what its allocator keeps of freed blocks; measured
@@ -95,7 +95,7 @@ def training_memory(
     """
     weights = (shape.parameters + teacher_head) * dtype_bytes
     adapter = (2 * ADAPTER_BYTES + OPTIMIZER_BYTES) * shape.adapter
-    kept = KEPT_WIDTHS[dtype_bytes] * shape.widths * dtype_bytes
+    kept = KEPT_WIDTHS * shape.widths * dtype_bytes
     if accelerator:  # what enters each layer, and all of one layer
         kept = shape.layers * shape.hidden * dtype_bytes + kept / shape.layers
     held = LOGITS_ON_DEVICE if accelerator else LOGITS_ON_CPU
