@@ -75,7 +75,7 @@ def test_bytes_by_hand() -> None:
     assert teacher_bytes(5, Sampled(3, 2.0), *shape) == 5 * (3 * 4 + 4 + 8 + 4)
     assert checkpoint_bytes(SHAPE, epochs=10) == 30 * 4 + 3 * 30 * 12
     assert checkpoint_bytes(SHAPE, epochs=1) == 30 * 4 + 30 * 12
-    kept = 2 * 8 * 4 + 100 * 4 // 2  # what enters two layers, and all of one
+    kept = 2 * 8 * 4 + 170  # what enters two layers, and 0.85 of 100 numbers of four bytes, of one of them
     tensors = (1000 + 160) * 4 + 30 * 16 + 6 * kept + 4 * 3 * 6 * 20
     assert training_memory(SHAPE, 6, 4, accelerator=True, logits=3, teacher_head=160) == tensors
 
