@@ -19,7 +19,7 @@ from architectures import tiny
 from stillright import CompatTrainer
 from stillright.errors import ConfigError, DataError, ModelError
 from stillright.models import Source, load_base
-from stillright.training import teachers, text
+from stillright.training import students, teachers, text
 from stillright.training.digest import model_digest
 from stillright.training.forward import check_packing, last_states, model_inputs
 from stillright.training.teachers import open_teacher
@@ -112,7 +112,11 @@ def test_a_damaged_or_interrupted_teacher_is_made_again(
 
 
 def test_models_may_be_named(
-    bases: tuple[Path, Path], models: tuple[Any, Any], make: Callable[..., CompatTrainer], tmp_path: Path
+    bases: tuple[Path, Path],
+    models: tuple[Any, Any],
+    make: Callable[..., CompatTrainer],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The same evaluation as of the models in memory."""
     for role, model in zip(("old", "new"), models, strict=True):
@@ -122,6 +126,10 @@ def test_models_may_be_named(
     found = make(model=new, old_model=old).evaluate()
     for name in ("eval_loss", "eval_kl_old", "eval_follow_old", "eval_cross_entropy"):
         assert found[name] == pytest.approx(expected[name], rel=1e-6), name
+    with monkeypatch.context() as patch:
+        patch.setattr(students, "load_model", lambda ref, *_, **__: pytest.fail(f"{ref} is loaded"))
+        again = make(old_model=old).evaluate()  # which has read the rows
+    assert again["eval_loss"] == found["eval_loss"]
 
 
 def test_a_fresh_adapter_has_the_base_as_new_teacher(

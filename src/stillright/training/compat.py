@@ -11,14 +11,13 @@ from torch import Tensor
 from stillright import ranks
 from stillright.config import StrategyConfig
 from stillright.errors import ConfigError
-from stillright.models import ModelRef, load_model, load_tokenizer, vocabulary_size
+from stillright.models import ModelRef, load_model, load_tokenizer
 from stillright.progress import Progress
 from stillright.training.answers import AnswersCollator, Validation, sums_or_scores
 from stillright.training.cached import CachedTeachers, Taught, TeacherCollator
 from stillright.training.checkpoints import RULES
 from stillright.training.choice import Samples, batch_scores, first_samples, flips
 from stillright.training.compat_config import CompatConfig
-from stillright.training.digest import model_digest
 from stillright.training.forms import form_of
 from stillright.training.forward import check_packing
 from stillright.training.head_loss import LossSums
@@ -27,7 +26,7 @@ from stillright.training.loop import Job, TrainingResult, as_dataset, frees_memo
 from stillright.training.losses import CompatLoss
 from stillright.training.prepared import Row, numbered, refuse_other_words, refuse_unknown_ids
 from stillright.training.strategies import STRATEGIES
-from stillright.training.students import is_placed, on_device, refuse_shared_weights, refuse_untrainable
+from stillright.training.students import Held, Named, is_placed, on_device, refuse_shared_weights, refuse_untrainable
 from stillright.training.teach import Lesson, teach
 from stillright.training.text import Text, Texts
 from stillright.training.trainer import AdapterTrainer, Mean
@@ -59,6 +58,7 @@ class CompatTrainer(AdapterTrainer):
         model: Any,
         old_model: Any,
         args: CompatConfig | None = None,
+        *,
         validation: Samples | None = None,
         **kwargs: Any,
     ) -> None:
@@ -79,40 +79,35 @@ class CompatTrainer(AdapterTrainer):
 
     def _teachers(self, old_model: Any) -> CachedTeachers | LiveTeachers:
         refuse_shared_weights(old_model, self.model)
-        if self.args.teachers != "live":
-            return self._kept_teachers(old_model)
-        old = self._loaded(old_model)
-        old = old if is_placed(old) else old.to(self.args.device)
+        old = Named(ModelRef.parse(old_model), self.model.dtype) if isinstance(old_model, str) else Held(old_model)
+        return self._live_teachers(old) if self.args.teachers == "live" else self._kept_teachers(old)
+
+    def _live_teachers(self, old: Held | Named) -> LiveTeachers:
+        loaded = old.load()
+        if not is_placed(loaded):
+            loaded.to(self.args.device)
         if self.padding_free:
-            for model in (old, self.model):
+            for model in (loaded, self.model):
                 check_packing(model, self.collate)
-        return LiveTeachers(old, self.model)
+        return LiveTeachers(loaded, self.model)
 
-    def _loaded(self, old_model: Any) -> Any:
-        return load_model(ModelRef.parse(old_model), self.model.dtype) if isinstance(old_model, str) else old_model
-
-    def _kept_teachers(self, old_model: Any) -> CachedTeachers:
+    def _kept_teachers(self, old: Held | Named) -> CachedTeachers:
         """Both, who read the rows of all data sets now, unless they have."""
-        rows = self._number_rows()
-        ref = ModelRef.parse(old_model) if isinstance(old_model, str) else None
-        vocabulary = min(_vocabulary(self.model), vocabulary_size(ref.base) if ref else _vocabulary(old_model))
+        rows, models = self._number_rows(), {"old": old, "new": Held(self.model)}
+        vocabulary = min(model.vocabulary for model in models.values())
         refuse_unknown_ids(rows, vocabulary)
-        if ref is not None:
-            refuse_other_words(rows, load_tokenizer(ref.base), self.processing_class)
-        lesson = self._lesson(rows, vocabulary)
-        console = Console(stderr=True, quiet=self.args.disable_tqdm or not ranks.is_main())
-        progress = Progress(console)
-        folder = self.args.teachers_folder
-        models = {
-            "old": (ref.fingerprint() if ref else _digest(old_model), lambda: self._loaded(old_model)),
-            "new": (_digest(self.model), lambda: self.model),
-        }
-        with Workspace(folder, console).locked() as workspace, self.accelerator.autocast():
+        if isinstance(old, Named):
+            refuse_other_words(rows, load_tokenizer(old.ref.base), self._tokenizer)
+        lesson, console = self._lesson(rows, vocabulary), self._console()
+        with Workspace(self.args.teachers_folder, console).locked() as workspace, self.accelerator.autocast():
             kept = []
-            for role, (key, load) in models.items():
-                with on_device(load, self.args.device) as loaded:
-                    kept.append(teach(workspace, role, role, key, loaded, lesson, progress))
+            for role, model in models.items():
+                with on_device(model.load, self.args.device) as load:
+                    kept.append(teach(workspace, role, role, model.key, load, lesson, Progress(console)))
             return Taught(*kept).open()
+
+    def _console(self) -> Console:
+        return Console(stderr=True, quiet=self.args.disable_tqdm or not ranks.is_main())
 
     def _number_rows(self) -> list[Row]:
         parts, rows = numbered([self.train_dataset, self.eval_dataset], self.collate)
@@ -172,14 +167,6 @@ def _student(model: Any, args: CompatConfig) -> Any:
     return load_model(ref, (args.model_init_kwargs or {}).get("dtype", torch.float32), trainable=True)
 
 
-def _vocabulary(model: Any) -> int:
-    return int(model.config.get_text_config().vocab_size)
-
-
-def _digest(model: Any) -> str:
-    return ranks.on_main(lambda: model_digest(model))
-
-
 @frees_memory
 def align_adapter(
     new: ModelRef,
@@ -208,7 +195,7 @@ def align_adapter(
             **strategy.model_dump(exclude={"choose"}),
             teachers="hidden" if isinstance(taught, Taught) else "live",
         ),
-        samples,
+        validation=samples,
         train_dataset=as_dataset(texts.train),
         eval_dataset=as_dataset(texts.validation, first=len(texts.train)),
         processing_class=tokenizer,

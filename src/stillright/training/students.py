@@ -1,13 +1,57 @@
-"""Which models can be trained towards teachers, and which can teach; where they are while they do."""
+"""Models that are trained and that teach: in memory or by name, which of them can be, and where they are meanwhile."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
+from stillright import ranks
 from stillright.errors import ModelError
+from stillright.models import ModelRef, load_model, vocabulary_size
+from stillright.training.digest import model_digest
 from stillright.training.heads import lm_head
+
+
+class Held(NamedTuple):
+    """A teacher in memory: base or PeftModel."""
+
+    model: Any
+
+    @property
+    def key(self) -> str:
+        """What determines it."""
+        return ranks.on_main(lambda: model_digest(self.model))
+
+    @property
+    def vocabulary(self) -> int:
+        """Pieces that its head knows, padding counted."""
+        return int(self.model.config.get_text_config().vocab_size)
+
+    def load(self) -> Any:
+        """The model."""
+        return self.model
+
+
+class Named(NamedTuple):
+    """A teacher by name, which is in memory only where it is asked for."""
+
+    ref: ModelRef
+    dtype: Any  # torch.dtype to load it in
+
+    @property
+    def key(self) -> str:
+        """See Held."""
+        return self.ref.fingerprint()
+
+    @property
+    def vocabulary(self) -> int:
+        """See Held."""
+        return vocabulary_size(self.ref.base)
+
+    def load(self) -> Any:
+        """See Held. Raises ModelError."""
+        return load_model(self.ref, self.dtype)
 
 
 def refuse_untrainable(model: Any, form: str) -> None:
