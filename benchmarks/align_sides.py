@@ -25,7 +25,8 @@ from stillright.demo import demo_update
 from stillright.models import ModelRef, load_model, load_tokenizer, vocabulary_size
 from stillright.pipeline import Update
 from stillright.training.cached import Taught
-from stillright.training.compat import CompatConfig, CompatTrainer
+from stillright.training.compat import CompatTrainer
+from stillright.training.compat_config import CompatConfig
 from stillright.training.live import LiveTeachers
 from stillright.training.loop import Job, as_dataset, training_arguments
 from stillright.training.lora import lora_config
@@ -179,14 +180,14 @@ def cached(setting: Setting) -> Side:
         run_teacher(setting.base(ref), setting.texts, folder, setting.progress, folder.name, shared)
     rate = 2 * setting.tokens / (time.perf_counter() - started)
     args = CompatConfig(**setting.arguments)
-    return CompatTrainer(args, taught.open(), model=setting.student(), **setting.common()), rate
+    return CompatTrainer(setting.student(), taught.open(), args, **setting.common()), rate
 
 
 def live(setting: Setting) -> Side:
     """Ours, on teachers that stay in memory."""
     student = setting.student()
     teachers = LiveTeachers(setting.base(setting.old), student)
-    return CompatTrainer(CompatConfig(**setting.arguments), teachers, model=student, **setting.common()), None
+    return CompatTrainer(student, teachers, CompatConfig(**setting.arguments), **setting.common()), None
 
 
 SIDES: dict[str, Callable[[Setting], Side]] = {side.__name__: side for side in (sft, naive, chunked, gkd, cached, live)}

@@ -25,7 +25,8 @@ from stillright.training import text
 from stillright.training.cached import Taught
 from stillright.training.choice import ChoiceCollator, ChoiceTrainer, Reading, Samples, _rows, teach
 from stillright.training.choices import ChoiceText
-from stillright.training.compat import CompatConfig, CompatTrainer
+from stillright.training.compat import CompatTrainer
+from stillright.training.compat_config import CompatConfig
 from stillright.training.head_loss import CrossEntropy
 from stillright.training.loop import as_dataset
 from stillright.training.lora import lora_config
@@ -136,8 +137,8 @@ def cache(base: Path, folder: Path) -> None:
 def _compat(base: Path, folder: Path, batches: Batches) -> MeansTrainer:
     cache(base, folder)
     return CompatTrainer(
-        CompatConfig(**_settings(folder, batches), mask="token_likelihood", ce_weight=0.3),
-        Taught(folder / "old", folder / "new").open(),
+        old_model=Taught(folder / "old", folder / "new").open(),
+        args=CompatConfig(**_settings(folder, batches), mask="token_likelihood", ce_weight=0.3),
         train_dataset=as_dataset(TEXTS),
         eval_dataset=as_dataset(HELD),
         **_model(base),

@@ -17,7 +17,8 @@ from stillright.config import LoraConfig, TrainingConfig
 from stillright.models import ModelRef, Source, load_base, load_tokenizer
 from stillright.progress import Progress
 from stillright.training.cached import CachedTeachers, Taught, TeacherCollator
-from stillright.training.compat import CompatConfig, CompatTrainer
+from stillright.training.compat import CompatTrainer
+from stillright.training.compat_config import CompatConfig
 from stillright.training.live import LiveTeachers
 from stillright.training.loop import Job, as_dataset, training_arguments
 from stillright.training.lora import lora_config
@@ -55,7 +56,7 @@ def trainer_of(teachers: CachedTeachers | LiveTeachers, student: Any, base: Path
     return CompatTrainer(
         model=student,
         args=CompatConfig(**{**training_arguments(job, len(TEXTS)), **more}, ce_weight=0.2),
-        teachers=teachers,
+        old_model=teachers,
         train_dataset=as_dataset(TEXTS),
         eval_dataset=as_dataset(TEXTS),
         processing_class=load_tokenizer(Source(str(base))),
@@ -93,7 +94,7 @@ def test_live_equals_cached_for_the_same_batch(bases: tuple[Path, Path], tmp_pat
         trainers.append(trainer_of(teachers, trained, bases[1], tmp_path))
     examples = [as_dataset(TEXTS)[i] for i in range(len(TEXTS))]
     batches = [trainer.data_collator([dict(example) for example in examples]) for trainer in trainers]
-    said = live.say(student.get_base_model(), batches[1]["input_ids"], batches[1]["labels"][:, 1:])
+    said = live.say(student.get_base_model(), {"input_ids": batches[1]["input_ids"]}, batches[1]["labels"][:, 1:])
     assert said.keys() == {name for name in batches[0] if name.startswith("taught_")}
     for role in ("taught_old", "taught_new"):
         assert torch.equal(said[role]["hidden"], batches[0][role]["hidden"])
@@ -114,7 +115,7 @@ def test_live_in_half_precision_and_other_batches_is_close(bases: tuple[Path, Pa
     for i in range(len(TEXTS)):
         batch = collate([dict(as_dataset(TEXTS)[i])])
         with trainer.accelerator.autocast():
-            said = live.say(student.get_base_model(), batch["input_ids"], batch["labels"][:, 1:])
+            said = live.say(student.get_base_model(), {"input_ids": batch["input_ids"]}, batch["labels"][:, 1:])
         for role in ("taught_old", "taught_new"):
             state, kept = said[role]["hidden"], batch[role]["hidden"]
             assert state.dtype == kept.dtype == torch.bfloat16

@@ -184,11 +184,12 @@ def test_trainer_shifts_labels_and_ignores_padding(bases: tuple[Path, Path], tmp
     from peft import get_peft_model
     from rich.console import Console
 
-    from stillright.config import LoraConfig, StrategyConfig, TrainingConfig
+    from stillright.config import LoraConfig, TrainingConfig
     from stillright.models import ModelRef, Source, load_base, load_tokenizer
     from stillright.progress import Progress
     from stillright.training.cached import Taught
-    from stillright.training.compat import CompatConfig, CompatTrainer
+    from stillright.training.compat import CompatTrainer
+    from stillright.training.compat_config import CompatConfig
     from stillright.training.loop import Job, as_dataset, training_arguments
     from stillright.training.lora import lora_config
     from stillright.training.teachers import run_teacher
@@ -205,8 +206,8 @@ def test_trainer_shifts_labels_and_ignores_padding(bases: tuple[Path, Path], tmp
     job = Job("align", training, 0, torch.float32, tmp_path / "work", tmp_path / "out", progress)
     trainer = CompatTrainer(
         model=student,
-        args=CompatConfig(**training_arguments(job, 3), **StrategyConfig(mask=mask).model_dump()),
-        teachers=Taught(tmp_path / "old", tmp_path / "new").open(),
+        args=CompatConfig(**training_arguments(job, 3), mask=mask),
+        old_model=Taught(tmp_path / "old", tmp_path / "new").open(),
         train_dataset=as_dataset(texts),
         eval_dataset=as_dataset(texts),
         processing_class=load_tokenizer(Source(str(bases[1]))),

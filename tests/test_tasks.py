@@ -176,11 +176,12 @@ def test_where_an_answer_begins_when_cut(max_length: int, expected: Text) -> Non
     assert cut_text([1, 2, 3], [4, 5], max_length, "all") == Text(expected.ids, first=1)
 
 
-def test_what_is_said_before_scored_tokens() -> None:
+def test_scored_tokens_are_labels() -> None:
     text = Text([1, 2, 3, 4, 5], first=3)
     assert text.scored == [4, 5]
-    assert text.ids[text.said] == [3, 4]
-    assert Text([5]).scored == Text([5]).ids[Text([5]).said] == []
+    assert text.example == {"input_ids": [1, 2, 3, 4, 5], "labels": [-100, -100, -100, 4, 5]}
+    assert Text([5]).scored == []
+    assert Text([5]).example == {"input_ids": [5], "labels": [-100]}
 
 
 @pytest.mark.parametrize("generated", [False, True])

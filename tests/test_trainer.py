@@ -18,13 +18,14 @@ from trl import SFTConfig
 
 from architectures import tiny
 from stillright import pipeline
-from stillright.config import LoraConfig, StrategyConfig, TrainingConfig, parse_update
+from stillright.config import LoraConfig, TrainingConfig, parse_update
 from stillright.errors import ModelError, RunError
 from stillright.models import ModelRef, Source, load_base, load_model, load_tokenizer
 from stillright.progress import Progress
 from stillright.training import choice, compat, loop, lora
 from stillright.training.cached import Taught
-from stillright.training.compat import CompatConfig, CompatTrainer
+from stillright.training.compat import CompatTrainer
+from stillright.training.compat_config import CompatConfig
 from stillright.training.forward import check_head
 from stillright.training.head_loss import CrossEntropy
 from stillright.training.loop import Job, as_dataset, train_adapter, training_arguments
@@ -101,10 +102,8 @@ def test_divergences_are_means_over_the_tokens_that_follow(bases: tuple[Path, Pa
     for batch_size in (1, 8):
         work = job(tmp_path / str(batch_size), batch_size)
         trainer = CompatTrainer(
-            args=CompatConfig(
-                **training_arguments(work, len(TEXTS)), **StrategyConfig(mask="token_likelihood").model_dump()
-            ),
-            teachers=Taught(tmp_path / "old", tmp_path / "new").open(),
+            args=CompatConfig(**training_arguments(work, len(TEXTS)), mask="token_likelihood"),
+            old_model=Taught(tmp_path / "old", tmp_path / "new").open(),
             **settings(work, bases[1]),
         )
         found[batch_size] = trainer.evaluate()
@@ -128,8 +127,8 @@ def test_what_was_never_counted_is_not_logged(
     run_teacher(load_base(Source(str(bases[1])), torch.float32), TEXTS, tmp_path / "new", QUIET, "new")
     work = job(tmp_path, 2)
     trainer = CompatTrainer(
-        args=CompatConfig(**training_arguments(work, len(TEXTS)), **StrategyConfig(mask=mask).model_dump()),
-        teachers=Taught(tmp_path / "new", tmp_path / "new").open(),
+        args=CompatConfig(**training_arguments(work, len(TEXTS)), mask=mask),
+        old_model=Taught(tmp_path / "new", tmp_path / "new").open(),
         **settings(work, bases[1]),
     )
     train_adapter(trainer, work)

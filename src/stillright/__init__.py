@@ -15,9 +15,13 @@ if TYPE_CHECKING:
     from stillright.importers import Selection, read_predictions
     from stillright.pipeline import run_update
     from stillright.records import PredictionSet
+    from stillright.training.compat import CompatTrainer
+    from stillright.training.compat_config import CompatConfig
 
 __all__ = [
     "Comparison",
+    "CompatConfig",
+    "CompatTrainer",
     "PredictionSet",
     "Selection",
     "StillrightError",
@@ -29,6 +33,8 @@ __all__ = [
 ]
 
 _HOMES = {
+    "CompatConfig": "training.compat_config",
+    "CompatTrainer": "training.compat",
     "Comparison": "comparison",
     "PredictionSet": "records",
     "Selection": "importers",

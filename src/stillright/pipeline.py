@@ -106,7 +106,7 @@ class Update(Data):
             taught: Taught | ModelRef = old
         else:
             shared = min(vocabulary_size(ref.base) for ref in (old, new))
-            taught = Taught(self._teach(old, "old", shared), self._teach(new, "new", shared))
+            taught = Taught(*(self._teach(ref, role, shared) for role, ref in (("old", old), ("new", new))))
         validation = None
         if self.config.strategy.choose == "flips":
             validation = Validation(old, *(self.choices(ref.base).validation for ref in (old, new)))
@@ -118,26 +118,23 @@ class Update(Data):
         vocabulary: number of pieces that old and new share; one may be padded further.
         """
         from stillright.training.forms import form_of
-        from stillright.training.teachers import run_teacher
+        from stillright.training.teach import Lesson, teach
 
         texts = self.texts(ref.base)
         every = [*texts.train, *texts.validation]
+        scored = fingerprint({"scored": [(text.ids, text.first) for text in every]})
         form = form_of(self.config.teachers, self.config.strategy.temperature, vocabulary)
-
-        def build(work: Path, out: Path) -> None:
-            model = load_model(ref, self.dtype)
-            run_teacher(model, every, work / "said", self.progress, f"{role} teacher", vocabulary, form)
-            ranks.on_main(lambda: (work / "said").replace(out))
-
-        inputs = {
-            "model": ref.fingerprint(),
-            "texts": fingerprint({"scored": [(text.ids, text.first) for text in every]}),
-            "form": form._asdict(),
-            "vocabulary": vocabulary,
-            "dtype": str(self.dtype),
-            "versions": {name: version(name) for name in ("torch", "transformers", "peft")},
-        }
-        return self.workspace.stage(f"teach-{role}", f".stillright/teachers/{role}", inputs, build)
+        lesson = Lesson(every, {"texts": scored, "dtype": str(self.dtype)}, form, vocabulary)
+        result = f".stillright/teachers/{role}"
+        return teach(
+            self.workspace,
+            role,
+            result,
+            ref.fingerprint(),
+            lambda: load_model(ref, self.dtype),
+            lesson,
+            self.progress,
+        )
 
     def _align_choices(self, old: ModelRef, new: ModelRef, job: Job) -> None:
         from stillright.training.choice import align_choices

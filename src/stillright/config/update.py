@@ -141,6 +141,16 @@ class TeachersConfig(Strict):
         return self.model_dump(include={"form", "entries"} if self.keeps_parts else {"form"})
 
 
+def unmixable(strategy: StrategyConfig, teachers: TeachersConfig) -> str | None:
+    """What is wrong with a strategy for teachers that are kept in parts."""
+    if strategy.mask == "mixture" and teachers.keeps_parts:
+        return (
+            f"strategy.mask mixture needs whole distributions, and teachers.form {teachers.form} keeps parts; "
+            "use form hidden or live"
+        )
+    return None
+
+
 class UpdateConfig(Strict):
     """One update of a base for one task: update.yaml."""
 
@@ -174,11 +184,8 @@ class UpdateConfig(Strict):
 
     @model_validator(mode="after")
     def _mixable(self) -> UpdateConfig:
-        if self.strategy.mask == "mixture" and self.teachers.keeps_parts:
-            raise ValueError(
-                f"strategy.mask mixture needs whole distributions, and teachers.form {self.teachers.form} keeps parts; "
-                "use form hidden or live"
-            )
+        if problem := unmixable(self.strategy, self.teachers):
+            raise ValueError(problem)
         return self
 
 

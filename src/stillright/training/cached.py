@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from stillright.errors import ModelError
+from stillright.errors import DataError, ModelError
 from stillright.training.forms import Hidden
+from stillright.training.forward import Collate
 from stillright.training.taught import PartReaders, Readers, WholeReaders
 from stillright.training.teachers import Teacher, open_teacher
+from stillright.training.text import IGNORED
 
-Collate = Callable[[list[dict[str, Any]]], dict[str, Any]]
+NOT_READ = (
+    "a row of the data set was not read by the teachers, who have run already: only data sets that the trainer was "
+    "made with can be read; give them all to it, or keep both teachers in memory (teachers='live')"
+)
 
 
 class CachedTeachers(NamedTuple):
@@ -57,22 +61,34 @@ class Taught(NamedTuple):
 
 
 class TeacherCollator:
-    """Another collator, and the teachers' rows of every scored position, text after text: (N, ...)."""
+    """Another collator, and the teachers' rows of every scored position, text after text: (N, ...).
+
+    Rows of data sets name their text by a number under "text". Raises DataError for one that was not read.
+    """
 
     def __init__(self, collate: Collate, teachers: CachedTeachers) -> None:
         self.collate = collate
         self.old, self.new = teachers
 
     def __call__(self, examples: list[dict[str, Any]]) -> dict[str, Any]:
-        texts = [example["text"] for example in examples]
+        texts = [self._number(example) for example in examples]
+        batch = self.collate(examples)
         old, new = ([teacher.rows(text) for text in texts] for teacher in (self.old, self.new))
+        if sum(part.stop - part.start for part in old) != int((batch["labels"][:, 1:] != IGNORED).sum()):
+            raise DataError(NOT_READ)
         return {
-            **self.collate(examples),
+            **batch,
             "taught_old": {name: _rows(column, old) for name, column in self.old.said.words.items()},
             "taught_new": {name: _rows(column, new) for name, column in self.new.said.words.items()},
             "taught_old_prediction": _rows(self.old.said.prediction, old),
             "taught_old_logp": _rows(self.old.said.logp, old),
         }
+
+    def _number(self, example: dict[str, Any]) -> int:
+        number = example.get("text")
+        if not isinstance(number, int) or not 0 <= number < len(self.old.starts) - 1:
+            raise DataError(NOT_READ)
+        return number
 
 
 def _rows(column: Tensor, parts: list[slice]) -> Tensor:

@@ -2,65 +2,128 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
+import torch
+from rich.console import Console
 from torch import Tensor
-from trl import SFTConfig
-from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
+from stillright import ranks
 from stillright.config import StrategyConfig
+from stillright.errors import ConfigError
 from stillright.models import ModelRef, load_model, load_tokenizer
+from stillright.progress import Progress
 from stillright.training.answers import AnswersCollator, Validation, sums_or_scores
-from stillright.training.cached import CachedTeachers, Collate, Taught, TeacherCollator
+from stillright.training.cached import CachedTeachers, Taught, TeacherCollator
 from stillright.training.checkpoints import RULES
 from stillright.training.choice import Samples, batch_scores, first_samples, flips
+from stillright.training.compat_config import CompatConfig
+from stillright.training.forms import form_of
+from stillright.training.forward import check_packing
 from stillright.training.head_loss import LossSums
 from stillright.training.live import LiveTeachers
 from stillright.training.loop import Job, TrainingResult, as_dataset, frees_memory, train_adapter, training_arguments
 from stillright.training.losses import CompatLoss
+from stillright.training.prepared import Row, numbered, refuse_other_words, refuse_unknown_ids
 from stillright.training.strategies import STRATEGIES
+from stillright.training.students import Held, Named, is_placed, on_device, refuse_shared_weights, refuse_untrainable
+from stillright.training.teach import Lesson, teach
 from stillright.training.text import Text, Texts
 from stillright.training.trainer import AdapterTrainer, Mean
+from stillright.workspace import Workspace, fingerprint
 
-
-@dataclass
-class CompatConfig(SFTConfig):
-    """SFTConfig, and what the method adds: see stillright.config.StrategyConfig."""
-
-    mask: str = "student_wrong"
-    temperature: float = 2.0
-    ce_weight: float = 0.0
-    choose: str = "loss"
+FOREIGN = ("compute_loss_func", "compute_metrics", "preprocess_logits_for_metrics")  # need logits, or another loss
 
 
 class CompatTrainer(AdapterTrainer):
-    """Trains an adapter of the new base towards the old and the new model.
+    """Trains an adapter of the new base towards the old and the new task model. A SFTTrainer but for its loss.
 
-    Data sets hold pre-tokenized rows (input_ids, labels, text); `text` numbers the rows of cached teachers.
+    model: the new task model, a PeftModel whose adapter is trainable, or its name "base+adapter"; or a base, in memory
+    or by name, with `peft_config`. It is the new teacher too, as it is before the first step.
+    old_model: the old task model, base or PeftModel, or its name "base[+adapter]". It reads the prepared rows once, and
+    is not kept, unless `args.teachers` is "live". Or teachers that are there already; then data sets hold rows
+    (input_ids, labels, text), of which `text` is the number among those that the teachers have read.
     validation: the choices of the validation samples, which are scored in every evaluation; None: they are not.
-    Raises ModelError, see `CachedTeachers.refuse_unlike`.
+    Others are SFTTrainer's: train_dataset, eval_dataset, processing_class, peft_config, callbacks, optimizers ...
+    Raises ConfigError, DataError and ModelError for what cannot be trained.
     """
 
     compute = staticmethod(sums_or_scores)
+    train_dataset: Any
+    eval_dataset: Any
+    _name = "MUSCLE"  # in the model card
 
     def __init__(
         self,
-        args: CompatConfig,
-        teachers: CachedTeachers | LiveTeachers,
+        model: Any,
+        old_model: Any,
+        args: CompatConfig | None = None,
+        *,
         validation: Samples | None = None,
         **kwargs: Any,
     ) -> None:
-        loss = CompatLoss(teachers.readers.to(args.device), STRATEGIES[args.mask], args.temperature, args.ce_weight)
-        pad_token_id = kwargs["processing_class"].pad_token_id
-        collate: Collate = DataCollatorForLanguageModeling(pad_token_id, pad_to_multiple_of=args.pad_to_multiple_of)
-        if isinstance(teachers, CachedTeachers):
+        args = CompatConfig() if args is None else args
+        _refuse_foreign(args, kwargs)
+        super().__init__(None, model=_student(model, args), args=args, **kwargs)
+        refuse_untrainable(self.model, args.teachers)
+        teachers = old_model if isinstance(old_model, CachedTeachers | LiveTeachers) else self._teachers(old_model)
+        readers = teachers.readers.to(args.device)
+        self.loss = CompatLoss(readers, STRATEGIES[args.mask], args.temperature, args.ce_weight)
+        if isinstance(teachers, LiveTeachers):
+            self.ask = teachers.say
+        else:
             teachers.refuse_unlike(args.temperature)
-            collate = TeacherCollator(collate, teachers)
+            self.data_collator = TeacherCollator(self.data_collator, teachers)
         if validation is not None:
-            collate = AnswersCollator(collate, validation, first=len(kwargs["train_dataset"]))
-        ask = teachers.say if isinstance(teachers, LiveTeachers) else None
-        super().__init__(loss, ask, args=args, data_collator=collate, **kwargs)
+            self.data_collator = AnswersCollator(self.data_collator, validation, first=len(self.train_dataset))
+
+    def _teachers(self, old_model: Any) -> CachedTeachers | LiveTeachers:
+        refuse_shared_weights(old_model, self.model)
+        old = Named(ModelRef.parse(old_model), self.model.dtype) if isinstance(old_model, str) else Held(old_model)
+        return self._live_teachers(old) if self.args.teachers == "live" else self._kept_teachers(old)
+
+    def _live_teachers(self, old: Held | Named) -> LiveTeachers:
+        loaded = old.load()
+        if not is_placed(loaded):
+            loaded.to(self.args.device)
+        if self.padding_free:
+            for model in (loaded, self.model):
+                check_packing(model, self.collate)
+        return LiveTeachers(loaded, self.model)
+
+    def _kept_teachers(self, old: Held | Named) -> CachedTeachers:
+        """Both, who read the rows of all data sets now, unless they have."""
+        rows, models = self._number_rows(), {"old": old, "new": Held(self.model)}
+        vocabulary = min(model.vocabulary for model in models.values())
+        refuse_unknown_ids(rows, vocabulary)
+        if isinstance(old, Named):
+            refuse_other_words(rows, load_tokenizer(old.ref.base), self._tokenizer)
+        lesson, console = self._lesson(rows, vocabulary), self._console()
+        with Workspace(self.args.teachers_folder, console).locked() as workspace, self.accelerator.autocast():
+            kept = []
+            for role, model in models.items():
+                with on_device(model.load, self.args.device) as load:
+                    kept.append(teach(workspace, role, role, model.key, load, lesson, Progress(console)))
+            return Taught(*kept).open()
+
+    def _console(self) -> Console:
+        return Console(stderr=True, quiet=self.args.disable_tqdm or not ranks.is_main())
+
+    def _number_rows(self) -> list[Row]:
+        parts, rows = numbered([self.train_dataset, self.eval_dataset], self.collate)
+        self.train_dataset, self.eval_dataset = parts
+        return rows
+
+    def _lesson(self, rows: list[Row], vocabulary: int) -> Lesson:
+        read = fingerprint({"rows": [(row.ids, row.labels, row.example.get("seq_lengths")) for row in rows]})
+        key = {
+            "rows": read,
+            "end_to_end": self.padding_free,
+            "dtype": str(self.model.dtype),
+            "autocast": self.accelerator.mixed_precision,
+        }
+        form = form_of(self.args.kept, self.args.temperature, vocabulary)
+        return Lesson(rows, key, form, vocabulary, self.collate)
 
     def means(self, model: Any, inputs: dict[str, Any]) -> dict[str, Mean]:
         """See MeansTrainer; where the choices are scored, also the share of samples right, and lost against old."""
@@ -88,6 +151,22 @@ class CompatTrainer(AdapterTrainer):
         }
 
 
+def _refuse_foreign(args: Any, kwargs: dict[str, Any]) -> None:
+    """Raises ConfigError for arguments of SFTTrainer that would be ignored."""
+    if not isinstance(args, CompatConfig):
+        raise ConfigError(f"args: {type(args).__name__} does not say how to distil; give a CompatConfig")
+    for name in FOREIGN:
+        if kwargs.get(name) is not None:
+            raise ConfigError(f"{name}: the loss is fixed, and logits of a whole batch are never made; leave it out")
+
+
+def _student(model: Any, args: CompatConfig) -> Any:
+    """`model`, loaded where it is named with its adapter; what else is a name, TRL loads."""
+    if not isinstance(model, str) or (ref := ModelRef.parse(model)).adapter is None:
+        return model
+    return load_model(ref, (args.model_init_kwargs or {}).get("dtype", torch.float32), trainable=True)
+
+
 @frees_memory
 def align_adapter(
     new: ModelRef,
@@ -109,10 +188,14 @@ def align_adapter(
     if validation is not None and old_right is not None:
         samples = validation.samples(old_right, student, tokenizer.pad_token_id, job)
     trainer = CompatTrainer(
-        CompatConfig(**training_arguments(job, len(texts.train)), **strategy.model_dump()),
-        taught.open() if isinstance(taught, Taught) else LiveTeachers(load_model(taught, job.dtype), student),
-        samples,
-        model=student,
+        student,
+        taught.open() if isinstance(taught, Taught) else load_model(taught, job.dtype),
+        CompatConfig(
+            **training_arguments(job, len(texts.train)),
+            **strategy.model_dump(exclude={"choose"}),
+            teachers="hidden" if isinstance(taught, Taught) else "live",
+        ),
+        validation=samples,
         train_dataset=as_dataset(texts.train),
         eval_dataset=as_dataset(texts.validation, first=len(texts.train)),
         processing_class=tokenizer,

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from stillright.errors import ModelError
 from stillright.training.heads import lm_head
 
 TRIED = 8  # tokens
+Collate = Callable[[list[dict[str, Any]]], dict[str, Any]]
 # of the largest logit, by which ours may differ from the model's
 HEAD_TOLERANCE, HALF_HEAD_TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-3}, 0.03
 
@@ -26,8 +28,41 @@ def evaluating(model: Any) -> Iterator[Any]:
 
 
 def autocast(model: Any) -> Any:
-    """Mixed precision as in training: bfloat16 where the weights are."""
-    return torch.autocast(model.device.type, dtype=torch.bfloat16, enabled=model.dtype == torch.bfloat16)
+    """Mixed precision as in training: bfloat16 where the weights are; else as it is around it."""
+    return torch.autocast(model.device.type, dtype=torch.bfloat16) if model.dtype == torch.bfloat16 else nullcontext()
+
+
+def without_right_padding(attention_mask: Tensor | None) -> Tensor | None:
+    """The mask (B, T), or None where it only hides padding on the right, which no real position of a causal model sees.
+
+    Attention without a mask takes the faster ways.
+    """
+    if attention_mask is None or bool((attention_mask[:, 1:] <= attention_mask[:, :-1]).all()):
+        return None
+    return attention_mask
+
+
+def model_inputs(batch: Mapping[str, Any], device: Any) -> dict[str, Any]:
+    """What a model reads of a batch, on its device."""
+    moved = {
+        name: value.to(device) if isinstance(value, Tensor) else value
+        for name, value in batch.items()
+        if name != "labels"
+    }
+    return {**moved, "attention_mask": without_right_padding(moved.get("attention_mask"))}
+
+
+def last_states(base: Any, inputs: Mapping[str, Any]) -> Tensor:
+    """(B, L, H) states before the LM head, in the dtype of the weights, of `model_inputs`."""
+    states: Tensor = base.base_model(**{**inputs, "use_cache": False}).last_hidden_state
+    return states.to(base.dtype)
+
+
+def tolerance(base: Any) -> float:
+    """By how much of its largest value a result may differ for rounding alone."""
+    if torch.is_autocast_enabled(base.device.type):
+        return HALF_HEAD_TOLERANCE
+    return HEAD_TOLERANCE.get(base.dtype, HALF_HEAD_TOLERANCE)
 
 
 @torch.no_grad()
@@ -39,12 +74,35 @@ def check_head(model: Any) -> None:
     """
     with evaluating(model) as base, autocast(base):
         head = lm_head(base)
+        if not head.weight.is_floating_point():
+            raise ModelError(
+                f"{base.config.model_type}: its LM head is kept as {str(head.weight.dtype).removeprefix('torch.')}; "
+                "leave it unquantised (llm_int8_skip_modules)"
+            )
         ids = torch.arange(min(TRIED, len(head.weight)), device=base.device)[None]
         said = base(input_ids=ids, use_cache=False).logits[0].float()
         ours = head.logits(base.base_model(input_ids=ids, use_cache=False).last_hidden_state[0], len(head.weight))
         gap, largest = (said - ours).abs().max().item(), said.abs().max().item()
-    if not gap <= HEAD_TOLERANCE.get(base.dtype, HALF_HEAD_TOLERANCE) * largest:
+        allowed = tolerance(base) * largest
+    if not gap <= allowed:
         raise ModelError(
             f"{base.config.model_type}: its logits differ by up to {gap:.3g} from LM head times hidden states; "
             "an architecture that does more to its logits than scale and cap cannot be trained yet"
+        )
+
+
+@torch.no_grad()
+def check_packing(model: Any, collate: Collate) -> None:
+    """Raises ModelError where `model` (base or PeftModel) reads a text that `collate` has put behind another otherwise
+    than alone: layers that know nothing of positions would mix them without a word."""
+    texts = [list(range(TRIED)), list(range(TRIED, 0, -1))]
+    batch = collate([{"input_ids": ids, "labels": ids} for ids in texts])
+    with evaluating(model) as base, autocast(base):
+        together = last_states(base, model_inputs(batch, base.device))[0, TRIED : 2 * TRIED].float()
+        alone = last_states(base, {"input_ids": torch.tensor(texts[1:], device=base.device)})[0].float()
+        gap, allowed = (together - alone).abs().max().item(), tolerance(base) * alone.abs().max().item()
+    if not gap <= allowed:
+        raise ModelError(
+            f"{base.config.model_type}: a text behind another in one row is read otherwise than alone (states differ "
+            f"by up to {gap:.3g}); use padding_free=False, and no packing or packing_strategy='wrapped'"
         )

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from stillright.training.forward import check_head, evaluating
+from stillright.training.forward import check_head, evaluating, last_states
 from stillright.training.head_loss import chunk_rows
 from stillright.training.heads import lm_head
 from stillright.training.taught import WholeReaders
-from stillright.training.teachers import judged, last_states
+from stillright.training.teachers import judged
 from stillright.training.text import IGNORED
 
 
@@ -43,14 +43,14 @@ class LiveTeachers:
         return self.old.get_base_model() if hasattr(self.old, "get_base_model") else self.old
 
     @torch.no_grad()
-    def say(self, student: Any, input_ids: Tensor, labels: Tensor) -> dict[str, Any]:
+    def say(self, student: Any, inputs: dict[str, Any], labels: Tensor) -> dict[str, Any]:
         """What a batch needs of both, see TaughtRows, for the scored of labels (B, L - 1).
 
-        student: without adapter wrapper; input_ids: (B, L), padded on the right.
+        student: without adapter wrapper; inputs: what a model reads of the batch, (B, L) ids among it.
         """
         scored = labels != IGNORED
-        old = last_states(self._old_base, input_ids)[:, :-1][scored]
-        new = self._of_new(student, input_ids)[:, :-1][scored]
+        old = last_states(self._old_base, inputs)[:, :-1][scored]
+        new = self._of_new(student, inputs)[:, :-1][scored]
         prediction, logp = self._judged(old, labels[scored], len(lm_head(student).weight))
         return {
             "taught_old": {"hidden": old},
@@ -59,10 +59,10 @@ class LiveTeachers:
             "taught_old_logp": logp,
         }
 
-    def _of_new(self, student: Any, input_ids: Tensor) -> Tensor:
+    def _of_new(self, student: Any, inputs: dict[str, Any]) -> Tensor:
         with evaluating(student):
             states: Tensor = functional_call(
-                student.base_model, self.adapter, (), {"input_ids": input_ids, "use_cache": False}
+                student.base_model, self.adapter, (), {**inputs, "use_cache": False}
             ).last_hidden_state
         return states.to(student.dtype)
 

@@ -23,7 +23,7 @@ from stillright.errors import RunError
 from stillright.models import device
 from stillright.progress import Bar, Progress
 from stillright.training.checkpoints import Evaluation, Rule, by_loss
-from stillright.training.text import IGNORED, Text
+from stillright.training.text import Text
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -56,13 +56,9 @@ class TrainingResult(NamedTuple):
 
 def as_dataset(texts: Sequence[Text], first: int = 0) -> datasets.Dataset:
     """Rows of ids, of labels (the scored tokens), and of the text's number from `first` on."""
-    return datasets.Dataset.from_dict(
-        {
-            "input_ids": [text.ids for text in texts],
-            "labels": [[IGNORED] * (len(text.ids) - len(text.scored)) + text.scored for text in texts],
-            "text": list(range(first, first + len(texts))),
-        }
-    )
+    examples = [text.example for text in texts]
+    columns = {name: [example[name] for example in examples] for name in ("input_ids", "labels")}
+    return datasets.Dataset.from_dict({**columns, "text": list(range(first, first + len(texts)))})
 
 
 def optimizer_steps(config: TrainingConfig, texts: int) -> int:

@@ -10,24 +10,50 @@ from __future__ import annotations
 import json
 import math
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional
-from torch.nn.utils.rnn import pad_sequence
+from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
 from stillright import ranks
 from stillright.progress import Bar, Progress
 from stillright.training.forms import FORMS, Form, Hidden, Words
-from stillright.training.forward import autocast, check_head, evaluating
+from stillright.training.forward import (
+    Collate,
+    autocast,
+    check_head,
+    check_packing,
+    evaluating,
+    last_states,
+    model_inputs,
+)
 from stillright.training.heads import LMHead, lm_head
 from stillright.training.lean import lean
-from stillright.training.text import Text, batches
+from stillright.training.text import IGNORED, batches
 
 HEAD, META, DONE = "head.safetensors", "teacher.json", "batches-done"
+PADDED: Collate = DataCollatorForLanguageModeling(pad_token_id=0)
+
+
+class Readable(Protocol):
+    """A text for teachers."""
+
+    @property
+    def ids(self) -> list[int]:
+        """All its tokens."""
+
+    @property
+    def scored(self) -> list[int]:
+        """Those whose prediction is scored."""
+
+    @property
+    def example(self) -> dict[str, Any]:
+        """The row of a data set, as a collator reads it."""
 
 
 class Said(NamedTuple):
@@ -52,7 +78,7 @@ class Teacher(NamedTuple):
         return slice(self.starts[text], self.starts[text + 1])
 
 
-def first_rows(texts: list[Text]) -> list[int]:
+def first_rows(texts: Sequence[Readable]) -> list[int]:
     """First row of every text, and the number of rows last."""
     starts = [0]
     for text in texts:
@@ -74,19 +100,23 @@ def _mapped(folder: Path, rows: int, form: Form, width: int, dtype: torch.dtype)
 @torch.no_grad()
 def run_teacher(
     model: Any,
-    texts: list[Text],
+    texts: Sequence[Readable],
     folder: Path,
     progress: Progress,
     label: str,
     vocabulary: int | None = None,
     form: Form = Hidden(),  # noqa: B008 - immutable
+    collate: Collate = PADDED,
 ) -> None:
     """Writes what `model` (base or PeftModel) says before every scored token of `texts` to `folder`.
 
-    vocabulary: number of the first pieces that it speaks of, as the student does; None: all.
-    A call that was interrupted is continued by the same call. Raises ModelError, see `check_head`.
+    vocabulary: number of the first pieces that it speaks of, as the student does; None: all. collate: makes batches of
+    `Readable.example`; what is scored, its labels say.
+    A call that was interrupted is continued by the same call. Raises ModelError, see `check_head` and `check_packing`.
     """
     check_head(model)
+    if getattr(collate, "padding_free", False):
+        check_packing(model, collate)
     lean(model)
     starts, sizes = first_rows(texts), [len(text.ids) for text in texts]
     every = list(batches(sizes))
@@ -98,7 +128,7 @@ def run_teacher(
         said = _mapped(folder, starts[-1], form, width, base.dtype)
         for number in todo:
             batch = every[number]
-            _say(base, head, [texts[i] for i in batch], [starts[i] for i in batch], said, bar, spoken, form)
+            _say(base, head, [texts[i] for i in batch], [starts[i] for i in batch], said, bar, spoken, form, collate)
             (folder / DONE / str(number)).touch()
     meta = {
         "form": form._asdict(),
@@ -128,29 +158,32 @@ def _finish(folder: Path, meta: dict[str, Any], head: LMHead | None) -> None:
 
 
 def _say(
-    base: Any, head: LMHead, texts: list[Text], starts: list[int], said: Said, bar: Bar, vocabulary: int, form: Form
+    base: Any,
+    head: LMHead,
+    texts: Sequence[Readable],
+    starts: list[int],
+    said: Said,
+    bar: Bar,
+    vocabulary: int,
+    form: Form,
+    collate: Collate,
 ) -> None:
     """Fills the rows of one batch."""
-    padded = pad_sequence([torch.tensor(text.ids) for text in texts], batch_first=True).to(base.device)
+    batch = collate([text.example for text in texts])
     with autocast(base):
-        states = last_states(base, padded)
-    for text, start, text_states in zip(texts, starts, states, strict=True):
-        rows, kept = slice(start, start + len(text.scored)), text_states[text.said]
-        logits = head.logits(kept, vocabulary)
+        states = last_states(base, model_inputs(batch, base.device))
+    labels = batch["labels"][:, 1:].to(base.device)
+    scored = labels != IGNORED
+    sizes = [len(text.scored) for text in texts]
+    for start, kept, known in zip(
+        starts, states[:, :-1][scored].split(sizes), labels[scored].split(sizes), strict=True
+    ):
+        rows, logits = slice(start, start + len(kept)), head.logits(kept, vocabulary)
         for name, values in form.keep(kept, logits, seed=start).items():
             said.words[name][rows] = values.cpu()
-        prediction, logp = judged(logits, padded.new_tensor(text.scored))
+        prediction, logp = judged(logits, known)
         said.prediction[rows], said.logp[rows] = prediction.cpu(), logp.cpu()
     bar.advance(tokens=sum(len(text.ids) for text in texts))
-
-
-def last_states(base: Any, ids: Tensor) -> Tensor:
-    """(B, L, H) states before the LM head, in the dtype of the weights, of ids (B, L) that are padded on the right.
-
-    No mask is needed: no real position sees a padded one.
-    """
-    states: Tensor = base.base_model(input_ids=ids, use_cache=False).last_hidden_state
-    return states.to(base.dtype)
 
 
 def judged(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

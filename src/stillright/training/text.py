@@ -28,14 +28,14 @@ class Text:
     first: int = 1  # place of the first token whose prediction is scored; that at 0 is never predicted
 
     @property
-    def said(self) -> slice:
-        """The places after which a scored token stands: what is said there is scored."""
-        return slice(self.first - 1, max(self.first, len(self.ids)) - 1)
+    def scored(self) -> Ids:
+        """The tokens whose prediction is scored."""
+        return self.ids[self.first :]
 
     @property
-    def scored(self) -> Ids:
-        """The tokens that stand there."""
-        return self.ids[self.first :]
+    def example(self) -> dict[str, Any]:
+        """The row of a data set, as a collator reads it."""
+        return {"input_ids": self.ids, "labels": [IGNORED] * (len(self.ids) - len(self.scored)) + self.scored}
 
 
 class Texts(NamedTuple, Generic[T]):

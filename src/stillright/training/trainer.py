@@ -11,12 +11,13 @@ import types
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
+import torch
 from accelerate.utils import gather_object
 from torch import Tensor
 from trl import SFTConfig, SFTTrainer
 
-from stillright.errors import RunError
-from stillright.training.forward import check_head
+from stillright.errors import ModelError, RunError
+from stillright.training.forward import Collate, check_head, without_right_padding
 from stillright.training.head_loss import LossSums
 from stillright.training.heads import LMHead, lm_head
 from stillright.training.lean import lean
@@ -69,6 +70,8 @@ class MeansTrainer(SFTTrainer):
     def __init__(self, compute: Callable[..., Any], *, args: SFTConfig, **kwargs: Any) -> None:
         refuse_data_parallel(args)
         super().__init__(args=args, **kwargs)
+        if not hasattr(self.model, "get_base_model"):
+            raise ModelError("model: has no adapter to train; give a PeftModel, or peft_config beside the base")
         check_head(self.model)
         lean(self.model)
         add_call(self.model.get_base_model(), compute)
@@ -150,17 +153,19 @@ class HiddenLoss(Protocol):
         """Sums over N positions: student (N, H), labels (N,), sequence (N,) number of the text within the batch."""
 
 
-Ask = Callable[[Any, Tensor, Tensor], dict[str, Any]]  # (model, input_ids, labels shifted) -> taught_...
+Ask = Callable[[Any, dict[str, Any], Tensor], dict[str, Any]]  # (model, its inputs, labels shifted) -> taught_...
 
 
-def without_right_padding(attention_mask: Tensor | None) -> Tensor | None:
-    """The mask (B, T), or None where it only hides padding on the right, which no real position of a causal model sees.
+def text_numbers(position_ids: Tensor | None, labels: Tensor) -> Tensor:
+    """(B, L - 1) the number within the batch of the text that each label (B, L - 1) stands in.
 
-    Attention without a mask takes the faster ways.
+    position_ids: (B, L), which begin anew with every text of a row; None: a row is a text.
     """
-    if attention_mask is None or bool((attention_mask[:, 1:] <= attention_mask[:, :-1]).all()):
-        return None
-    return attention_mask
+    begins = torch.zeros(len(labels), labels.shape[1] + 1, dtype=torch.bool, device=labels.device)
+    begins[:, 0] = True
+    if position_ids is not None:
+        begins[:, 1:] = position_ids[:, 1:] != position_ids[:, :-1] + 1
+    return (begins.flatten().cumsum(0) - 1).view_as(begins)[:, 1:]
 
 
 def token_sums(loss: HiddenLoss, ask: Ask | None, model: Any, *, labels: Tensor, **inputs: Any) -> LossSums:
@@ -171,11 +176,12 @@ def token_sums(loss: HiddenLoss, ask: Ask | None, model: Any, *, labels: Tensor,
     labels = labels[:, 1:]
     scored = labels != IGNORED
     taught = {name: inputs.pop(name) for name in list(inputs) if name.startswith("taught_")}
-    if ask is not None:
-        taught = ask(model, inputs["input_ids"], labels)
     inputs["attention_mask"] = without_right_padding(inputs.get("attention_mask"))
+    if ask is not None:
+        taught = ask(model, inputs, labels)
     states = model.base_model(**inputs).last_hidden_state[:, :-1]
-    return loss.batch_sums(lm_head(model), states[scored], labels[scored], scored.nonzero()[:, 0], **taught)
+    sequence = text_numbers(inputs.get("position_ids"), labels)[scored]
+    return loss.batch_sums(lm_head(model), states[scored], labels[scored], sequence, **taught)
 
 
 def cut(values: Any, count: int) -> Any:
@@ -183,31 +189,64 @@ def cut(values: Any, count: int) -> Any:
     return {name: value[:count] for name, value in values.items()} if isinstance(values, dict) else values[:count]
 
 
-class AdapterTrainer(MeansTrainer):
-    """Trains an adapter on pre-tokenized rows (input_ids, labels, text) by any HiddenLoss; its means are over tokens.
+SIZES = "tokens_of_rows"
 
-    Columns of a batch whose name begins with "taught_" go to the loss; ask: see `token_sums`.
+
+class SizesCollator:
+    """A collator that lays rows end to end, and under SIZES how many tokens each has: (n,)."""
+
+    def __init__(self, collate: Collate) -> None:
+        self.collate = collate
+
+    def __call__(self, examples: list[dict[str, Any]]) -> dict[str, Any]:
+        sizes = torch.tensor([len(example["input_ids"]) for example in examples])
+        return {**self.collate(examples), SIZES: sizes}
+
+
+class AdapterTrainer(MeansTrainer):
+    """Trains an adapter on tokenized rows (input_ids, labels) by any HiddenLoss; its means are over tokens.
+
+    Columns of a batch whose name begins with "taught_" go to the loss; ask: see `token_sums`. loss: None where it is
+    set as an attribute before the first batch.
     """
 
     compute = staticmethod(token_sums)  # what `model(..., computed=True)` returns, for loss, ask and a batch
 
-    def __init__(self, loss: HiddenLoss, ask: Ask | None = None, **kwargs: Any) -> None:
-        super().__init__(functools.partial(self.compute, loss, ask), **kwargs)
+    def __init__(self, loss: HiddenLoss | None, ask: Ask | None = None, **kwargs: Any) -> None:
+        self.loss = loss
+        self.ask = ask
+        super().__init__(self._computed, **kwargs)
+        self.data_collator: Collate
+        self.collate = self.data_collator
+        if self.padding_free:
+            self.data_collator = SizesCollator(self.collate)
+
+    def _computed(self, model: Any, **inputs: Any) -> Any:
+        assert self.loss is not None
+        return self.compute(self.loss, self.ask, model, **inputs)
 
     def _set_signature_columns_if_needed(self) -> None:
-        self._signature_columns = ["input_ids", "labels", "text"]
+        self._signature_columns = ["input_ids", "labels", "seq_lengths", "text"]
 
     def means(self, model: Any, inputs: dict[str, Any]) -> dict[str, Mean]:
         """See MeansTrainer."""
+        inputs.pop(SIZES, None)
         sums: LossSums = model(**inputs, use_cache=False, computed=True)
         return self.means_of(sums, (inputs["labels"][:, 1:] != IGNORED).sum())
 
     def first(self, inputs: dict[str, Any], texts: int) -> dict[str, Any]:
-        """See MeansTrainer; teachers' columns have a row a scored position, text after text."""
-        positions = int((inputs["labels"][:texts, 1:] != IGNORED).sum())
-        return {
-            name: cut(values, positions if name.startswith("taught_") else texts) for name, values in inputs.items()
-        }
+        """See MeansTrainer; others stay in the batch, and are not scored.
+
+        Teachers' columns have a row a scored position, text after text.
+        """
+        labels = inputs["labels"].clone()
+        if SIZES in inputs:
+            labels[:, int(inputs[SIZES][:texts].sum()) :] = IGNORED
+        else:
+            labels[texts:] = IGNORED
+        positions = int((labels[:, 1:] != IGNORED).sum())
+        taught = {name: cut(values, positions) for name, values in inputs.items() if name.startswith("taught_")}
+        return {**inputs, "labels": labels, **taught}
 
     def means_of(self, sums: LossSums, tokens: Tensor) -> dict[str, Mean]:
         """The loss, and what is logged beside it."""

@@ -1,0 +1,61 @@
+"""Teachers run as stages of a folder: what is there from the same inputs is read, what was interrupted goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from stillright import ranks
+from stillright.progress import Progress
+from stillright.training.forms import Form
+from stillright.training.forward import Collate
+from stillright.training.teachers import PADDED, Readable, run_teacher
+from stillright.workspace import Workspace
+
+LIBRARIES = ("torch", "transformers", "peft")  # whose versions invalidate what teachers said
+
+
+class Lesson(NamedTuple):
+    """What both teachers read, and how what they say is kept."""
+
+    texts: Sequence[Readable]
+    key: Mapping[str, Any]  # what determines the texts and the precision
+    form: Form
+    vocabulary: int  # number of the first pieces that both speak of
+    collate: Collate = PADDED
+
+
+def teach(
+    workspace: Workspace,
+    role: str,
+    result: str,
+    model: str,
+    load: Callable[[], Any],
+    lesson: Lesson,
+    progress: Progress,
+) -> Path:
+    """The folder `result` of what the model that `load` gives says; model: what determines it."""
+
+    def build(work: Path, out: Path) -> None:
+        run_teacher(
+            load(),
+            lesson.texts,
+            work / "said",
+            progress,
+            f"{role} teacher",
+            lesson.vocabulary,
+            lesson.form,
+            lesson.collate,
+        )
+        ranks.on_main(lambda: (work / "said").replace(out))
+
+    inputs = {
+        "model": model,
+        **lesson.key,
+        "form": lesson.form._asdict(),
+        "vocabulary": lesson.vocabulary,
+        "versions": {name: version(name) for name in LIBRARIES},
+    }
+    return workspace.stage(f"teach-{role}", result, inputs, build)
