@@ -12,10 +12,11 @@ from typing import Any
 import brute
 from samples import write_rows
 
-COLUMNS = (
-    "update,old,new,task,metric,kind,strategy,seed,status,reason,n,old_score,new_score,score,nfr_new,nfr,nfr_mc_new,"
-    "nfr_mc,pfr_new,pfr,predictions_old,predictions_new,predictions,seconds,tokens"
-).split(",")
+COLUMNS = [
+    *("update", "old", "new", "task", "metric", "kind", "strategy", "seed", "status", "reason", "n"),
+    *("old_score", "new_score", "score", "nfr_new", "nfr", "nfr_mc_new", "nfr_mc", "pfr_new", "pfr"),
+    *("predictions_old", "predictions_new", "predictions", "seconds", "tokens"),
+]
 UPDATES = {"llama_1-to-2": 0.6, "phi-to-100%": 0.4}  # and how often old is right
 TASKS = {"piqa": ("acc", "discrete"), "sam_sum": ("rouge1", "continuous")}
 KEPT = {"retrain": 0.0, "continue_ce": 0.2, "student_wrong": 0.7, "old_only": 0.5}  # of the flips, answers kept
@@ -49,7 +50,7 @@ class Study:
         file = {}
         for i in range(SAMPLES):
             sample = f"q{i}"
-            row = {"id": sample, "reference": ["A"]}
+            row: brute.Row = {"id": sample, "reference": ["A"]}
             if kind == "discrete":
                 row["prediction"] = "A" if draw.random() < chance else draw.choice("BCD")
             else:

@@ -129,7 +129,10 @@ def _candidate(tally: Tally, name: str, a: int, flips: Flips, score: str, lost: 
 
 
 def relative(tally: Tally, delta: Estimate, first: str, second: str) -> Estimate:
-    """`delta`, of `first` less `second`, over the mean of `second`; where no resample varied, the bounds of `delta` over the one observed."""
+    """`delta`, of `first` less `second`, over the mean of `second`.
+
+    Where no resample varied, with the bounds of `delta` over the mean observed.
+    """
     found = estimate(ratio(tally.means[first] - tally.means[second], tally.means[second]))
     if found.low is None or found.high is None or found.high - found.low > NO_WIDTH:
         return found

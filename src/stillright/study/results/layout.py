@@ -7,13 +7,13 @@ from typing import NamedTuple
 
 from stillright.report.markdown import cell as markdown_cell
 from stillright.report.markdown import table as markdown_table
+from stillright.report.words import DASH
 from stillright.stats import Estimate
 
-DASH = "–"
 LATEX = {
     **{mark: f"\\{mark}" for mark in "&%$#_{}"},
     **{"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": "$<$", ">": "$>$"},
-    **{"Δ": r"$\Delta$", "±": r"$\pm$", "→": r"$\to$", "–": "--"},
+    **{"Δ": r"$\Delta$", "±": r"$\pm$", "→": r"$\to$"},
 }
 NEGATIVE = re.compile(r"(?<![\w-])-(?=\d)")
 
@@ -67,6 +67,8 @@ def markdown(sheet: Sheet) -> str:
 
 def latex_escaped(text: str) -> str:
     """`text` as LaTeX shows it."""
+    if text == DASH:
+        return "--"
     return NEGATIVE.sub("$-$", "".join(LATEX.get(character, character) for character in text))
 
 

@@ -127,7 +127,7 @@ def _row(task: Task, cells: list[Cell], out: Path) -> Row:
         counted.append(found.n)
     names = dict.fromkeys(name for seed in by_seed for name in seed)
     measures = {name: spread(seed[name] for seed in by_seed) for name in names}
-    pooled, why = _difference(triples) if any(not cell.is_new for cell in done) else (None, [])
+    less, why = pooled(triples) if any(not cell.is_new for cell in done) else (None, [])
     notes += _undefined(measures, len(done)) + why
     return Row(
         task=task,
@@ -136,7 +136,7 @@ def _row(task: Task, cells: list[Cell], out: Path) -> Row:
         cells=tuple(cells),
         measures=measures,
         n=tuple(dict.fromkeys(counted)),
-        difference=pooled,
+        difference=less,
         notes=tuple(notes),
     )
 
@@ -165,7 +165,7 @@ def _rates(flips: Flips, n: int) -> dict[str, Number]:
     return {name: getattr(flips, name).value for name in RATES} | shares
 
 
-def _difference(triples: list[Triple]) -> tuple[Difference | None, list[str]]:
+def pooled(triples: Sequence[Triple]) -> tuple[Difference | None, list[str]]:
     """Over the samples of all seeds; where seeds answer different samples none, and why."""
     try:
         return difference(triples), []

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from stillright.records import Kind
-from stillright.stats import Estimate
-from stillright.study.results.layout import DASH, Sheet, number, p_text
+from stillright.report.words import DASH
+from stillright.study.results.layout import Sheet, number, p_text
+from stillright.study.results.paired import Difference
 from stillright.study.results.rows import Row
 
 Show = Callable[[Row], str]
@@ -141,18 +142,17 @@ def _record(row: Row) -> dict[str, Any]:
     for name, found in row.measures.items():
         record |= {name: found.mean, f"{name}_sd": found.deviation}
     record["delta_nfr_relative"] = row.delta_nfr_relative
-    found = row.difference
-    if found:
-        intervals = {"delta_nfr": found.nfr, "delta_nfr_relative": found.nfr_relative, "delta_score": found.score}
-        for name, interval in {**intervals, "delta_nfr_mc": found.nfr_mc}.items():
-            record |= bounds(name, interval)
-        record["delta_nfr_p"] = found.nfr_p
+    if row.difference:
+        record |= _intervals(row.difference)
     return record | {"note": "; ".join(row.notes)}
 
 
-def bounds(name: str, interval: Estimate) -> dict[str, float | None]:
-    """The columns of an interval."""
-    return {f"{name}_low": interval.low, f"{name}_high": interval.high}
+def _intervals(found: Difference) -> dict[str, float | None]:
+    intervals = {"nfr": found.nfr, "nfr_relative": found.nfr_relative, "score": found.score, "nfr_mc": found.nfr_mc}
+    columns = {"delta_nfr_p": found.nfr_p, "delta_nfr_mc_p": found.nfr_mc_p}
+    for name, interval in intervals.items():
+        columns |= {f"delta_{name}_low": interval.low, f"delta_{name}_high": interval.high}
+    return columns
 
 
 def as_csv(rows: Iterable[Iterable[Any]]) -> str:

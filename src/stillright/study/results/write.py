@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from stillright.study.results.cells import read_cells
+from stillright.study.results.figures import write_figures
+from stillright.study.results.findings import findings_of
 from stillright.study.results.layout import latex, markdown
+from stillright.study.results.page import findings_csv, findings_markdown
 from stillright.study.results.rows import rows_of
 from stillright.study.results.tables import tables_of
 
@@ -18,6 +21,7 @@ def write_results(out: Path) -> list[Path]:
     written, where figures cannot be drawn.
     """
     rows = rows_of(read_cells(out), out)
+    findings = findings_of(rows, out)
     texts: dict[str, str] = {}
     for name, table in tables_of(rows).items():
         texts |= {
@@ -25,11 +29,13 @@ def write_results(out: Path) -> list[Path]:
             f"{name}.tex": latex(table.sheet, name),
             f"{name}.csv": table.csv,
         }
-    return _write(out / "tables", texts)
+    written = _write(out / "tables", texts)
+    written += _write(out, {"findings.md": findings_markdown(findings), "findings.csv": findings_csv(findings)})
+    return written + write_figures(rows, out / "figures")
 
 
 def _write(folder: Path, texts: dict[str, str]) -> list[Path]:
-    folder.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(exist_ok=True)
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
     return [folder / name for name in texts]
