@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from stillright.errors import DataError
 from stillright.records import Kind
@@ -45,13 +45,6 @@ class Cell(BaseModel):
     predictions_old: str | None = None
     predictions_new: str | None = None
     predictions: str | None = None
-
-    @model_validator(mode="after")
-    def _whole(self) -> Self:
-        lacking = [name for name in NEEDED_WHEN_DONE if getattr(self, name) is None]
-        if self.done and lacking:
-            raise ValueError(f"status is done, but {', '.join(lacking)} is empty")
-        return self
 
     @property
     def done(self) -> bool:
@@ -98,12 +91,16 @@ def read_cells(out: Path) -> list[Cell]:
 
 def _cell(row: dict[str, Any], place: str) -> Cell:
     try:
-        return Cell.model_validate({name: value for name, value in row.items() if value != ""})
+        cell = Cell.model_validate({name: value for name, value in row.items() if value != ""})
     except ValidationError as error:
         first = error.errors()[0]
         raise DataError(
             f"{place}: {'.'.join(map(str, first['loc']))}: {first['msg']} ({first['input']!r:.60})"
         ) from None
+    lacking = [name for name in NEEDED_WHEN_DONE if getattr(cell, name) is None]
+    if cell.done and lacking:
+        raise DataError(f"{place}: its status is done, but {', '.join(lacking)} is empty; run the study again")
+    return cell
 
 
 def _refuse_twice(cells: list[Cell], path: Path) -> None:
@@ -121,6 +118,7 @@ def tasks_of(cells: list[Cell]) -> dict[str, Task]:
     for name in dict.fromkeys(cell.task for cell in cells):
         says = {(cell.kind, cell.metric) for cell in cells if cell.task == name and cell.done}
         if len(says) > 1:
-            raise DataError(f"{CELLS}: task {name} has cells of several metrics: {sorted(map(str, says))}; one a task")
+            named = ", ".join(sorted(f"{metric} ({kind})" for kind, metric in says))
+            raise DataError(f"{CELLS}: task {name} has cells of several metrics, {named}; name tasks apart by metric")
         found[name] = Task(name, *says.pop()) if says else Task(name, None, None)
     return found

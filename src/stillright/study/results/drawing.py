@@ -6,6 +6,7 @@ what is over fewer seeds than asked says so, or is hollow.
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
@@ -24,11 +25,13 @@ PARTS = {  # of the samples: label, colour, colour of its number
     "gain": ("gained", "#56B4E9", "black"),
     "both_wrong": ("both wrong", "#BBBBBB", "black"),
     "unchanged": ("unchanged", "#DDDDDD", "black"),
-    "regression": ("lost", "#D55E00", "black"),
+    "regression": ("lost (number beside the bar)", "#D55E00", ""),
 }
 FLIPS = {"nfr": ("NFR", "#0072B2"), "nfr_mc": ("NFR_mc", "#E69F00")}
 RETRAINED = "new (retrained)"
-LEAST_LABELLED = 0.06  # share of samples that has room for its number
+NO_RESULT = "no result"
+FRONT: dict[str, Any] = {"ls": "--", "color": "#666666", "lw": 0.9, "zorder": 1}
+LEAST_LABELLED = 0.12  # share of samples that has room for its number
 WIDTH, BAR, MARGIN = 3.2, 0.24, 0.95  # inches: of a panel, of a bar's room, of a panel's title and axis
 
 
@@ -68,7 +71,9 @@ def _stack(axes: Axes, y: int, bar: Bar) -> set[str]:
         if share is None:
             continue
         axes.barh(y, 100 * share, left=left, height=0.75, color=colour, edgecolor="white", linewidth=0.5)
-        if share >= LEAST_LABELLED:
+        if part == "regression":
+            axes.text(101, y, f"{100 * share:.1f}", ha="left", va="center", color=colour, fontsize=7)
+        elif share >= LEAST_LABELLED:
             axes.text(left + 50 * share, y, f"{100 * share:.1f}", ha="center", va="center", color=text, fontsize=7)
         left += 100 * share
         used.add(part)
@@ -106,33 +111,35 @@ def plane(rows: Sequence[Row]) -> Figure:
     }
     looks[RETRAINED] = {"marker": "*", "color": "black", "markersize": 10}
     for axes, within in panels:
-        bars = _bars(within)
-        points = [(bar.row["nfr" + bar.suffix], bar.row["new" if bar.suffix else "score"]) for bar in bars]
-        _front(axes, [(100 * (x.mean or 0), 100 * (y.mean or 0)) for x, y in points])
-        for bar, (x, y) in zip(bars, points, strict=True):
-            name = RETRAINED if bar.suffix else bar.row.strategy
-            axes.errorbar(
-                *(_means([x]), _means([y])),
-                xerr=_deviations([x]),
-                yerr=_deviations([y]),
-                elinewidth=0.8,
-                capsize=2,
-                **_filled(looks[name], bar.row),
-            )
-        axes.margins(0.12)
+        _points(axes, [bar for bar in _bars(within) if bar.row.done], looks)
         axes.set_ylabel(f"{within[0].task.metric} (%)")
+        lacking = [row.strategy for row in within if not row.done]
+        if lacking:
+            axes.text(1, 0.02, f"no result: {', '.join(lacking)}", ha="right", fontsize=7, transform=axes.transAxes)
     _name_x(figure, panels, "NFR (%)")
     handles = [Line2D([], [], ls="", label=name, **look) for name, look in looks.items()]
-    front = Line2D([], [], ls="--", color="#666666", lw=0.9, label="front: none has fewer flips and a better score")
+    front = Line2D([], [], label="not beaten in both", **FRONT)
     _legend(figure, [*handles, front, *_hollow(rows)])
     return figure
 
 
-def _front(axes: Axes, points: list[tuple[float, float]]) -> None:
-    """Steps through the points that no other one equals or beats in both NFR and score, and beats in one."""
-    best = [p for p in points if not any(q != p and q[0] <= p[0] and q[1] >= p[1] for q in points)]
-    xs, ys = zip(*sorted(set(best)), strict=True)
-    axes.step(xs, ys, where="post", ls="--", color="#666666", lw=0.9, zorder=1)
+def _points(axes: Axes, bars: Sequence[Bar], looks: dict[str, dict[str, Any]]) -> None:
+    """A point with its deviations for each model, and the front."""
+    found = [(bar.row["nfr" + bar.suffix], bar.row["new" if bar.suffix else "score"]) for bar in bars]
+    for bar, (x, y) in zip(bars, found, strict=True):
+        look = _filled(looks[RETRAINED if bar.suffix else bar.row.strategy], bar.row)
+        look |= {"xerr": _deviations([x]), "yerr": _deviations([y]), "elinewidth": 0.8, "capsize": 2}
+        axes.errorbar(_means([x]), _means([y]), **look)
+    axes.margins(0.12)
+    _front(axes, [(_means([x])[0], _means([y])[0]) for x, y in found])
+
+
+def _front(axes: Axes, points: Sequence[tuple[float, float]]) -> None:
+    """The border of what is beaten: steps through the points that no other one equals in both and beats in one."""
+    best = {p for p in points if not any(q != p and q[0] <= p[0] and q[1] >= p[1] for q in points)}
+    (_, right), (bottom, _) = axes.get_xlim(), axes.get_ylim()
+    xs, ys = zip(*sorted(best), strict=True)
+    axes.step([xs[0], *xs, right], [bottom, *ys, ys[-1]], where="post", scalex=False, scaley=False, **FRONT)
 
 
 def nfr_vs_gain(rows: Sequence[Row]) -> Figure:
@@ -150,12 +157,10 @@ def nfr_vs_gain(rows: Sequence[Row]) -> Figure:
             gain = 100 * ((row["new"].mean or 0.0) - (row["old"].mean or 0.0))
             axes.plot(gain, 100 * (row["nfr_new"].mean or 0.0), ls="", markersize=6, **_filled(look, row))
         axes.axvline(0, color="#BBBBBB", lw=0.8, zorder=0)
-        axes.set_ylim(bottom=0)
         axes.margins(0.1)
+        axes.set_ylim(0, axes.get_ylim()[1])
         axes.set(title=f"{kind} tasks", xlabel="gain in score, new - old (points)", ylabel="NFR, old → new (%)")
-    colours = [
-        Line2D([], [], marker="o", ls="", color=COLOURS[i % len(COLOURS)], label=name) for i, name in enumerate(tasks)
-    ]
+    colours = [Line2D([], [], lw=5, color=COLOURS[i % len(COLOURS)], label=name) for i, name in enumerate(tasks)]
     markers = [
         Line2D([], [], marker=MARKERS[i % len(MARKERS)], ls="", color="#444444", label=_short(name))
         for i, name in enumerate(updates)
@@ -176,10 +181,10 @@ def _grid(rows: Sequence[Row], most_bars: int = 0, height: float = 0.0) -> tuple
         for update, axes in zip(updates, line, strict=True):
             axes.set_title(f"{_short(str(task))}\n{_short(update)}")
             within = [row for row in rows if (row.task, row.update) == (task, update)]
-            if within:
+            if any(row.done for row in within):
                 panels.append((axes, within))
             else:
-                axes.text(0.5, 0.5, "no result", ha="center", va="center", transform=axes.transAxes)
+                axes.text(0.5, 0.5, NO_RESULT, ha="center", va="center", transform=axes.transAxes)
                 axes.set_axis_off()
     return figure, panels
 
@@ -197,11 +202,15 @@ def _most_bars(rows: Iterable[Row]) -> int:
 
 def _seeds(row: Row) -> str:
     """Says so where a mean is over fewer seeds than asked."""
-    return "" if len(row.done) == len(row.cells) else f" [{len(row.done)}/{len(row.cells)} seeds]"
+    return "" if len(row.done) in (0, len(row.cells)) else f" [{len(row.done)}/{len(row.cells)} seeds]"
 
 
 def _label_bars(axes: Axes, bars: Sequence[Bar]) -> None:
+    for y, bar in enumerate(bars):
+        if not bar.row.done:
+            axes.text(0.01, y, NO_RESULT, va="center", fontsize=7, transform=axes.get_yaxis_transform())
     axes.set_yticks(range(len(bars)), [bar.label for bar in bars])
+    axes.set_ylim(-0.6, len(bars) - 0.4)
     axes.invert_yaxis()
     axes.tick_params(axis="y", length=0)
 
@@ -211,12 +220,13 @@ def _means(found: Iterable[Spread]) -> list[float]:
 
 
 def _deviations(found: Iterable[Spread]) -> list[float]:
-    return [100 * (each.deviation or 0.0) for each in found]
+    """NaN, which draws no whisker, for None."""
+    return [math.nan if each.deviation is None else 100 * each.deviation for each in found]
 
 
 def _filled(look: dict[str, Any], row: Row) -> dict[str, Any]:
     """The look, hollow where seeds are missing."""
-    return look if len(row.done) == len(row.cells) else {**look, "markerfacecolor": "white"}
+    return dict(look) if len(row.done) == len(row.cells) else {**look, "markerfacecolor": "white"}
 
 
 def _hollow(rows: Iterable[Row]) -> list[Line2D]:
@@ -239,4 +249,7 @@ def _name_x(figure: Figure, panels: Sequence[tuple[Axes, list[Row]]], name: str)
 
 
 def _legend(figure: Figure, handles: list[Line2D]) -> None:
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(4, len(handles)))
+    """Below all panels, in as many columns as have room."""
+    longest = max(len(str(handle.get_label())) for handle in handles)
+    room = figure.get_figwidth() / (0.07 * longest + 0.55)  # inches: of a letter; of marker and gap
+    figure.legend(handles=handles, loc="outside lower center", ncols=max(1, min(len(handles), int(room))))

@@ -32,15 +32,15 @@ def write_figures(rows: Sequence[Row], folder: Path) -> list[Path]:
 
     from stillright.study.results import drawing
 
-    done = [row for row in rows if row.done]
+    known = [row for row in rows if row.task.kind is not None]
+    discrete = [row for row in known if row.task.kind == "discrete"]
     drawings: dict[str, tuple[Callable[[Sequence[Row]], Figure], list[Row]]] = {
-        "quadrants": (drawing.quadrants, done),
-        "nfr_vs_gain": (drawing.nfr_vs_gain, one_an_update(done)),
-        "nfr_mc": (drawing.nfr_mc, [row for row in done if row["nfr_mc"].mean is not None]),
-        "plane": (drawing.plane, done),
+        "quadrants": (drawing.quadrants, known),
+        "nfr_vs_gain": (drawing.nfr_vs_gain, one_an_update(known)),
+        "nfr_mc": (drawing.nfr_mc, discrete if any(row["nfr_mc"].mean is not None for row in discrete) else []),
+        "plane": (drawing.plane, known),
     }
     written = []
-    folder.mkdir(exist_ok=True)
     for name, (draw, shown) in drawings.items():
         if shown:
             with matplotlib.rc_context(STYLE):

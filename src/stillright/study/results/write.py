@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 
 from stillright.study.results.cells import read_cells
@@ -11,6 +12,12 @@ from stillright.study.results.layout import latex, markdown
 from stillright.study.results.page import findings_csv, findings_markdown
 from stillright.study.results.rows import rows_of
 from stillright.study.results.tables import tables_of
+
+FIGURES = ("quadrants", "nfr_vs_gain", "nfr_mc", "plane")
+MADE = {
+    "tables": (("discrete", "continuous", "ablation", "missing"), ("md", "tex", "csv")),
+    "figures": (FIGURES, ("svg", "png")),
+}
 
 
 def write_results(out: Path) -> list[Path]:
@@ -22,20 +29,19 @@ def write_results(out: Path) -> list[Path]:
     """
     rows = rows_of(read_cells(out), out)
     findings = findings_of(rows, out)
-    texts: dict[str, str] = {}
+    texts = {"findings.md": findings_markdown(findings), "findings.csv": findings_csv(findings)}
     for name, table in tables_of(rows).items():
-        texts |= {
-            f"{name}.md": markdown(table.sheet),
-            f"{name}.tex": latex(table.sheet, name),
-            f"{name}.csv": table.csv,
-        }
-    written = _write(out / "tables", texts)
-    written += _write(out, {"findings.md": findings_markdown(findings), "findings.csv": findings_csv(findings)})
-    return written + write_figures(rows, out / "figures")
-
-
-def _write(folder: Path, texts: dict[str, str]) -> list[Path]:
-    folder.mkdir(exist_ok=True)
+        sheets = {"md": markdown(table.sheet), "tex": latex(table.sheet, name), "csv": table.csv}
+        texts |= {f"tables/{name}.{ending}": text for ending, text in sheets.items()}
+    _remove_former(out)
     for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    return [folder / name for name in texts]
+        (out / name).write_text(text, encoding="utf-8")
+    return [out / name for name in texts] + write_figures(rows, out / "figures")
+
+
+def _remove_former(out: Path) -> None:
+    """What an earlier call wrote: a table that has no row any more would stay as it was."""
+    for folder, (names, endings) in MADE.items():
+        (out / folder).mkdir(exist_ok=True)
+        for name, ending in product(names, endings):
+            (out / folder / f"{name}.{ending}").unlink(missing_ok=True)
