@@ -17,8 +17,8 @@ from matplotlib.lines import Line2D
 
 from stillright.study.results.rows import Row, Spread, one_an_update
 
-# Okabe and Ito, 2008: told apart with any colour vision; markers do without colour
-COLOURS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#999999"]
+# Okabe and Ito, 2008, with an indigo for their yellow, which is faint on white; markers tell apart without colour
+COLOURS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#332288", "#999999"]
 MARKERS = ["o", "s", "^", "D", "v", "P", "X", "h", "<", ">"]
 PARTS = {  # of the samples: label, colour, colour of its number
     "both_right": ("both right", "#0072B2", "white"),
