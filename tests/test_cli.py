@@ -17,7 +17,7 @@ from samples import write_rows
 from stillright.cli import main
 
 TRAIN = ("torch", "transformers", "lm_eval", "trl", "peft", "datasets")
-HEAVY = (*TRAIN, "bert_score", "openai", "rouge_score", "sacrebleu")
+HEAVY = (*TRAIN, "bert_score", "matplotlib", "openai", "rouge_score", "sacrebleu")
 LIGHT_MODULES = (
     "cli",
     "comparison",
@@ -32,6 +32,7 @@ LIGHT_MODULES = (
     "scoring",
     "scoring.judge",
     "stats",
+    "study.results",
 )
 
 
@@ -48,7 +49,7 @@ def test_public_names_are_sorted_and_there() -> None:
         assert getattr(stillright, name) is not None
 
 
-@pytest.mark.parametrize("command", ["run", "demo", "fit", "align", "predict", "compare", "gate"])
+@pytest.mark.parametrize("command", ["run", "demo", "fit", "align", "predict", "compare", "gate", "study-results"])
 def test_help_has_an_example(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main([command, "--help"])

@@ -16,6 +16,7 @@ from importlib.metadata import version
 from stillright import ranks
 from stillright.cli.command import Parser
 from stillright.cli.compare import add_compare_commands
+from stillright.cli.study_results import add_study_results_command
 from stillright.cli.train import add_pipeline_commands, add_stage_commands
 from stillright.errors import ConfigError, MissingExtra, RunError, StillrightError
 from stillright.report.visible import visible
@@ -49,6 +50,7 @@ def parser() -> argparse.ArgumentParser:
     add_pipeline_commands(commands)
     add_stage_commands(commands)
     add_compare_commands(commands)
+    add_study_results_command(commands)
     return parser
 
 

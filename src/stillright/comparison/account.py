@@ -123,13 +123,16 @@ def _candidate(tally: Tally, name: str, a: int, flips: Flips, score: str, lost: 
         **_scores(tally, a, score),
         delta_score=tally.difference(f"{score}.{a}", f"{score}.1", f"right_too.{a}" if score == "right" else None),
         delta_nfr=delta_nfr,
-        delta_nfr_relative=_relative(tally, delta_nfr, f"{lost}.{a}", f"{lost}.1"),
+        delta_nfr_relative=relative(tally, delta_nfr, f"{lost}.{a}", f"{lost}.1"),
         delta_nfr_p=_flip_p(tally, a, lost),
     )
 
 
-def _relative(tally: Tally, delta: Estimate, first: str, second: str) -> Estimate:
-    """`delta` over the mean of `second`; where no resample varied, the bounds of `delta` over the one observed."""
+def relative(tally: Tally, delta: Estimate, first: str, second: str) -> Estimate:
+    """`delta`, of `first` less `second`, over the mean of `second`.
+
+    Where no resample varied, with the bounds of `delta` over the mean observed.
+    """
     found = estimate(ratio(tally.means[first] - tally.means[second], tally.means[second]))
     if found.low is None or found.high is None or found.high - found.low > NO_WIDTH:
         return found

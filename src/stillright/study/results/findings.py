@@ -1,0 +1,186 @@
+"""Which of the paper's findings hold in a study: each a rule, the numbers it is applied to, and a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from stillright.stats import Estimate, adjusted
+from stillright.study.results.paired import Difference, Triple
+from stillright.study.results.ranks import rank_correlation
+from stillright.study.results.rows import Row, one_an_update, pooled, predictions
+
+Verdict = Literal["holds", "does not hold", "cannot tell"]
+Outcome = Literal["fewer", "more", "unclear"]
+MUSCLE, OLD_ONLY, CONTINUED = "student_wrong", "old_only", "continue_ce"
+CONTROLS = ("retrain", CONTINUED, "new_only", "choice_ce")  # know nothing of the old model
+LEVEL = 0.05
+FEW = 5  # updates x tasks below which a correlation says little
+PAIRS_RULE = (
+    "A pair is one task of one update. It shows fewer flips, or more, where the exact sign test over samples has "
+    f"p < {LEVEL:g} after Holm's adjustment among the pairs of this line; else it is unclear. The finding holds where "
+    "more than half of the pairs show fewer and none shows more; it does not hold where some pair shows more; else "
+    "there is no telling."
+)
+GAIN_RULE = (
+    "Spearman's rho between new - old score and NFR of old -> new, means over seeds, one point a task and update, "
+    f"tasks of one kind alone. Holds where rho < 0 with p < {LEVEL:g} (permutations, two-sided), does not hold where "
+    f"rho > 0 with such a p. Fewer than {FEW} points are weak evidence, whatever they show. Points that share a task "
+    "or a model are not independent, which the p-value takes them to be."
+)
+MC_RULE = (
+    "Of the pairs whose NFR falls by the rule of the pairs, those whose NFR_mc falls by the same rule: holds where "
+    "these are more than half and NFR_mc rises in none, does not hold where it rises in some."
+)
+
+
+class Pair(NamedTuple):
+    """One task of one update: candidate less reference, over the seeds that both have."""
+
+    task: str
+    update: str
+    seeds: int
+    delta: Estimate
+    p: float
+    p_adjusted: float
+    delta_score: Estimate
+
+    @property
+    def outcome(self) -> Outcome:
+        """fewer or more only where the adjusted test says so."""
+        if self.p_adjusted >= LEVEL or not self.delta.value:
+            return "unclear"
+        return "fewer" if self.delta.value < 0 else "more"
+
+
+class Correlation(NamedTuple):
+    """Spearman's rho of n points; None where all points have one gain or one NFR, or fewer than three exist."""
+
+    n: int
+    rho: float | None
+    p: float | None
+
+
+class Finding(NamedTuple):
+    """A claim, the numbers for it, and what they say by `rule`."""
+
+    claim: str
+    rule: str
+    verdict: Verdict
+    pairs: tuple[Pair, ...] = ()
+    correlation: Correlation | None = None
+    notes: tuple[str, ...] = ()
+
+
+Compared = tuple[Row, int, Difference]  # a row, over how many seeds, its candidate less some reference
+
+
+def findings_of(rows: Sequence[Row], out: Path) -> list[Finding]:
+    """All findings that the strategies of the study allow to ask for."""
+    taught = [name for name in _strategies(rows) if name not in CONTROLS]
+    found = []
+    for name in taught:
+        own = [row for row in rows if row.strategy == name]
+        retrained = [(row, len(row.done), row.difference) for row in own if row.difference]
+        found.append(_fewer(f"{name} flips fewer answers than retraining", retrained, own))
+        if CONTINUED in _strategies(rows):
+            against = _against(own, CONTINUED, rows, out)
+            found.append(_fewer(f"{name} flips fewer answers than {CONTINUED}", against, own))
+        found.append(_inconsistency(f"{name}: NFR_mc falls with NFR", retrained, own))
+    if {MUSCLE, OLD_ONLY} <= set(taught):
+        own = [row for row in rows if row.strategy == MUSCLE]
+        found.append(_fewer(f"{MUSCLE} flips fewer answers than {OLD_ONLY}", _against(own, OLD_ONLY, rows, out), own))
+    return [*found, *_gains(rows)]
+
+
+def _strategies(rows: Iterable[Row]) -> list[str]:
+    return list(dict.fromkeys(row.strategy for row in rows))
+
+
+def _against(own: Iterable[Row], other: str, rows: Sequence[Row], out: Path) -> list[Compared]:
+    """Each row's candidate less that of strategy `other`, over the seeds that both have on the same old model."""
+    found = []
+    for row in own:
+        others = {
+            (cell.seed, cell.predictions_old): cell.predictions
+            for each in rows
+            if (each.task, each.update, each.strategy) == (row.task, row.update, other)
+            for cell in each.done
+        }
+        shared = [
+            (cell.predictions_old, others[key], cell.predictions)
+            for cell in row.done
+            if (key := (cell.seed, cell.predictions_old)) in others
+        ]
+        if shared:
+            triples = [Triple(*(predictions(path, out) for path in paths)) for paths in shared]
+            less, _ = pooled(triples)
+            if less:
+                found.append((row, len(triples), less))
+    return found
+
+
+def _fewer(claim: str, compared: Sequence[Compared], own: Sequence[Row]) -> Finding:
+    pairs = _pairs(compared, lambda found: found.nfr, lambda found: found.nfr_p)
+    return Finding(claim, PAIRS_RULE, _verdict(pairs), pairs, notes=_left_out(compared, own))
+
+
+def _inconsistency(claim: str, compared: Sequence[Compared], own: Sequence[Row]) -> Finding:
+    known = [each for each in compared if each[2].nfr_mc_p is not None]
+    nfr = _pairs(known, lambda found: found.nfr, lambda found: found.nfr_p)
+    fallen = [each for each, pair in zip(known, nfr, strict=True) if pair.outcome == "fewer"]
+    pairs = _pairs(fallen, lambda found: found.nfr_mc, lambda found: found.nfr_mc_p or 0.0)
+    discrete = [row for row in own if row.task.kind == "discrete"]
+    return Finding(claim, MC_RULE, _verdict(pairs), pairs, notes=_left_out(known, discrete))
+
+
+def _pairs(
+    compared: Sequence[Compared], delta: Callable[[Difference], Estimate], p: Callable[[Difference], float]
+) -> tuple[Pair, ...]:
+    ps = [p(found) for _, _, found in compared]
+    return tuple(
+        Pair(row.task.name, row.update, seeds, delta(found), p(found), corrected, found.score)
+        for (row, seeds, found), corrected in zip(compared, adjusted(ps, "holm") if ps else [], strict=True)
+    )
+
+
+def _verdict(pairs: Sequence[Pair]) -> Verdict:
+    outcomes = [pair.outcome for pair in pairs]
+    if "more" in outcomes:
+        return "does not hold"
+    return "holds" if outcomes.count("fewer") > len(outcomes) / 2 else "cannot tell"
+
+
+def _left_out(compared: Sequence[Compared], own: Sequence[Row]) -> tuple[str, ...]:
+    """What the pairs do not cover: pairs without results, and seeds that one side lacks."""
+    there = {(row.task.name, row.update): seeds for row, seeds, _ in compared}
+    notes = []
+    for row in own:
+        seeds = there.get((row.task.name, row.update))
+        place = f"{row.task.name} {row.update}"
+        if seeds is None:
+            notes.append(f"{place}: left out, no results to compare")
+        elif seeds < len(row.cells):
+            notes.append(f"{place}: over {seeds} of {len(row.cells)} seeds")
+    return tuple(notes)
+
+
+def _gains(rows: Sequence[Row]) -> list[Finding]:
+    """Smaller gain, more flips: for each kind of task."""
+    found = []
+    for kind in ("discrete", "continuous"):
+        points = [row for row in one_an_update(rows) if row.task.kind == kind]
+        gains = [(row["new"].mean or 0.0) - (row["old"].mean or 0.0) for row in points]
+        correlation = Correlation(len(points), *rank_correlation(gains, [row["nfr_new"].mean or 0.0 for row in points]))
+        weak = (f"weak: {len(points)} points",) if len(points) < FEW else ()
+        if points:
+            claim = f"the smaller the gain of an update, the more flips ({kind} tasks)"
+            found.append(Finding(claim, GAIN_RULE, _sign(correlation), correlation=correlation, notes=weak))
+    return found
+
+
+def _sign(found: Correlation) -> Verdict:
+    if found.rho is None or found.p is None or found.p >= LEVEL:
+        return "cannot tell"
+    return "holds" if found.rho < 0 else "does not hold"

@@ -1,0 +1,101 @@
+"""Differences between two models of one update over the same samples, several seeds together.
+
+Of every sample the mean over seeds is one value, and samples are what is drawn: a sample's seeds stay together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import polars as pl
+
+from stillright.comparison.account import relative
+from stillright.comparison.pairing import pair
+from stillright.comparison.tally import Tally
+from stillright.records import Kind, PredictionSet
+from stillright.stats import UNDEFINED, Array, Estimate, mcnemar_exact, resampled_means
+
+
+class Triple(NamedTuple):
+    """The predictions of one seed."""
+
+    old: PredictionSet
+    reference: PredictionSet
+    candidate: PredictionSet
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Candidate less reference, in rates that count against old. p: the exact sign test over samples."""
+
+    n: int
+    nfr: Estimate
+    nfr_relative: Estimate
+    score: Estimate
+    nfr_p: float
+    nfr_mc: Estimate = UNDEFINED
+    nfr_mc_p: float | None = None
+
+
+def difference(seeds: Sequence[Triple]) -> Difference:
+    """What the candidate changes against the reference, over the samples that every file of every seed scores.
+
+    One seed: Tango's interval, and McNemar's exact test. Several: bootstrap over samples, and the sign test of the
+    samples whose mean over seeds differs, which is McNemar's for one seed.
+    Raises DataError where the files do not answer the same samples.
+    """
+    paired = pair([each for seed in seeds for each in seed])
+    tables = [paired.tables[i : i + 3] for i in range(0, len(paired.tables), 3)]
+    tally = _tally([_columns(paired.kind, *triple) for triple in tables])
+    nfr = tally.difference("lost.candidate", "lost.reference", "lost.both")
+    both_right = "score.both" if paired.kind == "discrete" else None
+    known = "changed.both" in tally.columns
+    return Difference(
+        n=tally.n,
+        nfr=nfr,
+        nfr_relative=relative(tally, nfr, "lost.candidate", "lost.reference"),
+        score=tally.difference("score.candidate", "score.reference", both_right),
+        nfr_p=_sign_p(tally, "lost"),
+        nfr_mc=tally.difference("changed.candidate", "changed.reference", "changed.both") if known else UNDEFINED,
+        nfr_mc_p=_sign_p(tally, "changed") if known else None,
+    )
+
+
+def _columns(kind: Kind, old: pl.DataFrame, reference: pl.DataFrame, candidate: pl.DataFrame) -> dict[str, Array]:
+    """Per-sample columns of one seed, (n,) each."""
+    read = _discrete if kind == "discrete" else _continuous
+    parts = {"reference": read(old, reference), "candidate": read(old, candidate)}
+    columns = {f"{name}.{role}": values for role, part in parts.items() for name, values in part.items()}
+    for name in parts["reference"].keys() & parts["candidate"].keys():
+        columns[f"{name}.both"] = columns[f"{name}.reference"] * columns[f"{name}.candidate"]
+    return columns
+
+
+def _discrete(old: pl.DataFrame, new: pl.DataFrame) -> dict[str, Array]:
+    flags = {"score": new["right"], "lost": old["right"] & ~new["right"]}
+    if not old["answer"].null_count() and not new["answer"].null_count():
+        flags["changed"] = (old["answer"] != new["answer"]) & (~new["right"] | old["right"])
+    return {name: flag.to_numpy().astype(np.float64) for name, flag in flags.items()}
+
+
+def _continuous(old: pl.DataFrame, new: pl.DataFrame) -> dict[str, Array]:
+    before, now = old["score"].to_numpy(), new["score"].to_numpy()
+    return {"score": now, "lost": (now < before).astype(np.float64)}
+
+
+def _tally(seeds: list[dict[str, Array]]) -> Tally:
+    """The mean over seeds of the columns that all seeds have; samples with equal values are one row."""
+    names = sorted(set.intersection(*(set(seed) for seed in seeds)))
+    means = np.mean([[seed[name] for name in names] for seed in seeds], axis=0)  # (columns, n)
+    rows, counted = np.unique(means.T, axis=0, return_counts=True)
+    columns, counts = dict(zip(names, rows.T, strict=True)), counted.astype(np.float64)
+    sums = {name: float(counts @ column) for name, column in columns.items()}
+    return Tally(means.shape[1], columns, counts, sums, resampled_means(columns, counts), pairs=len(seeds))
+
+
+def _sign_p(tally: Tally, name: str) -> float:
+    gap = tally.columns[f"{name}.candidate"] - tally.columns[f"{name}.reference"]
+    return mcnemar_exact(int(tally.counts[gap < -1e-12].sum()), int(tally.counts[gap > 1e-12].sum()))

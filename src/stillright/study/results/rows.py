@@ -1,0 +1,211 @@
+"""One row a task x update x strategy: means and deviations over seeds, and differences from the new model."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from stillright.comparison import Comparison, Flips, compare
+from stillright.errors import DataError
+from stillright.importers import read_predictions
+from stillright.records import PredictionSet
+from stillright.study.results.cells import CELLS, Cell, Task, tasks_of
+from stillright.study.results.paired import Difference, Triple, difference
+
+Number = float | None
+RATES = ("nfr", "pfr", "nfr_mc", "mean_gain", "mean_regression")
+COUNTS = ("both_right", "gain", "both_wrong", "unchanged", "regression")
+ROUNDED = 1e-6  # by which cells.csv may differ from its files
+
+
+class Spread(NamedTuple):
+    """Mean and sample deviation (ddof 1) over the seeds that have a value; None where there is none, or but one."""
+
+    mean: Number
+    deviation: Number
+    seeds: int
+
+
+def spread(values: Iterable[Number]) -> Spread:
+    """The Spread of `values`, of which those that are None do not count."""
+    known = [value for value in values if value is not None]
+    deviation = statistics.stdev(known) if len(known) > 1 else None
+    return Spread(statistics.fmean(known) if known else None, deviation, len(known))
+
+
+NOTHING = spread(())
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one strategy did to one task in one update.
+
+    measures: over the seeds that are done, fractions: `old`, `new`, `score`; RATES and COUNTS (as shares of n) of
+    old -> candidate, with the suffix `_new` those of old -> new, with the prefix `delta_` candidate less new.
+    difference: candidate less new over samples; None where nothing is done, or the candidate is the new model.
+    notes: what a reader must know of the numbers.
+    """
+
+    task: Task
+    update: str
+    strategy: str
+    cells: tuple[Cell, ...]  # one a seed
+    measures: dict[str, Spread]
+    n: tuple[int, ...]  # of the seeds done, distinct
+    difference: Difference | None
+    notes: tuple[str, ...]
+
+    def __getitem__(self, measure: str) -> Spread:
+        return self.measures.get(measure, NOTHING)
+
+    @property
+    def done(self) -> tuple[Cell, ...]:
+        """The seeds that have results."""
+        return tuple(cell for cell in self.cells if cell.done)
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the candidate is the new model itself."""
+        return bool(self.done) and all(cell.is_new for cell in self.done)
+
+    @property
+    def delta_nfr_relative(self) -> Number:
+        """Mean change of NFR over mean NFR of old -> new; None where that is zero."""
+        delta, base = self["delta_nfr"].mean, self["nfr_new"].mean
+        return None if delta is None or not base else delta / base
+
+
+def rows_of(cells: Sequence[Cell], out: Path) -> list[Row]:
+    """Rows by task, update and strategy, in order of appearance.
+
+    Raises DataError where prediction files are missing, cannot be compared, or are not those that cells.csv counted.
+    """
+    rows = []
+    for task in tasks_of(list(cells)).values():
+        for update in dict.fromkeys(cell.update for cell in cells):
+            here = [cell for cell in cells if (cell.task, cell.update) == (task.name, update)]
+            for strategy in dict.fromkeys(cell.strategy for cell in here):
+                rows.append(_row(task, [cell for cell in here if cell.strategy == strategy], out))
+    return rows
+
+
+def one_an_update(rows: Iterable[Row]) -> list[Row]:
+    """Of each task and update that row whose old and new models have most seeds; updates without results left out."""
+    best: dict[tuple[str, str], Row] = {}
+    for row in rows:
+        key = (row.task.name, row.update)
+        if row.done and (key not in best or len(row.done) > len(best[key].done)):
+            best[key] = row
+    return list(best.values())
+
+
+def triple(cell: Cell, out: Path) -> Triple:
+    """The predictions of a finished cell: old, new, candidate."""
+    old, new, candidate = (
+        predictions(path, out) for path in (cell.predictions_old, cell.predictions_new, cell.predictions)
+    )
+    return Triple(old, new, candidate)
+
+
+def predictions(path: str | None, out: Path) -> PredictionSet:
+    """The predictions in a file that cells.csv names."""
+    assert path is not None, "a finished cell has its files"
+    return read_predictions(out / path)
+
+
+def _row(task: Task, cells: list[Cell], out: Path) -> Row:
+    done = [cell for cell in cells if cell.done]
+    triples = [triple(cell, out) for cell in done]
+    by_seed, counted, notes = [], [], _missing(cells)
+    for cell, files in zip(done, triples, strict=True):
+        found = compare(files.old, files.reference, () if cell.is_new else (files.candidate,))
+        notes += _disagreement(cell, found)
+        by_seed.append(_measures(found))
+        counted.append(found.n)
+    names = dict.fromkeys(name for seed in by_seed for name in seed)
+    measures = {name: spread(seed[name] for seed in by_seed) for name in names}
+    less, why = pooled(triples) if any(not cell.is_new for cell in done) else (None, [])
+    notes += _undefined(measures, len(done)) + why
+    return Row(
+        task=task,
+        update=cells[0].update,
+        strategy=cells[0].strategy,
+        cells=tuple(cells),
+        measures=measures,
+        n=tuple(dict.fromkeys(counted)),
+        difference=less,
+        notes=tuple(notes),
+    )
+
+
+def _measures(found: Comparison) -> dict[str, Number]:
+    """Of one seed. Without a candidate the new model stands in its place, and nothing differs from it."""
+    candidate = found.candidates[0] if found.candidates else None
+    flips = candidate.comparison if candidate else found.comparison
+    values: dict[str, Number] = {"old": found.old.score, "new": found.new.score}
+    values["score"] = candidate.score if candidate else found.new.score
+    before, after = _rates(found.comparison, found.n), _rates(flips, found.n)
+    values |= {f"{name}_new": value for name, value in before.items()} | after
+    if candidate:
+        values["delta_score"] = candidate.score - found.new.score
+        values |= {f"delta_{name}": _less(after[name], before[name]) for name in RATES}
+    return values
+
+
+def _less(a: Number, b: Number) -> Number:
+    return None if a is None or b is None else a - b
+
+
+def _rates(flips: Flips, n: int) -> dict[str, Number]:
+    counts = {name: getattr(flips, name) for name in COUNTS}
+    shares = {name: None if count is None else count / n for name, count in counts.items()}
+    return {name: getattr(flips, name).value for name in RATES} | shares
+
+
+def pooled(triples: Sequence[Triple]) -> tuple[Difference | None, list[str]]:
+    """Over the samples of all seeds; where seeds answer different samples none, and why."""
+    try:
+        return difference(triples), []
+    except DataError as error:  # each seed alone could be compared
+        return None, [f"no interval over all seeds: {error}"]
+
+
+def _missing(cells: list[Cell]) -> list[str]:
+    """What is not done, and that means are over the others."""
+    lacking = [cell for cell in cells if not cell.done]
+    if not lacking:
+        return []
+    said = "; ".join(
+        f"seed {cell.seed} {cell.status}" + (f": {cell.reason}" if cell.reason else "") for cell in lacking
+    )
+    done = len(cells) - len(lacking)
+    return [f"{f'over {done} of {len(cells)} seeds' if done else 'no result'}; {said}"]
+
+
+def _undefined(measures: dict[str, Spread], seeds: int) -> list[str]:
+    short = {name: found.seeds for name, found in measures.items() if 0 < found.seeds < seeds}
+    return [f"{name}: over the {count} of {seeds} seeds that define it" for name, count in short.items()]
+
+
+def _disagreement(cell: Cell, found: Comparison) -> list[str]:
+    """A note where cells.csv counted other samples. Raises DataError where it has other numbers of the same ones."""
+    if cell.n != found.n:
+        return [f"seed {cell.seed}: n = {found.n} here, {cell.n} in {CELLS}, which counts samples of more files"]
+    last = found.candidates[0] if found.candidates else None
+    ours = {
+        "old_score": found.old.score,
+        "new_score": found.new.score,
+        "nfr_new": found.comparison.nfr.value,
+        "score": last.score if last else found.new.score,
+        "nfr": (last.comparison if last else found.comparison).nfr.value,
+    }
+    for name, value in ours.items():
+        if abs((value or 0.0) - getattr(cell, name)) > ROUNDED:
+            raise DataError(
+                f"{CELLS}: {cell.update} {cell.task} {cell.strategy} seed {cell.seed}: {name} {getattr(cell, name):g}, "
+                f"but its prediction files give {value:g}; run the study again to write it anew"
+            )
+    return []

@@ -1,0 +1,267 @@
+"""Tables, figures and findings of a made-up study: every number is that of plain arithmetic, what is missing shows."""
+
+from __future__ import annotations
+
+import csv
+import re
+import shutil
+import sys
+from itertools import product
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+import brute
+from stillright.cli import main
+from stillright.errors import DataError, MissingExtra
+from stillright.records import Header, PredictionSet
+from stillright.study.results import write_results
+from stillright.study.results.cells import read_cells
+from stillright.study.results.findings import Correlation, Finding, findings_of
+from stillright.study.results.paired import Triple, difference
+from stillright.study.results.ranks import rank_correlation
+from stillright.study.results.rows import rows_of
+from study_case import TASKS, UPDATES, Study
+
+STRATEGIES = ("retrain", "continue_ce", "student_wrong")
+LOST = ("phi-to-100%", "piqa", "continue_ce", 1)
+GONE = ("phi-to-100%", "sam_sum", "student_wrong")
+FIGURES = ("quadrants", "nfr_vs_gain", "nfr_mc", "plane")
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """Two updates x two tasks x three strategies x two seeds, of which three cells failed; results written."""
+    made = Study(tmp_path_factory.mktemp("study"), STRATEGIES)
+    made.fail(*LOST, reason="out of memory")
+    for seed in (0, 1):
+        made.fail(*GONE, seed, reason="50% of the_disk")
+    made.write()
+    assert main(["study-results", str(made.folder)]) == 0
+    return made
+
+
+def table(study: Study, name: str) -> list[dict[str, str]]:
+    with (study.folder / name).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def cells(study: Study, row: dict[str, str]) -> list[dict[str, Any]]:
+    """The finished cells behind a row of a table."""
+    names = ("update", "task", "strategy")
+    return [cell for cell in study.cells if all(cell[name] == row[name] for name in names) and "n" in cell]
+
+
+def expected(study: Study, cell: dict[str, Any]) -> dict[str, float | None]:
+    """The measures of one seed by plain loops."""
+    files = [[study.answers[cell[name]]] for name in ("predictions_old", "predictions_new", "predictions")]
+    found = brute.account(files, cell["kind"])
+    before, candidate = found["comparison"], found["candidates"][0]
+    after = candidate["comparison"]
+    scores = {"old": found["old"]["score"], "new": found["new"]["score"], "score": candidate["score"]}
+    rates = ("nfr", "pfr", "nfr_mc", "mean_gain", "mean_regression")
+    parts = ("both_right", "gain", "both_wrong", "unchanged", "regression")
+    values: dict[str, float | None] = dict(scores)
+    for suffix, flips in (("_new", before), ("", after)):
+        values |= {name + suffix: flips[name] for name in rates}
+        values |= {name + suffix: brute.divided(flips.get(name), found["n"]) for name in parts}
+    if cell["strategy"] != "retrain":
+        values["delta_score"] = scores["score"] - scores["new"]
+        for name in rates:
+            known = before[name] is not None and after[name] is not None
+            values[f"delta_{name}"] = after[name] - before[name] if known else None
+    return values
+
+
+def same(text: str, value: float | None) -> bool:
+    return text == "" if value is None else float(text) == pytest.approx(value, abs=1e-12)
+
+
+@pytest.mark.parametrize("name", ["discrete", "continuous", "ablation"])
+def test_every_number_is_that_of_plain_arithmetic(study: Study, name: str) -> None:
+    rows = table(study, f"tables/{name}.csv")
+    kinds = [kind for _, kind in TASKS.values() if name in (kind, "ablation")]
+    assert len(rows) == len(UPDATES) * len(kinds) * (2 if name == "ablation" else 3)
+    for row in rows:
+        found = [expected(study, cell) for cell in cells(study, row)]
+        assert row["done"] == str(len(found))
+        for measure in found[0] if found else ():
+            known = [value for seed in found if (value := seed[measure]) is not None]
+            assert same(row.get(measure, ""), fmean(known) if known else None), (row, measure)
+            assert same(row.get(f"{measure}_sd", ""), stdev(known) if len(known) > 1 else None), (row, measure)
+        if found and row["strategy"] != "retrain":
+            ratio = float(row["delta_nfr"]) / float(row["nfr_new"])
+            assert same(row["delta_nfr_relative"], ratio)
+
+
+def test_p_values_are_sign_tests_of_samples_over_seeds(study: Study) -> None:
+    for row in (row for row in table(study, "tables/ablation.csv") if row["done"] != "0"):
+        gaps: dict[str, int] = {}
+        for cell in cells(study, row):
+            old, new, candidate = (study.answers[cell[f"predictions{name}"]] for name in ("_old", "_new", ""))
+            for sample in old:
+                lost = [brute.lost(old, now, sample, cell["kind"], 0.0) for now in (new, candidate)]
+                gaps[sample] = gaps.get(sample, 0) + lost[1] - lost[0]
+        signs = [gap for gap in gaps.values() if gap]
+        assert same(row["delta_nfr_p"], brute.coin_p(sum(g < 0 for g in signs), sum(g > 0 for g in signs)))
+        assert float(row["delta_nfr_low"]) <= float(row["delta_nfr"]) <= float(row["delta_nfr_high"])
+
+
+def test_what_failed_shows(study: Study) -> None:
+    rows = table(study, "tables/missing.csv")
+    assert [row["reason"] for row in rows] == ["out of memory", "50% of the_disk", "50% of the_disk"]
+    discrete = (study.folder / "tables/discrete.md").read_text(encoding="utf-8")
+    assert re.search(r"continue_ce \\\[1\\\] \| 1/2 \|", discrete)
+    assert "[1] over 1 of 2 seeds; seed 1 failed: out of memory" in discrete
+    continuous = (study.folder / "tables/continuous.md").read_text(encoding="utf-8")
+    line = next(line for line in continuous.splitlines() if "0/2" in line)
+    assert set(line.split("0/2 | ")[1].split(" | ")) - {"- |"} == {"-"}
+    assert "no result; seed 0 failed: 50% of the_disk" in continuous
+    assert "left out, no results to compare" in (study.folder / "findings.md").read_text(encoding="utf-8")
+
+
+def test_numbers_of_people_are_percent_with_two_decimals(study: Study) -> None:
+    row = next(row for row in table(study, "tables/discrete.csv") if row["strategy"] == "student_wrong")
+    text = (study.folder / "tables/discrete.md").read_text(encoding="utf-8")
+    line = next(line for line in text.splitlines() if "student_wrong" in line)
+    assert f"| {100 * float(row['score']):.2f} ± {100 * float(row['score_sd']):.2f} |" in line
+    low, high = (f"{100 * float(row[f'delta_nfr_{end}']):+.2f}" for end in ("low", "high"))
+    delta = f"{100 * float(row['delta_nfr']):+.2f} ± {100 * float(row['delta_nfr_sd']):.2f}"
+    assert rf"{delta} \[{low}, {high}\]" in line
+
+
+def test_latex_is_escaped_and_of_booktabs(study: Study) -> None:
+    for path in (study.folder / "tables").glob("*.tex"):
+        text = path.read_text(encoding="utf-8")
+        assert not re.search(r"(?<!\\)[_#]|[^\\{]%", text), path
+        assert [text.count(rule) for rule in (r"\toprule", r"\midrule", r"\bottomrule")] == [1, 1, 1]
+        columns = len(re.findall(r"\{tabular\}\{([lr]+)\}", text)[0])
+        lines = [line for line in text.splitlines() if line.endswith(r"\\")]
+        assert {line.count(" & ") for line in lines} == {columns - 1}
+    assert r"phi-to-100\% & continue\_ce" in (study.folder / "tables/ablation.tex").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_figures_are_readable_and_labelled(study: Study, name: str) -> None:
+    assert (study.folder / f"figures/{name}.png").read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    root = ElementTree.parse(study.folder / f"figures/{name}.svg").getroot()
+    texts = {"".join(node.itertext()).strip() for node in root.iter("{http://www.w3.org/2000/svg}text")}
+    assert {"piqa (acc)", *UPDATES} <= texts
+    wanted = {
+        "quadrants": {"both right", "gained", "new (retrained)", "continue_ce [1/2 seeds]", "no result"},
+        "nfr_vs_gain": {"NFR, old → new (%)", "gain in score, new - old (points)"},
+        "nfr_mc": {"NFR", "NFR_mc", "new (retrained)", "share of samples (%)"},
+        "plane": {"NFR (%)", "acc (%)", "rouge1 (%)", "no result: student_wrong", "hollow: fewer seeds than asked"},
+    }
+    assert wanted[name] <= texts
+
+
+def test_the_same_study_gives_the_same_bytes(study: Study, tmp_path: Path) -> None:
+    again = shutil.copytree(study.folder, tmp_path / "again")
+    (again / "tables/continuous.md").write_text("of before")
+    write_results(again)
+    for path in study.folder.rglob("*"):
+        if path.is_file():
+            assert (again / path.relative_to(study.folder)).read_bytes() == path.read_bytes(), path
+
+
+def found(study: Study) -> dict[str, Finding]:
+    findings = findings_of(rows_of(read_cells(study.folder), study.folder), study.folder)
+    return {finding.claim: finding for finding in findings}
+
+
+def test_findings_follow_their_rules(study: Study) -> None:
+    findings = found(study)
+    for finding in findings.values():
+        shown = [pair.outcome for pair in finding.pairs]
+        decided = "more" not in shown and shown.count("fewer") * 2 > len(shown)
+        if finding.correlation is None:
+            assert finding.verdict == ("does not hold" if "more" in shown else "holds" if decided else "cannot tell")
+    against = findings["student_wrong flips fewer answers than continue_ce"]
+    assert [(pair.task, pair.update, pair.seeds) for pair in against.pairs] == [
+        ("piqa", "llama_1-to-2", 2),
+        ("piqa", "phi-to-100%", 1),
+        ("sam_sum", "llama_1-to-2", 2),
+    ]
+    rows = {(row["task"], row["update"], row["strategy"]): row for row in table(study, "tables/ablation.csv")}
+    for pair in (pair for pair in against.pairs if pair.seeds == 2):
+        nfr = [float(rows[pair.task, pair.update, name]["nfr"]) for name in ("student_wrong", "continue_ce")]
+        assert pair.delta.value == pytest.approx(nfr[0] - nfr[1])
+    gains = findings["the smaller the gain of an update, the more flips (discrete tasks)"]
+    assert gains.correlation == Correlation(2, None, None)
+    assert (gains.verdict, gains.notes) == ("cannot tell", ("weak: 2 points",))
+
+
+def graded(name: str, right: str) -> PredictionSet:
+    rows = [{"id": str(i), "prediction": answer, "reference": "A"} for i, answer in enumerate(right)]
+    return PredictionSet.from_rows(Header(name=name), rows)
+
+
+def test_a_difference_by_hand() -> None:
+    """Of ten samples that old has right, new loses four, the candidate one of them; with one seed, then it twice."""
+    seed = Triple(graded("old", "A" * 10), graded("new", "BBBB" + "A" * 6), graded("c", "B" + "A" * 9))
+    once, twice = difference([seed]), difference([seed, seed])
+    for less in (once, twice):
+        assert less.n == 10
+        assert less.nfr.value == pytest.approx(-0.3)
+        assert less.nfr_relative.value == pytest.approx(-0.75)
+        assert less.score.value == pytest.approx(0.3)
+        assert less.nfr_p == pytest.approx(2 * 0.5**3)  # three samples that only new loses
+        assert less.nfr_mc.value == pytest.approx(-0.3)
+
+
+def test_rank_correlation_by_hand() -> None:
+    assert list(rank_correlation([1, 2, 3, 4], [9, 7, 5, 1])) == [pytest.approx(-1), pytest.approx(2 / 24)]
+    rho, p = rank_correlation([1, 2, 3], [1, 3, 2])  # 1 - 6 * 2 / (3 * 8)
+    assert rho == pytest.approx(0.5)
+    assert p == pytest.approx(1.0)  # of the six orders all have |rho| of 0.5 or 1
+    assert rank_correlation([1, 2], [2, 1]) == (None, None)
+    assert rank_correlation([1, 1, 1], [2, 1, 3]) == (None, None)
+    long = [float(i) for i in range(12)]
+    assert list(rank_correlation(long, long)) == [pytest.approx(1), pytest.approx(1 / 20_001)]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"status": "gone"}, "row 1: status"),
+        ({"nfr": ""}, "row 1: its status is done, but nfr is empty"),
+        ({"nfr": "0.9"}, "nfr 0.9, but its prediction files give"),
+        ({"predictions": "nowhere.jsonl"}, "nowhere.jsonl: no such file"),
+        ({"seed": "1"}, "stands twice"),
+        ({"metric": "f1"}, "several metrics"),
+    ],
+)
+def test_a_wrong_cell_is_an_error(tmp_path: Path, change: dict[str, str], says: str) -> None:
+    made = Study(tmp_path, ["continue_ce"])
+    made.cells[0].update(change)
+    with pytest.raises(DataError, match=re.escape(says)):
+        write_results(made.write())
+
+
+def test_a_folder_that_is_no_study_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="cells.csv: no such file"):
+        write_results(tmp_path)
+    (tmp_path / "cells.csv").write_text("update,task\n")
+    with pytest.raises(DataError, match="no column old, new"):
+        write_results(tmp_path)
+
+
+def test_a_study_without_any_result_says_so(tmp_path: Path) -> None:
+    made = Study(tmp_path, ["student_wrong"])
+    for update, task, seed in product(UPDATES, TASKS, (0, 1)):
+        made.fail(update, task, "student_wrong", seed, reason="killed")
+    assert {path.name for path in write_results(made.write())} == {
+        *("missing.md", "missing.tex", "missing.csv", "findings.md", "findings.csv")
+    }
+
+
+def test_without_matplotlib_there_are_tables_and_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(MissingExtra, match=re.escape("pip install 'stillright[figures]'")):
+        write_results(Study(tmp_path, ["student_wrong"]).write())
+    assert (tmp_path / "tables/discrete.csv").is_file()
+    assert (tmp_path / "findings.md").is_file()
