@@ -8,7 +8,6 @@ from typing import Any
 
 from stillright.errors import TaskError
 
-
 SHIPPED = Path(__file__).parent / "harness"  # tasks that the harness has not, in its own form
 
 
