@@ -40,7 +40,7 @@ def main() -> None:
     except KeyError:
         parser.error(f"{args.file}: a row has no column {args.by!r}; give one that all rows have")
     if not (train and test):
-        parser.error(f"{args.file}: --test {args.test} of the values of {args.by!r} leaves one side empty; give another")
+        parser.error(f"{args.file}: --test {args.test} of the values of {args.by!r} leave one side empty")
     args.out.mkdir(parents=True, exist_ok=True)
     for name, part in (("train", train), ("test", test)):
         path = args.out / f"{name}.jsonl"
