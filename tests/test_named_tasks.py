@@ -62,7 +62,7 @@ def test_samsum_is_scored_by_rouge1(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("empty", ["", " \r\n", None])
 def test_samsum_keeps_repeated_rows_and_leaves_out_empty_ones(tmp_path: Path, empty: str | None) -> None:
-    rows = [CHAT, {**CHAT, "id": "2"}, {**CHAT, "id": "3", "dialogue": empty}]
+    rows: list[dict[str, Any]] = [CHAT, {**CHAT, "id": "2"}, {**CHAT, "id": "3", "dialogue": empty}]
     task = on_rows("samsum", rows, tmp_path)
     assert [document["id"] for document in task.train_documents] == ["1", "2"]
     assert task.test_positions == [0, 1]
