@@ -47,9 +47,7 @@ class Data:
 
     def refuse_misfits(self) -> None:
         """Raises ModelError where tokens are distilled but cut differently by the two tokenizers; TaskError where
-        choices are distilled, or choose the checkpoint, but the task has none. Where nothing is distilled, all fit."""
-        if not self.config.align:
-            return
+        choices are distilled, or choose the checkpoint, but the task has none."""
         strategy, generated = self.config.strategy, f"task {self.task.name}: its answers are generated, but strategy"
         if strategy.choose == "flips" and not self.task.is_choice:
             raise TaskError(f"{generated}.choose flips needs choices; take strategy.choose=loss")

@@ -218,7 +218,8 @@ def _checked(config: UpdateConfig, workspace: Workspace, console: Console, have_
     update = Update(config, workspace, console)
     if have_adapters:
         update.refuse_lacking_adapters()
-    update.refuse_misfits()
+    if config.align or have_adapters:
+        update.refuse_misfits()
     return update
 
 
