@@ -126,6 +126,11 @@ def test_answers_that_are_generated_are_counted_at_their_longest(update_values: 
     assert Plan(data, accelerator=False).predict("new").tokens == sum(len(ids) + 8 for ids in prompts)
 
 
+def test_what_is_not_aligned_costs_fits_and_predictions(update_values: dict[str, Any]) -> None:
+    stages = planned({**update_values, "align": False})
+    assert list(stages) == ["fit-old", "fit-new", "predict-old", "predict-new"]
+
+
 def test_choosing_by_flips_costs_more(update_values: dict[str, Any]) -> None:
     by_loss, by_flips = (planned({**update_values, "strategy": {"choose": choose}}) for choose in ("loss", "flips"))
     assert by_flips["align-compat"].flops > by_loss["align-compat"].flops

@@ -178,7 +178,9 @@ def run_update(config: UpdateConfig, console: Console) -> Comparison:
         ranks.on_main(lambda: _write_provenance(workspace, config))
         old = update.old if update.old.adapter else update.fit(update.old, "adapters/old")
         new = update.new if update.new.adapter else update.fit(update.new, "adapters/new")
-        models = {"old": old, "new": new, "compat": update.align(old, new, "adapters/compat")}
+        models = {"old": old, "new": new}
+        if config.align:
+            models["compat"] = update.align(old, new, "adapters/compat")
         if "continue_ce" in config.controls:
             models["continue_ce"] = update.fit(new, "adapters/continue_ce")
         files = [update.predict(ref, f"predictions/{name}.jsonl") for name, ref in models.items()]
@@ -213,7 +215,8 @@ def _checked(config: UpdateConfig, workspace: Workspace, console: Console, have_
     update = Update(config, workspace, console)
     if have_adapters:
         update.refuse_lacking_adapters()
-    update.refuse_misfits()
+    if config.align or have_adapters:
+        update.refuse_misfits()
     return update
 
 

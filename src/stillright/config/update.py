@@ -161,6 +161,7 @@ class UpdateConfig(Strict):
     training: TrainingConfig = TrainingConfig()
     strategy: StrategyConfig = StrategyConfig()
     teachers: TeachersConfig = TeachersConfig()
+    align: bool = Field(True, description="false: no compat adapter; old and new are fitted and compared, no more")
     controls: tuple[Control, ...] = Field(("continue_ce",), description="models trained beside the compat adapter")
     dtype: Literal["auto", "bfloat16", "float32"] = Field(
         "auto", description="auto: bfloat16 where the processor has it"

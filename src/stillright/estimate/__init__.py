@@ -19,7 +19,8 @@ __all__ = ["Plan", "Stage", "print_align", "print_fit", "print_update"]
 def print_update(config: UpdateConfig, console: Console) -> None:
     """What `stillright run` will cost. Raises what it would raise before its first stage."""
     data = Data(config)
-    data.refuse_misfits()
+    if config.align:
+        data.refuse_misfits()
     _print(data, Plan.update, console)
 
 

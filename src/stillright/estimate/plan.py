@@ -70,8 +70,9 @@ class Plan:
             if ref.adapter is None
         ]
         controls = [self.fit(f"fit-{name}", self.data.new) for name in self.config.controls]
-        names = ["old", "new", "compat", *self.config.controls]
-        return [*fits, *self.align(), *controls, *(self.predict(name) for name in names)]
+        align, compat = (self.align(), ["compat"]) if self.config.align else ([], [])
+        names = ["old", "new", *compat, *self.config.controls]
+        return [*fits, *align, *controls, *(self.predict(name) for name in names)]
 
     def fit(self, name: str, ref: ModelRef) -> Stage:
         """A task adapter."""

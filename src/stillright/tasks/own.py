@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import datasets
@@ -13,23 +12,11 @@ from lm_eval.utils import apply_template
 
 from stillright.config import TaskConfig
 from stillright.errors import DataError, TaskError
-from stillright.importers.jsonl import read_objects
 from stillright.scoring.exact import exact_match
 from stillright.scoring.rouge import rouge1
+from stillright.tasks.rows import read_rows
 
 Config = dict[str, Any]
-
-
-def read_rows(path: Path) -> datasets.Dataset:
-    """The rows of a JSONL file. Raises DataError where it is missing, empty, malformed or of mixed types."""
-    rows = [value for _, value in read_objects(path)]
-    if not rows:
-        raise DataError(f"{path}: no rows in this file")
-    try:
-        return datasets.Dataset.from_list(rows)
-    except (ValueError, TypeError) as error:
-        reason = str(error).splitlines()[0]
-        raise DataError(f"{path}: a column holds values of different types ({reason}); one type a column") from None
 
 
 def splits(config: TaskConfig) -> Callable[..., dict[str, datasets.Dataset]]:

@@ -1,4 +1,4 @@
-"""Finds a task of lm-evaluation-harness by name and loads its configuration."""
+"""Finds a task by name, of those shipped here or of lm-evaluation-harness, and loads its configuration."""
 
 from __future__ import annotations
 
@@ -8,15 +8,23 @@ from typing import Any
 
 from stillright.errors import TaskError
 
+SHIPPED = Path(__file__).parent / "harness"  # tasks that the harness has not, in its own form
 
-def _entry_beside_its_name(name: str) -> Any:
-    """The entry of tasks/NAME/NAME.yaml, if there is one. Spares the index of all tasks, which takes seconds."""
-    import lm_eval.tasks
+
+def _entry_in_file(path: Path, name: str) -> Any:
+    """The entry of one YAML file, if it is of this name. Spares the index of all tasks, which takes seconds."""
     from lm_eval.tasks._index import TaskIndex
 
-    path = Path(lm_eval.tasks.__file__).parent / name / f"{name}.yaml"
-    entry = TaskIndex.entry_from_path(path) if path.is_file() else None
+    entry = TaskIndex.entry_from_path(path)
     return entry if entry is not None and entry.name == name else None
+
+
+def _entry_beside_its_name(name: str) -> Any:
+    """The entry of our own NAME.yaml, or of the harness's NAME/NAME.yaml, if there is one."""
+    import lm_eval.tasks
+
+    of_harness = Path(lm_eval.tasks.__file__).parent / name / f"{name}.yaml"
+    return _entry_in_file(SHIPPED / f"{name}.yaml", name) or _entry_in_file(of_harness, name)
 
 
 def _entry_in_index(name: str) -> Any:
@@ -25,14 +33,15 @@ def _entry_in_index(name: str) -> Any:
     manager = TaskManager()
     entry = manager.task_index.get(name)
     if entry is None:
-        close = difflib.get_close_matches(name, manager.all_subtasks, n=3)
+        known = [*manager.all_subtasks, *(path.stem for path in SHIPPED.glob("*.yaml"))]
+        close = difflib.get_close_matches(name, known, n=3)
         hint = f"; did you mean {' or '.join(close)}?" if close else "; `lm-eval ls tasks` lists them"
         raise TaskError(f"task {name}: lm-evaluation-harness has no task of this name{hint}")
     return entry
 
 
 def harness_config(name: str) -> dict[str, Any]:
-    """The configuration of the harness task `name`. Raises TaskError where it is unknown, a group or a class."""
+    """The configuration of the task `name`. Raises TaskError where it is unknown, a group or a class."""
     from lm_eval.tasks._factory import TaskFactory
 
     entry = _entry_beside_its_name(name) or _entry_in_index(name)

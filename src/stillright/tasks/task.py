@@ -107,9 +107,9 @@ def load_task(config: TaskConfig, split_seed: int = 0) -> Task:
     for split, documents in (("training", train), ("test", test)):
         if not documents:
             raise DataError(f"task {config.name}: the {split} split is empty")
-    _refuse_unsupported(config.name, harness, train[0])
+    _refuse_unsupported(config.name, harness, test[0])
     positions = _drawn(len(train), config.train_limit, split_seed)
-    return Task(
+    task = Task(
         name=config.name,
         harness=harness,
         metric=_metric(config, harness),
@@ -117,6 +117,32 @@ def load_task(config: TaskConfig, split_seed: int = 0) -> Task:
         train_documents=[train[i] for i in positions],
         test_positions=_drawn(len(test), config.test_limit, split_seed),
     )
+    for split, document in (("training", train[0]), ("test", test[0])):
+        _refuse_lacking_columns(task, split, document, config)
+    return task
+
+
+def _refuse_lacking_columns(task: Task, split: str, document: Document, config: TaskConfig) -> None:
+    """The harness fails in many ways on a column that is not there, and has looked at one split only."""
+    try:
+        task.prompt(document)
+        task.right_answer(document)
+    except StillrightError:
+        raise
+    except Exception as error:  # of Jinja, of the harness and of the task's own code
+        raise DataError(
+            f"{_file_named(config, split)}task {task.name}: its {split} rows cannot be read ({_reason(error)}); "
+            f"they need the columns of its own data, and have: {', '.join(document)}"
+        ) from None
+
+
+def _file_named(config: TaskConfig, split: str) -> str:
+    path = config.train if split == "training" else config.test
+    return f"{path}: " if path else ""
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
 
 
 def _build(config: TaskConfig) -> Any:
@@ -132,11 +158,8 @@ def _build(config: TaskConfig) -> Any:
     except StillrightError:
         raise
     except Exception as error:  # the harness, datasets and the hub raise of every kind here
-        reason = " ".join(str(error).split())[:300]
         hint = "the files need the columns of its own data" if config.train else OFFLINE
-        raise TaskError(
-            f"task {config.name}: its data cannot be loaded ({type(error).__name__}: {reason}); {hint}"
-        ) from None
+        raise TaskError(f"task {config.name}: its data cannot be loaded ({_reason(error)}); {hint}") from None
 
 
 def _refuse_output_type(name: str, output_type: str) -> None:
