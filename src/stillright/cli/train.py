@@ -85,6 +85,16 @@ def _run(args: argparse.Namespace) -> int:
     return _run_or_estimate(load_update(args.update, args.set), args)
 
 
+def _study(args: argparse.Namespace) -> int:
+    from stillright.config import load_study
+
+    config = load_study(args.study, args.set)
+    _quiet_libraries()
+    from stillright.study.run import run_study
+
+    return 1 if run_study(config, str(args.study), console()) else 0
+
+
 def _demo(args: argparse.Namespace) -> int:
     from stillright.config import parse_update, with_overrides
     from stillright.demo import demo_update
@@ -149,6 +159,18 @@ def add_pipeline_commands(commands: Any) -> None:
     run.add_argument("update", type=Path, metavar="UPDATE.YAML")
     _add_dry_run(run)
     _add_set(run)
+
+
+def add_study_command(commands: Any) -> None:
+    study = command(
+        commands,
+        "study",
+        _study,
+        "a matrix of updates, tasks, strategies and seeds that share their stages; exit code 1 if a cell fails",
+        "stillright study study.yaml --set out=runs/study",
+    )
+    study.add_argument("study", type=Path, metavar="STUDY.YAML")
+    _add_set(study)
 
 
 def add_stage_commands(commands: Any) -> None:
