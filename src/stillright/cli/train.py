@@ -92,7 +92,7 @@ def _study(args: argparse.Namespace) -> int:
     _quiet_libraries()
     from stillright.study.run import run_study
 
-    return 1 if run_study(config, str(args.study), console()) else 0
+    return 1 if run_study(config, str(args.study), console(), args.ray) else 0
 
 
 def _demo(args: argparse.Namespace) -> int:
@@ -170,6 +170,7 @@ def add_study_command(commands: Any) -> None:
         "stillright study study.yaml --set out=runs/study",
     )
     study.add_argument("study", type=Path, metavar="STUDY.YAML")
+    study.add_argument("--ray", metavar="ADDRESS", help="run the stages on this Ray cluster, such as auto or HOST:6379")
     _add_set(study)
 
 
