@@ -2,9 +2,10 @@
 
     python recipes/tiny/make.py
 
-The tasks stand beside this script: one row a docstring, with its choices, its text and the kind of
-its object. The bases go to runs/tiny-bases: random Phi models with the demo's tokenizer that have read the demo's
-training docstrings, the new one wider and for longer. They are too small to be good; the recipe shows that everything runs, not what it achieves.
+The tasks stand beside this script: one row a docstring, with its choices, its text and the kind of its object. The
+bases go to runs/tiny-bases: random Phi models with the demo's tokenizer that have read the demo's training docstrings,
+the new one wider and for longer. They are too small to be good; the recipe shows that everything runs, not what it
+achieves.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from stillright.importers.jsonl import write_jsonl
 from stillright.inputs import align_inputs, fit_inputs, predict_inputs, teach_inputs
 from stillright.models import ModelRef, load_model, vocabulary_size
 from stillright.progress import Progress
+from stillright.records import PredictionSet
 from stillright.report.html import html
 from stillright.report.markdown import markdown
 from stillright.report.terminal import print_comparison
@@ -121,11 +123,20 @@ class Update(Data):
         """
         from stillright.predict import predict
 
+        return self._predict(partial(predict, ref), ref.fingerprint(), result, name)
+
+    def predict_together(self, refs: Sequence[ModelRef], result: str, name: str | None = None) -> Path:
+        """The same of an ensemble, see stillright.predict."""
+        from stillright.predict import predict_together
+
+        print_of_all = " ".join(ref.fingerprint() for ref in refs)
+        return self._predict(partial(predict_together, refs), print_of_all, result, name)
+
+    def _predict(self, ask: Callable[..., PredictionSet], model: str, result: str, name: str | None) -> Path:
         stem = Path(result).stem
 
         def build(_: Path, out: Path) -> None:
-            predictions = predict(
-                ref,
+            predictions = ask(
                 self.task,
                 name=name or stem,
                 dtype=self.dtype,
@@ -135,8 +146,7 @@ class Update(Data):
             )
             ranks.on_main(lambda: write_jsonl(predictions, out))
 
-        inputs = predict_inputs(self.config, ref.fingerprint())
-        return self.workspace.stage(f"predict-{stem}", result, inputs, build)
+        return self.workspace.stage(f"predict-{stem}", result, predict_inputs(self.config, model), build)
 
 
 def run_update(config: UpdateConfig, console: Console) -> Comparison:

@@ -90,6 +90,11 @@ def _study(args: argparse.Namespace) -> int:
 
     config = load_study(args.study, args.set)
     _quiet_libraries()
+    if args.dry_run:
+        from stillright.study.forecast import print_forecast
+
+        print_forecast(config, str(args.study), console())
+        return 0
     from stillright.study.run import run_study
 
     return 1 if run_study(config, str(args.study), console(), args.ray) else 0
@@ -170,6 +175,9 @@ def add_study_command(commands: Any) -> None:
         "stillright study study.yaml --set out=runs/study",
     )
     study.add_argument("study", type=Path, metavar="STUDY.YAML")
+    study.add_argument(
+        "--dry-run", action="store_true", help="print how many stages of each kind are left, their steps and tokens"
+    )
     study.add_argument("--ray", metavar="ADDRESS", help="run the stages on this Ray cluster, such as auto or HOST:6379")
     _add_set(study)
 

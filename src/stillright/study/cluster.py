@@ -12,7 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
-from stillright.config.study import Resources
+from stillright.config.study import Resources, StageKind
 from stillright.errors import MissingExtra, RunError
 from stillright.study.graph import Stage
 from stillright.study.schedule import Outcome, attempt, failure_of_needs, said
@@ -53,7 +53,7 @@ def node() -> str:
 class Cluster:
     """Gives stages to Ray, and hands back what came of them."""
 
-    def __init__(self, ray: Any, store: Store, resources: Mapping[str, Resources]) -> None:
+    def __init__(self, ray: Any, store: Store, resources: Mapping[StageKind, Resources]) -> None:
         self.ray = ray
         self.store = store
         self.resources = resources

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from stillright.data import Data
 from stillright.errors import ModelError, TaskError
+from stillright.study.baselines import refuse_other_shapes
 from stillright.study.matrix import Cell
 
 
@@ -12,14 +13,20 @@ def misfit(cell: Cell) -> str | None:
 
     Raises StillrightError where task or bases cannot be read.
     """
-    if cell.recipe.baseline is not None:
+    baseline = cell.recipe.baseline
+    if baseline in ("retrain", "continue_ce"):
         return None
     data = Data(cell.own)
-    if not cell.own.strategy.is_choice:
+    if baseline == "ensemble":
+        return None if data.task.is_choice else f"task {data.task.name}: an ensemble needs choices"
+    if baseline is None and not cell.own.strategy.is_choice:
         for base in (data.old.base, data.new.base):
             data.texts(base)  # errors of these are no misfits
     try:
-        data.refuse_misfits()
+        if baseline == "old_adapter":
+            refuse_other_shapes(data.old.base, data.new.base)
+        else:
+            data.refuse_misfits()
     except (ModelError, TaskError) as error:
         return " ".join(str(error).split())
     return None

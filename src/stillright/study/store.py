@@ -6,12 +6,14 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
 from stillright.models import ModelRef
 from stillright.pipeline import Update
+from stillright.study.baselines import carry, interpolate
 from stillright.study.graph import Stage, shared_vocabulary
 from stillright.training.cached import Taught
 from stillright.workspace import Workspace
@@ -40,7 +42,7 @@ class Store:
         if not folder.exists():
             return False
         result = self.path(stage).name
-        return self._workspace(stage).holds(f"{stage.kind}-{Path(result).stem}", result)
+        return self._workspace(stage).holds(_name(stage), result)
 
     def seconds(self, stage: Stage) -> float:
         """Seconds spent on the stage, interrupted attempts counted."""
@@ -62,12 +64,22 @@ class Store:
     def _build(self, stage: Stage, update: Update) -> None:
         result = self.path(stage).name
         made = {role: self.model(need) for role, need in stage.needs.items() if need.kind != "teach"}
+        name = _name(stage)
+        inputs = {"models": {role: ref.fingerprint() for role, ref in made.items()}, "key": stage.key}
         if stage.kind == "fit":
             update.fit(made.get("model", update.new), result)
         elif stage.kind == "teach":
             update.teach(made["model"], result, shared_vocabulary(stage.config))
         elif stage.kind == "align":
             update.align(made["old"], made["new"], result, self._taught(stage))
+        elif stage.kind == "carry":
+            folder = self.path(stage.needs["old"])
+            update.workspace.stage(name, result, inputs, lambda _, out: carry(folder, update.new.base, out))
+        elif stage.kind == "interpolate":
+            mix = partial(interpolate, made["new"], made["compat"], stage.weight, update.dtype)
+            update.workspace.stage(name, result, inputs, lambda _, out: mix(out))
+        elif stage.kind == "ensemble":
+            update.predict_together([made["old"], made["new"]], result, stage.label.removeprefix("ensemble "))
         else:
             update.predict(made["model"], result, stage.label.removeprefix("predict "))
 
@@ -91,3 +103,9 @@ class Store:
         finally:
             spent = before + time.monotonic() - started
             self._clock(stage).write_text(json.dumps({"seconds": spent}) + "\n", encoding="utf-8")
+
+
+def _name(stage: Stage) -> str:
+    """What the stage is called in its workspace: as in a run of one update."""
+    kind = "predict" if stage.kind == "ensemble" else stage.kind
+    return f"{kind}-{Path(RESULTS.get(stage.kind, 'adapter')).stem}"
