@@ -9,15 +9,16 @@ from pathlib import Path
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from stillright.study.board import Board
 from stillright.study.table import Row, Status
 
-SIGNS: dict[Status, str] = {
-    "done": "[green]✓[/]",
-    "failed": "[red]✗[/]",
-    "skipped": "[dim]-[/]",
-    "pending": "[dim]·[/]",
+SIGNS: dict[Status, tuple[str, str]] = {  # and their style
+    "done": ("✓", "green"),
+    "failed": ("✗", "red"),
+    "skipped": ("-", "dim"),
+    "pending": ("·", "dim"),
 }
 
 
@@ -29,7 +30,7 @@ def table(board: Board) -> Table:
         shown.add_column(name)
     for update, task in dict.fromkeys((row.update, row.task) for row in board.rows):
         here = [row for row in board.rows if (row.update, row.task) == (update, task)]
-        signs = ["".join(SIGNS[row.status] for row in here if row.strategy == name) for name in strategies]
+        signs = [Text.assemble(*(SIGNS[row.status] for row in here if row.strategy == name)) for name in strategies]
         shown.add_row(update, task, *signs)
     return shown
 
