@@ -6,6 +6,7 @@ Weights are safetensors only, and no code of a model repository is run.
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -110,10 +111,11 @@ def _cached_commit(source: Source) -> str:
     """Without the hub, the commit that stands in its local cache."""
     from huggingface_hub import try_to_load_from_cache
 
-    for name in ("config.json", "adapter_config.json"):
-        path = try_to_load_from_cache(source.name, name, revision=source.revision)
-        if isinstance(path, str):
-            return Path(path).parent.name
+    with suppress(ValueError):  # a folder that is not there is no hub id either
+        for name in ("config.json", "adapter_config.json"):
+            path = try_to_load_from_cache(source.name, name, revision=source.revision)
+            if isinstance(path, str):
+                return Path(path).parent.name
     raise ModelError(
         f"model {source}: neither a folder nor in the local cache, and the hub cannot be reached; "
         "give a folder, or download it first"

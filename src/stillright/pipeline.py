@@ -3,40 +3,34 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 from rich.console import Console
 
 from stillright import ranks
 from stillright.comparison import Comparison, compare
-from stillright.config import TaskConfig, UpdateConfig
+from stillright.config import UpdateConfig
 from stillright.data import Data
 from stillright.importers.jsonl import write_jsonl
-from stillright.models import (
-    ModelRef,
-    folder_digest,
-    load_model,
-    vocabulary_size,
-)
+from stillright.inputs import align_inputs, fit_inputs, predict_inputs
+from stillright.models import ModelRef, load_model, vocabulary_size
 from stillright.progress import Progress
+from stillright.records import PredictionSet
 from stillright.report.html import html
 from stillright.report.markdown import markdown
 from stillright.report.terminal import print_comparison
 from stillright.training.loop import Job, optimizer_steps, warmup_steps
 from stillright.workspace import Workspace, fingerprint
 
-OF_PREDICTION = frozenset({"test", "test_limit", "filter", "stop", "max_new_tokens"})  # keys no training reads
+if TYPE_CHECKING:
+    from stillright.training.cached import Taught
+
 LIBRARIES = ("stillright", "torch", "transformers", "trl", "peft", "accelerate", "lm-eval")
-
-
-def task_fingerprint(config: TaskConfig) -> dict[str, Any]:
-    """What determines the task's rows: its keys, and the content of local files."""
-    files = {"train": config.train, "test": config.test}
-    digests = {name: folder_digest(path) if path and path.exists() else None for name, path in files.items()}
-    return {**config.model_dump(mode="json"), **digests}
 
 
 class Update(Data):
@@ -46,17 +40,6 @@ class Update(Data):
         super().__init__(config)
         self.workspace = workspace
         self.progress = Progress(console)
-
-    def _training_inputs(self) -> dict[str, Any]:
-        """What determines the result of any training, beside models and seeds."""
-        task = task_fingerprint(self.config.task)
-        return {
-            "task": {key: value for key, value in task.items() if key not in OF_PREDICTION},
-            "training": self.config.training.model_dump(),
-            "split_seed": self.config.split_seed,
-            "dtype": str(self.dtype),
-            "processes": ranks.world(),  # each has batch_size sequences of a step
-        }
 
     def _job(self, label: str, seed: int, work: Path, out: Path) -> Job:
         return Job(label, self.config.training, seed, self.dtype, work / "checkpoints", out, self.progress)
@@ -69,50 +52,45 @@ class Update(Data):
             job = self._job(f"fit {Path(result).name}", self.config.fit_seed, work, out)
             fit_adapter(ref, self.texts(ref.base), self.config.lora, job)
 
-        inputs = {
-            **self._training_inputs(),
-            "model": ref.fingerprint(),
-            "lora": self.config.lora.model_dump(),
-            "seed": self.config.fit_seed,
-        }
+        inputs = fit_inputs(self.config, ref.fingerprint())
         return ref.with_adapter(self.workspace.stage(f"fit-{Path(result).name}", result, inputs, build))
 
-    def align(self, old: ModelRef, new: ModelRef, result: str) -> ModelRef:
-        """The new base with a compat adapter, for two models with task adapters."""
+    def align(self, old: ModelRef, new: ModelRef, result: str, taught: Taught | None = None) -> ModelRef:
+        """The new base with a compat adapter, for two models with task adapters.
+
+        taught: what the teachers said, where they have run already; else they run when they are needed.
+        """
 
         def build(work: Path, out: Path) -> None:
             job = self._job("align compat", self.config.align_seed, work, out)
             if self.config.strategy.is_choice:
                 self._align_choices(old, new, job)
             else:
-                self._align_tokens(old, new, job)
+                self._align_tokens(old, new, taught, job)
 
-        inputs = {
-            **self._training_inputs(),
-            "old": old.fingerprint(),
-            "new": new.fingerprint(),
-            "strategy": self.config.strategy.model_dump(),
-            "seed": self.config.align_seed,
-            "teachers": None if self.config.strategy.is_choice else self.config.teachers.determining(),
-        }
+        inputs = align_inputs(self.config, old.fingerprint(), new.fingerprint())
         return new.with_adapter(self.workspace.stage(f"align-{Path(result).name}", result, inputs, build))
 
-    def _align_tokens(self, old: ModelRef, new: ModelRef, job: Job) -> None:
+    def _align_tokens(self, old: ModelRef, new: ModelRef, taught: Taught | None, job: Job) -> None:
         from stillright.training.answers import Validation
-        from stillright.training.cached import Taught
         from stillright.training.compat import align_adapter
 
-        if self.config.teachers.form == "live":
-            taught: Taught | ModelRef = old
-        else:
-            shared = min(vocabulary_size(ref.base) for ref in (old, new))
-            taught = Taught(*(self._teach(ref, role, shared) for role, ref in (("old", old), ("new", new))))
         validation = None
         if self.config.strategy.choose == "flips":
             validation = Validation(old, *(self.choices(ref.base).validation for ref in (old, new)))
-        align_adapter(new, taught, self.texts(new.base), self.config.strategy, job, validation)
+        teachers = old if self.config.teachers.form == "live" else taught or self._teach_both(old, new)
+        align_adapter(new, teachers, self.texts(new.base), self.config.strategy, job, validation)
 
-    def _teach(self, ref: ModelRef, role: str, vocabulary: int) -> Path:
+    def _teach_both(self, old: ModelRef, new: ModelRef) -> Taught:
+        from stillright.training.cached import Taught
+
+        shared = min(vocabulary_size(ref.base) for ref in (old, new))
+        folders = (
+            self.teach(ref, f".stillright/teachers/{role}", shared) for role, ref in (("old", old), ("new", new))
+        )
+        return Taught(*folders)
+
+    def teach(self, ref: ModelRef, result: str, vocabulary: int) -> Path:
         """The folder of what a teacher says of all texts: the same for every mask and alignment seed.
 
         vocabulary: number of pieces that old and new share; one may be padded further.
@@ -120,38 +98,42 @@ class Update(Data):
         from stillright.training.forms import form_of
         from stillright.training.teach import Lesson, teach
 
-        texts = self.texts(ref.base)
+        role, texts = Path(result).name, self.texts(ref.base)
         every = [*texts.train, *texts.validation]
         scored = fingerprint({"scored": [(text.ids, text.first) for text in every]})
         form = form_of(self.config.teachers, self.config.strategy.temperature, vocabulary)
         lesson = Lesson(every, {"texts": scored, "dtype": str(self.dtype)}, form, vocabulary)
-        result = f".stillright/teachers/{role}"
-        return teach(
-            self.workspace,
-            role,
-            result,
-            ref.fingerprint(),
-            lambda: load_model(ref, self.dtype),
-            lesson,
-            self.progress,
-        )
+        model = ref.fingerprint()
+        return teach(self.workspace, role, result, model, lambda: load_model(ref, self.dtype), lesson, self.progress)
 
     def _align_choices(self, old: ModelRef, new: ModelRef, job: Job) -> None:
         from stillright.training.choice import align_choices
 
         align_choices(old, new, self.choices(old.base), self.choices(new.base), self.config.strategy, job)
 
-    def predict(self, ref: ModelRef, result: str) -> Path:
-        """The file with the answers of `ref` to the test split."""
+    def predict(self, ref: ModelRef, result: str, name: str | None = None) -> Path:
+        """The file with the answers of `ref` to the test split.
+
+        name: what reports call the model; default: as the file.
+        """
         from stillright.predict import predict
 
-        name = Path(result).stem
+        return self._predict(partial(predict, ref), ref.fingerprint(), result, name)
+
+    def predict_together(self, refs: Sequence[ModelRef], result: str, name: str | None = None) -> Path:
+        """The same of an ensemble, see stillright.predict."""
+        from stillright.predict import predict_together
+
+        print_of_all = " ".join(ref.fingerprint() for ref in refs)
+        return self._predict(partial(predict_together, refs), print_of_all, result, name)
+
+    def _predict(self, ask: Callable[..., PredictionSet], model: str, result: str, name: str | None) -> Path:
+        stem = Path(result).stem
 
         def build(_: Path, out: Path) -> None:
-            predictions = predict(
-                ref,
+            predictions = ask(
                 self.task,
-                name=name,
+                name=name or stem,
                 dtype=self.dtype,
                 batch_size=self.config.predict_batch_size,
                 max_length=self.config.training.max_length,
@@ -159,15 +141,7 @@ class Update(Data):
             )
             ranks.on_main(lambda: write_jsonl(predictions, out))
 
-        inputs = {
-            "model": ref.fingerprint(),
-            "task": task_fingerprint(self.config.task),
-            "split_seed": self.config.split_seed,
-            "dtype": str(self.dtype),
-            "batch_size": self.config.predict_batch_size,
-            "max_length": self.config.training.max_length,
-        }
-        return self.workspace.stage(f"predict-{name}", result, inputs, build)
+        return self.workspace.stage(f"predict-{stem}", result, predict_inputs(self.config, model), build)
 
 
 def run_update(config: UpdateConfig, console: Console) -> Comparison:
@@ -175,7 +149,7 @@ def run_update(config: UpdateConfig, console: Console) -> Comparison:
     with Workspace(config.out, console).locked() as workspace:
         update = ranks.main_first(lambda: _checked(config, workspace, console))
         _announce(update, console)
-        ranks.on_main(lambda: _write_provenance(workspace, config))
+        ranks.on_main(lambda: write_provenance(workspace, "update.yaml", config.model_dump(mode="json")))
         old = update.old if update.old.adapter else update.fit(update.old, "adapters/old")
         new = update.new if update.new.adapter else update.fit(update.new, "adapters/new")
         models = {"old": old, "new": new}
@@ -233,9 +207,9 @@ def _announce(update: Update, console: Console) -> None:
         console.print(f"warm-up: {warm} steps, a tenth of {steps}, instead of {training.warmup_steps}", highlight=False)
 
 
-def _write_provenance(workspace: Workspace, config: UpdateConfig) -> None:
+def write_provenance(workspace: Workspace, name: str, values: Mapping[str, Any]) -> None:
     """The exact configuration and versions, so that the folder explains itself."""
-    workspace.write("update.yaml", yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False))
+    workspace.write(name, yaml.safe_dump(dict(values), sort_keys=False))
     versions = {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
     workspace.write("versions.yaml", yaml.safe_dump(versions, sort_keys=False))
 

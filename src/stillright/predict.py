@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import lm_eval
@@ -49,6 +50,44 @@ def predict(
     Raises ModelError where the model cannot be loaded, TaskError where the harness scored in a way that is not
     understood.
     """
+    samples = _samples(ref, task, name, dtype, batch_size, max_length, progress)
+    return PredictionSet.from_rows(_header(str(ref), task, name, dtype), _rows(task, samples))
+
+
+def predict_together(
+    refs: Sequence[ModelRef],
+    task: Task,
+    *,
+    name: str,
+    dtype: Any,
+    batch_size: int,
+    max_length: int,
+    progress: Progress,
+) -> PredictionSet:
+    """The same of an ensemble: a choice's log-likelihood is the mean of those that the models give it.
+
+    Raises TaskError for a task without choices, and as `predict` does.
+    """
+    if not task.is_choice:
+        raise TaskError(f"task {task.name}: an ensemble needs choices")
+    each = [_samples(ref, task, name, dtype, batch_size, max_length, progress) for ref in refs]
+    samples = [_mean_sample(task, group) for group in zip(*each, strict=True)]
+    return PredictionSet.from_rows(_header(" & ".join(map(str, refs)), task, name, dtype), _rows(task, samples))
+
+
+def _mean_sample(task: Task, group: Sequence[Sample]) -> Sample:
+    first = group[0]
+    said = np.array([[response[0] for response in sample["filtered_resps"]] for sample in group])  # (models, choices)
+    mean = said.mean(axis=0)
+    lengths = task.choice_lengths(task.choices(first["doc"]))
+    right = int(np.argmax(mean / np.array(lengths))) in task.accepted(first["doc"])
+    return {**first, "filtered_resps": [(value, False) for value in mean], task.metric: float(right)}
+
+
+def _samples(
+    ref: ModelRef, task: Task, name: str, dtype: Any, batch_size: int, max_length: int, progress: Progress
+) -> list[Sample]:
+    """What the harness logs of all test documents, in their order."""
     model = load_model(ref, dtype).to(dtype).eval()
     longest = min(max_length, model.config.get_text_config().max_position_embeddings)
     lm = _CountingLM(
@@ -61,7 +100,7 @@ def predict(
     positions = ranks.share(task.test_positions)
     with progress.bar(f"predict {name}", _requests(task, positions)) as lm.bar:
         samples = _answers(lm, task, positions) if positions else []
-    return PredictionSet.from_rows(_header(ref, task, name, dtype), _rows(task, ranks.gather(samples)))
+    return sorted(ranks.gather(samples), key=lambda sample: int(sample["doc_id"]))
 
 
 def _answers(lm: _CountingLM, task: Task, positions: list[int]) -> list[Sample]:
@@ -84,7 +123,7 @@ def _requests(task: Task, positions: list[int]) -> int:
     return sum(len(task.harness.doc_to_choice(documents[i])) for i in positions)
 
 
-def _header(ref: ModelRef, task: Task, name: str, dtype: Any) -> Header:
+def _header(model: str, task: Task, name: str, dtype: Any) -> Header:
     return Header(
         name=name,
         task=task.name,
@@ -93,7 +132,7 @@ def _header(ref: ModelRef, task: Task, name: str, dtype: Any) -> Header:
         kind=task.kind,
         settings={"task_version": task.harness.VERSION, "fewshot": 0, **_generation(task)},
         source={
-            "model": str(ref),
+            "model": model,
             "dtype": str(dtype).removeprefix("torch."),
             "lm_eval": lm_eval.__version__,
         },
@@ -105,7 +144,6 @@ def _generation(task: Task) -> dict[str, Any]:
 
 
 def _rows(task: Task, samples: list[Sample]) -> list[Row]:
-    samples = sorted(samples, key=lambda sample: int(sample["doc_id"]))
     own_ids = Counter(str(sample["doc"].get("id", "")) for sample in samples)
     use_own = max(own_ids.values(), default=2) == 1 and "" not in own_ids
     row = _choice_row if task.is_choice else _generation_row

@@ -43,9 +43,9 @@ class Workspace:
             raise RunError(f"run folder {root}: cannot be created: {error.strerror}; choose another with out") from None
 
     @contextmanager
-    def locked(self) -> Iterator[Workspace]:
-        """One run at a time. Raises RunError where another works here."""
-        lock = filelock.FileLock(self.state / "lock", timeout=0)
+    def locked(self, patience: float = 0.0) -> Iterator[Workspace]:
+        """One run at a time. Raises RunError where another works here, and still does after `patience` seconds."""
+        lock = filelock.FileLock(self.state / "lock", timeout=patience)
         ranks.on_main(lambda: self._acquire(lock))
         try:
             yield self
@@ -106,11 +106,19 @@ class Workspace:
         return self.state / f"{name}.json"
 
     def _is_done(self, name: str, path: Path, wanted: str) -> bool:
+        return self._read_mark(name).get("fingerprint") == wanted and self.holds(name, str(path.relative_to(self.root)))
+
+    def _read_mark(self, name: str) -> dict[str, Any]:
         try:
             mark = json.loads(self._mark(name).read_text(encoding="utf-8"))
         except (OSError, ValueError):
-            return False
-        return mark.get("fingerprint") == wanted and path.exists() and mark.get("result") == folder_digest(path)
+            return {}
+        return mark if isinstance(mark, dict) else {}
+
+    def holds(self, name: str, result: str) -> bool:
+        """Whether the stage `name` is done and its result whole, whatever its inputs were."""
+        path, mark = self.root / result, self._read_mark(name)
+        return mark.get("fingerprint") is not None and path.exists() and mark.get("result") == folder_digest(path)
 
     def _working_folder(self, name: str, wanted: str) -> Path:
         """Where the stage keeps checkpoints; of other inputs nothing is left."""

@@ -17,7 +17,7 @@ from stillright import ranks
 from stillright.cli.command import Parser
 from stillright.cli.compare import add_compare_commands
 from stillright.cli.study_results import add_study_results_command
-from stillright.cli.train import add_pipeline_commands, add_stage_commands
+from stillright.cli.train import add_pipeline_commands, add_stage_commands, add_study_command
 from stillright.errors import ConfigError, MissingExtra, RunError, StillrightError
 from stillright.report.visible import visible
 
@@ -48,6 +48,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"stillright {version('stillright')}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     add_pipeline_commands(commands)
+    add_study_command(commands)
     add_stage_commands(commands)
     add_compare_commands(commands)
     add_study_results_command(commands)

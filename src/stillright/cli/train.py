@@ -85,6 +85,21 @@ def _run(args: argparse.Namespace) -> int:
     return _run_or_estimate(load_update(args.update, args.set), args)
 
 
+def _study(args: argparse.Namespace) -> int:
+    from stillright.config import load_study
+
+    config = load_study(args.study, args.set)
+    _quiet_libraries()
+    if args.dry_run:
+        from stillright.study.forecast import print_forecast
+
+        print_forecast(config, str(args.study), console())
+        return 0
+    from stillright.study.run import run_study
+
+    return 1 if run_study(config, str(args.study), console(), args.ray) else 0
+
+
 def _demo(args: argparse.Namespace) -> int:
     from stillright.config import parse_update, with_overrides
     from stillright.demo import demo_update
@@ -149,6 +164,22 @@ def add_pipeline_commands(commands: Any) -> None:
     run.add_argument("update", type=Path, metavar="UPDATE.YAML")
     _add_dry_run(run)
     _add_set(run)
+
+
+def add_study_command(commands: Any) -> None:
+    study = command(
+        commands,
+        "study",
+        _study,
+        "a matrix of updates, tasks, strategies and seeds that share their stages; exit code 1 if a cell fails",
+        "stillright study study.yaml --set out=runs/study",
+    )
+    study.add_argument("study", type=Path, metavar="STUDY.YAML")
+    study.add_argument(
+        "--dry-run", action="store_true", help="print how many stages of each kind are left, their steps and tokens"
+    )
+    study.add_argument("--ray", metavar="ADDRESS", help="run the stages on this Ray cluster, such as auto or HOST:6379")
+    _add_set(study)
 
 
 def add_stage_commands(commands: Any) -> None:

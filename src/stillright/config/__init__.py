@@ -1,7 +1,8 @@
-"""What a user writes: update.yaml and policy.yaml, as strict, frozen models."""
+"""What a user writes: update.yaml, study.yaml and policy.yaml, as strict, frozen models."""
 
 from stillright.config.policy import Limit, Policy, load_policy
 from stillright.config.strict import read_yaml
+from stillright.config.study import StudyConfig, load_study
 from stillright.config.update import (
     LoraConfig,
     StrategyConfig,
@@ -11,6 +12,7 @@ from stillright.config.update import (
     UpdateConfig,
     load_update,
     parse_update,
+    with_key,
     with_overrides,
 )
 
@@ -19,13 +21,16 @@ __all__ = [
     "LoraConfig",
     "Policy",
     "StrategyConfig",
+    "StudyConfig",
     "TaskConfig",
     "TeachersConfig",
     "TrainingConfig",
     "UpdateConfig",
     "load_policy",
+    "load_study",
     "load_update",
     "parse_update",
     "read_yaml",
+    "with_key",
     "with_overrides",
 ]

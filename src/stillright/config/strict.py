@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Hashable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -71,7 +71,8 @@ def parse(model: type[Model], values: Mapping[str, Any], source: str) -> Model:
 
 
 def _describe(model: type[BaseModel], error: ValidationError) -> str:
-    first = error.errors()[0]
+    # a misspelt key is also a missing one
+    first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
     key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         return f"unknown key {key!r}{_nearest(model, first['loc'])}"
@@ -93,8 +94,23 @@ def _nearest(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
 
 
 def _model_at(model: type[BaseModel], location: tuple[int | str, ...]) -> type[BaseModel]:
-    """The model that describes what stands at a place; places in lists lead to the list's items."""
+    """The model that describes what stands at a place; places in lists and mappings lead to their values."""
     found: Any = model
     for part in location:
-        found = get_args(found)[0] if isinstance(part, int) else found.model_fields[part].annotation
-    return found if isinstance(found, type) and issubclass(found, BaseModel) else model
+        found = _plain(found.model_fields[part].annotation if _is_model(found) else _value_type(found))
+    return found if _is_model(found) else model
+
+
+def _is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def _value_type(annotation: Any) -> Any:
+    """Of list[T], tuple[T, ...] and dict[str, T] it is T."""
+    arguments = [argument for argument in get_args(annotation) if argument is not ...]
+    return arguments[-1] if arguments else None
+
+
+def _plain(annotation: Any) -> Any:
+    """The annotation without its validators."""
+    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation

@@ -75,6 +75,9 @@ class TaskConfig(Strict):
         return self
 
 
+TaskOrName = Annotated[TaskConfig, BeforeValidator(lambda value: {"name": value} if isinstance(value, str) else value)]
+
+
 class LoraConfig(Strict):
     """Low-rank adapters on every linear layer but the LM head (Hu et al., 2021)."""
 
@@ -156,7 +159,7 @@ class UpdateConfig(Strict):
 
     old: str = Field(description="base[@revision][+adapter]; hub id or folder; an adapter given skips its fit")
     new: str = Field(description="the same, for the base that replaces it")
-    task: Annotated[TaskConfig, BeforeValidator(lambda value: {"name": value} if isinstance(value, str) else value)]
+    task: TaskOrName
     lora: LoraConfig = LoraConfig()
     training: TrainingConfig = TrainingConfig()
     strategy: StrategyConfig = StrategyConfig()
@@ -201,8 +204,13 @@ def with_overrides(values: Mapping[str, Any], overrides: Iterable[str]) -> dict[
             value = yaml.safe_load(text)
         except yaml.YAMLError:
             raise ConfigError(f"--set {override}: the value is not YAML; quote it") from None
-        changed = _set(changed, key.split("."), value)
+        changed = with_key(changed, key, value)
     return changed
+
+
+def with_key(values: Mapping[str, Any], key: str, value: Any) -> dict[str, Any]:
+    """`values` with the value at "a.b" replaced."""
+    return _set(values, key.split("."), value)
 
 
 def _set(values: Mapping[str, Any], keys: list[str], value: Any) -> dict[str, Any]:

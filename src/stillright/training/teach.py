@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from stillright import ranks
+from stillright.inputs import lesson_inputs
 from stillright.progress import Progress
 from stillright.training.forms import Form
 from stillright.training.forward import Collate
 from stillright.training.teachers import PADDED, Readable, run_teacher
 from stillright.workspace import Workspace
-
-LIBRARIES = ("torch", "transformers", "peft")  # whose versions invalidate what teachers said
 
 
 class Lesson(NamedTuple):
@@ -51,11 +49,5 @@ def teach(
         )
         ranks.on_main(lambda: (work / "said").replace(out))
 
-    inputs = {
-        "model": model,
-        **lesson.key,
-        "form": lesson.form._asdict(),
-        "vocabulary": lesson.vocabulary,
-        "versions": {name: version(name) for name in LIBRARIES},
-    }
+    inputs = lesson_inputs(model, lesson.key, lesson.form._asdict(), lesson.vocabulary)
     return workspace.stage(f"teach-{role}", result, inputs, build)

@@ -1,0 +1,103 @@
+"""The same stages as tasks of a Ray cluster, whose nodes share the folder of the study.
+
+The driver gives a stage to Ray when the stages it needs are done. Ray starts it again where its node is lost; the stage
+goes on from its last checkpoint, which stands in the shared folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from stillright.config.study import Resources, StageKind
+from stillright.errors import MissingExtra, RunError
+from stillright.study.graph import Stage
+from stillright.study.schedule import Outcome, attempt, failure_of_needs, said
+from stillright.study.store import Store
+
+RETRIES = 5  # of a stage whose node was lost
+
+
+def connect(address: str) -> Any:
+    """The module ray, connected. Raises MissingExtra or RunError where it cannot be."""
+    try:
+        import ray
+    except ModuleNotFoundError:
+        raise MissingExtra("--ray needs the package ray; install it with: pip install 'stillright[ray]'") from None
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+    except (ConnectionError, ValueError, RuntimeError) as error:
+        raise RunError(f"--ray {address}: no cluster answers there: {said(error)}; start one with ray start") from None
+    return ray
+
+
+def build_on_node(stage: Stage, root: Path) -> str | None:
+    """Builds a stage on the node that runs this; what it prints stands beside its result, in log.txt."""
+    folder = root / stage.folder
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "log.txt").open("a", encoding="utf-8") as log:
+        print(f"{stage.label} on {node()}", file=log, flush=True)
+        return attempt(stage, Store(root), Console(file=log, width=140))
+
+
+def node() -> str:
+    """The id of the node that runs this."""
+    import ray
+
+    return str(ray.get_runtime_context().get_node_id())
+
+
+class Cluster:
+    """Gives stages to Ray, and hands back what came of them."""
+
+    def __init__(self, ray: Any, store: Store, resources: Mapping[StageKind, Resources]) -> None:
+        self.ray = ray
+        self.store = store
+        self.resources = resources
+        self.task = ray.remote(max_retries=RETRIES)(build_on_node)
+        self.running: dict[Any, Stage] = {}  # by the reference to its result
+
+    def start(self, stage: Stage) -> None:
+        """Ray runs the stage as soon as a node has room for it."""
+        takes = self.resources.get(stage.kind, Resources())
+        task = self.task.options(num_cpus=takes.num_cpus, num_gpus=takes.num_gpus, name=stage.label)
+        self.running[task.remote(stage, self.store.root)] = stage
+
+    def next(self) -> Outcome:
+        """The next stage that has ended."""
+        (reference,), _ = self.ray.wait(list(self.running), num_returns=1)
+        stage = self.running.pop(reference)
+        try:
+            return Outcome(stage, self.ray.get(reference))
+        except self.ray.exceptions.RayError as error:  # its node was lost too often, or has no memory
+            return Outcome(stage, f"{stage.label}: {said(error)}")
+
+
+def run_on_cluster(stages: list[Stage], cluster: Cluster, console: Console) -> Iterator[Outcome]:
+    """Builds stages on a cluster, as many at once as it has room for; those that need a failed one are not tried."""
+    waiting = {stage.key: stage for stage in stages}
+    failed: dict[str, str] = {}
+    while waiting or cluster.running:
+        for stage in list(waiting.values()):
+            if (error := failure_of_needs(stage, failed)) is not None:
+                del waiting[stage.key]
+                failed[stage.key] = error
+                yield Outcome(stage, error)
+            elif not _is_behind(stage, waiting, cluster):
+                del waiting[stage.key]
+                console.print(f"{stage.label}: started", highlight=False, markup=False)
+                cluster.start(stage)
+        if cluster.running:
+            outcome = cluster.next()
+            if outcome.error is not None:
+                failed[outcome.stage.key] = outcome.error
+            yield outcome
+
+
+def _is_behind(stage: Stage, waiting: Mapping[str, Stage], cluster: Cluster) -> bool:
+    """Whether a stage it needs has not ended."""
+    running = {other.key for other in cluster.running.values()}
+    return any(need.key in waiting or need.key in running for need in stage.needs.values())

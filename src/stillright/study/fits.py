@@ -1,0 +1,32 @@
+"""Whether a strategy can be used for a task and two bases at all, seen before anything is trained."""
+
+from __future__ import annotations
+
+from stillright.data import Data
+from stillright.errors import ModelError, TaskError
+from stillright.study.baselines import refuse_other_shapes
+from stillright.study.matrix import Cell
+
+
+def misfit(cell: Cell) -> str | None:
+    """Why the cell's strategy is not applicable, in one line; None where it is.
+
+    Raises StillrightError where task or bases cannot be read.
+    """
+    baseline = cell.recipe.baseline
+    if baseline in ("retrain", "continue_ce"):
+        return None
+    data = Data(cell.own)
+    if baseline == "ensemble":
+        return None if data.task.is_choice else f"task {data.task.name}: an ensemble needs choices"
+    if baseline is None and not cell.own.strategy.is_choice:
+        for base in (data.old.base, data.new.base):
+            data.texts(base)  # errors of these are no misfits
+    try:
+        if baseline == "old_adapter":
+            refuse_other_shapes(data.old.base, data.new.base)
+        else:
+            data.refuse_misfits()
+    except (ModelError, TaskError) as error:
+        return " ".join(str(error).split())
+    return None

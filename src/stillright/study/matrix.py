@@ -1,0 +1,79 @@
+"""The cells of a study, each with the update.yaml that it amounts to."""
+
+from __future__ import annotations
+
+from itertools import product
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from stillright.config import StudyConfig, UpdateConfig, parse_update, with_key
+from stillright.config.study import Override, StudyStrategy, StudyUpdate
+from stillright.models import compute_dtype
+
+
+class Cell(NamedTuple):
+    """One update, task, strategy and seed."""
+
+    update: str
+    old: str  # names of bases
+    new: str
+    task: str
+    strategy: str
+    seed: int
+    recipe: StudyStrategy
+    shared: UpdateConfig  # of the task adapters, which all strategies share
+    own: UpdateConfig  # of what is trained for this strategy
+
+    def __str__(self) -> str:
+        return f"{self.update} {self.task} {self.strategy} seed {self.seed}"
+
+
+def cells_of(config: StudyConfig, source: str) -> list[Cell]:
+    """All cells, in the order of the file. Raises ConfigError naming `source`, and the cell that has a wrong key."""
+    axes = product(config.updates, config.tasks, config.seeds, config.strategies)
+    return [_cell(config, update, task, strategy, seed, source) for update, task, seed, strategy in axes]
+
+
+def _cell(config: StudyConfig, update: StudyUpdate, task: str, strategy: str, seed: int, source: str) -> Cell:
+    recipe = config.strategies[strategy]
+    place = {"update": update.name, "old": update.old, "new": update.new, "task": task, "seed": seed}
+    values = {
+        "split_seed": 0,  # all seeds answer the same rows
+        **config.common,
+        "old": _absolute(config.bases[update.old]),
+        "new": _absolute(config.bases[update.new]),
+        "task": _absolute_files(config.tasks[task].model_dump()),
+        "seed": seed,
+        "controls": (),
+        "out": config.out,
+    }
+    where = f"{source}: common and overrides of {update.name} {task} {strategy}"
+    shared = parse_update(_overridden(values, config.overrides, {**place, "strategy": None}), where)
+    own_values = {**values, "strategy": recipe.distillation()}
+    own = parse_update(_overridden(own_values, config.overrides, {**place, "strategy": strategy}), where)
+    shared, own = (_with_plain_dtype(each) for each in (shared, own))
+    return Cell(update.name, update.old, update.new, task, strategy, seed, recipe, shared, own)
+
+
+def _with_plain_dtype(config: UpdateConfig) -> UpdateConfig:
+    """`auto` is what it means here, on every node."""
+    return config.model_copy(update={"dtype": str(compute_dtype(config.dtype)).removeprefix("torch.")})
+
+
+def _overridden(values: dict[str, Any], overrides: list[Override], place: dict[str, Any]) -> dict[str, Any]:
+    for override in overrides:
+        where = override.where.model_dump(exclude_none=True)
+        if all(place[key] == value for key, value in where.items()):
+            for key, value in override.set.items():
+                values = with_key(values, key, value)
+    return values
+
+
+def _absolute(base: str) -> str:
+    """A folder's name as other nodes find it; a hub id as it is."""
+    return str(Path(base).resolve()) if Path(base).exists() else base
+
+
+def _absolute_files(task: dict[str, Any]) -> dict[str, Any]:
+    files = {key: task[key].resolve() for key in ("train", "test") if task[key] is not None}
+    return {**task, **files}

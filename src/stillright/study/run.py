@@ -1,0 +1,54 @@
+"""One study, top to bottom: cells, the stages they need, their building, cells.csv."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import Console
+
+from stillright import ranks
+from stillright.config import StudyConfig
+from stillright.errors import RunError
+from stillright.pipeline import write_provenance
+from stillright.study.board import Board
+from stillright.study.cluster import Cluster, connect, run_on_cluster
+from stillright.study.graph import Stage
+from stillright.study.matrix import cells_of
+from stillright.study.schedule import Outcome, run_here, todo
+from stillright.study.show import shown, summary
+from stillright.study.store import Store
+from stillright.workspace import Workspace
+
+
+def run_study(config: StudyConfig, source: str, console: Console, address: str | None = None) -> int:
+    """Builds what is missing of a study and returns the number of cells that failed.
+
+    source: the file it was read from, for messages. address: of a Ray cluster; None: stages run in this process.
+    Raises ConfigError for settings that no cell can have, RunError where another run works in the folder.
+    """
+    if ranks.world() > 1:
+        raise RunError("a study runs in one process; start it without a launcher, or spread it with --ray")
+    cells = cells_of(config, source)
+    with Workspace(config.out, console).locked() as workspace:
+        write_provenance(workspace, "study.yaml", config.model_dump(mode="json", exclude_unset=True))
+        board = Board(cells, Store(config.out.resolve() / "store"), workspace)
+        with shown(board, console):
+            stages = todo(board.plan(), board.store)
+            for outcome in _outcomes(stages, config, address, board.store, console):
+                board.record(outcome)
+        summary(board, config.out, console)
+    return board.counts()["failed"]
+
+
+def _outcomes(
+    stages: list[Stage], config: StudyConfig, address: str | None, store: Store, console: Console
+) -> Iterator[Outcome]:
+    """What comes of the stages, one after another, here or on a cluster."""
+    if address is None or not stages:
+        yield from run_here(stages, store, console)
+        return
+    ray = connect(address)
+    try:
+        yield from run_on_cluster(stages, Cluster(ray, store, config.resources), console)
+    finally:
+        ray.shutdown()  # also ends the stages that still run

@@ -1,0 +1,77 @@
+"""Which stages are still to be built, in what order, and their building one after another in this process."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from rich.console import Console
+
+from stillright.errors import StillrightError
+from stillright.study.graph import Stage
+from stillright.study.store import Store
+
+
+class Outcome(NamedTuple):
+    """A stage that was tried."""
+
+    stage: Stage
+    error: str | None = None  # one line; None: it is done
+
+
+def todo(wanted: Iterable[Stage], store: Store) -> list[Stage]:
+    """The stages to build for `wanted`, each after those it needs. What only stages that are done need is not asked
+    for, so it may have been deleted."""
+    found: dict[str, Stage] = {}
+    done: set[str] = set()
+
+    def visit(stage: Stage) -> None:
+        if stage.key in found or stage.key in done:
+            return
+        if store.is_done(stage):
+            done.add(stage.key)
+            return
+        for need in stage.needs.values():
+            visit(need)
+        found[stage.key] = stage
+
+    for stage in wanted:
+        visit(stage)
+    return list(found.values())
+
+
+def said(error: BaseException) -> str:
+    """An error in one line."""
+    text = " ".join(str(error).split())[:300]
+    return text if isinstance(error, StillrightError) else f"{type(error).__name__}: {text}"
+
+
+def failure_of_needs(stage: Stage, failed: dict[str, str]) -> str | None:
+    """Why a stage cannot be built: a stage it needs has failed."""
+    return next((failed[need.key] for need in stage.needs.values() if need.key in failed), None)
+
+
+def attempt(stage: Stage, store: Store, console: Console) -> str | None:
+    """Builds a stage; of an error, its line is returned, and the traceback left beside the result."""
+    try:
+        store.build(stage, console)
+    except Exception as error:
+        report = store.root / stage.folder / "error.txt"
+        report.write_text(traceback.format_exc(), encoding="utf-8")
+        return f"{stage.label}: {said(error)}"
+    (store.root / stage.folder / "error.txt").unlink(missing_ok=True)
+    return None
+
+
+def run_here(stages: list[Stage], store: Store, console: Console) -> Iterator[Outcome]:
+    """Builds one stage after another; those that need a failed one are not tried."""
+    failed: dict[str, str] = {}
+    for number, stage in enumerate(stages, start=1):
+        error = failure_of_needs(stage, failed)
+        if error is None:
+            console.print(f"[{number}/{len(stages)}] {stage.label}", highlight=False, markup=False)
+            error = attempt(stage, store, console)
+        if error is not None:
+            failed[stage.key] = error
+        yield Outcome(stage, error)

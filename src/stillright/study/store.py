@@ -1,0 +1,111 @@
+"""Where results of stages stand: OUT/store/KIND-FINGERPRINT, each a workspace of its own; builds a stage there."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from rich.console import Console
+
+from stillright.models import ModelRef
+from stillright.pipeline import Update
+from stillright.study.baselines import carry, interpolate
+from stillright.study.graph import Stage, shared_vocabulary
+from stillright.training.cached import Taught
+from stillright.workspace import Workspace
+
+RESULTS = {"teach": "said", "predict": "predictions.jsonl", "ensemble": "predictions.jsonl"}  # of others: adapter
+PATIENCE = 600.0  # seconds until a process that was lost has let go of its stage
+
+
+class Store:
+    """The folders of stages below one root."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def path(self, stage: Stage) -> Path:
+        """Where the stage's result is, or will be."""
+        return self.root / stage.folder / RESULTS.get(stage.kind, "adapter")
+
+    def model(self, stage: Stage) -> ModelRef:
+        """The model that a stage has made."""
+        return ModelRef.parse(stage.config.new).with_adapter(self.path(stage))
+
+    def is_done(self, stage: Stage) -> bool:
+        """Whether the result is there and whole."""
+        folder = self.root / stage.folder
+        if not folder.exists():
+            return False
+        result = self.path(stage).name
+        return self._workspace(stage).holds(_name(stage), result)
+
+    def seconds(self, stage: Stage) -> float:
+        """Seconds spent on the stage, interrupted attempts counted."""
+        try:
+            return float(json.loads(self._clock(stage).read_text(encoding="utf-8"))["seconds"])
+        except (OSError, ValueError, KeyError):
+            return 0.0
+
+    def tokens(self, stage: Stage) -> int:
+        """Tokens trained on, without padding; 0 of a stage that trains nothing."""
+        account = self.path(stage) / "training.json"
+        return int(json.loads(account.read_text(encoding="utf-8"))["tokens"]) if account.exists() else 0
+
+    def build(self, stage: Stage, console: Console) -> None:
+        """Makes the result of a stage whose needs are done, or goes on where it was interrupted."""
+        with self._workspace(stage).locked(PATIENCE) as workspace, self._timed(stage):
+            self._build(stage, Update(stage.config, workspace, console))
+
+    def _build(self, stage: Stage, update: Update) -> None:
+        result = self.path(stage).name
+        made = {role: self.model(need) for role, need in stage.needs.items() if need.kind != "teach"}
+        name = _name(stage)
+        inputs = {"models": {role: ref.fingerprint() for role, ref in made.items()}, "key": stage.key}
+        if stage.kind == "fit":
+            update.fit(made.get("model", update.new), result)
+        elif stage.kind == "teach":
+            update.teach(made["model"], result, shared_vocabulary(stage.config))
+        elif stage.kind == "align":
+            update.align(made["old"], made["new"], result, self._taught(stage))
+        elif stage.kind == "carry":
+            folder = self.path(stage.needs["old"])
+            update.workspace.stage(name, result, inputs, lambda _, out: carry(folder, update.new.base, out))
+        elif stage.kind == "interpolate":
+            mix = partial(interpolate, made["new"], made["compat"], stage.weight, update.dtype)
+            update.workspace.stage(name, result, inputs, lambda _, out: mix(out))
+        elif stage.kind == "ensemble":
+            update.predict_together([made["old"], made["new"]], result, stage.label.removeprefix("ensemble "))
+        else:
+            update.predict(made["model"], result, stage.label.removeprefix("predict "))
+
+    def _taught(self, stage: Stage) -> Taught | None:
+        if "teach_old" not in stage.needs:
+            return None
+        return Taught(self.path(stage.needs["teach_old"]), self.path(stage.needs["teach_new"]))
+
+    def _workspace(self, stage: Stage) -> Workspace:
+        return Workspace(self.root / stage.folder, Console(quiet=True))
+
+    def _clock(self, stage: Stage) -> Path:
+        return self.root / stage.folder / ".stillright" / "seconds.json"
+
+    @contextmanager
+    def _timed(self, stage: Stage) -> Iterator[None]:
+        """Adds the time spent here to the stage's account, also of an attempt that fails."""
+        before, started = self.seconds(stage), time.monotonic()
+        try:
+            yield
+        finally:
+            spent = before + time.monotonic() - started
+            self._clock(stage).write_text(json.dumps({"seconds": spent}) + "\n", encoding="utf-8")
+
+
+def _name(stage: Stage) -> str:
+    """What the stage is called in its workspace: as in a run of one update."""
+    kind = "predict" if stage.kind == "ensemble" else stage.kind
+    return f"{kind}-{Path(RESULTS.get(stage.kind, 'adapter')).stem}"
