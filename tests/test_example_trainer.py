@@ -27,6 +27,7 @@ SETTINGS = {
     "per_device_eval_batch_size": 3,  # which does not divide the rows
     "bf16": False,
     "use_cpu": True,
+    "disable_tqdm": False,  # its default depends on the level of logging
     "report_to": "none",
     "assistant_only_loss": True,
     "temperature": 1.5,
