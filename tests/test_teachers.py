@@ -123,7 +123,7 @@ def test_teachers_that_do_not_fit_are_refused(model: Any, tmp_path: Path) -> Non
         (CachedTeachers(hot, cold), 2.0),
         (CachedTeachers(hot, short), 2.0),
     ):
-        with pytest.raises(ModelError, match=rf"cannot teach at temperature {temperature}; let both run again in one form"):
+        with pytest.raises(ModelError, match=rf"cannot teach at temperature {temperature}; let both run again alike"):
             pair.refuse_unlike(temperature)
 
 

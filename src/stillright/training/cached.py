@@ -34,12 +34,15 @@ class CachedTeachers(NamedTuple):
 
     def refuse_unlike(self, temperature: float) -> None:
         """Raises ModelError where the two do not speak alike, or at another temperature than the loss."""
-        for teacher in self:
-            if teacher.form != self.old.form or getattr(teacher.form, "temperature", temperature) != temperature:
-                raise ModelError(
-                    f"teachers kept as {self.old.form} and {self.new.form} cannot teach at temperature {temperature}; "
-                    "let both run again in one form"
-                )
+        form = self.old.form
+        alike = form == self.new.form
+        if not isinstance(form, Hidden):  # states know neither temperature nor vocabulary
+            alike &= form.temperature == temperature and self.old.vocabulary == self.new.vocabulary
+        if not alike:
+            raise ModelError(
+                f"teachers kept as {form} of {self.old.vocabulary} pieces and {self.new.form} of "
+                f"{self.new.vocabulary} cannot teach at temperature {temperature}; let both run again alike"
+            )
 
 
 class Taught(NamedTuple):
