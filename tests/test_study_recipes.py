@@ -27,7 +27,7 @@ def test_the_tiny_recipe(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
     assert spec.loader is not None
     make = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(make)
-    monkeypatch.setattr(make, "TASKS", tmp_path)
+    monkeypatch.setattr(make, "FOLDER", tmp_path)
     make.write_tasks()
     for split in ("train", "test"):
         assert (tmp_path / f"{split}.jsonl").read_bytes() == (ROOT / f"recipes/tiny/{split}.jsonl").read_bytes()

@@ -2,9 +2,9 @@
 
     python recipes/tiny/make.py
 
-The tasks stand beside this script: one row a docstring, with its choices, its text and the kind of its object. The
-bases go to runs/tiny-bases: random Phi models with the demo's tokenizer that have read the demo's training docstrings,
-the new one wider and for longer. They are too small to be good; the recipe shows that everything runs, not what it
+All stands beside this script. Tasks: one row a docstring, with its choices, its text and the kind of its object. Bases:
+random Phi models with the demo's tokenizer that have read the demo's training docstrings, the new one wider and for
+longer; in bfloat16. They are too small to be good; the recipe shows that everything runs, not what it
 achieves.
 """
 
@@ -21,8 +21,7 @@ from transformers import PhiConfig, PhiForCausalLM, PreTrainedTokenizerFast
 
 from stillright.demo import DATA
 
-TASKS = Path(__file__).parent
-BASES = Path("runs/tiny-bases")
+FOLDER = Path(__file__).parent
 ROWS = {"train": 240, "test": 120}
 WINDOW = 64  # tokens
 BATCH = 32  # windows
@@ -60,7 +59,7 @@ def write_tasks() -> None:
         every = rows(split)
         chosen = every[:: len(every) // wanted][:wanted]
         text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in chosen)
-        (TASKS / f"{split}.jsonl").write_text(text, encoding="utf-8")
+        (FOLDER / f"{split}.jsonl").write_text(text, encoding="utf-8")
 
 
 def windows(tokenizer: PreTrainedTokenizerFast) -> torch.Tensor:
@@ -106,12 +105,12 @@ def write_bases() -> None:
     tokenizer = PreTrainedTokenizerFast.from_pretrained(DATA / "old_base")
     texts = windows(tokenizer)
     for name, size in SIZES.items():
-        folder = BASES / name
+        folder = FOLDER / name
         if folder.exists():
             continue
         part = folder.with_suffix(".part")
         shutil.rmtree(part, ignore_errors=True)
-        pretrain(size, texts, tokenizer).save_pretrained(part)
+        pretrain(size, texts, tokenizer).bfloat16().save_pretrained(part)
         tokenizer.save_pretrained(part)
         part.rename(folder)
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from rich.console import Console
 
 from stillright import ranks
 from stillright.config import StudyConfig
-from stillright.errors import RunError
+from stillright.errors import MissingExtra, RunError
 from stillright.pipeline import write_provenance
 from stillright.study.board import Board
 from stillright.study.cluster import Cluster, connect, run_on_cluster
 from stillright.study.graph import Stage
 from stillright.study.matrix import cells_of
+from stillright.study.results import write_results
 from stillright.study.schedule import Outcome, run_here, todo
 from stillright.study.show import shown, summary
 from stillright.study.store import Store
@@ -37,7 +39,18 @@ def run_study(config: StudyConfig, source: str, console: Console, address: str |
             for outcome in _outcomes(stages, config, address, board.store, console):
                 board.record(outcome)
         summary(board, config.out, console)
+        if board.counts()["done"]:
+            _report(config.out, console)
     return board.counts()["failed"]
+
+
+def _report(out: Path, console: Console) -> None:
+    """Tables, figures and findings of the cells that are done."""
+    try:
+        write_results(out)
+    except MissingExtra as error:
+        console.print(f"figures are left out: {error}", highlight=False, markup=False)
+    console.print(f"written: {out}/tables, figures, findings.md and findings.csv", highlight=False)
 
 
 def _outcomes(
