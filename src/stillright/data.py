@@ -9,7 +9,7 @@ from stillright.errors import ModelError, TaskError
 from stillright.models import ModelRef, Source, compute_dtype, load_tokenizer
 from stillright.tasks import Task, load_task
 from stillright.training.choices import ChoiceText, encode_choices
-from stillright.training.text import Text, Texts, encode_texts, refuse_different_tokenizers, split_texts
+from stillright.training.text import Text, Texts, encode_prompts, encode_texts, refuse_different_tokenizers, split_texts
 
 T = TypeVar("T")
 
@@ -32,6 +32,12 @@ class Data:
             self._encoded[base] = encode_texts(self.task, load_tokenizer(base), training.max_length, training.loss_on)
         return self._split(self._encoded[base])
 
+    def aligned_texts(self, base: Source) -> Texts[Text]:
+        """The same, and in training the prompts without answers."""
+        texts, tokenizer = self.texts(base), load_tokenizer(base)
+        further = encode_prompts(self.task, tokenizer, self.config.training.max_length)
+        return Texts([*texts.train, *further], texts.validation)
+
     def choices(self, base: Source) -> Texts[ChoiceText]:
         """The same samples as trees of choices."""
         return self._split(encode_choices(self.task, load_tokenizer(base), self.config.training.max_length))
@@ -52,7 +58,10 @@ class Data:
         if strategy.choose == "flips" and not self.task.is_choice:
             raise TaskError(f"{generated}.choose flips needs choices; take strategy.choose=loss")
         if not strategy.is_choice:
-            old, new = ([*cut.train, *cut.validation] for cut in (self.texts(self.old.base), self.texts(self.new.base)))
+            old, new = (
+                [*cut.train, *cut.validation]
+                for cut in (self.aligned_texts(self.old.base), self.aligned_texts(self.new.base))
+            )
             refuse_different_tokenizers(old, new)
         elif not self.task.is_choice:
             raise TaskError(f"{generated}.mask {strategy.mask} needs choices")

@@ -14,19 +14,24 @@ from stillright.config import TaskConfig, UpdateConfig
 from stillright.models import compute_dtype, folder_digest
 
 OF_PREDICTION = frozenset({"test", "test_limit", "filter", "stop", "max_new_tokens"})  # keys no training reads
+OF_ALIGNMENT = frozenset({"unlabelled"})  # keys only alignment and its teachers read
 
 Inputs = dict[str, Any]
 
 
 def task_inputs(config: TaskConfig) -> Inputs:
     """What determines the task's rows: its keys, and the content of local files."""
-    files = {"train": config.train, "test": config.test}
+    files = {"train": config.train, "test": config.test, "unlabelled": config.unlabelled}
     digests = {name: folder_digest(path) if path and path.exists() else None for name, path in files.items()}
     return {**config.model_dump(mode="json"), **digests}
 
 
 def _trained_task(config: UpdateConfig) -> Inputs:
-    return {key: value for key, value in task_inputs(config.task).items() if key not in OF_PREDICTION}
+    return {key: value for key, value in task_inputs(config.task).items() if key not in OF_PREDICTION | OF_ALIGNMENT}
+
+
+def _only_aligned(config: UpdateConfig) -> Inputs:
+    return {key: value for key, value in task_inputs(config.task).items() if key in OF_ALIGNMENT}
 
 
 def _training_inputs(config: UpdateConfig) -> Inputs:
@@ -46,6 +51,7 @@ def text_inputs(config: UpdateConfig) -> Inputs:
         "task": _trained_task(config),
         "split_seed": config.split_seed,
         **config.training.model_dump(include={"max_length", "loss_on", "validation_fraction"}),
+        **_only_aligned(config),
     }
 
 
@@ -63,6 +69,7 @@ def align_inputs(config: UpdateConfig, old: str, new: str) -> Inputs:
     """Of a compat adapter for two models with task adapters."""
     return {
         **_training_inputs(config),
+        **_only_aligned(config),
         "old": old,
         "new": new,
         "strategy": config.strategy.model_dump(),
@@ -86,7 +93,7 @@ def predict_inputs(config: UpdateConfig, model: str) -> Inputs:
     """Of the answers to the test split."""
     return {
         "model": model,
-        "task": task_inputs(config.task),
+        "task": {key: value for key, value in task_inputs(config.task).items() if key not in OF_ALIGNMENT},
         "split_seed": config.split_seed,
         "dtype": str(compute_dtype(config.dtype)),
         "batch_size": config.predict_batch_size,

@@ -79,7 +79,7 @@ class Update(Data):
         if self.config.strategy.choose == "flips":
             validation = Validation(old, *(self.choices(ref.base).validation for ref in (old, new)))
         teachers = old if self.config.teachers.form == "live" else taught or self._teach_both(old, new)
-        align_adapter(new, teachers, self.texts(new.base), self.config.strategy, job, validation)
+        align_adapter(new, teachers, self.aligned_texts(new.base), self.config.strategy, job, validation)
 
     def _teach_both(self, old: ModelRef, new: ModelRef) -> Taught:
         from stillright.training.cached import Taught
@@ -98,7 +98,7 @@ class Update(Data):
         from stillright.training.forms import form_of
         from stillright.training.teach import Lesson, teach
 
-        role, texts = Path(result).name, self.texts(ref.base)
+        role, texts = Path(result).name, self.aligned_texts(ref.base)
         every = [*texts.train, *texts.validation]
         scored = fingerprint({"scored": [(text.ids, text.first) for text in every]})
         form = form_of(self.config.teachers, self.config.strategy.temperature, vocabulary)
@@ -202,6 +202,8 @@ def _announce(update: Update, console: Console) -> None:
         f"{len(texts.validation):,} for validation, {len(update.task.test_positions):,} to predict; {update.dtype}",
         highlight=False,
     )
+    if update.task.unlabelled_prompts:
+        console.print(f"alignment also reads {len(update.task.unlabelled_prompts):,} prompts without answers")
     warm, steps = warmup_steps(training, len(texts.train)), optimizer_steps(training, len(texts.train))
     if warm < training.warmup_steps:
         console.print(f"warm-up: {warm} steps, a tenth of {steps}, instead of {training.warmup_steps}", highlight=False)

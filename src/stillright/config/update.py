@@ -29,6 +29,7 @@ Mask = Literal[
     "choice_mixture",
     "choice_ce",
 ]
+NEED_NO_LABEL = ("old_only", "new_only", "mixture")  # masks that never look at the right token
 Control = Literal["continue_ce"]
 LossOn = Literal["all", "completion"]
 Choose = Literal["loss", "flips"]
@@ -42,6 +43,9 @@ class TaskConfig(Strict):
     name: str = Field(description="harness task, or a name for your own task")
     train: Path | None = Field(None, description="JSONL to train on, one object a line")
     test: Path | None = Field(None, description="JSONL to predict; never trained on")
+    unlabelled: Path | None = Field(
+        None, description="JSONL of further prompts without answers, for alignment by old_only, new_only or mixture"
+    )
     prompt: str | None = Field(None, description='template over the columns: "Question: {{question}}\\nAnswer:"')
     choices: str | list[str] | None = Field(
         None, description="column with the list of choices, or one template a choice"
@@ -190,6 +194,16 @@ class UpdateConfig(Strict):
     def _mixable(self) -> UpdateConfig:
         if problem := unmixable(self.strategy, self.teachers):
             raise ValueError(problem)
+        return self
+
+    @model_validator(mode="after")
+    def _labelled(self) -> UpdateConfig:
+        strategy, only = self.strategy, self.training.loss_on == "completion"
+        if self.task.unlabelled and (strategy.mask not in NEED_NO_LABEL or strategy.ce_weight or only):
+            raise ValueError(
+                f"task.unlabelled: prompts without answers can teach by strategy.mask {', '.join(NEED_NO_LABEL)}, with "
+                "ce_weight 0 and training.loss_on all; leave it out, or change these"
+            )
         return self
 
 

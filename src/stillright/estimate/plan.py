@@ -105,7 +105,7 @@ class Plan:
         return self._align_choices() if self.config.strategy.is_choice else self._align_tokens()
 
     def _align_tokens(self) -> list[Stage]:
-        texts = self.data.texts(self.data.new.base)
+        texts = self.data.aligned_texts(self.data.new.base)
         every = next_tokens([*texts.train, *texts.validation])
         strategy = STRATEGIES[self.config.strategy.mask]
         heads = self.old.head + self.new.head if strategy.mixed else max(self.old.head, self.new.head)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import datasets
@@ -98,12 +99,20 @@ def _refuse_unknown_columns(config: TaskConfig, rows: dict[str, datasets.Dataset
     if isinstance(config.choices, str):
         used |= _columns(config.name, config.choices) or {config.choices}
     for split, path in (("train", config.train), ("test", config.test)):
-        missing = sorted(str(column) for column in used - set(rows[split].column_names))
-        if missing:
-            known = ", ".join(rows[split].column_names)
-            raise DataError(
-                f"{path}: task {config.name} uses the column {missing[0]!r}, but the file has only: {known}"
-            )
+        _refuse_missing(config.name, used, rows[split], path)
+
+
+def refuse_unknown_prompts(config: TaskConfig, rows: datasets.Dataset) -> None:
+    """The same for rows of which only the prompt is used."""
+    if config.prompt is not None:
+        _refuse_missing(config.name, _columns(config.name, config.prompt), rows, config.unlabelled)
+
+
+def _refuse_missing(task: str, used: set[Any], rows: datasets.Dataset, path: Path | None) -> None:
+    missing = sorted(str(column) for column in used - set(rows.column_names))
+    if missing:
+        known = ", ".join(rows.column_names)
+        raise DataError(f"{path}: task {task} uses the column {missing[0]!r}, but the file has only: {known}")
 
 
 def _columns(task: str, template: str) -> set[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from lm_eval.api.task import ConfigurableTask
@@ -12,8 +12,9 @@ from lm_eval.api.task import ConfigurableTask
 from stillright.config import TaskConfig
 from stillright.errors import DataError, StillrightError, TaskError
 from stillright.records import Kind
-from stillright.tasks.own import local_data, own_task
+from stillright.tasks.own import local_data, own_task, refuse_unknown_prompts
 from stillright.tasks.registry import harness_config
+from stillright.tasks.rows import read_rows
 
 DISCRETE = frozenset({"acc", "acc_norm", "acc_bytes", "exact_match"})
 CHOICE_METRICS = ("acc", "acc_norm", "acc_bytes")
@@ -34,6 +35,7 @@ class Task:
     filter: str | None  # of the harness; None where it has only one
     train_documents: list[Document]
     test_positions: list[int]  # into the harness's evaluation documents
+    unlabelled_prompts: list[str]  # of rows without answers
 
     @property
     def kind(self) -> Kind:
@@ -116,10 +118,34 @@ def load_task(config: TaskConfig, split_seed: int = 0) -> Task:
         filter=_filter(config, harness),
         train_documents=[train[i] for i in positions],
         test_positions=_drawn(len(test), config.test_limit, split_seed),
+        unlabelled_prompts=[],
     )
     for split, document in (("training", train[0]), ("test", test[0])):
         _refuse_lacking_columns(task, split, document, config)
-    return task
+    return replace(task, unlabelled_prompts=_unlabelled(config, task))
+
+
+def _unlabelled(config: TaskConfig, task: Task) -> list[str]:
+    """Further prompts, of rows without answers. Raises DataError where the first row has none, TaskError where the
+    task's prompts are more than a description and a text."""
+    if config.unlabelled is None:
+        return []
+    rows, harness = read_rows(config.unlabelled), task.harness
+    refuse_unknown_prompts(config, rows)
+    if harness.config.process_docs is not None:
+        rows = harness.config.process_docs(rows)
+    known = task.train_documents[0]
+    if _bare_prompt(harness, known) != task.prompt(known):
+        raise TaskError(f"task {task.name}: its prompts cannot be made without answers; leave task.unlabelled out")
+    try:
+        return [_bare_prompt(harness, row) for row in rows]
+    except Exception as error:  # of Jinja and of the task's own code
+        raise DataError(f"{config.unlabelled}: its prompts cannot be read ({_reason(error)})") from None
+
+
+def _bare_prompt(harness: Any, document: Document) -> str:
+    """What the harness puts before the answer, made without looking at one, as `fewshot_context` does."""
+    return f"{harness.resolve_field(document, harness.config.description) or ''}{harness.doc_to_text(document)}"
 
 
 def _refuse_lacking_columns(task: Task, split: str, document: Document, config: TaskConfig) -> None:

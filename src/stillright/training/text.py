@@ -77,6 +77,13 @@ def encode_texts(task: Task, tokenizer: Any, max_length: int, loss_on: LossOn) -
     return [cut_text(prompt, [*answer, *end], max_length, loss_on) for prompt, answer in encode_pairs(pairs, tokenizer)]
 
 
+def encode_prompts(task: Task, tokenizer: Any, max_length: int) -> list[Text]:
+    """The prompts without answers, cut as those of the others."""
+    delimiter = task.harness.config.target_delimiter
+    pairs = [(prompt, f"{delimiter}-") for prompt in task.unlabelled_prompts]  # any answer
+    return [Text(prompt[-max_length:]) for prompt, _ in encode_pairs(pairs, tokenizer)]
+
+
 def cut_text(prompt: Ids, completion: Ids, max_length: int, loss_on: LossOn) -> Text:
     """The last `max_length` tokens of prompt and completion, with the place from which they are scored."""
     ids = [*prompt, *completion][-max_length:]
