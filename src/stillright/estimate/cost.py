@@ -23,7 +23,7 @@ KEPT_WIDTHS = 0.85
 # float32 numbers of vocabulary size held at once for a position: by cross-entropy, by distillation; measured
 PLAIN_LOGITS, TAUGHT_LOGITS = 3, 7
 # a process on a CPU: libraries and compiled kernels; and in training what its allocator keeps of freed blocks; measured
-PROCESS_BYTES, FRAGMENTED = 1_500_000_000, 1.5
+PROCESS_BYTES, FRAGMENTED = 800_000_000, 1.5
 
 
 class Amount(NamedTuple):
