@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from stillright.forward.heads import LMHead
 from stillright.training.forms import Sampled, TopK, Words
 from stillright.training.head_loss import LossSums
-from stillright.training.heads import LMHead
 from stillright.training.losses import CompatLoss
 from stillright.training.strategies import STRATEGIES
 from stillright.training.taught import PartReaders, Readers, WholeReaders

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import math
@@ -17,13 +18,14 @@ from torch.nn import functional
 from architectures import tiny
 from stillright.config import TaskConfig, parse_update
 from stillright.errors import DataError, TaskError
+from stillright.forward.trees import MULTIPLE, log_likelihoods, plant, reads_trees
 from stillright.models import Source, load_base, load_tokenizer
 from stillright.pipeline import run_update
 from stillright.tasks import load_task
 from stillright.training import choice
 from stillright.training.choice import accepted, flips, normalised
 from stillright.training.choice_loss import CHOICE_STRATEGIES, Beliefs, choice_sums, follows_old
-from stillright.training.choices import ABSENT, ChoiceText, encode_choices, log_likelihoods, plant, reads_trees
+from stillright.training.choices import ABSENT, ChoiceText, encode_choices
 
 TEXTS = [
     ChoiceText([5, 6, 7], [[8, 9], [10], [11, 12, 13]], [1, 1, 1], [0]),
@@ -33,10 +35,11 @@ TEXTS = [
 
 def test_a_tree_by_hand() -> None:
     trees = plant(TEXTS, pad_token_id=0)
-    assert trees.input_ids.tolist() == [[5, 6, 7, 8, 9, 10, 11, 12, 13], [14, 15, 16, 17, 0, 0, 0, 0, 0]]
-    assert trees.position_ids.tolist() == [[0, 1, 2, 3, 4, 3, 3, 4, 5], [0, 1, 2, 1, 0, 0, 0, 0, 0]]
-    assert trees.branch.tolist() == [[0, 0, 0, 1, 1, 2, 3, 3, 3], [0, 1, 1, 2, -1, -1, -1, -1, -1]]
-    assert trees.before[0].tolist() == [0, 0, 1, 2, 3, 2, 2, 6, 7]
+    assert {part.shape for part in trees[1:5]} == {(2, MULTIPLE)}
+    assert trees.input_ids[:, :9].tolist() == [[5, 6, 7, 8, 9, 10, 11, 12, 13], [14, 15, 16, 17, 0, 0, 0, 0, 0]]
+    assert trees.position_ids[:, :9].tolist() == [[0, 1, 2, 3, 4, 3, 3, 4, 5], [0, 1, 2, 1, 0, 0, 0, 0, 0]]
+    assert trees.branch[:, :9].tolist() == [[0, 0, 0, 1, 1, 2, 3, 3, 3], [0, 1, 1, 2, -1, -1, -1, -1, -1]]
+    assert trees.before[0, :9].tolist() == [0, 0, 1, 2, 3, 2, 2, 6, 7]
 
 
 def separately(model: Any) -> torch.Tensor:
@@ -60,8 +63,8 @@ def test_a_tree_equals_separate_texts(make_base: Callable[..., Path]) -> None:
 
 def test_rows_apart_by_hand() -> None:
     rows = plant(TEXTS, pad_token_id=0, apart=True)
-    assert rows.input_ids.tolist()[:3] == [[5, 6, 7, 8, 9, 0], [5, 6, 7, 10, 0, 0], [5, 6, 7, 11, 12, 13]]
-    assert rows.branch.tolist()[1:3] == [[0, 0, 0, 2, -1, -1], [0, 0, 0, 3, 3, 3]]
+    assert rows.input_ids[:3, :6].tolist() == [[5, 6, 7, 8, 9, 0], [5, 6, 7, 10, 0, 0], [5, 6, 7, 11, 12, 13]]
+    assert rows.branch[1:3, :6].tolist() == [[0, 0, 0, 2, -1, -1], [0, 0, 0, 3, 3, 3]]
     assert rows.sample.tolist() == [0, 0, 0, 1, 1]
     assert [TEXTS[0].tokens(apart) for apart in (False, True)] == [9, 15]
 
@@ -146,7 +149,7 @@ def test_the_loss_by_hand() -> None:
 def test_answers_by_hand() -> None:
     """Of several right choices each counts; lost are those that old has right."""
     scores = logs([0.5, 0.3, 0.2], [0.2, 0.7, 0.1], [0.1, 0.2, 0.7])
-    texts = [TEXTS[0]._replace(accepted=right) for right in ([0], [2, 1], [0])]
+    texts = [dataclasses.replace(TEXTS[0], accepted=right) for right in ([0], [2, 1], [0])]
     found = flips(scores, {"accepted": accepted(texts), "old_right": torch.tensor([False, True, True])})
     assert {name: (int(mean.total), mean.count) for name, mean in found.items()} == {"right": (2, 3), "lost": (1, 3)}
 

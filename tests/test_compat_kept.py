@@ -18,10 +18,10 @@ from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 from architectures import tiny
 from stillright import CompatTrainer
 from stillright.errors import ConfigError, DataError, ModelError
+from stillright.forward.passes import check_packing, last_states, model_inputs
 from stillright.models import Source, load_base
 from stillright.training import students, teachers, text
 from stillright.training.digest import model_digest
-from stillright.training.forward import check_packing, last_states, model_inputs
 from stillright.training.teachers import open_teacher
 from test_compat_api import models, moved, pairs, settings, texts, tokenizer
 

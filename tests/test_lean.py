@@ -11,9 +11,9 @@ from peft import LoraConfig, get_peft_model
 from torch import Tensor, nn
 
 from architectures import tiny
-from stillright.training.attention import SHORT, attend_in_float32
-from stillright.training.lean import lean
-from stillright.training.lora_linear import fuse_lora
+from stillright.forward.attention import SHORT, attend_in_float32
+from stillright.forward.lean import lean
+from stillright.forward.lora_linear import fuse_lora
 
 
 class Layer(nn.Module):

@@ -13,9 +13,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from loss_case import Case, reference_loss
+from stillright.forward.heads import LMHead
 from stillright.training import head_loss
 from stillright.training.head_loss import CrossEntropy
-from stillright.training.heads import LMHead
 from stillright.training.losses import CompatLoss
 from stillright.training.strategies import STRATEGIES, Tokens, focal_weight
 from stillright.training.taught import WholeReaders

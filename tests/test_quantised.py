@@ -13,7 +13,7 @@ from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 
 from stillright import CompatTrainer
 from stillright.errors import ModelError
-from stillright.training.forward import check_head
+from stillright.forward.passes import check_head
 from stillright.training.teachers import open_teacher
 from test_compat_api import pairs, settings, tokenizer
 

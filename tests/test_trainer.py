@@ -20,13 +20,13 @@ from architectures import tiny
 from stillright import pipeline
 from stillright.config import LoraConfig, TrainingConfig, parse_update
 from stillright.errors import ModelError, RunError
+from stillright.forward.passes import check_head
 from stillright.models import ModelRef, Source, load_base, load_model, load_tokenizer
 from stillright.progress import Progress
 from stillright.training import choice, compat, loop, lora
 from stillright.training.cached import Taught
 from stillright.training.compat import CompatTrainer
 from stillright.training.compat_config import CompatConfig
-from stillright.training.forward import check_head
 from stillright.training.head_loss import CrossEntropy
 from stillright.training.loop import Job, as_dataset, train_adapter, training_arguments
 from stillright.training.lora import lora_config

@@ -12,8 +12,8 @@ from typing import NamedTuple
 import torch
 
 from stillright.estimate.shape import Shape
+from stillright.forward.heads import LOGITS_ON_CPU, LOGITS_ON_DEVICE
 from stillright.training.forms import Form, Hidden
-from stillright.training.head_loss import LOGITS_ON_CPU, LOGITS_ON_DEVICE
 from stillright.training.text import Text
 
 ADAPTER_BYTES = 4  # a parameter; PEFT keeps adapters in float32 beside bases of any dtype

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from stillright.errors import DataError, ModelError
+from stillright.forward.passes import Collate
 from stillright.training.forms import Hidden
-from stillright.training.forward import Collate
 from stillright.training.taught import PartReaders, Readers, WholeReaders
 from stillright.training.teachers import Teacher, open_teacher
 from stillright.training.text import IGNORED

@@ -13,13 +13,14 @@ from trl import SFTConfig
 
 from stillright import ranks
 from stillright.config import StrategyConfig
+from stillright.forward.lean import lean
+from stillright.forward.passes import autocast, check_head, evaluating
+from stillright.forward.trees import PADDING, Trees, log_likelihoods, plant, reads_trees
 from stillright.models import ModelRef, load_model, load_tokenizer
 from stillright.progress import Progress
 from stillright.training.checkpoints import RULES
 from stillright.training.choice_loss import CHOICE_STRATEGIES, LABELS_ALONE, Beliefs, choice_sums, is_right
-from stillright.training.choices import ABSENT, PADDING, ChoiceText, Trees, log_likelihoods, plant, reads_trees
-from stillright.training.forward import autocast, check_head, evaluating
-from stillright.training.lean import lean
+from stillright.training.choices import ABSENT, ChoiceText
 from stillright.training.loop import Job, TrainingResult, frees_memory, train_adapter, training_arguments
 from stillright.training.text import Texts, batches
 from stillright.training.trainer import Mean, MeansTrainer

@@ -11,6 +11,7 @@ from torch import Tensor
 from stillright import ranks
 from stillright.config import StrategyConfig
 from stillright.errors import ConfigError
+from stillright.forward.passes import check_packing
 from stillright.models import ModelRef, load_model, load_tokenizer
 from stillright.progress import Progress
 from stillright.training.answers import AnswersCollator, Validation, sums_or_scores
@@ -19,7 +20,6 @@ from stillright.training.checkpoints import RULES
 from stillright.training.choice import Samples, batch_scores, first_samples, flips
 from stillright.training.compat_config import CompatConfig
 from stillright.training.forms import form_of
-from stillright.training.forward import check_packing
 from stillright.training.head_loss import LossSums
 from stillright.training.live import LiveTeachers
 from stillright.training.loop import Job, TrainingResult, as_dataset, frees_memory, train_adapter, training_arguments

@@ -14,10 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
-from stillright.training.heads import LMHead
-
-# logits held at once: on a CPU what its caches hold, elsewhere what fills the device
-LOGITS_ON_CPU, LOGITS_ON_DEVICE = 2**22, 2**26
+from stillright.forward.heads import LMHead, chunk_rows
 
 
 class LossSums(NamedTuple):
@@ -61,12 +58,6 @@ def head_loss(loss: ChunkLoss, head: LMHead, student: Tensor, rows: Rows) -> Los
         return LossSums(*_ByHand.apply(student, loss, head, rows))  # type: ignore[no-untyped-call]
     parts = [checkpoint(loss.plain, head, *chunk, use_reentrant=False) for chunk in chunks(head, student, rows)]
     return LossSums(*(torch.stack(values).sum() for values in zip(*parts, strict=True)))
-
-
-def chunk_rows(head: LMHead) -> int:
-    """How many rows' logits are held at once."""
-    held = LOGITS_ON_CPU if head.weight.device.type == "cpu" else LOGITS_ON_DEVICE
-    return max(held // len(head.weight), 1)
 
 
 def chunks(head: LMHead, student: Tensor, rows: Rows) -> Iterator[tuple[Tensor, Rows]]:

@@ -11,9 +11,8 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from stillright.training.forward import check_head, evaluating, last_states
-from stillright.training.head_loss import chunk_rows
-from stillright.training.heads import lm_head
+from stillright.forward.heads import chunk_rows, lm_head
+from stillright.forward.passes import check_head, evaluating, last_states
 from stillright.training.taught import WholeReaders
 from stillright.training.teachers import judged
 from stillright.training.text import IGNORED

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from stillright.forward.heads import LMHead
 from stillright.training.head_loss import Gradient, LossSums, chunks, head_loss, less_label
-from stillright.training.heads import LMHead
 from stillright.training.strategies import Strategy, Tokens
 from stillright.training.targets import Target
 from stillright.training.taught import Readers, TaughtRows

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import datasets
 
 from stillright.errors import DataError, ModelError
-from stillright.training.forward import Collate
+from stillright.forward.passes import Collate
 from stillright.training.text import IGNORED, Ids
 
 COLUMNS = ("input_ids", "labels", "seq_lengths")  # those that TRL's collator reads

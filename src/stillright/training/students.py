@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 from stillright import ranks
 from stillright.errors import ModelError
+from stillright.forward.heads import lm_head
 from stillright.models import ModelRef, load_model, vocabulary_size
 from stillright.training.digest import model_digest
-from stillright.training.heads import lm_head
 
 
 class Held(NamedTuple):

@@ -14,8 +14,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from stillright.errors import ConfigError
+from stillright.forward.heads import LMHead
 from stillright.training.forms import Words
-from stillright.training.heads import LMHead
 from stillright.training.targets import Dense, Target
 
 

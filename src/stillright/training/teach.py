@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from stillright import ranks
+from stillright.forward.passes import Collate
 from stillright.inputs import lesson_inputs
 from stillright.progress import Progress
 from stillright.training.forms import Form
-from stillright.training.forward import Collate
 from stillright.training.teachers import PADDED, Readable, run_teacher
 from stillright.workspace import Workspace
 

@@ -21,9 +21,9 @@ from torch.nn import functional
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
 from stillright import ranks
-from stillright.progress import Bar, Progress
-from stillright.training.forms import FORMS, Form, Hidden, Words
-from stillright.training.forward import (
+from stillright.forward.heads import LMHead, lm_head
+from stillright.forward.lean import lean
+from stillright.forward.passes import (
     Collate,
     autocast,
     check_head,
@@ -32,8 +32,8 @@ from stillright.training.forward import (
     last_states,
     model_inputs,
 )
-from stillright.training.heads import LMHead, lm_head
-from stillright.training.lean import lean
+from stillright.progress import Bar, Progress
+from stillright.training.forms import FORMS, Form, Hidden, Words
 from stillright.training.text import IGNORED, batches
 
 HEAD, META, DONE = "head.safetensors", "teacher.json", "batches-done"

@@ -17,10 +17,10 @@ from torch import Tensor
 from trl import SFTConfig, SFTTrainer
 
 from stillright.errors import ModelError, RunError
-from stillright.training.forward import Collate, check_head, without_right_padding
+from stillright.forward.heads import LMHead, lm_head
+from stillright.forward.lean import lean
+from stillright.forward.passes import Collate, check_head, without_right_padding
 from stillright.training.head_loss import LossSums
-from stillright.training.heads import LMHead, lm_head
-from stillright.training.lean import lean
 from stillright.training.order import AgreedSampler, lengths_of, longest_first, texts_read_once
 from stillright.training.text import IGNORED
 

@@ -9,6 +9,8 @@ from torch import Tensor
 from torch.nn import functional
 
 ROWS = 16  # a CPU's matrix product gets a multiple of so many rows
+# logits held at once: on a CPU what its caches hold, elsewhere what fills the device
+LOGITS_ON_CPU, LOGITS_ON_DEVICE = 2**22, 2**26
 
 
 def few_shapes(rows: Tensor, dtype: torch.dtype) -> Tensor:
@@ -59,7 +61,7 @@ class LMHead(NamedTuple):
 def lm_head(model: Any) -> LMHead:
     """The LM head of a causal model, with the scale and the cap that its architecture puts on logits.
 
-    Knows some architectures by their settings; `stillright.training.forward.check_head` finds the others.
+    Knows some architectures by their settings; `stillright.forward.passes.check_head` finds the others.
     """
     config = model.config.get_text_config()
     scale = getattr(config, "logit_scale", getattr(config, "lm_head_multiplier", None))  # Cohere, Falcon-H1
@@ -72,3 +74,9 @@ def lm_head(model: Any) -> LMHead:
         1.0 if scale is None else float(scale),
         getattr(config, "final_logit_softcapping", None),
     )
+
+
+def chunk_rows(head: LMHead) -> int:
+    """How many rows' logits are held at once."""
+    held = LOGITS_ON_CPU if head.weight.device.type == "cpu" else LOGITS_ON_DEVICE
+    return max(held // len(head.weight), 1)

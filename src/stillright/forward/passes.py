@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from stillright.errors import ModelError
-from stillright.training.heads import lm_head
+from stillright.forward.heads import lm_head
 
 TRIED = 8  # tokens
 Collate = Callable[[list[dict[str, Any]]], dict[str, Any]]

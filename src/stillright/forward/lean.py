@@ -13,8 +13,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from stillright.training.attention import attend_in_float32
-from stillright.training.lora_linear import fuse_lora
+from stillright.forward.attention import attend_in_float32
+from stillright.forward.lora_linear import fuse_lora
 
 TRIED = 4  # rows of a trial
 

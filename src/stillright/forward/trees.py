@@ -1,0 +1,170 @@
+"""Several continuations of one prompt as a tree: the prompt stands once, and each of them sees it and itself alone.
+
+So a sample costs its prompt once, however many choices it has, and one forward pass gives the log-likelihood of each.
+Models that cannot read a tree get a row a continuation, with the prompt repeated: slower, and as right.
+Knows ids and tensors; nothing of tasks or losses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
+
+from stillright.forward.heads import LMHead, chunk_rows, lm_head
+
+Ids = list[int]
+MULTIPLE = 16  # rows are padded to a multiple of so many tokens: a CPU compiles a kernel for every length
+PADDING = -1  # branch of padded places
+# nats a token by which a choice in a tree may differ from the same apart; bfloat16 rounds logits beyond 16 to eighths
+TREE_TOLERANCE, HALF_TREE_TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-3}, 0.15
+
+
+@dataclass(frozen=True)
+class Tree:
+    """Token ids of a prompt and of what may follow it, each at least one token."""
+
+    prompt: Ids
+    choices: list[Ids]
+
+    @property
+    def ids(self) -> Ids:
+        """The prompt, then choice after choice."""
+        return [*self.prompt, *(i for choice in self.choices for i in choice)]
+
+    def tokens(self, apart: bool) -> int:
+        """How many tokens a forward pass reads, see `plant`."""
+        return len(self.ids) + (len(self.choices) - 1) * len(self.prompt) if apart else len(self.ids)
+
+    def longest(self) -> int:
+        """Tokens of the prompt and the longest choice."""
+        return len(self.prompt) + max(map(len, self.choices))
+
+
+class Trees(NamedTuple):
+    """A batch of B samples and at most K choices in R rows of at most L tokens: a tree a row, or a choice a row."""
+
+    apart: bool  # whether every choice has a row of its own, with the prompt
+    input_ids: Tensor  # (R, L)
+    position_ids: Tensor  # (R, L); every choice goes on where the prompt ends
+    branch: Tensor  # (R, L) 0 in the prompt, k in choice k from 1, PADDING beyond
+    before: Tensor  # (R, L) place of the token before, within the row; for the prompt meaningless
+    sample: Tensor  # (R,) number of the sample within the batch
+
+    def to(self, device: Any) -> Trees:
+        """The same batch on a device."""
+        return Trees(self.apart, *(part.to(device) for part in self[1:]))
+
+
+class Continued(NamedTuple):
+    """The N tokens of all choices of a batch, each with the state that predicts it."""
+
+    states: Tensor  # (N, H)
+    labels: Tensor  # (N,) token ids
+    sample: Tensor  # (N,) number of the sample within the batch
+    choice: Tensor  # (N,) number of the choice within the sample
+
+
+def plant(texts: Sequence[Tree], pad_token_id: int, apart: bool = False) -> Trees:
+    """The texts as one batch; `apart` repeats the prompt for every choice, for models that cannot read a tree."""
+    columns, sample = [], []
+    for i, text in enumerate(texts):
+        rows = _columns_apart(text) if apart else [_columns(text.prompt, text.choices)]
+        columns += rows
+        sample += [i] * len(rows)
+    length = -(-max(len(ids) for ids, *_ in columns) // MULTIPLE) * MULTIPLE
+    fills = (pad_token_id, 0, PADDING, 0)
+    padded = [
+        torch.tensor([[*column[i], *[fill] * (length - len(column[i]))] for column in columns])
+        for i, fill in enumerate(fills)
+    ]
+    input_ids, positions, branch, before = padded
+    return Trees(apart, input_ids, positions, branch, before, torch.tensor(sample))
+
+
+def _columns_apart(text: Tree) -> list[tuple[Ids, ...]]:
+    """Those of a tree of one choice for each, with the number that the choice has in the sample."""
+    rows: list[tuple[Ids, ...]] = []
+    for k, choice in enumerate(text.choices, start=1):
+        ids, positions, branch, before = _columns(text.prompt, [choice])
+        rows.append((ids, positions, [k * i for i in branch], before))
+    return rows
+
+
+def _columns(prompt: Ids, choices: list[Ids]) -> tuple[Ids, ...]:
+    start = len(prompt)
+    positions, branch, before = list(range(start)), [0] * start, [max(0, i - 1) for i in range(start)]
+    for k, choice in enumerate(choices, start=1):
+        first = len(positions)
+        positions += range(start, start + len(choice))
+        branch += [k] * len(choice)
+        before += [start - 1, *range(first, first + len(choice) - 1)]
+    return Tree(prompt, choices).ids, positions, branch, before
+
+
+def attention_mask(branch: Tensor, dtype: Any) -> Tensor:
+    """(B, 1, L, L) to be added to attention scores: a token sees the prompt and its own choice, up to itself."""
+    places = torch.arange(branch.shape[1], device=branch.device)
+    same = (branch[:, None, :] == branch[:, :, None]) | (branch[:, None, :] == 0)
+    seen = same & (places[None, :] <= places[:, None])  # padding sees padding, so that no row is empty
+    return torch.zeros(seen.shape, dtype=dtype, device=branch.device).masked_fill_(~seen, torch.finfo(dtype).min)[
+        :, None
+    ]
+
+
+def continued(model: Any, trees: Trees) -> Continued:
+    """One forward pass of a causal language model without adapter wrapper. The gradient flows to its hidden states."""
+    seeing = {}  # right padding: no real position of a row of one choice sees a padded one
+    if not trees.apart:
+        seeing = {"attention_mask": attention_mask(trees.branch, model.dtype), "position_ids": trees.position_ids}
+    states = model.base_model(input_ids=trees.input_ids, use_cache=False, **seeing).last_hidden_state
+    row, place = (trees.branch > 0).nonzero(as_tuple=True)
+    return Continued(
+        states[row, trees.before[row, place]],
+        trees.input_ids[row, place],
+        trees.sample[row],
+        trees.branch[row, place] - 1,
+    )
+
+
+def log_likelihoods(model: Any, trees: Trees, shape: Sequence[int]) -> Tensor:
+    """`shape` (B, K) summed log-probabilities of each choice's tokens, float32; 0 for choices that a sample lacks."""
+    tokens = continued(model, trees)
+    logp = _token_logp(lm_head(model), tokens.states, tokens.labels)
+    return logp.new_zeros(tuple(shape)).index_put((tokens.sample, tokens.choice), logp, accumulate=True)
+
+
+@torch.no_grad()
+def reads_trees(model: Any, texts: Sequence[Tree], pad_token_id: int) -> bool:
+    """Whether `model` says of choices in a tree what it says of them apart, tried on the longest texts.
+
+    Models whose layers have a window of attention, or a state instead of attention, ignore the mask that makes a tree.
+    """
+    tried = [max(texts, key=length) for length in (Tree.longest, lambda text: text.tokens(apart=False))]
+    return all(_same_apart(model, text, pad_token_id) for text in tried)
+
+
+def _same_apart(model: Any, text: Tree, pad_token_id: int) -> bool:
+    shape, tokens = (1, len(text.choices)), torch.tensor([len(choice) for choice in text.choices])
+    apart = log_likelihoods(model, plant([text], pad_token_id, apart=True).to(model.device), shape)
+    try:
+        tree = log_likelihoods(model, plant([text], pad_token_id).to(model.device), shape)
+    except (IndexError, RuntimeError, TypeError, ValueError):  # some layers take no mask of four dimensions
+        return False
+    gaps = (tree - apart).abs().cpu() / tokens
+    return bool((gaps <= TREE_TOLERANCE.get(model.dtype, HALF_TREE_TOLERANCE)).all())
+
+
+def _token_logp(head: LMHead, states: Tensor, labels: Tensor) -> Tensor:
+    """(N,) log-probability of each label after states (N, H); logits exist for `chunk_rows` rows at a time."""
+
+    def chunk(rows: Tensor, targets: Tensor) -> Tensor:
+        return -functional.cross_entropy(head.logits(rows, len(head.weight)), targets, reduction="none")
+
+    parts = zip(states.split(chunk_rows(head)), labels.split(chunk_rows(head)), strict=True)
+    return torch.cat([checkpoint(chunk, rows, targets, use_reentrant=False) for rows, targets in parts])
