@@ -9,37 +9,16 @@ from typing import Any
 import lm_eval
 import numpy as np
 from lm_eval import evaluator
-from lm_eval.models.huggingface import HFLM
 
 from stillright import ranks
 from stillright.errors import TaskError
+from stillright.harness_model import HarnessModel
 from stillright.models import ModelRef, load_model, load_tokenizer
-from stillright.progress import Bar, Progress
+from stillright.progress import Progress
 from stillright.records import Header, PredictionSet, Row
 from stillright.tasks import Task
 
 Sample = dict[str, Any]
-
-
-class _CountingLM(HFLM):
-    """The harness's model, which moves our progress bar."""
-
-    bar: Bar
-
-    def loglikelihood(self, requests: Any, **_: Any) -> Any:
-        return super().loglikelihood(requests, disable_tqdm=True)
-
-    def generate_until(self, requests: Any, **_: Any) -> Any:
-        return super().generate_until(requests, disable_tqdm=True)
-
-    def _model_call(self, inps: Any, *args: Any, **kwargs: Any) -> Any:
-        self.bar.advance(tokens=inps.numel(), units=len(inps))
-        return super()._model_call(inps, *args, **kwargs)
-
-    def _model_generate(self, context: Any, *args: Any, **kwargs: Any) -> Any:
-        ids = super()._model_generate(context, *args, **kwargs)
-        self.bar.advance(tokens=ids.numel(), units=len(ids))
-        return ids
 
 
 def predict(
@@ -90,7 +69,7 @@ def _samples(
     """What the harness logs of all test documents, in their order."""
     model = load_model(ref, dtype).to(dtype).eval()
     longest = min(max_length, model.config.get_text_config().max_position_embeddings)
-    lm = _CountingLM(
+    lm = HarnessModel(
         pretrained=model,
         tokenizer=load_tokenizer(ref.base),
         batch_size=batch_size,
@@ -103,7 +82,7 @@ def _samples(
     return sorted(ranks.gather(samples), key=lambda sample: int(sample["doc_id"]))
 
 
-def _answers(lm: _CountingLM, task: Task, positions: list[int]) -> list[Sample]:
+def _answers(lm: HarnessModel, task: Task, positions: list[int]) -> list[Sample]:
     """What the harness logs of the test documents at `positions`."""
     results = evaluator.evaluate(
         lm=lm,

@@ -1,0 +1,134 @@
+"""The harness's model over ours: choices are scored in float32 with their prompt read once, and a bar shows the way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from lm_eval.models.huggingface import HFLM
+from torch import Tensor
+from torch.nn import functional
+
+from stillright.errors import ModelError
+from stillright.forward.heads import LMHead, chunk_rows, lm_head
+from stillright.forward.passes import check_head, evaluating
+from stillright.forward.trees import Ids, Tree, continued, plant, reads_trees
+from stillright.progress import Bar
+
+Answer = tuple[float, bool]  # summed log-probability of a continuation, whether each of its tokens is the likeliest
+
+
+class Place(NamedTuple):
+    """Where a request's continuation hangs."""
+
+    tree: int
+    choice: int
+
+
+class HarnessModel(HFLM):
+    """Answers as HFLM does, but for rounding: HFLM adds up log-probabilities in the dtype of the logits, which in
+    bfloat16 are steps of half a nat for an answer of a usual length.
+
+    Where an architecture's head is not understood, HFLM's own pass is taken, with a softmax in float32.
+    """
+
+    bar: Bar
+
+    def loglikelihood(self, requests: Any, **_: Any) -> Any:
+        return super().loglikelihood(requests, disable_tqdm=True)
+
+    def generate_until(self, requests: Any, **_: Any) -> Any:
+        return super().generate_until(requests, disable_tqdm=True)
+
+    @torch.no_grad()
+    def _loglikelihood_tokens(self, requests: Any, disable_tqdm: bool = False, override_bs: int | None = None) -> Any:
+        try:
+            check_head(self.model)
+        except ModelError:
+            self.softmax_dtype = torch.float32
+            return super()._loglikelihood_tokens(requests, disable_tqdm, override_bs)
+        trees, places = grow([(prompt, continuation) for _, prompt, continuation in requests], self.max_length)
+        with evaluating(self.model) as base:
+            answers = self._answers(base, trees)
+        return [answers[place] for place in places]
+
+    def _answers(self, base: Any, trees: list[Tree]) -> dict[Place, Answer]:
+        """The answer of every choice of every tree."""
+        pad = self.tokenizer.pad_token_id
+        apart = not reads_trees(base, trees, pad)
+        answers: dict[Place, Answer] = {}
+        for batch in batches_of_rows(trees, apart, int(self.batch_size)):
+            grown = [trees[i] for i in batch]
+            for place, answer in score(base, grown, pad, apart).items():
+                answers[place._replace(tree=batch[place.tree])] = answer
+            self.bar.advance(tokens=sum(tree.tokens(apart) for tree in grown), units=sum(len(t.choices) for t in grown))
+        return answers
+
+    def _model_call(self, inps: Any, *args: Any, **kwargs: Any) -> Any:
+        self.bar.advance(tokens=inps.numel(), units=len(inps))
+        return super()._model_call(inps, *args, **kwargs)
+
+    def _model_generate(self, context: Any, *args: Any, **kwargs: Any) -> Any:
+        ids = super()._model_generate(context, *args, **kwargs)
+        self.bar.advance(tokens=ids.numel(), units=len(ids))
+        return ids
+
+
+def grow(pairs: Sequence[tuple[Ids, Ids]], max_length: int) -> tuple[list[Tree], list[Place]]:
+    """Continuations of the same prompt on one tree, and the place of each pair's.
+
+    Prompts lose their beginning where they do not fit `max_length` with their continuation, as in training.
+    """
+    numbers: dict[tuple[int, ...], int] = {}
+    trees: list[Tree] = []
+    places = []
+    for prompt, continuation in pairs:
+        kept = prompt[-max(1, max_length - len(continuation)) :]
+        number = numbers.setdefault(tuple(kept), len(trees))
+        if number == len(trees):
+            trees.append(Tree(kept, []))
+        places.append(Place(number, len(trees[number].choices)))
+        trees[number].choices.append(continuation)
+    return trees, places
+
+
+def batches_of_rows(trees: Sequence[Tree], apart: bool, rows: int) -> Iterator[list[int]]:
+    """Numbers of trees of like length, the longest first, at most `rows` rows together, or one tree."""
+    batch: list[int] = []
+    filled = 0
+    for i in sorted(range(len(trees)), key=lambda i: -trees[i].tokens(apart=False)):
+        needed = len(trees[i].choices) if apart else 1
+        if batch and filled + needed > rows:
+            yield batch
+            batch, filled = [], 0
+        batch.append(i)
+        filled += needed
+    if batch:
+        yield batch
+
+
+def score(base: Any, trees: Sequence[Tree], pad_token_id: int, apart: bool) -> dict[Place, Answer]:
+    """The answers of a batch, from one forward pass of a causal model without adapter wrapper."""
+    tokens = continued(base, plant(trees, pad_token_id, apart).to(base.device))
+    logp, likeliest = token_scores(lm_head(base), tokens.states, tokens.labels)
+    shape = (len(trees), max(len(tree.choices) for tree in trees))
+    where = (tokens.sample, tokens.choice)
+    sums = logp.new_zeros(shape).index_put(where, logp, accumulate=True).tolist()
+    missed = logp.new_zeros(shape).index_put(where, (~likeliest).to(logp.dtype), accumulate=True).tolist()
+    return {
+        Place(i, k): (sums[i][k], missed[i][k] == 0) for i, tree in enumerate(trees) for k in range(len(tree.choices))
+    }
+
+
+def token_scores(head: LMHead, states: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """(N,) log-probability of each label after states (N, H) in float32, and (N,) whether no token is likelier.
+
+    Logits exist for `chunk_rows` rows at a time.
+    """
+    logp, likeliest = [], []
+    for rows, targets in zip(states.split(chunk_rows(head)), labels.split(chunk_rows(head)), strict=True):
+        logits = head.logits(rows, len(head.weight))
+        logp.append(-functional.cross_entropy(logits, targets, reduction="none"))
+        likeliest.append(logits.gather(1, targets[:, None])[:, 0] >= logits.amax(dim=-1))
+    return torch.cat(logp), torch.cat(likeliest)
