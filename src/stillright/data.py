@@ -8,7 +8,7 @@ from stillright.config import UpdateConfig
 from stillright.errors import ModelError, TaskError
 from stillright.models import ModelRef, Source, compute_dtype, load_tokenizer
 from stillright.tasks import Task, load_task
-from stillright.training.choices import ChoiceText, encode_choices
+from stillright.training.choices import ChoiceText, encode_choices, encode_unlabelled
 from stillright.training.text import Text, Texts, encode_prompts, encode_texts, refuse_different_tokenizers, split_texts
 
 T = TypeVar("T")
@@ -42,6 +42,12 @@ class Data:
         """The same samples as trees of choices."""
         return self._split(encode_choices(self.task, load_tokenizer(base), self.config.training.max_length))
 
+    def aligned_choices(self, base: Source) -> Texts[ChoiceText]:
+        """The same, and in training the rows without answers."""
+        texts, further = self.choices(base), self.task.unlabelled_choices()
+        trees = encode_unlabelled(self.task, further, load_tokenizer(base), self.config.training.max_length)
+        return Texts([*texts.train, *trees], texts.validation)
+
     def _split(self, texts: list[T]) -> Texts[T]:
         return split_texts(texts, self.config.training.validation_fraction, self.config.split_seed)
 
@@ -65,3 +71,5 @@ class Data:
             refuse_different_tokenizers(old, new)
         elif not self.task.is_choice:
             raise TaskError(f"{generated}.mask {strategy.mask} needs choices")
+        else:
+            self.task.unlabelled_choices()

@@ -109,7 +109,8 @@ class Update(Data):
     def _align_choices(self, old: ModelRef, new: ModelRef, job: Job) -> None:
         from stillright.training.choice import align_choices
 
-        align_choices(old, new, self.choices(old.base), self.choices(new.base), self.config.strategy, job)
+        old_texts, new_texts = (self.aligned_choices(ref.base) for ref in (old, new))
+        align_choices(old, new, old_texts, new_texts, self.config.strategy, job)
 
     def predict(self, ref: ModelRef, result: str, name: str | None = None) -> Path:
         """The file with the answers of `ref` to the test split.
@@ -202,8 +203,8 @@ def _announce(update: Update, console: Console) -> None:
         f"{len(texts.validation):,} for validation, {len(update.task.test_positions):,} to predict; {update.dtype}",
         highlight=False,
     )
-    if update.task.unlabelled_prompts:
-        console.print(f"alignment also reads {len(update.task.unlabelled_prompts):,} prompts without answers")
+    if update.task.unlabelled:
+        console.print(f"alignment also reads {len(update.task.unlabelled):,} rows without answers")
     warm, steps = warmup_steps(training, len(texts.train)), optimizer_steps(training, len(texts.train))
     if warm < training.warmup_steps:
         console.print(f"warm-up: {warm} steps, a tenth of {steps}, instead of {training.warmup_steps}", highlight=False)

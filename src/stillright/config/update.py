@@ -29,7 +29,7 @@ Mask = Literal[
     "choice_mixture",
     "choice_ce",
 ]
-NEED_NO_LABEL = ("old_only", "new_only", "mixture")  # masks that never look at the right token
+NEED_NO_LABEL = ("old_only", "new_only", "mixture", "choice_mixture")  # masks that never look at the right answer
 Control = Literal["continue_ce"]
 LossOn = Literal["all", "completion"]
 Choose = Literal["loss", "flips"]
@@ -44,7 +44,7 @@ class TaskConfig(Strict):
     train: Path | None = Field(None, description="JSONL to train on, one object a line")
     test: Path | None = Field(None, description="JSONL to predict; never trained on")
     unlabelled: Path | None = Field(
-        None, description="JSONL of further prompts without answers, for alignment by old_only, new_only or mixture"
+        None, description="JSONL of further rows without answers, for alignment by a mask that needs none"
     )
     prompt: str | None = Field(None, description='template over the columns: "Question: {{question}}\\nAnswer:"')
     choices: str | list[str] | None = Field(
@@ -198,11 +198,12 @@ class UpdateConfig(Strict):
 
     @model_validator(mode="after")
     def _labelled(self) -> UpdateConfig:
-        strategy, only = self.strategy, self.training.loss_on == "completion"
-        if self.task.unlabelled and (strategy.mask not in NEED_NO_LABEL or strategy.ce_weight or only):
+        strategy = self.strategy
+        only_answers = self.training.loss_on == "completion" and not strategy.is_choice
+        if self.task.unlabelled and (strategy.mask not in NEED_NO_LABEL or strategy.ce_weight or only_answers):
             raise ValueError(
-                f"task.unlabelled: prompts without answers can teach by strategy.mask {', '.join(NEED_NO_LABEL)}, with "
-                "ce_weight 0 and training.loss_on all; leave it out, or change these"
+                f"task.unlabelled: rows without answers can teach by strategy.mask {', '.join(NEED_NO_LABEL)}, with "
+                "ce_weight 0 and, but for choices, training.loss_on all; leave it out, or change these"
             )
         return self
 

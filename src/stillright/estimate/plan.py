@@ -150,7 +150,7 @@ class Plan:
         return form_of(self.config.teachers, self.config.strategy.temperature, shared)
 
     def _align_choices(self) -> list[Stage]:
-        old, new = (self.data.choices(ref.base) for ref in (self.data.old, self.data.new))
+        old, new = (self.data.aligned_choices(ref.base) for ref in (self.data.old, self.data.new))
         alone = self.config.strategy.mask in LABELS_ALONE
         train, validation = map(_trees, new)
         align = self._training("align-compat", self.new, train, validation, PLAIN_LOGITS, 0)

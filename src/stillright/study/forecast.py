@@ -98,5 +98,5 @@ class Sizes:
         if key not in self._texts:
             data = Data(stage.config)
             base = data.new.base
-            self._texts[key] = data.choices(base).train if trees else data.texts(base).train
+            self._texts[key] = data.aligned_choices(base).train if trees else data.texts(base).train
         return self._texts[key]

@@ -35,7 +35,7 @@ class Task:
     filter: str | None  # of the harness; None where it has only one
     train_documents: list[Document]
     test_positions: list[int]  # into the harness's evaluation documents
-    unlabelled_prompts: list[str]  # of rows without answers
+    unlabelled: list[tuple[str, Document]]  # rows without answers, with their prompts
 
     @property
     def kind(self) -> Kind:
@@ -66,6 +66,20 @@ class Task:
     def choices(self, document: Document) -> list[str]:
         """The texts to choose among."""
         return [str(choice) for choice in self.harness.doc_to_choice(document)]
+
+    def unlabelled_choices(self) -> list[tuple[str, list[str]]]:
+        """Prompt and choices of each row without an answer. Raises DataError where a row has not two or more."""
+        return [(prompt, self._found_choices(row, i)) for i, (prompt, row) in enumerate(self.unlabelled, start=1)]
+
+    def _found_choices(self, row: Document, number: int) -> list[str]:
+        place = f"task.unlabelled, row {number}"
+        try:
+            choices = self.choices(row)
+        except Exception as error:  # of Jinja and of the task's own code
+            raise DataError(f"{place}: its choices cannot be read ({_reason(error)})") from None
+        if len(choices) < 2 or not all(choice.strip() for choice in choices):
+            raise DataError(f"{place}: its choices are {choices}; choices are distilled, so each row needs two or more")
+        return choices
 
     def accepted(self, document: Document) -> list[int]:
         """Numbers of the right choices, mostly one. Raises DataError where one is none of the choices."""
@@ -118,27 +132,27 @@ def load_task(config: TaskConfig, split_seed: int = 0) -> Task:
         filter=_filter(config, harness),
         train_documents=[train[i] for i in positions],
         test_positions=_drawn(len(test), config.test_limit, split_seed),
-        unlabelled_prompts=[],
+        unlabelled=[],
     )
     for split, document in (("training", train[0]), ("test", test[0])):
         _refuse_lacking_columns(task, split, document, config)
-    return replace(task, unlabelled_prompts=_unlabelled(config, task))
+    return replace(task, unlabelled=_unlabelled(config, task))
 
 
-def _unlabelled(config: TaskConfig, task: Task) -> list[str]:
-    """Further prompts, of rows without answers. Raises DataError where the first row has none, TaskError where the
+def _unlabelled(config: TaskConfig, task: Task) -> list[tuple[str, Document]]:
+    """Further rows, without answers, and their prompts. Raises DataError where one cannot be read, TaskError where the
     task's prompts are more than a description and a text."""
     if config.unlabelled is None:
         return []
     rows, harness = read_rows(config.unlabelled), task.harness
     refuse_unknown_prompts(config, rows)
-    if harness.config.process_docs is not None:
-        rows = harness.config.process_docs(rows)
     known = task.train_documents[0]
     if _bare_prompt(harness, known) != task.prompt(known):
         raise TaskError(f"task {task.name}: its prompts cannot be made without answers; leave task.unlabelled out")
     try:
-        return [_bare_prompt(harness, row) for row in rows]
+        if harness.config.process_docs is not None:
+            rows = harness.config.process_docs(rows)
+        return [(_bare_prompt(harness, row), row) for row in rows]
     except Exception as error:  # of Jinja and of the task's own code
         raise DataError(f"{config.unlabelled}: its prompts cannot be read ({_reason(error)})") from None
 

@@ -22,7 +22,7 @@ from stillright.training.checkpoints import RULES
 from stillright.training.choice_loss import CHOICE_STRATEGIES, LABELS_ALONE, Beliefs, choice_sums, is_right
 from stillright.training.choices import ABSENT, ChoiceText
 from stillright.training.loop import Job, TrainingResult, frees_memory, train_adapter, training_arguments
-from stillright.training.text import Texts, batches
+from stillright.training.text import IGNORED, Texts, batches
 from stillright.training.trainer import Mean, MeansTrainer
 
 
@@ -102,10 +102,11 @@ def batch_scores(model: Any, batch: dict[str, Any]) -> Tensor:
 
 
 def flips(scores: Tensor, batch: dict[str, Any]) -> dict[str, Mean]:
-    """Of a batch of Samples: those answered right, and those answered wrong which the old model has right (NFR)."""
+    """Of a batch of Samples: those answered right, and those answered wrong which the old model has right (NFR).
+    Samples whose answer is not known are not counted."""
     right = is_right(scores.detach(), batch["accepted"])
-    lost = batch["old_right"] & ~right
-    return {"right": Mean(right.sum(), len(right)), "lost": Mean(lost.sum(), len(right))}
+    lost, known = batch["old_right"] & ~right, batch["accepted"].any(dim=-1).sum()
+    return {"right": Mean(right.sum(), known), "lost": Mean(lost.sum(), known)}
 
 
 def first_samples(batch: dict[str, Any], samples: int) -> dict[str, Any]:
@@ -138,6 +139,7 @@ class ChoiceTrainer(MeansTrainer):
         target = inputs["target"][:, : scores.shape[1]]
         sums = choice_sums(scores, target, inputs["gold"], self.temperature, self.ce_weight)
         means = {name: Mean(value, len(scores)) for name, value in sums._asdict().items()}
+        means["cross_entropy"] = Mean(sums.cross_entropy, (inputs["gold"] != IGNORED).sum())
         return {**means, **flips(scores, inputs)}
 
     def first(self, inputs: dict[str, Any], texts: int) -> dict[str, Any]:

@@ -19,7 +19,7 @@ class Beliefs(NamedTuple):
 
     old: Tensor  # (n, K) log-probabilities of the choices at the temperature
     new: Tensor  # (n, K)
-    gold: Tensor  # (n,) number of the right choice, the first of several
+    gold: Tensor  # (n,) number of the right choice, the first of several; IGNORED where it is not known
     accepted: Tensor  # (n, K) bool, which choices are right
 
 
@@ -68,7 +68,8 @@ def choice_sums(scores: Tensor, target: Tensor, gold: Tensor, temperature: float
     """Sums of `(1 - ce_weight) * KL(target || student) + ce_weight * CE`.
 
     scores: (B, K) log-likelihoods as the metric normalises them. target: (B, K) log-probabilities at `temperature`.
-    gold: (B,). KL is of the softmax of scores / temperature, CE of that of scores.
+    gold: (B,), IGNORED where it is not known; that sample has no CE. KL is of the softmax of scores / temperature,
+    CE of that of scores.
     """
     student = functional.log_softmax(scores / temperature, dim=-1)
     kl = (target.exp() * (target - student)).sum(dim=-1)

@@ -8,8 +8,9 @@ from typing import Any
 from stillright.errors import TaskError
 from stillright.forward.trees import Ids, Tree
 from stillright.tasks import Task
-from stillright.training.text import encode_pairs
+from stillright.training.text import IGNORED, encode_pairs
 
+Sample = tuple[str, list[str]]  # prompt and choices
 ABSENT = -1e4  # score of a choice that a sample does not have
 
 
@@ -18,12 +19,12 @@ class ChoiceText(Tree):
     """One sample: token ids of the prompt and of each choice."""
 
     lengths: list[int]  # what log-likelihoods are divided by, as the task's metric has it
-    accepted: list[int]  # numbers of the right choices, mostly one
+    accepted: list[int]  # numbers of the right choices, mostly one; none where it is not known
 
     @property
     def gold(self) -> int:
-        """Number of the right choice that is trained on, the first of several."""
-        return self.accepted[0]
+        """Number of the right choice that is trained on, the first of several; IGNORED where it is not known."""
+        return self.accepted[0] if self.accepted else IGNORED
 
 
 def encode_choices(task: Task, tokenizer: Any, max_length: int) -> list[ChoiceText]:
@@ -33,19 +34,28 @@ def encode_choices(task: Task, tokenizer: Any, max_length: int) -> list[ChoiceTe
     """
     if not task.is_choice:
         raise TaskError(f"task {task.name}: its answers are generated; choice strategies need choices")
-    samples = [
-        (task.prompt(document), task.choices(document), task.accepted(document)) for document in task.train_documents
-    ]
+    documents = task.train_documents
+    samples = [(task.prompt(document), task.choices(document)) for document in documents]
+    accepted = [task.accepted(document) for document in documents]
+    return _encode(task, samples, accepted, tokenizer, max_length)
+
+
+def encode_unlabelled(task: Task, samples: list[Sample], tokenizer: Any, max_length: int) -> list[ChoiceText]:
+    """The same of samples of which no choice is known to be right."""
+    return _encode(task, samples, [[]] * len(samples), tokenizer, max_length)
+
+
+def _encode(
+    task: Task, samples: list[Sample], accepted: list[list[int]], tokenizer: Any, max_length: int
+) -> list[ChoiceText]:
     delimiter = task.harness.config.target_delimiter
-    pairs = [(prompt, f"{delimiter}{choice}") for prompt, choices, _ in samples for choice in choices]
+    pairs = [(prompt, f"{delimiter}{choice}") for prompt, choices in samples for choice in choices]
     encoded = iter(encode_pairs(pairs, tokenizer))
     texts = []
-    for _, choices, accepted in samples:
+    for (_, choices), right in zip(samples, accepted, strict=True):
         prompts, continuations = zip(*(next(encoded) for _ in choices), strict=True)
-        lengths = task.choice_lengths(choices)
-        texts.append(
-            ChoiceText(cut_prompt(prompts[0], continuations, max_length), list(continuations), lengths, accepted)
-        )
+        prompt = cut_prompt(prompts[0], continuations, max_length)
+        texts.append(ChoiceText(prompt, list(continuations), task.choice_lengths(choices), right))
     return texts
 
 

@@ -80,7 +80,7 @@ def encode_texts(task: Task, tokenizer: Any, max_length: int, loss_on: LossOn) -
 def encode_prompts(task: Task, tokenizer: Any, max_length: int) -> list[Text]:
     """The prompts without answers, cut as those of the others."""
     delimiter = task.harness.config.target_delimiter
-    pairs = [(prompt, f"{delimiter}-") for prompt in task.unlabelled_prompts]  # any answer
+    pairs = [(prompt, f"{delimiter}-") for prompt, _ in task.unlabelled]  # any answer
     return [Text(prompt[-max_length:]) for prompt, _ in encode_pairs(pairs, tokenizer)]
 
 
