@@ -1,11 +1,14 @@
 """The sides of align_speed.py: one trainer each, on the same texts, batches, rank, precision and order.
 
-Each is a function of a Setting that returns a trainer, and the tokens/s of what ran before it, if anything did.
+Each is a function of a Setting that returns a trainer, and the tokens/s of what ran before it, if anything did; that
+runs in a process of its own, so that the memory of both can be told apart.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import multiprocessing
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -46,7 +49,7 @@ class Setting:
         console = Console(quiet=True)
         config = parse_update(self._values(args, work), "benchmark")
         update = Update(config, Workspace(work, console), console)
-        self.work, self.progress, self.dtype = work, update.progress, update.dtype
+        self.args, self.work, self.progress, self.dtype = args, work, update.progress, update.dtype
         self.old, self.new = ModelRef.parse(config.old), ModelRef.parse(config.new)
         self.lora = config.lora
         self.texts = update.texts(self.new.base).train
@@ -171,14 +174,26 @@ def gkd(setting: Setting) -> Side:
     return GKDTrainer(setting.student(), teacher, args, collator, **common), None
 
 
-def cached(setting: Setting) -> Side:
-    """Ours, on teachers that have run before."""
-    taught = Taught(setting.work / "old", setting.work / "new")
+def teach(args: argparse.Namespace, work: Path) -> None:
+    """Runs both teachers of a Setting and leaves their tokens/s in caching.json."""
+    setting, taught = Setting(args, work), Taught(work / "old", work / "new")
     shared = min(vocabulary_size(ref.base) for ref in (setting.old, setting.new))
     started = time.perf_counter()
     for ref, folder in zip((setting.old, setting.new), taught, strict=True):
         run_teacher(setting.base(ref), setting.texts, folder, setting.progress, folder.name, shared)
     rate = 2 * setting.tokens / (time.perf_counter() - started)
+    (work / "caching.json").write_text(json.dumps(rate), encoding="utf-8")
+
+
+def cached(setting: Setting) -> Side:
+    """Ours, on teachers that have run before."""
+    process = multiprocessing.get_context("spawn").Process(target=teach, args=(setting.args, setting.work))
+    process.start()
+    process.join()
+    if process.exitcode:
+        raise SystemExit(f"the teachers ended with exit code {process.exitcode}")
+    rate = json.loads((setting.work / "caching.json").read_text(encoding="utf-8"))
+    taught = Taught(setting.work / "old", setting.work / "new")
     args = CompatConfig(**setting.arguments)
     return CompatTrainer(setting.student(), taught.open(), args, **setting.common()), rate
 
