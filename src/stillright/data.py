@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from stillright.config import UpdateConfig
+from stillright.config import StrategyConfig, UpdateConfig
 from stillright.errors import ModelError, TaskError
 from stillright.models import ModelRef, Source, compute_dtype, load_tokenizer
 from stillright.tasks import Task, load_task
@@ -17,11 +17,12 @@ T = TypeVar("T")
 class Data:
     """Read from files and tokenizers alone; no weights are loaded, and nothing is written."""
 
-    def __init__(self, config: UpdateConfig) -> None:
+    def __init__(self, config: UpdateConfig, task: Task | None = None) -> None:
+        """task: that of `config`, where it has been read already."""
         self.config = config
         self.old = ModelRef.parse(config.old)
         self.new = ModelRef.parse(config.new)
-        self.task: Task = load_task(config.task, config.split_seed)
+        self.task = task or load_task(config.task, config.split_seed)
         self.dtype = compute_dtype(config.dtype)
         self._encoded: dict[Source, list[Text]] = {}
 
@@ -34,8 +35,10 @@ class Data:
 
     def aligned_texts(self, base: Source) -> Texts[Text]:
         """The same, and in training the prompts without answers."""
-        texts, tokenizer = self.texts(base), load_tokenizer(base)
-        further = encode_prompts(self.task, tokenizer, self.config.training.max_length)
+        texts = self.texts(base)
+        if not self.task.unlabelled:
+            return texts
+        further = encode_prompts(self.task, load_tokenizer(base), self.config.training.max_length)
         return Texts([*texts.train, *further], texts.validation)
 
     def choices(self, base: Source) -> Texts[ChoiceText]:
@@ -45,6 +48,8 @@ class Data:
     def aligned_choices(self, base: Source) -> Texts[ChoiceText]:
         """The same, and in training the rows without answers."""
         texts, further = self.choices(base), self.task.unlabelled_choices()
+        if not further:
+            return texts
         trees = encode_unlabelled(self.task, further, load_tokenizer(base), self.config.training.max_length)
         return Texts([*texts.train, *trees], texts.validation)
 
@@ -57,10 +62,11 @@ class Data:
             if ref.adapter is None:
                 raise ModelError(f"model {ref}: align needs a task adapter; give {ref}+ADAPTER, made by stillright fit")
 
-    def refuse_misfits(self) -> None:
+    def refuse_misfits(self, strategy: StrategyConfig) -> None:
         """Raises ModelError where tokens are distilled but cut differently by the two tokenizers; TaskError where
-        choices are distilled, or choose the checkpoint, but the task has none."""
-        strategy, generated = self.config.strategy, f"task {self.task.name}: its answers are generated, but strategy"
+        choices are distilled, or choose the checkpoint, but the task has none; DataError where a row without an
+        answer has none."""
+        generated = f"task {self.task.name}: its answers are generated, but strategy"
         if strategy.choose == "flips" and not self.task.is_choice:
             raise TaskError(f"{generated}.choose flips needs choices; take strategy.choose=loss")
         if not strategy.is_choice:

@@ -191,7 +191,7 @@ def _checked(config: UpdateConfig, workspace: Workspace, console: Console, have_
     if have_adapters:
         update.refuse_lacking_adapters()
     if config.align or have_adapters:
-        update.refuse_misfits()
+        update.refuse_misfits(config.strategy)
     return update
 
 

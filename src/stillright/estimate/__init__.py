@@ -20,7 +20,7 @@ def print_update(config: UpdateConfig, console: Console) -> None:
     """What `stillright run` will cost. Raises what it would raise before its first stage."""
     data = Data(config)
     if config.align:
-        data.refuse_misfits()
+        data.refuse_misfits(config.strategy)
     _print(data, Plan.update, console)
 
 
@@ -33,7 +33,7 @@ def print_align(config: UpdateConfig, console: Console) -> None:
     """What the compat adapter for `config.old` and `config.new` will cost, which name their task adapters."""
     data = Data(config)
     data.refuse_lacking_adapters()
-    data.refuse_misfits()
+    data.refuse_misfits(config.strategy)
     _print(data, Plan.align, console)
 
 

@@ -9,6 +9,7 @@ from stillright.errors import StillrightError
 from stillright.study.fits import misfit
 from stillright.study.graph import CellStages, Graph, Stage
 from stillright.study.matrix import Cell
+from stillright.study.reading import Reading
 from stillright.study.schedule import Outcome, said
 from stillright.study.store import Store
 from stillright.study.table import Row, as_csv, done_row, open_row
@@ -26,6 +27,7 @@ class Board:
         self.stages: list[CellStages | None] = [None] * len(cells)
         self.closed = Callbacks()
         self._errors: dict[str, str | None] = {}  # of prediction stages that were tried, or were done before
+        self._reading = Reading()
         self._misfits: dict[str, str | None] = {}
 
     def plan(self) -> list[Stage]:
@@ -70,7 +72,7 @@ class Board:
         """The same for all seeds, so it is found once."""
         key = fingerprint(cell.own.model_dump(exclude={"seed", "fit_seed", "align_seed"}) | {"recipe": cell.recipe})
         if key not in self._misfits:
-            self._misfits[key] = misfit(cell)
+            self._misfits[key] = misfit(cell, self._reading)
         return self._misfits[key]
 
     def _close(self, i: int) -> bool:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from stillright.data import Data
 from stillright.errors import ModelError, TaskError
 from stillright.study.baselines import refuse_other_shapes
 from stillright.study.matrix import Cell
+from stillright.study.reading import Reading
 
 
-def misfit(cell: Cell) -> str | None:
+def misfit(cell: Cell, reading: Reading) -> str | None:
     """Why the cell's strategy is not applicable, in one line; None where it is.
 
     Raises StillrightError where task or bases cannot be read.
@@ -16,7 +16,7 @@ def misfit(cell: Cell) -> str | None:
     baseline = cell.recipe.baseline
     if baseline in ("retrain", "continue_ce"):
         return None
-    data = Data(cell.own)
+    data = reading.data(cell.own)
     if baseline == "ensemble":
         return None if data.task.is_choice else f"task {data.task.name}: an ensemble needs choices"
     if baseline is None and not cell.own.strategy.is_choice:
@@ -26,7 +26,7 @@ def misfit(cell: Cell) -> str | None:
         if baseline == "old_adapter":
             refuse_other_shapes(data.old.base, data.new.base)
         else:
-            data.refuse_misfits()
+            data.refuse_misfits(cell.own.strategy)
     except (ModelError, TaskError) as error:
         return " ".join(str(error).split())
     return None

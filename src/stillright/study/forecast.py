@@ -9,12 +9,12 @@ from rich.console import Console
 from rich.table import Table
 
 from stillright.config import StudyConfig
-from stillright.data import Data
 from stillright.errors import StillrightError
 from stillright.inputs import text_inputs
 from stillright.study.fits import misfit
 from stillright.study.graph import Graph, Stage
 from stillright.study.matrix import cells_of
+from stillright.study.reading import Reading
 from stillright.study.schedule import said
 from stillright.study.store import Store
 from stillright.training.choices import ChoiceText
@@ -37,8 +37,8 @@ def print_forecast(config: StudyConfig, source: str, console: Console) -> None:
 
     Raises ConfigError as `run_study` does.
     """
-    store, found = Store(config.out.resolve() / "store"), _stages(config, source, console)
-    sizes = Sizes()
+    reading, store = Reading(), Store(config.out.resolve() / "store")
+    found, sizes = _stages(config, source, reading, console), Sizes(reading)
     table = Table(title="stages; nothing is trained or written", title_justify="left")
     for name in ("stage", "all", "done", "steps to do", "tokens to do"):
         table.add_column(name, justify="left" if name == "stage" else "right")
@@ -53,14 +53,14 @@ def print_forecast(config: StudyConfig, source: str, console: Console) -> None:
     console.print(table)
 
 
-def _stages(config: StudyConfig, source: str, console: Console) -> list[Stage]:
+def _stages(config: StudyConfig, source: str, reading: Reading, console: Console) -> list[Stage]:
     """All stages of the cells that can be, each once; of other cells the reason is printed."""
     cells = cells_of(config, source)
     graph = Graph(cells)
     wanted: list[Stage] = []
     for cell in cells:
         try:
-            reason = misfit(cell)
+            reason = misfit(cell, reading)
             if reason is None:
                 wanted += graph.stages_of(cell).predictions
         except StillrightError as error:
@@ -84,7 +84,8 @@ def _closure(wanted: Sequence[Stage]) -> list[Stage]:
 class Sizes:
     """What trainings read; texts are cut once for all that share them."""
 
-    def __init__(self) -> None:
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
         self._texts: dict[str, Sequence[Text] | Sequence[ChoiceText]] = {}
 
     def of(self, stage: Stage) -> Work:
@@ -96,7 +97,7 @@ class Sizes:
         trees = stage.kind == "align" and stage.config.strategy.is_choice
         key = fingerprint({**text_inputs(stage.config), "base": stage.config.new, "trees": trees})
         if key not in self._texts:
-            data = Data(stage.config)
+            data = self._reading.data(stage.config)
             base = data.new.base
             self._texts[key] = data.aligned_choices(base).train if trees else data.texts(base).train
         return self._texts[key]

@@ -75,5 +75,5 @@ def _absolute(base: str) -> str:
 
 
 def _absolute_files(task: dict[str, Any]) -> dict[str, Any]:
-    files = {key: task[key].resolve() for key in ("train", "test") if task[key] is not None}
+    files = {key: task[key].resolve() for key in ("train", "test", "unlabelled") if task[key] is not None}
     return {**task, **files}
