@@ -27,13 +27,13 @@ from stillright.config import parse_update
 from stillright.demo import demo_update
 from stillright.models import ModelRef, load_model, load_tokenizer, vocabulary_size
 from stillright.pipeline import Update
-from stillright.training.cached import Taught
 from stillright.training.compat import CompatTrainer
 from stillright.training.compat_config import CompatConfig
-from stillright.training.live import LiveTeachers
 from stillright.training.loop import Job, as_dataset, training_arguments
 from stillright.training.lora import lora_config
-from stillright.training.teachers import run_teacher
+from stillright.training.teachers.cached import Taught
+from stillright.training.teachers.live import LiveTeachers
+from stillright.training.teachers.run import run_teacher
 from stillright.workspace import Workspace
 
 BATCH = 16

@@ -44,7 +44,7 @@ def demo_texts(base: Path) -> list[list[int]]:
 
 def targets(old: Tensor) -> dict[tuple[str, int], Any]:
     """What is kept of the teacher, by name and number of entries."""
-    from stillright.training.forms import Sampled, TopK
+    from stillright.training.teachers.forms import Sampled, TopK
 
     found: dict[tuple[str, int], Any] = {}
     for entries in (16, 64, 256):
@@ -60,7 +60,7 @@ def targets(old: Tensor) -> dict[tuple[str, int], Any]:
 def main() -> None:
     """Prints a table."""
     from stillright.demo import DATA
-    from stillright.training.targets import Dense
+    from stillright.training.teachers.targets import Dense
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--old", type=Path, default=DATA / "old_base")

@@ -22,15 +22,15 @@ from stillright.config import LoraConfig
 from stillright.models import ModelRef, Source, load_base, load_tokenizer
 from stillright.progress import Progress
 from stillright.training import text
-from stillright.training.cached import Taught
-from stillright.training.choice import ChoiceCollator, ChoiceTrainer, Reading, Samples, _rows, teach
-from stillright.training.choices import ChoiceText
+from stillright.training.choice.texts import ChoiceText
+from stillright.training.choice.trainer import ChoiceCollator, ChoiceTrainer, Reading, Samples, _rows, teach
 from stillright.training.compat import CompatTrainer
 from stillright.training.compat_config import CompatConfig
 from stillright.training.head_loss import CrossEntropy
 from stillright.training.loop import as_dataset
 from stillright.training.lora import lora_config
-from stillright.training.teachers import run_teacher
+from stillright.training.teachers.cached import Taught
+from stillright.training.teachers.run import run_teacher
 from stillright.training.text import Text
 from stillright.training.trainer import AdapterTrainer, MeansTrainer
 

@@ -10,11 +10,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from stillright.forward.heads import LMHead
-from stillright.training.forms import Sampled, TopK, Words
 from stillright.training.head_loss import LossSums
 from stillright.training.losses import CompatLoss
 from stillright.training.strategies import STRATEGIES
-from stillright.training.taught import PartReaders, Readers, WholeReaders
+from stillright.training.teachers.forms import Sampled, TopK, Words
+from stillright.training.teachers.taught import PartReaders, Readers, WholeReaders
 
 Divergence = Callable[[int, bool, Tensor, Tensor], Tensor]  # (row, whether it follows old, p, log q) -> scalar
 

@@ -22,10 +22,10 @@ from stillright.forward.trees import MULTIPLE, log_likelihoods, plant, reads_tre
 from stillright.models import Source, load_base, load_tokenizer
 from stillright.pipeline import run_update
 from stillright.tasks import load_task
-from stillright.training import choice
-from stillright.training.choice import accepted, flips, normalised
-from stillright.training.choice_loss import CHOICE_STRATEGIES, Beliefs, choice_sums, follows_old
-from stillright.training.choices import ABSENT, ChoiceText, encode_choices
+from stillright.training.choice import trainer
+from stillright.training.choice.loss import CHOICE_STRATEGIES, Beliefs, choice_sums, follows_old
+from stillright.training.choice.texts import ABSENT, ChoiceText, encode_choices
+from stillright.training.choice.trainer import accepted, flips, normalised
 
 TEXTS = [
     ChoiceText([5, 6, 7], [[8, 9], [10], [11, 12, 13]], [1, 1, 1], [0]),
@@ -181,13 +181,13 @@ def test_runs_lower_their_loss(update_values: dict[str, Any], mask: str) -> None
 
 
 def test_the_control_learns_from_labels_alone(update_values: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    teach, asked = choice.teach, []
+    teach, asked = trainer.teach, []
 
     def counted(*args: Any) -> torch.Tensor:
         asked.append(args[-1])
         return teach(*args)
 
-    monkeypatch.setattr(choice, "teach", counted)
+    monkeypatch.setattr(trainer, "teach", counted)
     training = aligned(update_values, "choice_ce")
     assert asked == ["old teacher"]  # for `lost`
     for evaluation in training["validation"]:

@@ -20,9 +20,10 @@ from stillright import CompatTrainer
 from stillright.errors import ConfigError, DataError, ModelError
 from stillright.forward.passes import check_packing, last_states, model_inputs
 from stillright.models import Source, load_base
-from stillright.training import students, teachers, text
+from stillright.training import students, text
 from stillright.training.digest import model_digest
-from stillright.training.teachers import open_teacher
+from stillright.training.teachers import run
+from stillright.training.teachers.run import open_teacher
 from test_compat_api import models, moved, pairs, settings, texts, tokenizer
 
 __all__ = ["models"]  # a fixture
@@ -53,13 +54,13 @@ def make(bases: tuple[Path, Path], models: tuple[Any, Any], tmp_path: Path) -> C
 def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Which teacher reads a batch, one entry a batch."""
     found: list[str] = []
-    say = teachers._say
+    say = run._say
 
     def watched(base: Any, head: Any, *rest: Any) -> None:
         found.append("old" if head.weight.shape[1] == 16 else "new")
         say(base, head, *rest)
 
-    monkeypatch.setattr(teachers, "_say", watched)
+    monkeypatch.setattr(run, "_say", watched)
     return found
 
 
@@ -94,7 +95,7 @@ def test_a_damaged_or_interrupted_teacher_is_made_again(
     whole, file = len(read) // 2, tmp_path / "out-teachers/old/hidden.bin"
     content = file.read_bytes()
     file.write_bytes(bytes([content[0] ^ 1]) + content[1:])
-    watched, left = teachers._say, iter(range(whole))
+    watched, left = run._say, iter(range(whole))
 
     def interrupted(*args: Any) -> None:
         if next(left) == 1:
@@ -102,7 +103,7 @@ def test_a_damaged_or_interrupted_teacher_is_made_again(
         watched(*args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(teachers, "_say", interrupted)
+        patch.setattr(run, "_say", interrupted)
         with pytest.raises(KeyboardInterrupt):
             make()
     make()

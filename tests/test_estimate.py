@@ -31,8 +31,8 @@ from stillright.estimate.shape import Shape, shape_of
 from stillright.estimate.table import duration, size
 from stillright.models import ModelRef
 from stillright.pipeline import run_update
-from stillright.training.forms import Hidden, Sampled, TopK
 from stillright.training.lora import lora_config
+from stillright.training.teachers.forms import Hidden, Sampled, TopK
 from stillright.training.text import Text
 
 SHAPE = Shape(

@@ -15,8 +15,8 @@ from loss_case import reference_loss as reference
 from stillright.config import TeachersConfig
 from stillright.errors import ConfigError
 from stillright.training import head_loss
-from stillright.training.forms import Sampled, TopK, draw, form_of
-from stillright.training.targets import Dense, Drawn, Likeliest
+from stillright.training.teachers.forms import Sampled, TopK, draw, form_of
+from stillright.training.teachers.targets import Dense, Drawn, Likeliest
 
 TEMPERATURE = 2.0
 MASKS = ["student_wrong", "old_right", "focal", "new_only", "sequence_likelihood"]

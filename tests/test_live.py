@@ -16,13 +16,13 @@ from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 from stillright.config import LoraConfig, TrainingConfig
 from stillright.models import ModelRef, Source, load_base, load_tokenizer
 from stillright.progress import Progress
-from stillright.training.cached import CachedTeachers, Taught, TeacherCollator
 from stillright.training.compat import CompatTrainer
 from stillright.training.compat_config import CompatConfig
-from stillright.training.live import LiveTeachers
 from stillright.training.loop import Job, as_dataset, training_arguments
 from stillright.training.lora import lora_config
-from stillright.training.teachers import run_teacher
+from stillright.training.teachers.cached import CachedTeachers, Taught, TeacherCollator
+from stillright.training.teachers.live import LiveTeachers
+from stillright.training.teachers.run import run_teacher
 from stillright.training.text import Text
 
 TEXTS = [Text([9, 10]), Text([12, 13, 14], first=2), Text([15, 16, 17, 18]), Text(list(range(5, 40)), first=3)]

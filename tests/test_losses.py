@@ -18,7 +18,7 @@ from stillright.training import head_loss
 from stillright.training.head_loss import CrossEntropy
 from stillright.training.losses import CompatLoss
 from stillright.training.strategies import STRATEGIES, Tokens, focal_weight
-from stillright.training.taught import WholeReaders
+from stillright.training.teachers.taught import WholeReaders
 
 Divergence = Callable[[Tensor, Tensor, float], float]
 
@@ -187,12 +187,12 @@ def test_trainer_shifts_labels_and_ignores_padding(bases: tuple[Path, Path], tmp
     from stillright.config import LoraConfig, TrainingConfig
     from stillright.models import ModelRef, Source, load_base, load_tokenizer
     from stillright.progress import Progress
-    from stillright.training.cached import Taught
     from stillright.training.compat import CompatTrainer
     from stillright.training.compat_config import CompatConfig
     from stillright.training.loop import Job, as_dataset, training_arguments
     from stillright.training.lora import lora_config
-    from stillright.training.teachers import run_teacher
+    from stillright.training.teachers.cached import Taught
+    from stillright.training.teachers.run import run_teacher
     from stillright.training.text import Text
 
     texts = [Text([5, 6, 7, 8, 9, 10, 11]), Text([12, 13, 14]), Text([15, 16, 17, 18])]

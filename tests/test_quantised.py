@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 from stillright import CompatTrainer
 from stillright.errors import ModelError
 from stillright.forward.passes import check_head
-from stillright.training.teachers import open_teacher
+from stillright.training.teachers.run import open_teacher
 from test_compat_api import pairs, settings, tokenizer
 
 pytest.importorskip("bitsandbytes", reason="bitsandbytes, which quantises, is not installed")

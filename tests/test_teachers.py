@@ -19,10 +19,11 @@ from stillright.errors import ModelError
 from stillright.models import Source, load_base
 from stillright.pipeline import run_update
 from stillright.progress import Progress
-from stillright.training import teachers, text
-from stillright.training.cached import CachedTeachers
-from stillright.training.forms import Form, Hidden, Sampled, TopK
-from stillright.training.teachers import DONE, open_teacher, run_teacher
+from stillright.training import text
+from stillright.training.teachers import run
+from stillright.training.teachers.cached import CachedTeachers
+from stillright.training.teachers.forms import Form, Hidden, Sampled, TopK
+from stillright.training.teachers.run import DONE, open_teacher, run_teacher
 from stillright.training.text import Text
 
 IDS = [[5, 6, 7, 8], [9, 10], [11, 12, 13, 14, 15], [16, 17, 18]]
@@ -133,14 +134,14 @@ def test_an_interrupted_teacher_goes_on(
 ) -> None:
     monkeypatch.setattr(text, "BATCH_TOKENS", 5)  # a batch a text
     run_teacher(model, TEXTS, tmp_path / "whole", QUIET, "old", form=form)
-    say, calls = teachers._say, iter(range(10))
+    say, calls = run._say, iter(range(10))
 
     def interrupted(*args: Any) -> None:
         if next(calls) == 2:
             raise KeyboardInterrupt
         say(*args)
 
-    monkeypatch.setattr(teachers, "_say", interrupted)
+    monkeypatch.setattr(run, "_say", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run_teacher(model, TEXTS, tmp_path / "broken", QUIET, "old", form=form)
     assert len(list((tmp_path / "broken" / DONE).iterdir())) == 2
@@ -150,7 +151,7 @@ def test_an_interrupted_teacher_goes_on(
         said.append(len(texts))
         say(base, head, texts, *rest)
 
-    monkeypatch.setattr(teachers, "_say", counted)
+    monkeypatch.setattr(run, "_say", counted)
     run_teacher(model, TEXTS, tmp_path / "broken", QUIET, "old", form=form)
     assert said == [1, 1]  # the two that were left
     files = {path.name for path in (tmp_path / "whole").iterdir()}
@@ -202,17 +203,18 @@ def test_a_damaged_cache_is_made_again(update_values: dict[str, Any]) -> None:
 KILLED_IN_CACHING = """
 import os, signal, sys
 from stillright.cli import main
-from stillright.training import teachers, text
+from stillright.training import text
+from stillright.training.teachers import run
 
 text.BATCH_TOKENS = 64
-say, calls = teachers._say, iter(range(100))
+say, calls = run._say, iter(range(100))
 
 def _say(*args):
     if next(calls) == 3:
         os.kill(os.getpid(), signal.SIGKILL)
     say(*args)
 
-teachers._say = _say
+run._say = _say
 main(["run", sys.argv[1]])
 """
 

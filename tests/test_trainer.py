@@ -23,14 +23,15 @@ from stillright.errors import ModelError, RunError
 from stillright.forward.passes import check_head
 from stillright.models import ModelRef, Source, load_base, load_model, load_tokenizer
 from stillright.progress import Progress
-from stillright.training import choice, compat, loop, lora
-from stillright.training.cached import Taught
+from stillright.training import compat, loop, lora
+from stillright.training.choice import trainer as choice
 from stillright.training.compat import CompatTrainer
 from stillright.training.compat_config import CompatConfig
 from stillright.training.head_loss import CrossEntropy
 from stillright.training.loop import Job, as_dataset, train_adapter, training_arguments
 from stillright.training.lora import lora_config
-from stillright.training.teachers import run_teacher
+from stillright.training.teachers.cached import Taught
+from stillright.training.teachers.run import run_teacher
 from stillright.training.text import Text
 from stillright.training.trainer import AdapterTrainer
 

@@ -28,7 +28,7 @@ from stillright.training.loop import Job, optimizer_steps, warmup_steps
 from stillright.workspace import Workspace, fingerprint
 
 if TYPE_CHECKING:
-    from stillright.training.cached import Taught
+    from stillright.training.teachers.cached import Taught
 
 LIBRARIES = ("stillright", "torch", "transformers", "trl", "peft", "accelerate", "lm-eval")
 
@@ -82,7 +82,7 @@ class Update(Data):
         align_adapter(new, teachers, self.aligned_texts(new.base), self.config.strategy, job, validation)
 
     def _teach_both(self, old: ModelRef, new: ModelRef) -> Taught:
-        from stillright.training.cached import Taught
+        from stillright.training.teachers.cached import Taught
 
         shared = min(vocabulary_size(ref.base) for ref in (old, new))
         folders = (
@@ -95,8 +95,8 @@ class Update(Data):
 
         vocabulary: number of pieces that old and new share; one may be padded further.
         """
-        from stillright.training.forms import form_of
-        from stillright.training.teach import Lesson, teach
+        from stillright.training.teachers.forms import form_of
+        from stillright.training.teachers.teach import Lesson, teach
 
         role, texts = Path(result).name, self.aligned_texts(ref.base)
         every = [*texts.train, *texts.validation]
@@ -107,7 +107,7 @@ class Update(Data):
         return teach(self.workspace, role, result, model, lambda: load_model(ref, self.dtype), lesson, self.progress)
 
     def _align_choices(self, old: ModelRef, new: ModelRef, job: Job) -> None:
-        from stillright.training.choice import align_choices
+        from stillright.training.choice.trainer import align_choices
 
         old_texts, new_texts = (self.aligned_choices(ref.base) for ref in (old, new))
         align_choices(old, new, old_texts, new_texts, self.config.strategy, job)

@@ -13,7 +13,7 @@ import torch
 
 from stillright.estimate.shape import Shape
 from stillright.forward.heads import LOGITS_ON_CPU, LOGITS_ON_DEVICE
-from stillright.training.forms import Form, Hidden
+from stillright.training.teachers.forms import Form, Hidden
 from stillright.training.text import Text
 
 ADAPTER_BYTES = 4  # a parameter; PEFT keeps adapters in float32 beside bases of any dtype

@@ -24,12 +24,12 @@ from stillright.estimate.cost import (
 )
 from stillright.estimate.shape import Shape, shape_of
 from stillright.models import ModelRef, load_adapter_config, load_tokenizer
-from stillright.training.choice_loss import LABELS_ALONE
-from stillright.training.choices import ChoiceText
-from stillright.training.forms import Form, form_of
+from stillright.training.choice.loss import LABELS_ALONE
+from stillright.training.choice.texts import ChoiceText
 from stillright.training.loop import optimizer_steps
 from stillright.training.lora import lora_config
 from stillright.training.strategies import STRATEGIES
+from stillright.training.teachers.forms import Form, form_of
 from stillright.training.text import BATCH_TOKENS, encode_pairs
 
 GENERATED = 256  # tokens of an answer, where a task sets no limit; the harness's default

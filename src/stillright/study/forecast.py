@@ -17,7 +17,7 @@ from stillright.study.matrix import cells_of
 from stillright.study.reading import Reading
 from stillright.study.schedule import said
 from stillright.study.store import Store
-from stillright.training.choices import ChoiceText
+from stillright.training.choice.texts import ChoiceText
 from stillright.training.loop import optimizer_steps
 from stillright.training.text import Text
 from stillright.workspace import fingerprint

@@ -11,7 +11,7 @@ from stillright.config.study import StageKind
 from stillright.inputs import align_inputs, fit_inputs, predict_inputs, teach_inputs, text_inputs
 from stillright.models import ModelRef, vocabulary_size
 from stillright.study.matrix import Cell
-from stillright.training.forms import form_of
+from stillright.training.teachers.forms import form_of
 from stillright.workspace import fingerprint
 
 

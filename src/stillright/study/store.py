@@ -15,7 +15,7 @@ from stillright.models import ModelRef
 from stillright.pipeline import Update
 from stillright.study.baselines import carry, interpolate
 from stillright.study.graph import Stage, shared_vocabulary
-from stillright.training.cached import Taught
+from stillright.training.teachers.cached import Taught
 from stillright.workspace import Workspace
 
 RESULTS = {"teach": "said", "predict": "predictions.jsonl", "ensemble": "predictions.jsonl"}  # of others: adapter

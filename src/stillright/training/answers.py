@@ -8,9 +8,9 @@ from torch import Tensor
 
 from stillright.forward.passes import Collate
 from stillright.models import ModelRef
-from stillright.training.choice import Samples, accepted, reading_of, scores_of_old, tree_scores
-from stillright.training.choice_loss import is_right
-from stillright.training.choices import ChoiceText
+from stillright.training.choice.loss import is_right
+from stillright.training.choice.texts import ChoiceText
+from stillright.training.choice.trainer import Samples, accepted, reading_of, scores_of_old, tree_scores
 from stillright.training.loop import Job
 from stillright.training.trainer import token_sums
 

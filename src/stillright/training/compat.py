@@ -15,19 +15,19 @@ from stillright.forward.passes import check_packing
 from stillright.models import ModelRef, load_model, load_tokenizer
 from stillright.progress import Progress
 from stillright.training.answers import AnswersCollator, Validation, sums_or_scores
-from stillright.training.cached import CachedTeachers, Taught, TeacherCollator
 from stillright.training.checkpoints import RULES
-from stillright.training.choice import Samples, batch_scores, first_samples, flips
+from stillright.training.choice.trainer import Samples, batch_scores, first_samples, flips
 from stillright.training.compat_config import CompatConfig
-from stillright.training.forms import form_of
 from stillright.training.head_loss import LossSums
-from stillright.training.live import LiveTeachers
 from stillright.training.loop import Job, TrainingResult, as_dataset, frees_memory, train_adapter, training_arguments
 from stillright.training.losses import CompatLoss
 from stillright.training.prepared import Row, numbered, refuse_other_words, refuse_unknown_ids
 from stillright.training.strategies import STRATEGIES
 from stillright.training.students import Held, Named, is_placed, on_device, refuse_shared_weights, refuse_untrainable
-from stillright.training.teach import Lesson, teach
+from stillright.training.teachers.cached import CachedTeachers, Taught, TeacherCollator
+from stillright.training.teachers.forms import form_of
+from stillright.training.teachers.live import LiveTeachers
+from stillright.training.teachers.teach import Lesson, teach
 from stillright.training.text import Text, Texts
 from stillright.training.trainer import AdapterTrainer, Mean
 from stillright.workspace import Workspace, fingerprint

@@ -16,8 +16,8 @@ from torch.nn import functional
 from stillright.forward.heads import LMHead
 from stillright.training.head_loss import Gradient, LossSums, chunks, head_loss, less_label
 from stillright.training.strategies import Strategy, Tokens
-from stillright.training.targets import Target
-from stillright.training.taught import Readers, TaughtRows
+from stillright.training.teachers.targets import Target
+from stillright.training.teachers.taught import Readers, TaughtRows
 
 
 class CompatLoss(NamedTuple):

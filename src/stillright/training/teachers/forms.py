@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from stillright.config import TeachersConfig
-from stillright.training.targets import Drawn, Likeliest, Target
+from stillright.training.teachers.targets import Drawn, Likeliest, Target
 
 DRAWN_AT_ONCE = 64  # rows whose sums of probabilities are held in double precision
 Words = dict[str, Tensor]  # name of a column -> (N, ...): what a teacher says of N positions

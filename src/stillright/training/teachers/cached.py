@@ -10,9 +10,9 @@ from torch import Tensor
 
 from stillright.errors import DataError, ModelError
 from stillright.forward.passes import Collate
-from stillright.training.forms import Hidden
-from stillright.training.taught import PartReaders, Readers, WholeReaders
-from stillright.training.teachers import Teacher, open_teacher
+from stillright.training.teachers.forms import Hidden
+from stillright.training.teachers.run import Teacher, open_teacher
+from stillright.training.teachers.taught import PartReaders, Readers, WholeReaders
 from stillright.training.text import IGNORED
 
 NOT_READ = (

@@ -33,7 +33,7 @@ from stillright.forward.passes import (
     model_inputs,
 )
 from stillright.progress import Bar, Progress
-from stillright.training.forms import FORMS, Form, Hidden, Words
+from stillright.training.teachers.forms import FORMS, Form, Hidden, Words
 from stillright.training.text import IGNORED, batches
 
 HEAD, META, DONE = "head.safetensors", "teacher.json", "batches-done"

@@ -15,8 +15,8 @@ from torch.nn import functional
 
 from stillright.errors import ConfigError
 from stillright.forward.heads import LMHead
-from stillright.training.forms import Words
-from stillright.training.targets import Dense, Target
+from stillright.training.teachers.forms import Words
+from stillright.training.teachers.targets import Dense, Target
 
 
 class TaughtRows(NamedTuple):

@@ -19,8 +19,8 @@ from stillright.forward.trees import PADDING, Trees, log_likelihoods, plant, rea
 from stillright.models import ModelRef, load_model, load_tokenizer
 from stillright.progress import Progress
 from stillright.training.checkpoints import RULES
-from stillright.training.choice_loss import CHOICE_STRATEGIES, LABELS_ALONE, Beliefs, choice_sums, is_right
-from stillright.training.choices import ABSENT, ChoiceText
+from stillright.training.choice.loss import CHOICE_STRATEGIES, LABELS_ALONE, Beliefs, choice_sums, is_right
+from stillright.training.choice.texts import ABSENT, ChoiceText
 from stillright.training.loop import Job, TrainingResult, frees_memory, train_adapter, training_arguments
 from stillright.training.text import IGNORED, Texts, batches
 from stillright.training.trainer import Mean, MeansTrainer

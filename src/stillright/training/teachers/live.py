@@ -13,8 +13,8 @@ from torch.func import functional_call
 
 from stillright.forward.heads import chunk_rows, lm_head
 from stillright.forward.passes import check_head, evaluating, last_states
-from stillright.training.taught import WholeReaders
-from stillright.training.teachers import judged
+from stillright.training.teachers.run import judged
+from stillright.training.teachers.taught import WholeReaders
 from stillright.training.text import IGNORED
 
 

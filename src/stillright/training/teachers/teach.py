@@ -10,8 +10,8 @@ from stillright import ranks
 from stillright.forward.passes import Collate
 from stillright.inputs import lesson_inputs
 from stillright.progress import Progress
-from stillright.training.forms import Form
-from stillright.training.teachers import PADDED, Readable, run_teacher
+from stillright.training.teachers.forms import Form
+from stillright.training.teachers.run import PADDED, Readable, run_teacher
 from stillright.workspace import Workspace
 
 

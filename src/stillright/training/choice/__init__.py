@@ -1,0 +1,1 @@
+"""Alignment over the choices of a sample instead of its tokens."""
