@@ -60,9 +60,23 @@ class Cluster:
         self.task = ray.remote(max_retries=RETRIES)(build_on_node)
         self.running: dict[Any, Stage] = {}  # by the reference to its result
 
+    def has_room(self) -> bool:
+        """Whether what Ray has been given is no more than the cluster holds.
+
+        So one stage more than fits is waiting there: a cluster that grows by demand sees it, and a stage of an earlier
+        cell that becomes ready is behind that one alone.
+        """
+        given = [self._takes(stage) for stage in self.running.values()]
+        held = self.ray.cluster_resources()
+        full = sum(each.num_cpus for each in given) > held.get("CPU", 0)
+        return not full and bool(sum(each.num_gpus for each in given) <= held.get("GPU", 0))
+
+    def _takes(self, stage: Stage) -> Resources:
+        return self.resources.get(stage.kind, Resources())
+
     def start(self, stage: Stage) -> None:
         """Ray runs the stage as soon as a node has room for it."""
-        takes = self.resources.get(stage.kind, Resources())
+        takes = self._takes(stage)
         task = self.task.options(num_cpus=takes.num_cpus, num_gpus=takes.num_gpus, name=stage.label)
         self.running[task.remote(stage, self.store.root)] = stage
 
@@ -77,7 +91,8 @@ class Cluster:
 
 
 def run_on_cluster(stages: list[Stage], cluster: Cluster, console: Console) -> Iterator[Outcome]:
-    """Builds stages on a cluster, as many at once as it has room for; those that need a failed one are not tried."""
+    """Builds stages on a cluster, as many at once as it has room for, those of earlier cells first; those that need a
+    failed one are not tried."""
     waiting = {stage.key: stage for stage in stages}
     failed: dict[str, str] = {}
     while waiting or cluster.running:
@@ -86,9 +101,9 @@ def run_on_cluster(stages: list[Stage], cluster: Cluster, console: Console) -> I
                 del waiting[stage.key]
                 failed[stage.key] = error
                 yield Outcome(stage, error)
-            elif not _is_behind(stage, waiting, cluster):
+            elif cluster.has_room() and not _is_behind(stage, waiting, cluster):
                 del waiting[stage.key]
-                console.print(f"{stage.label}: started", highlight=False, markup=False)
+                console.print(f"{stage.label}: given to the cluster", highlight=False, markup=False)
                 cluster.start(stage)
         if cluster.running:
             outcome = cluster.next()

@@ -1,0 +1,94 @@
+"""Which stages a cluster is given, and when; Ray itself is played."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from stillright.config.study import Resources
+from stillright.study.cluster import Cluster, run_on_cluster
+from stillright.study.graph import Stage
+from stillright.study.store import Store
+
+QUIET = Console(quiet=True)
+
+
+class PlayedRay:
+    """A cluster that ends stages in the order in which it was given them."""
+
+    exceptions = SimpleNamespace(RayError=RuntimeError)
+
+    def __init__(self, **holds: float) -> None:
+        self.holds = holds
+        self.given: list[str] = []
+        self.most = 0  # stages at once
+        self.at_once = 0
+
+    def cluster_resources(self) -> dict[str, float]:
+        return self.holds
+
+    def remote(self, **_: Any) -> Any:
+        return lambda _: SimpleNamespace(options=lambda **_: SimpleNamespace(remote=self._take))
+
+    def _take(self, stage: Stage, _: Path) -> str:
+        self.given.append(stage.label)
+        self.at_once += 1
+        self.most = max(self.most, self.at_once)
+        return stage.label
+
+    def wait(self, references: list[str], num_returns: int) -> tuple[list[str], list[str]]:
+        return references[:num_returns], references[num_returns:]
+
+    def get(self, reference: str) -> str | None:
+        self.at_once -= 1
+        return "fit b failed" if reference == "fit b" else None
+
+
+def chain(name: str) -> list[Stage]:
+    """Three stages, each of which needs the one before."""
+    found: list[Stage] = []
+    kinds: tuple[Any, ...] = ("fit", "align", "predict")
+    for kind in kinds:
+        needs = {"model": found[-1]} if found else {}
+        found.append(Stage(kind, f"{kind} {name}", f"{kind}-{name}", None, needs))  # type: ignore[arg-type]
+    return found
+
+
+def run(ray: PlayedRay, names: str, tmp_path: Path, resources: dict[Any, Resources]) -> list[tuple[str, str | None]]:
+    stages = [stage for name in names for stage in chain(name)]
+    cluster = Cluster(ray, Store(tmp_path), resources)
+    return [(outcome.stage.label, outcome.error) for outcome in run_on_cluster(stages, cluster, QUIET)]
+
+
+def test_stages_of_earlier_cells_come_first(tmp_path: Path) -> None:
+    ray = PlayedRay(CPU=1)
+    run(ray, "acd", tmp_path, {})
+    assert ray.given == [
+        *("fit a", "fit c"),  # one runs, one waits
+        *("align a", "align c", "predict a", "predict c"),  # before those of a cell that comes later
+        *("fit d", "align d", "predict d"),
+    ]
+    assert ray.most == 2
+
+
+@pytest.mark.parametrize(("holds", "most"), [({"CPU": 2}, 3), ({"CPU": 8, "GPU": 1}, 2), ({}, 1)])
+def test_one_stage_more_than_fits_is_given(tmp_path: Path, holds: dict[str, float], most: int) -> None:
+    ray = PlayedRay(**holds)
+    gpu = Resources(num_cpus=1, num_gpus=1) if "GPU" in holds else Resources()
+    run(ray, "acdefg", tmp_path, {"fit": gpu, "align": gpu, "predict": gpu})
+    assert ray.most == most
+    assert len(ray.given) == 18
+
+
+def test_what_needs_a_failed_stage_is_not_given(tmp_path: Path) -> None:
+    ray = PlayedRay(CPU=4)
+    outcomes = dict(run(ray, "ab", tmp_path, {}))
+    assert outcomes == {
+        **dict.fromkeys(["fit a", "align a", "predict a"]),
+        **dict.fromkeys(["fit b", "align b", "predict b"], "fit b failed"),
+    }
+    assert ray.given == ["fit a", "fit b", "align a", "predict a"]
