@@ -12,7 +12,7 @@ from lm_eval.models.huggingface import HFLM
 
 from architectures import tiny
 from stillright.forward.trees import Tree
-from stillright.harness_model import HarnessModel, Place, batches_of_rows, grow
+from stillright.harness_model import BATCH_TOKENS, HarnessModel, Place, batches_of_rows, grow
 from stillright.models import Source, load_base, load_tokenizer
 
 # prompt and continuation; three share a prompt, and stand apart
@@ -108,3 +108,10 @@ def test_batches_by_hand() -> None:
     trees = [Tree([1], [[2]]), Tree([1, 2], [[3], [4], [5]]), Tree([1], [[2, 3]])]
     assert list(batches_of_rows(trees, apart=False, rows=2)) == [[1, 2], [0]]
     assert list(batches_of_rows(trees, apart=True, rows=2)) == [[1], [2, 0]]
+
+
+def test_batches_of_many_tokens_have_few_rows() -> None:
+    trees = [Tree([1] * (BATCH_TOKENS // 2 - 1), [[2]]), Tree([1] * (BATCH_TOKENS // 3 - 1), [[2]])]
+    assert list(batches_of_rows([trees[0]] * 3, apart=False, rows=8)) == [[0, 1], [2]]
+    assert list(batches_of_rows([trees[1]] * 4, apart=True, rows=8)) == [[0, 1, 2], [3]]
+    assert list(batches_of_rows([Tree([1] * BATCH_TOKENS, [[2]])] * 2, apart=False, rows=8)) == [[0], [1]]

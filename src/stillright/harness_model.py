@@ -16,6 +16,7 @@ from stillright.forward.passes import check_head, evaluating
 from stillright.forward.trees import Ids, Tree, continued, plant, reads_trees
 from stillright.progress import Bar
 
+BATCH_TOKENS = 4096  # padding counted; with more a CPU is half as fast, for its caches hold them no longer
 Answer = tuple[float, bool]  # summed log-probability of a continuation, whether each of its tokens is the likeliest
 
 
@@ -94,12 +95,16 @@ def grow(pairs: Sequence[tuple[Ids, Ids]], max_length: int) -> tuple[list[Tree],
 
 
 def batches_of_rows(trees: Sequence[Tree], apart: bool, rows: int) -> Iterator[list[int]]:
-    """Numbers of trees of like length, the longest first, at most `rows` rows together, or one tree."""
+    """Numbers of trees of like length, the longest first: at most `rows` rows and BATCH_TOKENS, or one tree."""
+
+    def length(i: int) -> int:
+        return trees[i].longest() if apart else trees[i].tokens(apart=False)
+
     batch: list[int] = []
     filled = 0
-    for i in sorted(range(len(trees)), key=lambda i: -trees[i].tokens(apart=False)):
+    for i in sorted(range(len(trees)), key=length, reverse=True):
         needed = len(trees[i].choices) if apart else 1
-        if batch and filled + needed > rows:
+        if batch and (filled + needed) > min(rows, BATCH_TOKENS // length(batch[0])):
             yield batch
             batch, filled = [], 0
         batch.append(i)
