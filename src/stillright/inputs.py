@@ -14,6 +14,7 @@ from stillright.config import TaskConfig, UpdateConfig
 from stillright.models import compute_dtype, folder_digest
 
 OF_PREDICTION = frozenset({"test", "test_limit", "filter", "stop", "max_new_tokens"})  # keys no training reads
+SCORING = "log-likelihoods summed in float32"  # how answers are scored; other predictions are not compared with them
 OF_ALIGNMENT = frozenset({"unlabelled"})  # keys only alignment and its teachers read
 
 Inputs = dict[str, Any]
@@ -96,6 +97,7 @@ def predict_inputs(config: UpdateConfig, model: str) -> Inputs:
         "task": {key: value for key, value in task_inputs(config.task).items() if key not in OF_ALIGNMENT},
         "split_seed": config.split_seed,
         "dtype": str(compute_dtype(config.dtype)),
+        "scoring": SCORING,
         "batch_size": config.predict_batch_size,
         "max_length": config.training.max_length,
     }

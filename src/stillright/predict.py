@@ -13,6 +13,7 @@ from lm_eval import evaluator
 from stillright import ranks
 from stillright.errors import TaskError
 from stillright.harness_model import HarnessModel
+from stillright.inputs import SCORING
 from stillright.models import ModelRef, load_model, load_tokenizer
 from stillright.progress import Progress
 from stillright.records import Header, PredictionSet, Row
@@ -114,6 +115,7 @@ def _header(model: str, task: Task, name: str, dtype: Any) -> Header:
             "model": model,
             "dtype": str(dtype).removeprefix("torch."),
             "lm_eval": lm_eval.__version__,
+            "scoring": SCORING,
         },
     )
 
