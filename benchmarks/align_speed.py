@@ -14,7 +14,7 @@
 All train the same texts of the demo with the same rank, batch, precision, padding and order, without gradient
 checkpointing. Tokens are those that are not padding, over the time of the steps after the first, which warms up.
 `over 10 epochs` counts the caching pass once. `peak MB` is that of training; where teachers run before it, in a process
-of their own, theirs stands behind: only theirs grows with the old base.
+of their own, theirs stands behind. Theirs grows with the old base; training holds of it the LM head alone.
 """
 
 from __future__ import annotations

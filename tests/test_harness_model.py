@@ -11,8 +11,9 @@ import torch
 from lm_eval.models.huggingface import HFLM
 
 from architectures import tiny
+from stillright.errors import DataError
 from stillright.forward.trees import Tree
-from stillright.harness_model import BATCH_TOKENS, HarnessModel, Place, batches_of_rows, grow
+from stillright.harness_model import BATCH_TOKENS, HarnessModel, Place, batches_of_rows, encode_pairs, grow
 from stillright.models import Source, load_base, load_tokenizer
 
 # prompt and continuation; three share a prompt, and stand apart
@@ -96,12 +97,45 @@ def test_a_head_that_is_not_understood_is_left_to_the_harness(make_base: Callabl
     ours, bar = answers(HarnessModel, model, tokenizer)
     assert ours == answers(HFLM, model, tokenizer)[0]
     assert bar.units == 5
+    halves, _ = answers(HarnessModel, model.bfloat16(), tokenizer)
+    assert [torch.tensor(value).bfloat16().item() == value for value, _ in halves] == [False] * 5
 
 
 def test_places_and_cut_prompts_by_hand() -> None:
-    trees, places = grow([([1, 2, 3], [4]), ([1, 2, 3], [5, 6]), ([1, 2, 3], [7]), ([9], [8, 8, 8])], max_length=3)
-    assert trees == [Tree([2, 3], [[4], [7]]), Tree([3], [[5, 6]]), Tree([9], [[8, 8, 8]])]
+    trees, places = grow([([1, 2, 3], [4]), ([1, 2, 3], [5, 6]), ([1, 2, 3], [7]), ([9], [8, 8])], max_length=3)
+    assert trees == [Tree([2, 3], [[4], [7]]), Tree([3], [[5, 6]]), Tree([9], [[8, 8]])]
     assert places == [Place(0, 0), Place(1, 0), Place(0, 1), Place(2, 0)]
+
+
+def test_samples_of_one_prompt_share_trees_that_end() -> None:
+    trees, places = grow([([1], [2, 3]), ([1], [4]), ([1], [5]), ([1], [2, 3])], max_length=3)
+    assert trees == [Tree([1], [[2, 3], [4]]), Tree([1], [[5], [2, 3]])]
+    assert places == [Place(0, 0), Place(0, 1), Place(1, 0), Place(1, 1)]
+
+
+def test_equal_continuations_are_read_once() -> None:
+    assert grow([([1], [2]), ([1], [2])], max_length=9) == ([Tree([1], [[2]])], [Place(0, 0), Place(0, 0)])
+
+
+def test_a_prompt_without_tokens_is_what_the_harness_takes_for_none(tokenizer: Any) -> None:
+    """White space at the end of a prompt belongs to the answer."""
+    (prompt, answer), (none, same) = encode_pairs([("\n", "red"), ("", "\nred")], tokenizer)
+    assert (prompt, answer) == (none, same)
+    assert len(prompt) == 1
+
+
+def test_an_answer_without_tokens_is_refused(tokenizer: Any) -> None:
+    joined = next(word for word in tokenizer.get_vocab() if word.isalpha() and word.isascii() and len(word) > 2)
+    with pytest.raises(DataError, match=f"answer {joined[-1]!r}: has no token of its own behind '{joined[:-1]}'"):
+        encode_pairs([(joined[:-1], joined[-1])], tokenizer)
+
+
+def test_an_answer_that_is_too_long_is_refused(make_base: Callable[..., Path], tokenizer: Any) -> None:
+    model = load_base(Source(str(make_base(seed=7))), torch.float32).eval()
+    lm = HarnessModel(pretrained=model, tokenizer=tokenizer, batch_size=2, max_length=4, backend="causal")
+    assert lm._loglikelihood_tokens([]) == []
+    with pytest.raises(DataError, match=r"an answer has 4 tokens, and with its prompt at most 4 are read; raise train"):
+        lm._loglikelihood_tokens([(("", ""), [5], [6, 7, 8, 9])])
 
 
 def test_batches_by_hand() -> None:

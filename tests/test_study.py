@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import re
 from collections import Counter
@@ -12,13 +13,15 @@ from typing import Any
 
 import pytest
 import yaml
+from rich.console import Console
 
 import brute
 from samples import colour_rows, write_rows
 from stillright.cli import main
 from stillright.config import load_study
 from stillright.errors import ConfigError
-from stillright.study import schedule
+from stillright.study import forecast, reading, schedule
+from stillright.tasks import load_task
 
 COLUMNS = (
     "update,old,new,task,metric,kind,strategy,seed,status,reason,n,old_score,new_score,score,nfr_new,nfr,nfr_mc_new,"
@@ -419,3 +422,42 @@ def test_entries_without_mask_or_baseline_are_what_they_are_called(values: dict[
     file.write_text(yaml.safe_dump({**values, "strategies": {"interpolation": {}}}))
     with pytest.raises(ConfigError, match="needs the key of"):
         load_study(file)
+
+
+def test_rows_without_answers_join_alignment_alone(
+    values: dict[str, Any], run: Callable[..., tuple[int, list[Row]]], choice_task: dict[str, Any], tmp_path: Path
+) -> None:
+    """Also where the default strategy could not read them; baselines are trained without them."""
+    rows = [{"question": row["question"], "choices": row["choices"]} for row in colour_rows(7, seed=9)]
+    unlabelled = str(write_rows(tmp_path / "unlabelled.jsonl", rows))
+    strategies: dict[str, Any] = {"retrain": {}, "continue_ce": {}, "old_only": {}, "choice_mixture": {}}
+    code, plain = run({**values, "strategies": strategies})
+    further = {**values, "strategies": strategies, "tasks": {"colours": {**choice_task, "unlabelled": unlabelled}}}
+    file = tmp_path / "further.yaml"
+    file.write_text(yaml.safe_dump(further, sort_keys=False))
+    console = Console(record=True, width=120, file=io.StringIO())
+    forecast.print_forecast(load_study(file), str(file), console)
+    again, rows_with = run(further)
+    assert (code, again) == (0, 0)
+    read = [int(row["tokens"]) for row in rows_with]
+    assert read[:2] == [int(row["tokens"]) for row in plain[:2]]
+    assert all(more > int(row["tokens"]) for more, row in zip(read[2:], plain[2:], strict=True))
+    announced = re.search(r"align[ │]+2[ │]+0[ │]+\d+[ │]+([\d,]+)", console.export_text())
+    assert announced is not None
+    assert int(announced[1].replace(",", "")) == sum(read[2:])
+
+
+def test_a_task_is_read_once_for_all_cells(
+    values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, loaded = tmp_path / "study.yaml", []
+
+    def counted(*given: Any) -> Any:
+        loaded.append(given)
+        return load_task(*given)
+
+    monkeypatch.setattr(reading, "load_task", counted)
+    strategies: dict[str, Any] = {name: {} for name in ("old_only", "student_wrong", "choice", "ensemble")}
+    file.write_text(yaml.safe_dump({**values, "strategies": strategies, "seeds": [0, 1]}, sort_keys=False))
+    forecast.print_forecast(load_study(file), str(file), Console(quiet=True))
+    assert len(loaded) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -24,6 +25,8 @@ class PlayedRay:
 
     def __init__(self, **holds: float) -> None:
         self.holds = holds
+        self.slow: list[str] = []
+        self.grows: list[dict[str, float]] = []
         self.given: list[str] = []
         self.most = 0  # stages at once
         self.at_once = 0
@@ -40,8 +43,13 @@ class PlayedRay:
         self.most = max(self.most, self.at_once)
         return stage.label
 
-    def wait(self, references: list[str], num_returns: int) -> tuple[list[str], list[str]]:
-        return references[:num_returns], references[num_returns:]
+    def wait(self, references: list[str], num_returns: int, timeout: float) -> tuple[list[str], list[str]]:
+        """What is slow ends last; while nothing but that runs, the cluster grows, or at last it ends."""
+        ready = [reference for reference in references if reference not in self.slow]
+        if not ready and self.grows:
+            self.holds = self.grows.pop()
+            return [], references
+        return (ready or references)[:num_returns], references
 
     def get(self, reference: str) -> str | None:
         self.at_once -= 1
@@ -75,7 +83,7 @@ def test_stages_of_earlier_cells_come_first(tmp_path: Path) -> None:
     assert ray.most == 2
 
 
-@pytest.mark.parametrize(("holds", "most"), [({"CPU": 2}, 3), ({"CPU": 8, "GPU": 1}, 2), ({}, 1)])
+@pytest.mark.parametrize(("holds", "most"), [({"CPU": 2}, 3), ({"CPU": 8, "GPU": 1}, 2)])
 def test_one_stage_more_than_fits_is_given(tmp_path: Path, holds: dict[str, float], most: int) -> None:
     ray = PlayedRay(**holds)
     gpu = Resources(num_cpus=1, num_gpus=1) if "GPU" in holds else Resources()
@@ -92,3 +100,36 @@ def test_what_needs_a_failed_stage_is_not_given(tmp_path: Path) -> None:
         **dict.fromkeys(["fit b", "align b", "predict b"], "fit b failed"),
     }
     assert ray.given == ["fit a", "fit b", "align a", "predict a"]
+
+
+GPU = Resources(num_cpus=1, num_gpus=1)
+
+
+def test_a_stage_that_takes_no_gpu_does_not_wait_for_one(tmp_path: Path) -> None:
+    ray = PlayedRay(CPU=8, GPU=1)
+    ray.slow = ["fit c", "fit d"]
+    run(ray, "acd", tmp_path, {"fit": GPU})
+    assert ray.given[:5] == ["fit a", "fit c", "align a", "fit d", "predict a"]
+
+
+def test_a_stage_that_no_cluster_holds_keeps_no_other_from_running(tmp_path: Path) -> None:
+    ray = PlayedRay(CPU=2, GPU=1)
+    ray.slow = ["align a"]
+    run(ray, "ac", tmp_path, {"align": Resources(num_cpus=1, num_gpus=2)})
+    assert set(ray.given[:3]) == {"fit a", "fit c", "align a"}
+    assert ray.given[-1] == "predict a"
+
+
+def test_what_no_cluster_holds_is_said(tmp_path: Path) -> None:
+    console = Console(record=True, width=200, file=io.StringIO())
+    cluster = Cluster(PlayedRay(CPU=2, GPU=1), Store(tmp_path), {"fit": Resources(num_cpus=1, num_gpus=2)})
+    list(run_on_cluster(chain("a")[:1], cluster, console))
+    said = "fit a: given to the cluster; it waits there: it takes 1 CPUs and 2 GPUs, the cluster has 2 CPUs and 1 GPUs"
+    assert said in console.export_text()
+
+
+def test_a_cluster_that_grows_is_given_more(tmp_path: Path) -> None:
+    ray = PlayedRay(CPU=1)
+    ray.slow, ray.grows = ["fit a", "fit c"], [{"CPU": 4}]
+    run(ray, "acde", tmp_path, {})
+    assert ray.given[:4] == ["fit a", "fit c", "fit d", "fit e"]

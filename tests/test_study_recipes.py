@@ -35,6 +35,14 @@ def test_the_tiny_recipe(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
     assert [make.kind(heading) for heading in headings] == ["function", "method", "class", "function"]
 
 
+@pytest.mark.parametrize(
+    ("file", "cells"), [("recipes/demo.yaml", 3 * 10 * 3), ("examples/smollm2/study.yaml", 2 * 4 * 7 * 3)]
+)
+def test_studies_that_take_longer_are_valid(file: str, cells: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    assert len(cells_of(load_study(Path(file)), file)) == cells
+
+
 def test_the_example_of_the_docs(tmp_path: Path) -> None:
     example, resources = re.findall(r"```yaml\n(.*?)```", DOCS, flags=re.DOTALL)
     file = tmp_path / "study.yaml"

@@ -113,7 +113,11 @@ def test_what_is_not_answered_is_not_counted() -> None:
 
 @pytest.mark.parametrize(
     ("row", "said"),
-    [({"question": "a"}, "row 1: its choices"), ({"question": "a", "choices": ["red"]}, r"its choices are \['red'\]")],
+    [
+        ({"question": "a"}, r"row 1: its choices cannot be read \(KeyError: 'choices'\)"),
+        ({"question": "a", "choices": ["red"]}, r"row 1: its choices are \['red'\]; each row needs two or more"),
+        ({"question": "a", "choices": ["red", " "]}, r"row 1: its choices are \['red', ' '\].* none that is blank"),
+    ],
 )
 def test_choices_that_lack_are_named(
     update_values: dict[str, Any], tmp_path: Path, row: dict[str, Any], said: str

@@ -32,6 +32,8 @@ def windows_of(texts: list[str], tokenizer: PreTrainedTokenizerBase, count: int)
         if len(ids) >= count * WINDOW:
             break
         ids += [*tokenizer(text, add_special_tokens=False)["input_ids"], tokenizer.eos_token_id]
+    if len(ids) < count * WINDOW:
+        raise SystemExit(f"the packages hold only {len(ids):,} tokens; lower --tokens")
     return [ids[start : start + WINDOW] for start in range(0, count * WINDOW, WINDOW)]
 
 

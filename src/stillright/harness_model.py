@@ -1,4 +1,5 @@
-"""The harness's model over ours: choices are scored in float32 with their prompt read once, and a bar shows the way."""
+"""How the harness asks our models: it cuts texts into tokens, and gets log-likelihoods summed in float32, of choices
+whose prompt was read once."""
 
 from __future__ import annotations
 
@@ -6,11 +7,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
+from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 from torch import Tensor
 from torch.nn import functional
 
-from stillright.errors import ModelError
+from stillright.errors import DataError, ModelError
 from stillright.forward.heads import LMHead, chunk_rows, lm_head
 from stillright.forward.passes import check_head, evaluating
 from stillright.forward.trees import Ids, Tree, continued, plant, reads_trees
@@ -25,6 +27,42 @@ class Place(NamedTuple):
 
     tree: int
     choice: int
+
+
+def read_requests(requests: Sequence[Any], prefix_token_id: int) -> list[tuple[Ids, Ids]]:
+    """Ids of prompt and continuation of the harness's requests ((texts), prompt, continuation).
+
+    A prompt without tokens, such as a line end that the harness counts to the continuation, becomes what the harness
+    takes for an empty one. Raises DataError for a continuation without tokens.
+    """
+    for (prompt, continuation), _, ids in requests:
+        if not ids:
+            raise DataError(
+                f"answer {continuation!r}: has no token of its own behind {prompt[-40:]!r}, for the tokenizer joins "
+                "them; put a delimiter between the two"
+            )
+    return [(list(prompt) or [prefix_token_id], list(continuation)) for _, prompt, continuation in requests]
+
+
+class _HarnessEncoder(HFLM):
+    """The harness's tokenization without its model: `loglikelihood` returns the ids it would score."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self.tokenizer = tokenizer
+        self.backend = "causal"
+        self.add_bos_token = None
+        self.custom_prefix_token_id = None
+        self.enable_thinking = None
+
+    def _loglikelihood_tokens(self, requests: Any, **_: Any) -> Any:
+        return read_requests(requests, self.prefix_token_id)
+
+
+def encode_pairs(pairs: Sequence[tuple[str, str]], tokenizer: Any) -> list[tuple[Ids, Ids]]:
+    """Ids of each context and of what follows it, as the harness cuts them. Raises DataError, see `read_requests`."""
+    requests = [Instance("loglikelihood", {}, pair, i) for i, pair in enumerate(pairs)]
+    encoded: list[tuple[Ids, Ids]] = _HarnessEncoder(tokenizer).loglikelihood(requests, disable_tqdm=True)
+    return encoded
 
 
 class HarnessModel(HFLM):
@@ -44,15 +82,27 @@ class HarnessModel(HFLM):
 
     @torch.no_grad()
     def _loglikelihood_tokens(self, requests: Any, disable_tqdm: bool = False, override_bs: int | None = None) -> Any:
+        if not requests:
+            return []
         try:
             check_head(self.model)
         except ModelError:
             self.softmax_dtype = torch.float32
             return super()._loglikelihood_tokens(requests, disable_tqdm, override_bs)
-        trees, places = grow([(prompt, continuation) for _, prompt, continuation in requests], self.max_length)
+        pairs = read_requests(requests, self.prefix_token_id)
+        self._refuse_longer(pairs)
+        trees, places = grow(pairs, self.max_length)
         with evaluating(self.model) as base:
             answers = self._answers(base, trees)
         return [answers[place] for place in places]
+
+    def _refuse_longer(self, pairs: Sequence[tuple[Ids, Ids]]) -> None:
+        longest = max(len(continuation) for _, continuation in pairs)
+        if longest >= self.max_length:
+            raise DataError(
+                f"an answer has {longest:,} tokens, and with its prompt at most {self.max_length:,} are read; raise "
+                "training.max_length as far as the model allows, or leave the sample out"
+            )
 
     def _answers(self, base: Any, trees: list[Tree]) -> dict[Place, Answer]:
         """The answer of every choice of every tree."""
@@ -77,21 +127,29 @@ class HarnessModel(HFLM):
 
 
 def grow(pairs: Sequence[tuple[Ids, Ids]], max_length: int) -> tuple[list[Tree], list[Place]]:
-    """Continuations of the same prompt on one tree, and the place of each pair's.
+    """Continuations of the same prompt on one tree, together at most `max_length` tokens, and the place of each pair's.
 
-    Prompts lose their beginning where they do not fit `max_length` with their continuation, as in training.
+    Prompts lose their beginning where they do not fit `max_length` with their continuation.
     """
-    numbers: dict[tuple[int, ...], int] = {}
+    latest: dict[tuple[int, ...], int] = {}  # the tree that still grows, by its prompt
     trees: list[Tree] = []
     places = []
     for prompt, continuation in pairs:
         kept = prompt[-max(1, max_length - len(continuation)) :]
-        number = numbers.setdefault(tuple(kept), len(trees))
-        if number == len(trees):
+        number = latest.get(tuple(kept))
+        if number is None or not _has_room(trees[number], continuation, max_length):
+            number = latest[tuple(kept)] = len(trees)
             trees.append(Tree(kept, []))
-        places.append(Place(number, len(trees[number].choices)))
-        trees[number].choices.append(continuation)
+        choices = trees[number].choices
+        if continuation not in choices:
+            choices.append(continuation)
+        places.append(Place(number, choices.index(continuation)))
     return trees, places
+
+
+def _has_room(tree: Tree, continuation: Ids, max_length: int) -> bool:
+    """Samples may all have the same prompt; then their trees end somewhere."""
+    return continuation in tree.choices or sum(map(len, tree.choices)) + len(continuation) <= max_length
 
 
 def batches_of_rows(trees: Sequence[Tree], apart: bool, rows: int) -> Iterator[list[int]]:

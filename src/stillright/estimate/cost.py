@@ -98,10 +98,14 @@ def training_memory(
     kept = KEPT_WIDTHS * shape.widths * dtype_bytes
     if accelerator:  # what enters each layer, and all of one layer
         kept = shape.layers * shape.hidden * dtype_bytes + kept / shape.layers
-    held = LOGITS_ON_DEVICE if accelerator else LOGITS_ON_CPU
-    chunk = 4 * logits * min(held, batch_tokens * shape.vocabulary)
+    chunk = 4 * logits * min(held_logits(accelerator), batch_tokens * shape.vocabulary)
     tensors = weights + adapter + kept * batch_tokens + chunk
     return int(tensors if accelerator else PROCESS_BYTES + FRAGMENTED * tensors)
+
+
+def held_logits(accelerator: bool) -> int:
+    """How many logits are held at once where they are made in parts, see stillright.forward.heads."""
+    return LOGITS_ON_DEVICE if accelerator else LOGITS_ON_CPU
 
 
 def reading_memory(shape: Shape, batch_tokens: int, dtype_bytes: int, accelerator: bool, logits: int) -> int:

@@ -16,6 +16,7 @@ from stillright.estimate.cost import (
     adapter_bytes,
     checkpoint_bytes,
     forward_flops,
+    held_logits,
     next_tokens,
     reading_memory,
     teacher_bytes,
@@ -23,14 +24,16 @@ from stillright.estimate.cost import (
     training_memory,
 )
 from stillright.estimate.shape import Shape, shape_of
+from stillright.forward.trees import Tree
+from stillright.harness_model import batches_of_rows, encode_pairs, grow
 from stillright.models import ModelRef, load_adapter_config, load_tokenizer
+from stillright.tasks.task import Document
 from stillright.training.choice.loss import LABELS_ALONE
-from stillright.training.choice.texts import ChoiceText
 from stillright.training.loop import optimizer_steps
 from stillright.training.lora import lora_config
 from stillright.training.strategies import STRATEGIES
 from stillright.training.teachers.forms import Form, form_of
-from stillright.training.text import BATCH_TOKENS, encode_pairs
+from stillright.training.text import BATCH_TOKENS
 
 GENERATED = 256  # tokens of an answer, where a task sets no limit; the harness's default
 
@@ -162,10 +165,8 @@ class Plan:
 
     def predict(self, name: str) -> Stage:
         """The answers to the test documents."""
-        shape = self.old if name == "old" else self.new
-        read = self._read_in_prediction(self.data.old if name == "old" else self.data.new)
-        batch = min(self.config.predict_batch_size, len(read.lengths)) * read.longest
-        logits = 2 * self.bytes * batch * shape.vocabulary  # the harness keeps those of all positions
+        shape, ref = (self.old, self.data.old) if name == "old" else (self.new, self.data.new)
+        read, batch, logits = (self._read_choices if self.data.task.is_choice else self._generate)(shape, ref)
         return Stage(
             f"predict-{name}",
             len(self.data.task.test_positions),
@@ -177,29 +178,37 @@ class Plan:
             flops=forward_flops(shape, read),
         )
 
-    def _read_in_prediction(self, ref: ModelRef) -> Amount:
-        """What the harness runs through the model: a text a choice, or a prompt and the longest answer allowed."""
+    def _generate(self, shape: Shape, ref: ModelRef) -> tuple[Amount, int, int]:
+        """Prompts and the longest answers allowed; tokens of the largest batch; bytes of its logits."""
         task, longest = self.data.task, self.config.training.max_length
-        every = list(task.harness.eval_docs)
-        documents = [every[i] for i in task.test_positions]
-        tokenizer = load_tokenizer(ref.base)
-        if not task.is_choice:
-            answer = int((task.harness.config.generation_kwargs or {}).get("max_gen_toks", GENERATED))
-            prompts = tokenizer([task.prompt(document) for document in documents])["input_ids"]
-            lengths = [min(len(ids), longest) + answer for ids in prompts]
-            return Amount(lengths, answer * len(lengths))
+        answer = int((task.harness.config.generation_kwargs or {}).get("max_gen_toks", GENERATED))
+        prompts = load_tokenizer(ref.base)([task.prompt(document) for document in self._test_documents()])["input_ids"]
+        lengths = [min(len(ids), longest) + answer for ids in prompts]
+        batch = min(self.config.predict_batch_size, len(lengths)) * max(lengths)
+        return Amount(lengths, answer * len(lengths)), batch, 2 * self.bytes * batch * shape.vocabulary
+
+    def _read_choices(self, shape: Shape, ref: ModelRef) -> tuple[Amount, int, int]:
+        """The same of choices, each sample a tree."""
+        task = self.data.task
         delimiter = task.harness.config.target_delimiter
         pairs = [
             (task.prompt(document), f"{delimiter}{choice}")
-            for document in documents
+            for document in self._test_documents()
             for choice in task.choices(document)
         ]
-        encoded = encode_pairs(pairs, tokenizer)
-        read = {(*prompt, *choice[:-1]) for prompt, choice in encoded}  # the harness reads like ones once
-        lengths = [min(len(ids), longest) for ids in read]
-        return Amount(lengths, sum(lengths))
+        trees, _ = grow(encode_pairs(pairs, load_tokenizer(ref.base)), self.config.training.max_length)
+        batch = max(
+            len(numbers) * trees[numbers[0]].tokens(apart=False)
+            for numbers in batches_of_rows(trees, apart=False, rows=self.config.predict_batch_size)
+        )
+        read = _trees(trees)
+        return read, batch, 2 * 4 * min(read.scored * shape.vocabulary, held_logits(self.accelerator))
+
+    def _test_documents(self) -> list[Document]:
+        every = list(self.data.task.harness.eval_docs)
+        return [every[i] for i in self.data.task.test_positions]
 
 
-def _trees(texts: Sequence[ChoiceText]) -> Amount:
+def _trees(texts: Sequence[Tree]) -> Amount:
     """Samples whose choices are scored, each a tree."""
-    return Amount([len(text.ids) for text in texts], sum(len(ids) for text in texts for ids in text.choices))
+    return Amount([text.tokens(apart=False) for text in texts], sum(len(ids) for text in texts for ids in text.choices))

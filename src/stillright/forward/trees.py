@@ -39,7 +39,7 @@ class Tree:
 
     def tokens(self, apart: bool) -> int:
         """How many tokens a forward pass reads, see `plant`."""
-        return len(self.ids) + (len(self.choices) - 1) * len(self.prompt) if apart else len(self.ids)
+        return len(self.prompt) * (len(self.choices) if apart else 1) + sum(map(len, self.choices))
 
     def longest(self) -> int:
         """Tokens of the prompt and the longest choice."""

@@ -19,6 +19,7 @@ from stillright.study.schedule import Outcome, attempt, failure_of_needs, said
 from stillright.study.store import Store
 
 RETRIES = 5  # of a stage whose node was lost
+LOOK_AGAIN = 30.0  # seconds after which a cluster that has grown is given more
 
 
 def connect(address: str) -> Any:
@@ -60,16 +61,28 @@ class Cluster:
         self.task = ray.remote(max_retries=RETRIES)(build_on_node)
         self.running: dict[Any, Stage] = {}  # by the reference to its result
 
-    def has_room(self) -> bool:
-        """Whether what Ray has been given is no more than the cluster holds.
+    def has_room(self, stage: Stage) -> bool:
+        """Whether, of what `stage` takes, no more has been given than the cluster holds now.
 
-        So one stage more than fits is waiting there: a cluster that grows by demand sees it, and a stage of an earlier
-        cell that becomes ready is behind that one alone.
+        So one stage more than fits is waiting there, which a cluster that grows by demand sees. A stage that exceeds
+        the whole cluster waits for it to grow, and keeps no other from running.
         """
-        given = [self._takes(stage) for stage in self.running.values()]
-        held = self.ray.cluster_resources()
-        full = sum(each.num_cpus for each in given) > held.get("CPU", 0)
-        return not full and bool(sum(each.num_gpus for each in given) <= held.get("GPU", 0))
+        takes, held = self._takes(stage), self._held()
+        given = [each for each in map(self._takes, self.running.values()) if _fits(each, held)]
+        cpus, gpus = sum(each.num_cpus for each in given), sum(each.num_gpus for each in given)
+        return not (takes.num_cpus and cpus > held.num_cpus) and not (takes.num_gpus and gpus > held.num_gpus)
+
+    def excess(self, stage: Stage) -> str | None:
+        """What the cluster lacks for a stage even when it is idle, in words."""
+        takes, held = self._takes(stage), self._held()
+        if _fits(takes, held):
+            return None
+        asked, there = (f"{each.num_cpus:g} CPUs and {each.num_gpus:g} GPUs" for each in (takes, held))
+        return f"takes {asked}, the cluster has {there}"
+
+    def _held(self) -> Resources:
+        found = self.ray.cluster_resources()
+        return Resources(num_cpus=found.get("CPU", 0), num_gpus=found.get("GPU", 0))
 
     def _takes(self, stage: Stage) -> Resources:
         return self.resources.get(stage.kind, Resources())
@@ -80,14 +93,20 @@ class Cluster:
         task = self.task.options(num_cpus=takes.num_cpus, num_gpus=takes.num_gpus, name=stage.label)
         self.running[task.remote(stage, self.store.root)] = stage
 
-    def next(self) -> Outcome:
-        """The next stage that has ended."""
-        (reference,), _ = self.ray.wait(list(self.running), num_returns=1)
-        stage = self.running.pop(reference)
+    def next(self) -> Outcome | None:
+        """The next stage that has ended; None where none does for a while, in which the cluster may have changed."""
+        ended, _ = self.ray.wait(list(self.running), num_returns=1, timeout=LOOK_AGAIN)
+        if not ended:
+            return None
+        stage = self.running.pop(ended[0])
         try:
-            return Outcome(stage, self.ray.get(reference))
+            return Outcome(stage, self.ray.get(ended[0]))
         except self.ray.exceptions.RayError as error:  # its node was lost too often, or has no memory
             return Outcome(stage, f"{stage.label}: {said(error)}")
+
+
+def _fits(takes: Resources, held: Resources) -> bool:
+    return takes.num_cpus <= held.num_cpus and takes.num_gpus <= held.num_gpus
 
 
 def run_on_cluster(stages: list[Stage], cluster: Cluster, console: Console) -> Iterator[Outcome]:
@@ -101,15 +120,20 @@ def run_on_cluster(stages: list[Stage], cluster: Cluster, console: Console) -> I
                 del waiting[stage.key]
                 failed[stage.key] = error
                 yield Outcome(stage, error)
-            elif cluster.has_room() and not _is_behind(stage, waiting, cluster):
+            elif not _is_behind(stage, waiting, cluster) and cluster.has_room(stage):
                 del waiting[stage.key]
-                console.print(f"{stage.label}: given to the cluster", highlight=False, markup=False)
-                cluster.start(stage)
-        if cluster.running:
-            outcome = cluster.next()
+                _give(stage, cluster, console)
+        if cluster.running and (outcome := cluster.next()) is not None:
             if outcome.error is not None:
                 failed[outcome.stage.key] = outcome.error
             yield outcome
+
+
+def _give(stage: Stage, cluster: Cluster, console: Console) -> None:
+    excess = cluster.excess(stage)
+    note = f"; it waits there: it {excess}" if excess else ""
+    console.print(f"{stage.label}: given to the cluster{note}", highlight=False, markup=False)
+    cluster.start(stage)
 
 
 def _is_behind(stage: Stage, waiting: Mapping[str, Stage], cluster: Cluster) -> bool:

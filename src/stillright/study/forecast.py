@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from stillright.config import StudyConfig
+from stillright.data import Data
 from stillright.errors import StillrightError
 from stillright.inputs import text_inputs
 from stillright.study.fits import misfit
@@ -95,9 +96,15 @@ class Sizes:
 
     def _read(self, stage: Stage) -> Sequence[Text] | Sequence[ChoiceText]:
         trees = stage.kind == "align" and stage.config.strategy.is_choice
-        key = fingerprint({**text_inputs(stage.config), "base": stage.config.new, "trees": trees})
+        key = fingerprint({**text_inputs(stage.config), "base": stage.config.new, "kind": stage.kind, "trees": trees})
         if key not in self._texts:
-            data = self._reading.data(stage.config)
-            base = data.new.base
-            self._texts[key] = data.aligned_choices(base).train if trees else data.texts(base).train
+            self._texts[key] = _texts(stage, self._reading.data(stage.config))
         return self._texts[key]
+
+
+def _texts(stage: Stage, data: Data) -> Sequence[Text] | Sequence[ChoiceText]:
+    """What a stage trains on."""
+    base = data.new.base
+    if stage.kind != "align":
+        return data.texts(base).train
+    return (data.aligned_choices if stage.config.strategy.is_choice else data.aligned_texts)(base).train

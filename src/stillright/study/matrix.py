@@ -48,8 +48,9 @@ def _cell(config: StudyConfig, update: StudyUpdate, task: str, strategy: str, se
         "out": config.out,
     }
     where = f"{source}: common and overrides of {update.name} {task} {strategy}"
-    shared = parse_update(_overridden(values, config.overrides, {**place, "strategy": None}), where)
-    own_values = {**values, "strategy": recipe.distillation()}
+    labelled = {**values, "task": {**values["task"], "unlabelled": None}}
+    shared = parse_update(_overridden(labelled, config.overrides, {**place, "strategy": None}), where)
+    own_values = {**(labelled if recipe.baseline else values), "strategy": recipe.distillation()}
     own = parse_update(_overridden(own_values, config.overrides, {**place, "strategy": strategy}), where)
     shared, own = (_with_plain_dtype(each) for each in (shared, own))
     return Cell(update.name, update.old, update.new, task, strategy, seed, recipe, shared, own)

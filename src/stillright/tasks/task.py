@@ -78,7 +78,7 @@ class Task:
         except Exception as error:  # of Jinja and of the task's own code
             raise DataError(f"{place}: its choices cannot be read ({_reason(error)})") from None
         if len(choices) < 2 or not all(choice.strip() for choice in choices):
-            raise DataError(f"{place}: its choices are {choices}; choices are distilled, so each row needs two or more")
+            raise DataError(f"{place}: its choices are {choices}; each row needs two or more, and none that is blank")
         return choices
 
     def accepted(self, document: Document) -> list[int]:

@@ -7,11 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from lm_eval.api.instance import Instance
-from lm_eval.models.huggingface import HFLM
-
 from stillright.config.update import LossOn
 from stillright.errors import DataError, ModelError
+from stillright.harness_model import encode_pairs
 from stillright.tasks import Task
 
 Ids = list[int]
@@ -43,27 +41,6 @@ class Texts(NamedTuple, Generic[T]):
 
     train: list[T]
     validation: list[T]
-
-
-class _HarnessEncoder(HFLM):
-    """The harness's tokenization without its model: `loglikelihood` returns the ids it would score."""
-
-    def __init__(self, tokenizer: Any) -> None:
-        self.tokenizer = tokenizer
-        self.backend = "causal"
-        self.add_bos_token = None
-        self.custom_prefix_token_id = None
-        self.enable_thinking = None
-
-    def _loglikelihood_tokens(self, requests: Any, **_: Any) -> Any:
-        return [(list(context), list(continuation)) for _, context, continuation in requests]
-
-
-def encode_pairs(pairs: Sequence[tuple[str, str]], tokenizer: Any) -> list[tuple[Ids, Ids]]:
-    """Ids of each context and of what follows it, as the harness cuts them."""
-    requests = [Instance("loglikelihood", {}, pair, i) for i, pair in enumerate(pairs)]
-    encoded: list[tuple[Ids, Ids]] = _HarnessEncoder(tokenizer).loglikelihood(requests, disable_tqdm=True)
-    return encoded
 
 
 def encode_texts(task: Task, tokenizer: Any, max_length: int, loss_on: LossOn) -> list[Text]:
