@@ -12,6 +12,7 @@ from lm_eval.models.huggingface import HFLM
 
 from architectures import tiny
 from stillright.errors import DataError
+from stillright.forward.heads import read_contiguous
 from stillright.forward.trees import Tree
 from stillright.harness_model import BATCH_TOKENS, HarnessModel, Place, batches_of_rows, encode_pairs, grow
 from stillright.models import Source, load_base, load_tokenizer
@@ -99,6 +100,17 @@ def test_a_head_that_is_not_understood_is_left_to_the_harness(make_base: Callabl
     assert bar.units == 5
     halves, _ = answers(HarnessModel, model.bfloat16(), tokenizer)
     assert [torch.tensor(value).bfloat16().item() == value for value, _ in halves] == [False] * 5
+
+
+def test_the_head_reads_the_last_positions_of_texts_contiguously(make_base: Callable[..., Path]) -> None:
+    model = load_base(Source(str(make_base(seed=7))), torch.float32).eval()
+    ids = torch.tensor([[5, 6, 7], [8, 9, 10]])
+    plain = model(input_ids=ids, logits_to_keep=1).logits
+    seen: list[bool] = []
+    read_contiguous(model)
+    model.lm_head.register_forward_pre_hook(lambda _, args: seen.append(args[0].is_contiguous()))
+    torch.testing.assert_close(model(input_ids=ids, logits_to_keep=1).logits, plain)
+    assert seen == [True]
 
 
 def test_places_and_cut_prompts_by_hand() -> None:

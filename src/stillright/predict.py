@@ -12,6 +12,7 @@ from lm_eval import evaluator
 
 from stillright import ranks
 from stillright.errors import TaskError
+from stillright.forward.heads import read_contiguous
 from stillright.harness_model import HarnessModel
 from stillright.inputs import SCORING
 from stillright.models import ModelRef, load_model, load_tokenizer
@@ -69,6 +70,7 @@ def _samples(
 ) -> list[Sample]:
     """What the harness logs of all test documents, in their order."""
     model = load_model(ref, dtype).to(dtype).eval()
+    read_contiguous(model)
     longest = min(max_length, model.config.get_text_config().max_position_embeddings)
     lm = HarnessModel(
         pretrained=model,
