@@ -85,7 +85,7 @@ def chunk_rows(head: LMHead) -> int:
 def read_contiguous(model: Any) -> None:
     """Lets the LM head of `model` (base or PeftModel) read contiguous states.
 
-    Generation makes logits of the last position of every text, a slice; by such a one torch multiplies text for text, each
-    with its own copy of the head's weights.
+    Generation makes logits of the last position of every text, a slice; such a one torch multiplies text for text,
+    each with its own copy of the head's weights.
     """
     model.get_output_embeddings().register_forward_pre_hook(lambda _, args: (args[0].contiguous(), *args[1:]))
