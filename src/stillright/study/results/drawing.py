@@ -30,6 +30,7 @@ PARTS = {  # of the samples: label, colour, colour of its number
 FLIPS = {"nfr": ("NFR", "#0072B2"), "nfr_mc": ("NFR_mc", "#E69F00")}
 RETRAINED = "new (retrained)"
 NO_RESULT = "no result"
+NOTE = 44  # letters of a line in a panel
 FRONT: dict[str, Any] = {"ls": "--", "color": "#666666", "lw": 0.9, "zorder": 1}
 LEAST_LABELLED = 0.12  # share of samples that has room for its number
 WIDTH, BAR, MARGIN = 3.2, 0.24, 0.95  # inches: of a panel, of a bar's room, of a panel's title and axis
@@ -115,7 +116,8 @@ def plane(rows: Sequence[Row]) -> Figure:
         axes.set_ylabel(f"{within[0].task.metric} (%)")
         lacking = [row.strategy for row in within if not row.done]
         if lacking:
-            axes.text(1, 0.02, f"no result: {', '.join(lacking)}", ha="right", fontsize=7, transform=axes.transAxes)
+            note = textwrap.fill(f"{NO_RESULT}: {', '.join(lacking)}", NOTE)
+            axes.text(1, 0.02, note, ha="right", fontsize=7, transform=axes.transAxes)
     _name_x(figure, panels, "NFR (%)")
     handles = [Line2D([], [], ls="", label=name, **look) for name, look in looks.items()]
     front = Line2D([], [], label="not beaten in both", **FRONT)
