@@ -119,7 +119,7 @@ def test_what_failed_shows(study: Study) -> None:
     continuous = (study.folder / "tables/continuous.md").read_text(encoding="utf-8")
     line = next(line for line in continuous.splitlines() if "0/2" in line)
     assert set(line.split("0/2 | ")[1].split(" | ")) - {"- |"} == {"-"}
-    assert "no result; seed 0 failed: 50% of the_disk" in continuous
+    assert "no result; seeds 0, 1 failed: 50% of the_disk" in continuous
     assert "left out, no results to compare" in (study.folder / "findings.md").read_text(encoding="utf-8")
 
 

@@ -178,9 +178,10 @@ def _missing(cells: list[Cell]) -> list[str]:
     lacking = [cell for cell in cells if not cell.done]
     if not lacking:
         return []
-    said = "; ".join(
-        f"seed {cell.seed} {cell.status}" + (f": {cell.reason}" if cell.reason else "") for cell in lacking
-    )
+    seeds: dict[str, list[str]] = {}
+    for cell in lacking:
+        seeds.setdefault(cell.status + (f": {cell.reason}" if cell.reason else ""), []).append(str(cell.seed))
+    said = "; ".join(f"seed{'s' * (len(which) > 1)} {', '.join(which)} {why}" for why, which in seeds.items())
     done = len(cells) - len(lacking)
     return [f"{f'over {done} of {len(cells)} seeds' if done else 'no result'}; {said}"]
 
