@@ -18,7 +18,7 @@ from stillright.forward.passes import check_head, evaluating
 from stillright.forward.trees import Ids, Tree, continued, plant, reads_trees
 from stillright.progress import Bar
 
-BATCH_TOKENS = 4096  # padding counted; with more a CPU is half as fast, for its caches hold them no longer
+BATCH_TOKENS = 4096  # padding counted; more do not fit the caches of a CPU, which is then slower
 Answer = tuple[float, bool]  # summed log-probability of a continuation, whether each of its tokens is the likeliest
 
 
