@@ -39,6 +39,7 @@ def main() -> None:
     trainer.train()
     trainer.save_model()
     trainer.save_metrics("eval", trainer.evaluate())
+    trainer.accelerator.end_training()  # processes that part without it may abort
 
 
 if __name__ == "__main__":
