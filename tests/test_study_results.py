@@ -159,6 +159,17 @@ def test_figures_are_readable_and_labelled(study: Study, name: str) -> None:
     assert wanted[name] <= texts
 
 
+def test_the_legend_names_no_strategy_without_results(tmp_path: Path) -> None:
+    made = Study(tmp_path, STRATEGIES)
+    for update, task, seed in product(UPDATES, TASKS, (0, 1)):
+        made.fail(update, task, "continue_ce", seed, reason="out of memory")
+    write_results(made.write())
+    root = ElementTree.parse(tmp_path / "figures/plane.svg").getroot()
+    texts = ["".join(node.itertext()) for node in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert {"student_wrong", "no result: continue_ce"} <= set(texts)
+    assert "continue_ce" not in texts
+
+
 def test_the_same_study_gives_the_same_bytes(study: Study, tmp_path: Path) -> None:
     again = shutil.copytree(study.folder, tmp_path / "again")
     (again / "tables/continuous.md").write_text("of before")

@@ -106,7 +106,7 @@ def nfr_mc(rows: Sequence[Row]) -> Figure:
 def plane(rows: Sequence[Row]) -> Figure:
     """Score against NFR, one point a strategy, with the front of those that no other beats in both."""
     figure, panels = _grid(rows, height=2.4)
-    names = list(dict.fromkeys(row.strategy for row in rows if not row.is_new))
+    names = list(dict.fromkeys(row.strategy for row in rows if row.done and not row.is_new))
     looks: dict[str, dict[str, Any]] = {
         name: {"marker": MARKERS[i % len(MARKERS)], "color": COLOURS[i % len(COLOURS)]} for i, name in enumerate(names)
     }
