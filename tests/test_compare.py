@@ -314,6 +314,14 @@ def test_missing_ids_are_dropped_or_wrong() -> None:
         compare(continuous("old", [0.5]), continuous("new", [0.5]), on_missing="wrong")
 
 
+def test_a_file_without_a_verdict_is_not_all_wrong() -> None:
+    rows = [{"id": i, "prediction": "A", "reference": "A"} for i in range(4)]
+    old = PredictionSet.from_rows(Header(name="old"), [{"id": row["id"], "prediction": "A"} for row in rows])
+    new = PredictionSet.from_rows(Header(name="new"), rows)
+    with pytest.raises(DataError, match="old: no sample is scored; predictions need a reference to be right or wrong"):
+        compare(old, new, on_missing="wrong")
+
+
 def test_what_counts_as_wrong_is_said() -> None:
     rows: list[dict[str, Any]] = [
         {"id": 1, "correct": True},

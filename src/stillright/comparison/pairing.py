@@ -54,6 +54,7 @@ def pair(sets: Sequence[PredictionSet], on_missing: OnMissing = "error", columns
     tables = [judged(table) if kind == "discrete" else table for table in tables]
     counted_wrong = 0
     if on_missing == "wrong":
+        _refuse_unjudged(sets)
         counted_wrong = len(tables[0]) - int(_all_scored(tables, "right").sum())
         tables = [table.with_columns(pl.col("right").fill_null(False)) for table in tables]
     scored = _all_scored(tables, "right" if kind == "discrete" else "score")
@@ -62,6 +63,13 @@ def pair(sets: Sequence[PredictionSet], on_missing: OnMissing = "error", columns
     kept = [table.filter(scored) for table in tables]
     labels = {column: values.filter(scored) for column, values in labels.items()}
     return Paired(kind, task, metric, kept, labels, len(scored) - int(scored.sum()), counted_wrong, missing)
+
+
+def _refuse_unjudged(sets: Sequence[PredictionSet]) -> None:
+    """Raises DataError for a file without one verdict: its answers are not wrong, but cannot be judged."""
+    for each in sets:
+        if not judged(each.table)["right"].is_not_null().any():
+            raise DataError(f"{each.name}: no sample is scored; {_why_unscored([each.table], 'discrete')}")
 
 
 def _why_unscored(tables: list[pl.DataFrame], kind: Kind) -> str:

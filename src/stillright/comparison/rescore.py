@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 
-from stillright.errors import ConfigError
+from stillright.errors import ConfigError, DataError
 from stillright.records import PredictionSet
 from stillright.scoring import SCORES
 from stillright.scoring.judge import JudgeSettings, judge
@@ -21,9 +21,14 @@ def rescored(results: PredictionSet, score: str | JudgeSettings) -> PredictionSe
     """`results` with the score of that name, or a judge's; discrete for exact matches, else continuous.
 
     A sample without an output, or (but for a judge) without a reference, is left unscored.
-    Raises ConfigError for an unknown score, and what the score raises.
+    Raises ConfigError for an unknown score, DataError where answers are choices, whose reference is a number or a
+    letter and no text, and what the score raises.
     """
     name = "judge" if isinstance(score, JudgeSettings) else score
+    if name != "judge" and results.table["choices"].is_not_null().any():
+        raise DataError(
+            f"{results.name}: --score {name}: its answers are choices, already right or wrong; leave it out"
+        )
     needed = ("output",) if name == "judge" else ("output", "reference")
     known = results.table.select(pl.all_horizontal(pl.col(column).is_not_null() for column in needed)).to_series()
     values = np.full(len(known), np.nan)
