@@ -127,7 +127,7 @@ def assert_intervals(found: Any, place: str = "") -> None:
             assert all(map(math.isfinite, bounds)), place
             assert bounds[0] <= bounds[1], place
         elif found["value"] is not None:
-            assert place.endswith(("mean_gain", "mean_regression")), place  # of one sample
+            assert place.endswith(("mean_gain", "mean_regression", "score_interval")), place  # of one sample
     elif isinstance(found, dict):
         for name, value in found.items():
             assert_intervals(value, f"{place}.{name}")

@@ -75,7 +75,7 @@ def test_unscored_samples_cannot_tell() -> None:
 
 
 def test_an_undefined_metric_cannot_tell() -> None:
-    assert outcome({"metric": "nfi", "max": 1.0}, new=results("new", "r" * 100)) == "cannot tell"  # new has no errors
+    assert outcome({"metric": "nfi", "max": 0.99}, new=results("new", "r" * 100)) == "cannot tell"  # new has no errors
     with pytest.raises(ConfigError, match="mean_gain is of answers that are scores; these are right or wrong"):
         outcome({"metric": "mean_gain", "min": 0})
     verdict = judged(limits=[{"metric": "nfr_above_noise", "max": 0.1}]).verdict
@@ -150,6 +150,8 @@ def test_one_failed_check_outweighs_one_that_cannot_tell() -> None:
         ({"limits": [{"metric": "NFRR", "max": 1}]}, "did you mean 'nfr'? (given: 'NFRR')"),
         ({"limits": [{"metric": "nfr", "maks": 1}]}, "unknown key 'limits.0.maks'; did you mean 'max'?"),
         ({"limits": [{"metric": "nfr", "max": 3}]}, "3 is no limit on nfr, a fraction of 1: 3 % is 0.03"),
+        ({"limits": [{"metric": "nfr", "max": 1}]}, "1 is no limit on nfr, a fraction of 1: 3 % is 0.03"),
+        ({"limits": [{"metric": "btc", "min": 0}]}, "0 is no limit on btc"),
         ({"limits": [{"metric": "nfr", "max": True}]}, "limits.0.max: should be a number (given: True)"),
         ({"limits": [{"metric": "nfr", "max": "0.1"}]}, "limits.0.max: should be a number (given: '0.1')"),
         ({"limits": [{"metric": "score", "min": math.nan}]}, "limits.0.min: should be a finite number"),
@@ -167,8 +169,30 @@ def test_mistakes_in_a_policy_are_named(policy: dict[str, Any], message: str) ->
 
 
 def test_limits_that_can_be_kept_and_broken_are_taken() -> None:
-    for metric, threshold in (("nfr", 0), ("nfr", 1), ("nfr_above_noise", -0.01), ("delta_score", 2), ("score", 40)):
+    for metric, threshold in (("nfr", 0), ("nfr", 0.99), ("nfr_above_noise", -0.01), ("delta_score", 2), ("score", 40)):
         assert parse(Policy, {"limits": [{"metric": metric, "max": threshold}]}, "policy.yaml")
+
+
+@pytest.mark.parametrize(
+    "limit",
+    [{"metric": "delta_score", "min": -1}, {"metric": "score", "min": 0}, {"metric": "score", "max": 40}],
+)
+def test_a_limit_that_no_answers_can_break_is_refused(limit: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=f"is no limit on {limit['metric']}, a fraction of 1"):
+        outcome(limit)
+
+
+def test_two_equal_scores_prove_little() -> None:
+    old, new = (
+        PredictionSet.from_rows(Header(name=name), [{"id": i, "score": score} for i in "ab"])
+        for name, score in (("old", 0.9), ("new", 0.85))
+    )
+    gated = judged(old, new, limits=[{"metric": "score", "min": 0.85}, {"metric": "mean_regression", "max": 0.051}])
+    assert [check.outcome for check in gated.verdict.checks] == ["pass", "fail", "fail"]
+    half = 1.959964**2 / (2 + 1.959964**2)  # of Tango's interval where none of two samples differs
+    score = gated.comparison.new.score_interval
+    assert score.low == pytest.approx(0.85 - half)
+    assert score.high == 1.0
 
 
 def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:

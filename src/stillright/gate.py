@@ -16,6 +16,7 @@ from stillright.comparison import Account, Comparison, Slice, compare, judged
 from stillright.comparison.compare import Results, resolved, with_columns
 from stillright.comparison.pairing import OnMissing
 from stillright.config import Limit, Policy
+from stillright.config.policy import DISCRETE_FRACTIONS
 from stillright.errors import ConfigError
 from stillright.importers import Selection
 from stillright.records import EXAMPLES, PredictionSet
@@ -108,7 +109,7 @@ def judge_update(policy: Policy, comparison: Comparison, old: PredictionSet, new
     old, new: the results compared, of new every run; only ids that must pass are looked up in them.
     Raises ConfigError for a slice or an id that does not occur.
     """
-    _refuse_other_kind(policy, comparison)
+    _refuse_limits(policy, comparison)
     checks = [_unscored_check(policy, comparison)]
     checks += [check for limit in policy.limits for check in _limit_checks(limit, policy, comparison)]
     if policy.must_pass:
@@ -116,12 +117,14 @@ def judge_update(policy: Policy, comparison: Comparison, old: PredictionSet, new
     return Verdict(outcome=max((check.outcome for check in checks), key=WORSE.index), checks=tuple(checks))
 
 
-def _refuse_other_kind(policy: Policy, comparison: Comparison) -> None:
-    """Raises ConfigError for a metric that results of this kind never have."""
+def _refuse_limits(policy: Policy, comparison: Comparison) -> None:
+    """Raises ConfigError for a metric that results of this kind never have, and a limit that none of them breaks."""
     kind, other = ("right or wrong", "scores") if comparison.kind == "discrete" else ("scores", "right or wrong")
     for limit in policy.limits:
         if limit.metric in OF_OTHER_KIND[comparison.kind]:
             raise ConfigError(f"policy: {limit.metric} is of answers that are {other}; these are {kind}")
+        if comparison.kind == "discrete" and (problem := limit.problem(DISCRETE_FRACTIONS)):
+            raise ConfigError(f"policy: {problem}")
 
 
 def _unscored_check(policy: Policy, comparison: Comparison) -> Check:

@@ -137,7 +137,19 @@ def _means_in_the_limit(matrix: Array, counts: Array, observed: Array, generator
     return drawn
 
 
-def widened(found: Estimate, n: int, span: float = 1.0) -> Estimate:
+def bounded(found: Estimate, n: float, values: Array) -> Estimate:
+    """The bootstrapped mean of `values` of n samples, widened where nothing varied, but not beyond 0 and 1 where no
+    value is; without an interval where there is but one sample."""
+    if found.value is None or n <= 1:
+        return Estimate(found.value, None, None)
+    wide = widened(found, n, max(1.0, float(np.ptp(values))))
+    low, high = (0.0 if values.min() >= 0 else -math.inf), (1.0 if values.max() <= 1 else math.inf)
+    assert wide.low is not None
+    assert wide.high is not None
+    return Estimate(wide.value, max(wide.low, low), min(wide.high, high))
+
+
+def widened(found: Estimate, n: float, span: float = 1.0) -> Estimate:
     """A bootstrapped difference; where nothing varied among n samples, with the width that Tango's interval has then.
 
     span: the largest difference a sample could show.

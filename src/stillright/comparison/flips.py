@@ -14,6 +14,7 @@ from stillright.stats import (
     UNDEFINED,
     Array,
     Estimate,
+    bounded,
     estimate,
     mcnemar_exact,
     ratio,
@@ -116,6 +117,6 @@ def continuous_flips(tally: Tally, a: int) -> Flips:
 
 
 def _mean_size(tally: Tally, sizes: str, which: str) -> Estimate:
-    """Mean size of the differences that count, without an interval where there is only one."""
+    """Mean size of the differences that count, which are above zero."""
     found = estimate(ratio(tally.means[sizes], tally.means[which]))
-    return found if tally.sums[which] > 1 or found.value is None else Estimate(found.value, None, None)
+    return bounded(found, tally.sums[which], tally.columns[sizes])

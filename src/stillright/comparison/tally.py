@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from stillright.stats import Array, Estimate, estimate, resampled_means, tango, widened, wilson
+from stillright.stats import Array, Estimate, bounded, estimate, resampled_means, tango, widened, wilson
 
 
 class Model(NamedTuple):
@@ -67,8 +67,8 @@ class Tally:
         return wilson(share * effective, effective)
 
     def mean(self, name: str) -> Estimate:
-        """The mean of a column with its bootstrap interval."""
-        return estimate(self.means[name])
+        """The mean of a column of scores with its bootstrap interval, within 0 and 1 where all scores are."""
+        return bounded(estimate(self.means[name]), self.n, self.columns[name])
 
     def difference(self, first: str, second: str, both: str | None = None) -> Estimate:
         """Mean of `first` less that of `second`: Tango's interval where both count samples, else bootstrap.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -25,8 +26,9 @@ Metric = Literal[
     "mean_regression",
     "nfr_above_noise",
 ]
-RATES = ("nfr", "pfr", "nfr_mc", "nfr_of_old_right", "nfi", "btc")  # fractions, from 0 to 1
-DIFFERENCES = ("nfr_above_noise",)  # of fractions, from -1 to 1
+RATES = ("nfr", "pfr", "nfr_mc", "nfr_of_old_right", "nfi", "btc")
+FRACTIONS = {**dict.fromkeys(RATES, (0.0, 1.0)), "nfr_above_noise": (-1.0, 1.0)}  # the range of a metric
+DISCRETE_FRACTIONS = {"score": (0.0, 1.0), "delta_score": (-1.0, 1.0)}  # of answers that are right or wrong
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]  # strict: yes is no 1
 Count = Annotated[int, Field(strict=True, ge=1)]
 Id = Annotated[str, BeforeValidator(lambda value: str(value) if type(value) is int else value)]
@@ -50,13 +52,18 @@ class Limit(Strict):
     def _can_be_kept_and_broken(self) -> Limit:
         if (self.max is None) == (self.min is None):
             raise ValueError(f"the limit on {self.metric} needs either max or min")
-        least = 0 if self.metric in RATES else -1 if self.metric in DIFFERENCES else -math.inf
-        threshold = self.max if self.max is not None else self.min
-        if threshold is not None and math.isfinite(least) and not least <= threshold <= 1:
-            raise ValueError(f"{threshold:g} is no limit on {self.metric}, a fraction of 1: 3 % is 0.03")
+        if problem := self.problem(FRACTIONS):
+            raise ValueError(problem)
         if self.slice is not None and not self.column:
             raise ValueError("the slice names no column; give COLUMN or COLUMN=VALUE")
         return self
+
+    def problem(self, fractions: Mapping[str, tuple[float, float]]) -> str | None:
+        """Why it is no limit where its metric has one of these ranges: nothing there could break or keep it."""
+        low, high = fractions.get(self.metric, (-math.inf, math.inf))
+        can_be_broken = low <= self.max < high if self.max is not None else low < (self.min or 0.0) <= high
+        value = self.max if self.max is not None else self.min
+        return None if can_be_broken else f"{value:g} is no limit on {self.metric}, a fraction of 1: 3 % is 0.03"
 
     @property
     def column(self) -> str | None:
