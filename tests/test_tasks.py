@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from samples import colour_rows, write_rows
-from stillright.config import TaskConfig
+from stillright.config import TaskConfig, parse_update
+from stillright.data import Data
 from stillright.errors import DataError, StillrightError, TaskError
 from stillright.models import Source, load_tokenizer
 from stillright.tasks import load_task
@@ -130,6 +131,45 @@ def test_bad_tasks_are_named(choice_task: dict[str, Any], change: dict[str, Any]
     assert type(caught.value) is error
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("missing", [{"question": None}, {"label": None}, {"choices": None}, {"choices": []}])
+def test_a_row_that_lacks_a_value_is_named(
+    choice_task: dict[str, Any], tmp_path: Path, missing: dict[str, Any]
+) -> None:
+    rows = colour_rows(4, seed=1)
+    rows[2] |= missing
+    choice_task["test"] = write_rows(tmp_path / "gaps.jsonl", rows)
+    with pytest.raises(DataError, match=f"gaps.jsonl: row 3: task .* uses the column '{next(iter(missing))}'"):
+        load_task(TaskConfig(**choice_task))
+
+
+def test_any_of_several_answers_is_right(tmp_path: Path) -> None:
+    rows = [{"q": "capital?", "a": ["Paris", "City of Light"]}]
+    data = write_rows(tmp_path / "rows.jsonl", rows)
+    task = load_task(TaskConfig(name="t", train=data, test=data, prompt="{{q}}", answer="a"))
+    assert task.right_answer(rows[0]) == " Paris"
+    said = {text: task.harness.process_results(rows[0], [text]) for text in ("Paris", "City of Light", "Rome")}
+    assert [scores["exact_match"] for scores in said.values()] == [1.0, 1.0, 0.0]
+
+
+@pytest.mark.parametrize("key", [{"stop": ["."]}, {"max_new_tokens": 5}, {"delimiter": "#"}, {"answer": "sol1"}])
+def test_keys_of_own_tasks_are_refused_elsewhere(piqa_on_files: dict[str, Any], key: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=f"{next(iter(key))} belongs to a task of one's own; give prompt too"):
+        TaskConfig(**piqa_on_files, **key)
+    assert TaskConfig(**TaskConfig(**piqa_on_files).model_dump()) == TaskConfig(**piqa_on_files)
+
+
+def test_texts_are_no_longer_than_the_bases_read(update_values: dict[str, Any]) -> None:
+    """The bases read 128 tokens."""
+    update_values["task"]["prompt"] = "{{question}} " * 40
+    update_values["training"]["max_length"] = 400
+    data = Data(parse_update(update_values, "test"))
+    assert {len(text.ids) for text in data.texts(data.old.base).train} == {128}
+    answered = {"answer": "text", "choices": None, "max_new_tokens": 128}
+    generated = {**update_values, "task": {**update_values["task"], **answered}}
+    with pytest.raises(TaskError, match="answers of up to 128 tokens leave no room for prompts in texts of 128"):
+        Data(parse_update(generated, "test"))
 
 
 def test_hub_data_without_a_network_asks_for_files() -> None:

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from stillright.config import StrategyConfig, UpdateConfig
 from stillright.errors import ModelError, TaskError
-from stillright.models import ModelRef, Source, compute_dtype, load_tokenizer
+from stillright.models import ModelRef, Source, compute_dtype, load_tokenizer, longest_text
 from stillright.tasks import Task, load_task
 from stillright.training.choice.texts import ChoiceText, encode_choices, encode_unlabelled
 from stillright.training.text import Text, Texts, encode_prompts, encode_texts, refuse_different_tokenizers, split_texts
@@ -24,13 +24,15 @@ class Data:
         self.new = ModelRef.parse(config.new)
         self.task = task or load_task(config.task, config.split_seed)
         self.dtype = compute_dtype(config.dtype)
+        self.longest = longest_text((self.old.base, self.new.base), config.training.max_length)
+        self._refuse_long_answers()
         self._encoded: dict[Source, list[Text]] = {}
 
     def texts(self, base: Source) -> Texts[Text]:
         """The training texts in the tokens of a base."""
         if base not in self._encoded:
-            training = self.config.training
-            self._encoded[base] = encode_texts(self.task, load_tokenizer(base), training.max_length, training.loss_on)
+            loss_on = self.config.training.loss_on
+            self._encoded[base] = encode_texts(self.task, load_tokenizer(base), self.longest, loss_on)
         return self._split(self._encoded[base])
 
     def aligned_texts(self, base: Source) -> Texts[Text]:
@@ -38,23 +40,32 @@ class Data:
         texts = self.texts(base)
         if not self.task.unlabelled:
             return texts
-        further = encode_prompts(self.task, load_tokenizer(base), self.config.training.max_length)
+        further = encode_prompts(self.task, load_tokenizer(base), self.longest)
         return Texts([*texts.train, *further], texts.validation)
 
     def choices(self, base: Source) -> Texts[ChoiceText]:
         """The same samples as trees of choices."""
-        return self._split(encode_choices(self.task, load_tokenizer(base), self.config.training.max_length))
+        return self._split(encode_choices(self.task, load_tokenizer(base), self.longest))
 
     def aligned_choices(self, base: Source) -> Texts[ChoiceText]:
         """The same, and in training the rows without answers."""
         texts, further = self.choices(base), self.task.unlabelled_choices()
         if not further:
             return texts
-        trees = encode_unlabelled(self.task, further, load_tokenizer(base), self.config.training.max_length)
+        trees = encode_unlabelled(self.task, further, load_tokenizer(base), self.longest)
         return Texts([*texts.train, *trees], texts.validation)
 
     def _split(self, texts: list[T]) -> Texts[T]:
         return split_texts(texts, self.config.training.validation_fraction, self.config.split_seed)
+
+    def _refuse_long_answers(self) -> None:
+        """Raises TaskError where generated answers would leave no token for a prompt."""
+        if not self.task.is_choice and self.task.longest_answer >= self.longest:
+            raise TaskError(
+                f"task {self.task.name}: answers of up to {self.task.longest_answer:,} tokens leave no room for "
+                f"prompts in texts of {self.longest:,}; raise training.max_length as far as the bases allow, or lower the "
+                "task's max_new_tokens"
+            )
 
     def refuse_lacking_adapters(self) -> None:
         """Raises ModelError where a model has no task adapter."""

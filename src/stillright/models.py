@@ -6,6 +6,7 @@ Weights are safetensors only, and no code of a model repository is run.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
@@ -157,6 +158,12 @@ def load_config(source: Source) -> Any:
 def vocabulary_size(source: Source) -> int:
     """Pieces that the head of a base knows, padding counted; no weights are read. Raises ModelError."""
     return int(load_config(source).get_text_config().vocab_size)
+
+
+def longest_text(sources: Iterable[Source], wanted: int) -> int:
+    """The tokens, `wanted` at most, that all of these bases read; no weights are read. Raises ModelError."""
+    limits = [getattr(load_config(source).get_text_config(), "max_position_embeddings", None) for source in sources]
+    return min(wanted, *map(int, filter(None, limits)), wanted)  # states and biases by distance have no limit
 
 
 def load_skeleton(source: Source) -> Any:

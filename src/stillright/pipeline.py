@@ -205,6 +205,11 @@ def _announce(update: Update, console: Console) -> None:
     )
     if update.task.unlabelled:
         console.print(f"alignment also reads {len(update.task.unlabelled):,} rows without answers")
+    if update.longest < training.max_length:
+        console.print(
+            f"texts: at most {update.longest:,} tokens, all that the bases read, instead of {training.max_length:,}",
+            highlight=False,
+        )
     warm, steps = warmup_steps(training, len(texts.train)), optimizer_steps(training, len(texts.train))
     if warm < training.warmup_steps:
         console.print(f"warm-up: {warm} steps, a tenth of {steps}, instead of {training.warmup_steps}", highlight=False)

@@ -15,7 +15,7 @@ from stillright.errors import TaskError
 from stillright.forward.heads import read_contiguous
 from stillright.harness_model import HarnessModel
 from stillright.inputs import SCORING
-from stillright.models import ModelRef, load_model, load_tokenizer
+from stillright.models import ModelRef, load_model, load_tokenizer, longest_text
 from stillright.progress import Progress
 from stillright.records import Header, PredictionSet, Row
 from stillright.tasks import Task
@@ -71,12 +71,11 @@ def _samples(
     """What the harness logs of all test documents, in their order."""
     model = load_model(ref, dtype).to(dtype).eval()
     read_contiguous(model)
-    longest = min(max_length, model.config.get_text_config().max_position_embeddings)
     lm = HarnessModel(
         pretrained=model,
         tokenizer=load_tokenizer(ref.base),
         batch_size=batch_size,
-        max_length=longest,
+        max_length=longest_text([ref.base], max_length),
         backend="causal",
     )
     positions = ranks.share(task.test_positions)

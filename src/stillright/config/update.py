@@ -29,6 +29,7 @@ Mask = Literal[
     "choice_mixture",
     "choice_ce",
 ]
+OF_OWN_TASKS = ("choices", "answer", "delimiter", "stop", "max_new_tokens")  # a harness task brings its own
 NEED_NO_LABEL = ("old_only", "new_only", "mixture", "choice_mixture")  # masks that never look at the right answer
 Control = Literal["continue_ce"]
 LossOn = Literal["all", "completion"]
@@ -70,13 +71,16 @@ class TaskConfig(Strict):
             raise ValueError("a task with a prompt of its own also needs train, test and answer")
         if not self.is_own and (self.train is None) != (self.test is None):
             raise ValueError("train and test replace a harness task's data together; give both or neither")
-        if not self.is_own and (self.choices is not None or self.answer is not None):
-            raise ValueError("choices and answer belong to a task of one's own; give prompt too")
+        if not self.is_own and (given := [name for name in OF_OWN_TASKS if self._is_changed(name)]):
+            raise ValueError(f"{given[0]} belongs to a task of one's own; give prompt too, or leave it out")
         if self.is_own and self.metric in ("acc", "acc_norm") and self.choices is None:
             raise ValueError(f"the metric {self.metric} needs choices")
         if self.is_own and self.metric in ("exact_match", "rouge1") and self.choices is not None:
             raise ValueError(f"the metric {self.metric} is for generated answers; leave choices out")
         return self
+
+    def _is_changed(self, name: str) -> bool:
+        return bool(getattr(self, name) != type(self).model_fields[name].default)
 
 
 TaskOrName = Annotated[TaskConfig, BeforeValidator(lambda value: {"name": value} if isinstance(value, str) else value)]

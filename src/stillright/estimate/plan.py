@@ -35,8 +35,6 @@ from stillright.training.strategies import STRATEGIES
 from stillright.training.teachers.forms import Form, form_of
 from stillright.training.text import BATCH_TOKENS
 
-GENERATED = 256  # tokens of an answer, where a task sets no limit; the harness's default
-
 
 class Stage(NamedTuple):
     """One stage, and what it will cost."""
@@ -180,8 +178,8 @@ class Plan:
 
     def _generate(self, shape: Shape, ref: ModelRef) -> tuple[Amount, int, int]:
         """Prompts and the longest answers allowed; tokens of the largest batch; bytes of its logits."""
-        task, longest = self.data.task, self.config.training.max_length
-        answer = int((task.harness.config.generation_kwargs or {}).get("max_gen_toks", GENERATED))
+        task, longest = self.data.task, self.data.longest
+        answer = task.longest_answer
         prompts = load_tokenizer(ref.base)([task.prompt(document) for document in self._test_documents()])["input_ids"]
         lengths = [min(len(ids), longest) + answer for ids in prompts]
         batch = min(self.config.predict_batch_size, len(lengths)) * max(lengths)
@@ -196,7 +194,7 @@ class Plan:
             for document in self._test_documents()
             for choice in task.choices(document)
         ]
-        trees, _ = grow(encode_pairs(pairs, load_tokenizer(ref.base)), self.config.training.max_length)
+        trees, _ = grow(encode_pairs(pairs, load_tokenizer(ref.base)), self.data.longest)
         batch = max(
             len(numbers) * trees[numbers[0]].tokens(apart=False)
             for numbers in batches_of_rows(trees, apart=False, rows=self.config.predict_batch_size)

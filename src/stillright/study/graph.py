@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from stillright.config import UpdateConfig
 from stillright.config.study import StageKind
 from stillright.inputs import align_inputs, fit_inputs, predict_inputs, teach_inputs, text_inputs
-from stillright.models import ModelRef, vocabulary_size
+from stillright.models import ModelRef, Source, longest_text, vocabulary_size
 from stillright.study.matrix import Cell
 from stillright.training.teachers.forms import form_of
 from stillright.workspace import fingerprint
@@ -124,7 +124,8 @@ class Graph:
     def _teach(self, cell: Cell, model: Stage) -> Stage:
         vocabulary = shared_vocabulary(cell.own)
         form = form_of(cell.own.teachers, cell.own.strategy.temperature, vocabulary)._asdict()
-        inputs = teach_inputs(cell.own, model.key, fingerprint(text_inputs(cell.own)), form, vocabulary)
+        read = {**text_inputs(cell.own), "max_length": longest_text(_bases(cell.own), cell.own.training.max_length)}
+        inputs = teach_inputs(cell.own, model.key, fingerprint(read), form, vocabulary)
         return self._stage("teach", model.label.removeprefix("fit "), cell.own, inputs, {"model": model})
 
     def _predict(self, cell: Cell, model: Stage, name: str) -> Stage:
@@ -134,4 +135,8 @@ class Graph:
 
 def shared_vocabulary(config: UpdateConfig) -> int:
     """Pieces that old and new both know; one vocabulary may be padded further."""
-    return min(vocabulary_size(ModelRef.parse(base).base) for base in (config.old, config.new))
+    return min(map(vocabulary_size, _bases(config)))
+
+
+def _bases(config: UpdateConfig) -> list[Source]:
+    return [ModelRef.parse(base).base for base in (config.old, config.new)]

@@ -66,7 +66,8 @@ def _generation_keys(config: TaskConfig) -> Config:
     answer = str(config.answer)
 
     def process_results(doc: dict[str, Any], results: list[str]) -> dict[str, float]:
-        return {name: score(results[0], str(doc[answer]))}
+        answers = doc[answer] if isinstance(doc[answer], list) else [doc[answer]]
+        return {name: max(score(results[0], str(each)) for each in answers)}
 
     return {
         "output_type": "generate_until",
@@ -92,7 +93,7 @@ def own_task(config: TaskConfig) -> Config:
 
 
 def _refuse_unknown_columns(config: TaskConfig, rows: dict[str, datasets.Dataset]) -> None:
-    """The harness renders a missing column as nothing; here it is an error."""
+    """The harness renders a missing column as nothing, and a missing value as "None"; here they are errors."""
     assert config.prompt is not None
     templates = config.choices if isinstance(config.choices, list) else []
     used = {config.answer}.union(*(_columns(config.name, text) for text in (config.prompt, *templates)))
@@ -113,6 +114,18 @@ def _refuse_missing(task: str, used: set[Any], rows: datasets.Dataset, path: Pat
     if missing:
         known = ", ".join(rows.column_names)
         raise DataError(f"{path}: task {task} uses the column {missing[0]!r}, but the file has only: {known}")
+    for column in sorted(map(str, used)):
+        lacking = next((i for i, value in enumerate(rows[column], start=1) if _is_none(value)), None)
+        if lacking is not None:
+            raise DataError(
+                f"{path}: row {lacking}: task {task} uses the column {column!r}, which has no value there; give every "
+                "row one, or leave the row out"
+            )
+
+
+def _is_none(value: Any) -> bool:
+    """Whether it is missing, or a list that is empty or lacks a value."""
+    return value is None or (isinstance(value, list) and (not value or None in value))
 
 
 def _columns(task: str, template: str) -> set[str]:

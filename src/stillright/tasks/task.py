@@ -19,6 +19,7 @@ from stillright.tasks.rows import read_rows
 DISCRETE = frozenset({"acc", "acc_norm", "acc_bytes", "exact_match"})
 CHOICE_METRICS = ("acc", "acc_norm", "acc_bytes")
 OF_ALL_SAMPLES = frozenset({"bleu", "chrf", "ter", "mcc"})  # as the harness computes them
+GENERATED = 256  # tokens of an answer at most, where a task does not say: the harness's own default
 Document = dict[str, Any]
 OFFLINE = "without a network, give local files of the same columns as train and test"
 
@@ -46,6 +47,11 @@ class Task:
     def is_choice(self) -> bool:
         """Whether the answer is one of given choices."""
         return bool(self.harness.OUTPUT_TYPE == "multiple_choice")
+
+    @property
+    def longest_answer(self) -> int:
+        """Tokens of the longest answer that is generated."""
+        return int((self.harness.config.generation_kwargs or {}).get("max_gen_toks", GENERATED))
 
     def prompt(self, document: Document) -> str:
         """The text before the answer, exactly as it is scored."""
