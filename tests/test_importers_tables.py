@@ -122,6 +122,25 @@ def test_renamed_columns(tmp_path: Path) -> None:
         assert table.select("id", "prediction", "reference", "level").rows() == expected
 
 
+def test_predictions_beside_scores_must_say_which_counts(tmp_path: Path) -> None:
+    rows = [{"id": i, "prediction": "a text", "reference": "a sentence", "score": 0.5} for i in range(2)]
+    path = write(tmp_path / "a.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(DataError, match=r"nothing says which counts; .* \(--column output=prediction\)"):
+        read_predictions(path)
+    scored = read_predictions(path, Selection(rename={"output": "prediction"}))
+    assert (scored.kind, scored.table["output"].to_list()) == ("continuous", ["a text", "a text"])
+    judged = write(tmp_path / "b.jsonl", "".join(json.dumps({**row, "correct": True}) + "\n" for row in rows))
+    assert read_predictions(judged).kind == "discrete"
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.jsonl"])
+def test_nan_of_python_is_missing_in_a_table(tmp_path: Path, name: str) -> None:
+    rows = [{"key": 1, "prediction": math.nan, "reference": "A"}, {"key": 2, "prediction": "NaN", "reference": "A"}]
+    text = json.dumps(rows) if name == "a.json" else "".join(json.dumps(row) + "\n" for row in rows)
+    table = read_predictions(write(tmp_path / name, text), Selection(rename={"id": "key"})).table
+    assert table["prediction"].to_list() == [None, "NaN"]
+
+
 @pytest.mark.parametrize(
     ("rename", "message"),
     [

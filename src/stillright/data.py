@@ -63,8 +63,8 @@ class Data:
         if not self.task.is_choice and self.task.longest_answer >= self.longest:
             raise TaskError(
                 f"task {self.task.name}: answers of up to {self.task.longest_answer:,} tokens leave no room for "
-                f"prompts in texts of {self.longest:,}; raise training.max_length as far as the bases allow, or lower the "
-                "task's max_new_tokens"
+                f"prompts in texts of {self.longest:,}; raise training.max_length as far as the bases allow, or lower "
+                "the task's max_new_tokens"
             )
 
     def refuse_lacking_adapters(self) -> None:

@@ -89,6 +89,8 @@ class PredictionSet:
     def checked(cls, header: Header, table: pl.DataFrame, place: str = "") -> PredictionSet:
         """The set of a table made by `table_of`. Raises DataError naming `place` and a row that is not valid."""
         _refuse_invalid(table, place or header.name)
+        if header.kind is None:
+            _refuse_two_answers(table, place or header.name)
         return cls(header, table)
 
     @classmethod
@@ -197,6 +199,16 @@ def _refuse_invalid(table: pl.DataFrame, place: str) -> None:
         repeated = ids.filter(ids.is_duplicated())
         named = ", ".join(repr(sample) for sample in repeated.unique(maintain_order=True)[:EXAMPLES])
         raise DataError(f"{place}: {len(repeated)} rows share an id (such as {named}); ids must be unique")
+
+
+def _refuse_two_answers(table: pl.DataFrame, place: str) -> None:
+    """Raises DataError where it is not said which counts: that prediction and reference are equal, or the score."""
+    known = {name: table[name].null_count() < len(table) for name in ("prediction", "correct", "score")}
+    if known["prediction"] and known["score"] and not known["correct"]:
+        raise DataError(
+            f"{place}: rows have both predictions and scores, and nothing says which counts; to compare scores, read "
+            "the texts as outputs (--column output=prediction), to compare answers, leave the column score out"
+        )
 
 
 def _refuse_rows(table: pl.DataFrame, wrong: pl.Expr, message: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,15 @@ import msgspec
 from stillright.errors import DataError
 
 LIMIT_BYTES = 4 * 2**30  # of a JSON file that must be held whole
+Constant = Callable[[str], Any]
 Keys = dict[str, msgspec.Raw]  # to decode an object no further than its keys
 
 
-def decode_json(data: bytes, place: str, kind: Any = Any) -> Any:
+def decode_json(data: bytes, place: str, kind: Any = Any, constant: Constant = str) -> Any:
     """The value that `data` spells, as a msgspec type.
 
-    NaN and Infinity, which Python writes although JSON has none, come as these words. Raises DataError naming `place`
+    NaN and Infinity, which Python writes although JSON has none, are what `constant` makes of the words.
+    Raises DataError naming `place`
     for what is not UTF-8, not JSON, nested too deeply, or not of the type.
     """
     try:
@@ -29,16 +32,21 @@ def decode_json(data: bytes, place: str, kind: Any = Any) -> Any:
     except msgspec.ValidationError as error:
         raise DataError(f"{place}: {_in_words(error)}") from None
     except msgspec.DecodeError as error:
-        return _lenient(data, place, error, kind)
+        return _lenient(data, place, error, kind, constant)
 
 
-def _lenient(data: bytes, place: str, error: msgspec.DecodeError, kind: Any) -> Any:
+def without_nan(word: str) -> str | None:
+    """Of tables, in which NaN is a missing value."""
+    return None if word == "NaN" else word
+
+
+def _lenient(data: bytes, place: str, error: msgspec.DecodeError, kind: Any, constant: Constant) -> Any:
     """As Python's own decoder reads it: it knows NaN, and halves of surrogate pairs as JavaScript cuts them."""
     refusal = DataError(f"{place}: not JSON ({error})")
     if not any(word in data for word in (b"NaN", b"Infinity", b"\\ud", b"\\uD")):
         raise refusal from None
     try:
-        value = json.loads(data, parse_constant=str)
+        value = json.loads(data, parse_constant=constant)
         whole = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")  # half a pair becomes "?"
         return msgspec.json.decode(whole, type=kind)
     except msgspec.ValidationError as unfit:
@@ -51,15 +59,15 @@ def _in_words(error: msgspec.ValidationError) -> str:
     return str(error).replace("`", "").replace(" - at $.", " - at ")
 
 
-def read_json(path: Path, kind: Any = Any) -> Any:
-    """The value in a JSON file, as a msgspec type. Raises DataError naming the file."""
+def read_json(path: Path, kind: Any = Any, constant: Constant = str) -> Any:
+    """The value in a JSON file, see decode_json. Raises DataError naming the file."""
     try:
         if path.stat().st_size > LIMIT_BYTES:
             raise DataError(f"{path}: {path.stat().st_size:,} bytes of JSON in one value, too large to be read whole")
         data = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
-    return decode_json(data, str(path), kind)
+    return decode_json(data, str(path), kind, constant)
 
 
 def as_object(value: Any, place: str) -> dict[str, Any]:

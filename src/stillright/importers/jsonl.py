@@ -15,7 +15,7 @@ import msgspec
 import polars as pl
 
 from stillright.errors import DataError
-from stillright.importers.json_text import as_object, decode_json
+from stillright.importers.json_text import Constant, as_object, decode_json
 from stillright.records import COLUMNS, Header, PredictionSet, parse_header, table_of
 
 BLOCK_BYTES = 4 * 2**20  # of a file, decoded at once
@@ -79,15 +79,15 @@ def _block(file: IO[bytes], path: Path) -> list[bytes]:
     return io.BytesIO(data + rest).readlines()
 
 
-def read_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Line number (from 1) and object of every line that is not blank.
+def read_objects(path: Path, constant: Constant = str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Line number (from 1) and object of every line that is not blank; constant: as of decode_json.
 
     Raises DataError for a file that is missing, not UTF-8, or a line that is not a JSON object.
     """
     for first, lines in blocks(path):
         for number, line in enumerate(lines, start=first):
             if line.strip():
-                yield number, as_object(decode_json(line, f"{path}:{number}"), f"{path}:{number}")
+                yield number, as_object(decode_json(line, f"{path}:{number}", constant=constant), f"{path}:{number}")
 
 
 def _decoded(decoder: Any, line: bytes, place: str) -> Any:

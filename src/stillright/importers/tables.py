@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from stillright.errors import DataError
-from stillright.importers.json_text import as_object, read_json
+from stillright.importers.json_text import as_object, read_json, without_nan
 from stillright.importers.jsonl import read_objects
 from stillright.importers.selection import Selection, choose, listed
 from stillright.records import COLUMNS, Header, PredictionSet, table_of
@@ -41,11 +41,11 @@ def read_records(path: Path, selection: Selection) -> PredictionSet:
     Raises DataError naming file and row.
     """
     if path.name.removesuffix(".gz").endswith(".json"):
-        values = read_json(path)
+        values = read_json(path, constant=without_nan)
         listed_values = values if isinstance(values, list) else [values]
         rows = [as_object(value, f"{path}: row {row}") for row, value in enumerate(listed_values, start=1)]
     else:
-        rows = [value for _, value in read_objects(path)]
+        rows = [value for _, value in read_objects(path, without_nan)]
     ours = columns_of(list(dict.fromkeys(key for row in rows for key in row)), selection, str(path))
     columns = {own: [row.get(theirs) for row in rows] for own, theirs in ours.items()}
     return from_table(table_of(columns, str(path)), header_of(stem(path), selection), str(path))
@@ -61,7 +61,8 @@ def columns_of(names: Sequence[str], selection: Selection, place: str) -> dict[s
     if unknown:
         raise DataError(f"{place}: nothing to rename to {unknown[0]!r}; columns of ours are {listed(list(COLUMNS))}")
     renamed = {own: choose("column", names, theirs, place) for own, theirs in selection.rename.items()}
-    ours = {own: renamed.get(own, own) for own in COLUMNS if own in renamed or own in names}
+    free = set(names) - set(renamed.values())  # prediction is none where output=prediction was asked for
+    ours = {own: renamed.get(own, own) for own in COLUMNS if own in renamed or own in free}
     if "id" not in ours or not any(own in ours for own in ANSWERS):
         wanted = "id" if "id" not in ours else " or ".join(ANSWERS)
         raise DataError(f"{place}: no column {wanted}, and none renamed to it; there is {listed(names)}")
