@@ -131,7 +131,8 @@ def _candidate(tally: Tally, name: str, a: int, flips: Flips, score: str, lost: 
 def relative(tally: Tally, delta: Estimate, first: str, second: str) -> Estimate:
     """`delta`, of `first` less `second`, over the mean of `second`.
 
-    Where no resample varied, with the bounds of `delta` over the mean observed.
+    Where no resample varied, with the bounds of `delta` over the mean observed, but not below -1: no rate falls by more
+    than all of it.
     """
     found = estimate(ratio(tally.means[first] - tally.means[second], tally.means[second]))
     if found.low is None or found.high is None or found.high - found.low > NO_WIDTH:
@@ -139,7 +140,7 @@ def relative(tally: Tally, delta: Estimate, first: str, second: str) -> Estimate
     assert delta.low is not None
     assert delta.high is not None
     base = float(tally.means[second][0])
-    return Estimate(found.value, delta.low / base, delta.high / base)
+    return Estimate(found.value, max(delta.low / base, -1.0), delta.high / base)
 
 
 def _flip_p(tally: Tally, a: int, lost: str) -> float | None:

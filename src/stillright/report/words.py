@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from stillright.comparison import Account, Candidate, Comparison, Flips, Side
 from stillright.stats import Estimate
 
@@ -20,6 +22,7 @@ METRICS = {
     "mean_gain": "mean gain",
     "mean_regression": "mean regression",
 }
+SIZES = ("mean_gain", "mean_regression")  # on the scale of the score
 COUNTS = {
     "both_right": "both right",
     "gain": "gained",
@@ -31,21 +34,40 @@ COUNTS = {
 
 def percent(estimate: Estimate | None, sign: str = "") -> str:
     """ "4.60 % [3.50, 6.05]", a dash where undefined; with `sign` "+", "+4.60 % [+3.50, +6.05]"."""
-    return _interval(estimate, sign, " %")
+    return _interval(estimate, sign, 100, " %")
 
 
 def points(estimate: Estimate | None) -> str:
     """A difference of two rates in percentage points: "-0.40 [-1.20, +0.35]"."""
-    return _interval(estimate, "+", "")
+    return _interval(estimate, "+", 100, "")
 
 
-def _interval(estimate: Estimate | None, sign: str, unit: str) -> str:
+def _interval(estimate: Estimate | None, sign: str, scale: int, unit: str) -> str:
     if estimate is None or estimate.value is None:
         return DASH
     if estimate.low is None or estimate.high is None:
-        return f"{100 * estimate.value:{sign}.2f}{unit}"
-    value, low, high = (f"{100 * number:{sign}.2f}" for number in (estimate.value, estimate.low, estimate.high))
+        return f"{scale * estimate.value:{sign}.2f}{unit}"
+    value, low, high = (f"{scale * number:{sign}.2f}" for number in (estimate.value, estimate.low, estimate.high))
     return f"{value}{unit} [{low}, {high}]"
+
+
+def are_fractions(comparison: Comparison) -> bool:
+    """Whether scores are shown in percent: those of logs may be on any scale."""
+    means = [comparison.old.score, comparison.new.score, *(candidate.score for candidate in comparison.candidates)]
+    sizes = [getattr(flips, size).value or 0.0 for _, flips in models(comparison) for size in SIZES]
+    return all(0 <= value <= 1 for value in (*means, *sizes))
+
+
+def score(comparison: Comparison, estimate: Estimate | None) -> str:
+    """A score: "46.00 % [44.10, 47.90]", or "46.00 [44.10, 47.90]" on its own scale."""
+    return _interval(estimate, "", *((100, " %") if are_fractions(comparison) else (1, "")))
+
+
+def score_change(comparison: Comparison, estimate: Estimate | None) -> str:
+    """A difference of two scores: "-0.40 [-1.20, +0.35] points", without "points" on their own scale."""
+    if are_fractions(comparison):
+        return f"{points(estimate)} points"
+    return _interval(estimate, "+", 1, "")
 
 
 def p_value(p: float | None) -> str:
@@ -70,9 +92,10 @@ def metric_rows(comparison: Comparison) -> list[list[str]]:
     """Rows of the main table: first the score, then each metric that some model has, one cell a model (old first)."""
     scores = [side.score_interval for side in (comparison.old, comparison.new)]
     scores += [candidate.score_interval for candidate in comparison.candidates]
-    rows = [[comparison.metric or "score", *map(percent, scores)]]
+    rows = [[comparison.metric or "score", *(score(comparison, each) for each in scores)]]
     for field, label in METRICS.items():
-        cells = [percent(getattr(flips, field)) for _, flips in models(comparison)]
+        said = partial(score, comparison) if field in SIZES else percent
+        cells = [said(getattr(flips, field)) for _, flips in models(comparison)]
         if set(cells) != {DASH}:
             rows.append([label, "", *cells])
     return rows + _noise_rows(comparison) + _delta_rows(comparison)
@@ -92,9 +115,12 @@ def _noise_rows(comparison: Comparison) -> list[list[str]]:
 def _delta_rows(comparison: Comparison) -> list[list[str]]:
     if not comparison.candidates:
         return []
-    score = comparison.metric or "score"
+    name = comparison.metric or "score"
+    changes = [score_change(comparison, candidate.delta_score) for candidate in comparison.candidates]
     rows = {
-        f"{score}, against new (points)": [points(candidate.delta_score) for candidate in comparison.candidates],
+        f"{name}, against new{' (points)' if are_fractions(comparison) else ''}": [
+            change.removesuffix(" points") for change in changes
+        ],
         "NFR, against new (points)": [points(candidate.delta_nfr) for candidate in comparison.candidates],
         "NFR, against new (relative)": [percent(c.delta_nfr_relative, "+") for c in comparison.candidates],
     }
@@ -119,7 +145,7 @@ def slice_rows(comparison: Comparison) -> list[list[str]]:
         [
             f"{part.column} = {part.value}",
             f"{part.n:,}",
-            *(f"{100 * side.score:.2f} %" for side in (part.old, part.new)),
+            *(score(comparison, Estimate(side.score, None, None)) for side in (part.old, part.new)),
             count(part.comparison.regression),
             count(part.comparison.gain),
             percent(part.comparison.nfr),
@@ -156,11 +182,13 @@ def samples_line(comparison: Comparison) -> str:
 def update_verdict(comparison: Comparison) -> str:
     """What the plain update did, in one sentence that claims no more than interval and test."""
     flips, old, new = comparison.comparison, comparison.old, comparison.new
-    p = flips.mcnemar_p if comparison.kind == "discrete" else flips.sign_p
-    delta = f"{comparison.metric or 'score'} {points(flips.delta_score)} points{_tested(p)}"
+    p = flips.mcnemar_p  # of scores the sign test counts losses and gains, and says nothing of their mean
+    delta = f"{comparison.metric or 'score'} {score_change(comparison, flips.delta_score)}{_tested(p)}"
     lost = f"{count(flips.regression)} of {comparison.n:,} answers (NFR {percent(flips.nfr)})"
+    counted = "" if flips.sign_p is None else f" (sign test of these counts: {p_value(flips.sign_p)})"
     return (
-        f"{new.name} {_direction(flips.delta_score, p, old)}: {delta}; it loses {lost} and gains {count(flips.gain)}."
+        f"{new.name} {_direction(flips.delta_score, p, old)}: {delta}; it loses {lost} and gains "
+        f"{count(flips.gain)}{counted}."
     )
 
 
@@ -183,14 +211,15 @@ def power_line(comparison: Comparison) -> str:
     least = comparison.comparison.smallest_difference
     if least is None or 100 * least < 0.005:  # nothing varied, which says nothing of other samples
         return ""
-    if least > 1:
+    if are_fractions(comparison) and least > 1:
         return "These samples are too few to show any difference reliably."
-    return f"With these samples, a true difference in score of {100 * least:.2f} points would show in 8 of 10 tests."
+    shown = f"{100 * least:.2f} points" if are_fractions(comparison) else f"{least:.2f}"
+    return f"With these samples, a true difference in score of {shown} would show in 8 of 10 tests."
 
 
-def candidate_verdict(candidate: Candidate, new: str) -> str:
+def candidate_verdict(candidate: Candidate, comparison: Comparison) -> str:
     """What a candidate changed against the plain update, in one sentence that claims no more than the interval."""
-    delta = candidate.delta_nfr
+    delta, new = candidate.delta_nfr, comparison.new.name
     if delta.low is None or delta.high is None:
         return f"{candidate.name}: nothing can be said about its flips."
     sure = candidate.delta_nfr_p is None or candidate.delta_nfr_p < 0.05
@@ -202,11 +231,12 @@ def candidate_verdict(candidate: Candidate, new: str) -> str:
         claim = f"shows no clear change in lost answers against {new}"
     tested = "" if candidate.delta_nfr_p is None else f", {p_value(candidate.delta_nfr_p)}"
     return (
-        f"{candidate.name} {claim}: NFR {points(delta)} points{tested}; score {points(candidate.delta_score)} points."
+        f"{candidate.name} {claim}: NFR {points(delta)} points{tested}; score "
+        f"{score_change(comparison, candidate.delta_score)}."
     )
 
 
 def verdicts(comparison: Comparison) -> list[str]:
     """One sentence for the update, one for each candidate."""
-    new = comparison.new.name
-    return [update_verdict(comparison), *(candidate_verdict(candidate, new) for candidate in comparison.candidates)]
+    candidates = [candidate_verdict(candidate, comparison) for candidate in comparison.candidates]
+    return [update_verdict(comparison), *candidates]

@@ -1,0 +1,52 @@
+"""What reports say in words: no more than the numbers, and on the scale that the scores have."""
+
+from __future__ import annotations
+
+from stillright.comparison import Comparison, compare
+from stillright.records import Header, PredictionSet
+from stillright.report.words import metric_rows, power_line, verdicts
+
+
+def scores(name: str, values: list[float]) -> PredictionSet:
+    return PredictionSet.from_rows(Header(name=name), [{"id": i, "score": value} for i, value in enumerate(values)])
+
+
+def answers(name: str, right: str) -> PredictionSet:
+    return PredictionSet.from_rows(Header(name=name), [{"id": i, "correct": r == "r"} for i, r in enumerate(right)])
+
+
+def test_the_verdict_on_a_mean_is_that_of_its_interval() -> None:
+    old = scores("old", [0.5] * 200)
+    new = scores("new", [0.55] * 100 + [0.1] * 100)  # as many rise as fall, but they fall by eight times as much
+    (sentence,) = verdicts(compare(old, new))
+    assert sentence.startswith("new is worse than old: score -17.50 [")
+    assert sentence.endswith("and gains 100 (sign test of these counts: p = 1.0000).")
+
+
+def of_percent() -> Comparison:
+    return compare(scores("old", [45.0, 30.0, 60.0] * 20), scores("new", [40.0, 31.0, 55.0] * 20))
+
+
+def test_scores_on_their_own_scale_are_no_percent() -> None:
+    comparison = of_percent()
+    rows = {row[0]: row[1:] for row in metric_rows(comparison)}
+    assert [cell.partition(" ")[0] for cell in rows["score"]] == ["45.00", "42.00"]
+    assert rows["mean regression"][-1].startswith("5.00 [")
+    assert "%" not in "".join(rows["score"] + rows["mean regression"])
+    assert "%" in rows["negative flips (NFR)"][-1]
+    (sentence,) = verdicts(comparison)
+    assert "is worse than old: score -3.00 [" in sentence
+    assert "] points" not in sentence
+    assert "would show in 8 of 10 tests" in power_line(comparison)
+
+
+def test_fractions_are_percent() -> None:
+    rows = metric_rows(compare(scores("old", [0.5, 0.25]), scores("new", [0.5, 0.75])))
+    assert rows[0][1].startswith("37.50 % [")
+
+
+def test_no_rate_falls_by_more_than_all_of_it() -> None:
+    old, new = answers("old", "r" * 40), answers("new", "w" * 2 + "r" * 38)
+    candidate = compare(old, new, [answers("same", "w" * 2 + "r" * 38)]).candidates[0]
+    assert candidate.delta_nfr_relative.value == 0
+    assert candidate.delta_nfr_relative.low == -1
