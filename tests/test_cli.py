@@ -114,7 +114,7 @@ def test_fit_does_not_overwrite_a_folder(
     folder.mkdir()
     (folder / "precious").touch()
     arguments = ["fit", update_values["old"], "--task", str(task), "--out", str(folder)]
-    assert "holds something that fit-models has not made" in fails(arguments, capsys)
+    assert "holds something that was not made here" in fails(arguments, capsys)
     assert (folder / "precious").exists()
 
 

@@ -203,7 +203,7 @@ def test_every_form_of_teachers(update_values: dict[str, Any], tmp_path: Path, l
 
 
 def test_a_base_that_is_none(update_values: dict[str, Any], tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="its tokenizer cannot be loaded"):
+    with pytest.raises(ModelError, match="its configuration cannot be loaded"):
         run({**update_values, "old": str(tmp_path)})
     with pytest.raises(ModelError, match="no-such/base"):
         run({**update_values, "old": "no-such/base"})

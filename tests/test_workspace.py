@@ -21,6 +21,10 @@ def write(_: Path, out: Path) -> None:
     (out / "made").write_text("by the stage")
 
 
+def write_file(_: Path, out: Path) -> None:
+    out.write_text("answers")
+
+
 def interrupted(work: Path, out: Path) -> None:
     (work / "checkpoint").write_text("half")
     raise KeyboardInterrupt
@@ -30,12 +34,30 @@ def test_what_a_stage_has_not_made_is_not_overwritten(workspace: Workspace) -> N
     theirs = workspace.root / "models"
     theirs.mkdir()
     (theirs / "precious").write_text("weights")
-    with pytest.raises(RunError, match="models: holds something that fit has not made"):
+    with pytest.raises(RunError, match="models: holds something that was not made here"):
         workspace.stage("fit", "models", {}, write)
     assert (theirs / "precious").read_text() == "weights"
     (workspace.root / "file").write_text("text")
     with pytest.raises(RunError, match="file: holds something"):
         workspace.stage("predict", "file", {}, write)
+
+
+def test_files_beside_the_stages_are_not_overwritten_either(workspace: Workspace) -> None:
+    (workspace.root / "update.yaml").write_text("# mine")
+    for _ in range(2):
+        with pytest.raises(RunError, match="update.yaml: holds something that was not made here"):
+            workspace.write("update.yaml", "theirs")
+    assert (workspace.root / "update.yaml").read_text() == "# mine"
+    for text in ("first", "second"):
+        assert workspace.write("report.md", text).read_text() == text
+
+
+def test_another_file_of_the_same_stage_is_not_overwritten(workspace: Workspace) -> None:
+    workspace.stage("predict-x", "x.jsonl", {}, write_file)
+    (workspace.root / "x.csv").write_text("mine")
+    with pytest.raises(RunError, match="x.csv: holds something"):
+        workspace.stage("predict-x", "x.csv", {}, write_file)
+    assert (workspace.root / "x.csv").read_text() == "mine"
 
 
 def test_an_empty_folder_and_its_own_result_are(workspace: Workspace) -> None:

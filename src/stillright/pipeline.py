@@ -30,6 +30,7 @@ from stillright.workspace import Workspace, fingerprint
 if TYPE_CHECKING:
     from stillright.training.teachers.cached import Taught
 
+REPORTS = ("comparison.json", "report.md", "report.html")
 LIBRARIES = ("stillright", "torch", "transformers", "trl", "peft", "accelerate", "lm-eval")
 
 
@@ -150,6 +151,7 @@ def run_update(config: UpdateConfig, console: Console) -> Comparison:
     with Workspace(config.out, console).locked() as workspace:
         update = ranks.main_first(lambda: _checked(config, workspace, console))
         _announce(update, console)
+        ranks.on_main(lambda: workspace.claim(*REPORTS))  # now, not when all is done
         ranks.on_main(lambda: write_provenance(workspace, "update.yaml", config.model_dump(mode="json")))
         old = update.old if update.old.adapter else update.fit(update.old, "adapters/old")
         new = update.new if update.new.adapter else update.fit(update.new, "adapters/new")
@@ -227,8 +229,7 @@ def _report(files: list[Path], workspace: Workspace, console: Console) -> Compar
     old, new, *candidates = files
     comparison = compare(old, new, candidates)
     print_comparison(comparison, console)
-    workspace.write("comparison.json", comparison.to_json())
-    workspace.write("report.md", markdown(comparison))
-    report = workspace.write("report.html", html(comparison))
+    texts = (comparison.to_json(), markdown(comparison), html(comparison))
+    *_, report = (workspace.write(name, text) for name, text in zip(REPORTS, texts, strict=True))
     console.print(f"written: {report}, report.md and comparison.json", highlight=False)
     return comparison

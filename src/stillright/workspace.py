@@ -90,17 +90,17 @@ class Workspace:
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove(path)
         _part(work, path).replace(path)
-        mark = {"fingerprint": fingerprint(inputs), "result": folder_digest(path), "inputs": inputs}
+        mark = {"fingerprint": fingerprint(inputs), "of": path.name, "result": folder_digest(path), "inputs": inputs}
         _write_atomically(self._mark(name), json.dumps(mark, indent=2, default=str) + "\n")
         shutil.rmtree(work)
 
     def _claim(self, name: str, path: Path) -> None:
         """Marks `path` as ours before it is written. Raises RunError where something stands there that is not."""
-        if self._mark(name).exists():
+        if self._mark(name).exists() and self._read_mark(name).get("of", path.name) == path.name:
             return
         if path.is_file() or (path.is_dir() and any(path.iterdir())):
-            raise RunError(f"{path}: holds something that {name} has not made; give another path, or remove it")
-        _write_atomically(self._mark(name), json.dumps({"fingerprint": None}) + "\n")
+            raise RunError(f"{path}: holds something that was not made here; give another path, or remove it")
+        _write_atomically(self._mark(name), json.dumps({"fingerprint": None, "of": path.name}) + "\n")
 
     def _mark(self, name: str) -> Path:
         return self.state / f"{name}.json"
@@ -129,8 +129,14 @@ class Workspace:
         work.mkdir(parents=True, exist_ok=True)
         return work
 
+    def claim(self, *names: str) -> None:
+        """Marks small files in the root as ours. Raises RunError where one stands there that is not."""
+        for name in names:
+            self._claim(name, self.root / name)
+
     def write(self, name: str, text: str) -> Path:
-        """A small file in the root, whole or not at all."""
+        """A small file in the root, whole or not at all. Raises as `claim` does."""
+        self.claim(name)
         return _write_atomically(self.root / name, text)
 
 

@@ -20,8 +20,7 @@ def decode_json(data: bytes, place: str, kind: Any = Any, constant: Constant = s
     """The value that `data` spells, as a msgspec type.
 
     NaN and Infinity, which Python writes although JSON has none, are what `constant` makes of the words.
-    Raises DataError naming `place`
-    for what is not UTF-8, not JSON, nested too deeply, or not of the type.
+    Raises DataError naming `place` for what is not UTF-8, not JSON, nested too deeply, or not of the type.
     """
     try:
         return msgspec.json.decode(data.removeprefix(b"\xef\xbb\xbf"), type=kind)
