@@ -159,11 +159,12 @@ def test_every_stage_is_a_command(
     update_values: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     task = tmp_path / "task.yaml"
-    task.write_text(yaml.safe_dump(update_values))  # an update.yaml serves, its task is taken
-    quick = ["--task", str(task), "--set", "dtype=float32", "--set", "training.epochs=1", "--set", "lora.r=4"]
+    task.write_text(yaml.safe_dump(update_values))  # an update.yaml serves, and its settings hold
+    quick = ["--task", str(task), "--set", "training.epochs=1"]
     old, new = update_values["old"], update_values["new"]
     for name, base in (("old", old), ("new", new)):
         assert main(["fit", base, "--out", str(tmp_path / "made" / name), *quick]) == 0
+        assert json.loads((tmp_path / "made" / name / "adapter_config.json").read_text())["r"] == 4
     models = {name: f"{base}+{tmp_path / 'made' / name}" for name, base in (("old", old), ("new", new))}
     compat = tmp_path / "made" / "compat"
     assert main(["align", "--old", models["old"], "--new", models["new"], "--out", str(compat), *quick]) == 0

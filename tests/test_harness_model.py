@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 import torch
 from lm_eval.models.huggingface import HFLM
+from peft import LoraConfig, get_peft_model
 
 from architectures import tiny
-from stillright.errors import DataError
+from stillright.errors import DataError, ModelError
 from stillright.forward.heads import read_contiguous
+from stillright.forward.passes import check_head
 from stillright.forward.trees import Tree
 from stillright.harness_model import BATCH_TOKENS, HarnessModel, Place, batches_of_rows, encode_pairs, grow
 from stillright.models import Source, load_base, load_tokenizer
@@ -70,6 +72,19 @@ def test_answers_are_those_of_the_harness(model: tuple[str, dict[str, Any]], tok
     assert ours[3][1]
     assert not all(likeliest for _, likeliest in ours)
     assert [value for value, _ in ours] == pytest.approx([value for value, _ in theirs], abs=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_an_adapter_on_the_head_counts(tokenizer: Any, dtype: torch.dtype) -> None:
+    config = LoraConfig(target_modules=["lm_head"], r=4, init_lora_weights=False)
+    model = get_peft_model(tiny("llama", tie_word_embeddings=False).to(dtype), config).eval()
+    ours, theirs = (answers(kind, model, tokenizer)[0] for kind in (HarnessModel, HFLM))
+    with model.disable_adapter():
+        without, _ = answers(HFLM, model, tokenizer)
+    assert [value for value, _ in ours] == pytest.approx([value for value, _ in theirs], abs=0.1)
+    assert max(abs(value - other) for (value, _), (other, _) in zip(ours, without, strict=True)) > 0.2
+    with pytest.raises(ModelError, match="an adapter sits on its LM head"):
+        check_head(model)
 
 
 def test_a_prompt_is_read_once(make_base: Callable[..., Path], tokenizer: Any) -> None:

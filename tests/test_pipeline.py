@@ -30,8 +30,11 @@ def run(values: dict[str, Any]) -> tuple[Comparison, str]:
         return run_update(parse_update(values, "test"), console), console.export_text()
 
 
+FITS = ("old", "new", "continue_ce")
+
+
 def test_whole_update(update_values: dict[str, Any]) -> None:
-    comparison, printed = run({**update_values, "controls": ["continue_ce"]})
+    comparison, printed = run({**update_values, "controls": ["continue_ce"], "align_seed": 5})
     out = Path(update_values["out"])
     assert comparison.n == 12
     assert [candidate.name for candidate in comparison.candidates] == ["compat", "continue_ce"]
@@ -43,6 +46,9 @@ def test_whole_update(update_values: dict[str, Any]) -> None:
         assert (out / "adapters" / name / "adapter_model.safetensors").exists()
     assert "NFR" in printed
     assert "warm-up: 0 steps, a tenth of 4, instead of 500" in printed
+    assert "warning: of 12 rows to predict 1 are also trained on" in printed  # drawn from a few things and colours
+    seeds = {name: json.loads((out / f".stillright/fit-{name}.json").read_text())["inputs"]["seed"] for name in FITS}
+    assert seeds == {"old": 0, "new": 0, "continue_ce": 5}  # the control trains on as the compat adapter does
 
 
 def test_adapter_is_plain_peft(update_values: dict[str, Any], bases: tuple[Path, Path]) -> None:

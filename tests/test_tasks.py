@@ -98,6 +98,12 @@ def test_generation_harness_task_takes_its_first_filter(tmp_path: Path) -> None:
     assert task.prompt(task.train_documents[0]) == "Question: 1 + 1?\nAnswer:"
 
 
+def test_rows_that_are_tested_and_trained_on_are_counted(choice_task: dict[str, Any], tmp_path: Path) -> None:
+    known = [{**row, "id": f"other-{row['id']}"} for row in colour_rows(3, seed=0)]
+    choice_task["test"] = write_rows(tmp_path / "mixed.jsonl", [*known, {**known[0], "question": "Why"}])
+    assert load_task(TaskConfig(**choice_task)).tested_in_training() == 3
+
+
 def test_limits_draw_rows_with_the_seed(choice_task: dict[str, Any]) -> None:
     few, more = (load_task(TaskConfig(**choice_task, train_limit=n), split_seed=3) for n in (5, 9))
     drawn = [document["id"] for document in few.train_documents]

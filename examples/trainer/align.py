@@ -4,6 +4,8 @@ Starts as it is, or by `accelerate launch`. Every field of CompatConfig, and of 
 
     python examples/trainer/align.py --old OLD_BASE+OLD_ADAPTER --new NEW_BASE+NEW_ADAPTER --data chats.jsonl \
         --output_dir runs/compat --mask student_wrong --learning_rate 1e-4 --assistant_only_loss
+
+Without a GPU add --use_cpu.
 """
 
 from __future__ import annotations

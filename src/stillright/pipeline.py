@@ -45,15 +45,20 @@ class Update(Data):
     def _job(self, label: str, seed: int, work: Path, out: Path) -> Job:
         return Job(label, self.config.training, seed, self.dtype, work / "checkpoints", out, self.progress)
 
-    def fit(self, ref: ModelRef, result: str) -> ModelRef:
-        """`ref.base` with a task adapter trained now; where `ref` has an adapter, training goes on from it."""
+    def fit(self, ref: ModelRef, result: str, seed: int | None = None) -> ModelRef:
+        """`ref.base` with a task adapter trained now; where `ref` has an adapter, training goes on from it.
+
+        seed: default `fit_seed`.
+        """
         from stillright.training.lora import fit_adapter
 
+        config = self.config if seed is None else self.config.model_copy(update={"fit_seed": seed})
+
         def build(work: Path, out: Path) -> None:
-            job = self._job(f"fit {Path(result).name}", self.config.fit_seed, work, out)
+            job = self._job(f"fit {Path(result).name}", config.fit_seed, work, out)
             fit_adapter(ref, self.texts(ref.base), self.config.lora, job)
 
-        inputs = fit_inputs(self.config, ref.fingerprint())
+        inputs = fit_inputs(config, ref.fingerprint())
         return ref.with_adapter(self.workspace.stage(f"fit-{Path(result).name}", result, inputs, build))
 
     def align(self, old: ModelRef, new: ModelRef, result: str, taught: Taught | None = None) -> ModelRef:
@@ -159,7 +164,7 @@ def run_update(config: UpdateConfig, console: Console) -> Comparison:
         if config.align:
             models["compat"] = update.align(old, new, "adapters/compat")
         if "continue_ce" in config.controls:
-            models["continue_ce"] = update.fit(new, "adapters/continue_ce")
+            models["continue_ce"] = update.fit(new, "adapters/continue_ce", config.align_seed)
         files = [update.predict(ref, f"predictions/{name}.jsonl") for name, ref in models.items()]
         return ranks.on_main(lambda: _report(files, workspace, console))
 
@@ -205,6 +210,9 @@ def _announce(update: Update, console: Console) -> None:
         f"{len(texts.validation):,} for validation, {len(update.task.test_positions):,} to predict; {update.dtype}",
         highlight=False,
     )
+    if known := update.task.tested_in_training():
+        tested = len(update.task.test_positions)
+        console.print(f"warning: of {tested:,} rows to predict {known:,} are also trained on", style="yellow")
     if update.task.unlabelled:
         console.print(f"alignment also reads {len(update.task.unlabelled):,} rows without answers")
     if update.longest < training.max_length:

@@ -30,21 +30,21 @@ def _quiet_libraries() -> None:
         warnings.simplefilter("ignore")
 
 
-def _task_values(text: str) -> Any:
-    """`--task`: a harness name, or a YAML file that holds a task or an update with one."""
+def _task_values(text: str) -> dict[str, Any]:
+    """`--task`: a harness name, or a YAML file that holds a task, or an update with one and further settings."""
     from stillright.config import read_yaml
 
     if not text.endswith((".yaml", ".yml")):
-        return text
+        return {"task": text}
     values = read_yaml(Path(text))
-    return values.get("task", values) if "old" in values else values
+    return {key: value for key, value in values.items() if key != "out"} if "task" in values else {"task": values}
 
 
 def _stage_config(args: argparse.Namespace, old: str, new: str) -> UpdateConfig:
-    """The configuration of one stage alone: defaults, the task, and --set."""
+    """The configuration of one stage alone: that of --task, and --set."""
     from stillright.config import parse_update, with_overrides
 
-    values = {"old": old, "new": new, "task": _task_values(args.task)}
+    values = {**_task_values(args.task), "old": old, "new": new}
     return parse_update(with_overrides(values, args.set), "options")
 
 
@@ -144,7 +144,9 @@ def _add_dry_run(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_task(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--task", required=True, help="harness task, or a YAML file with a task mapping")
+    parser.add_argument(
+        "--task", required=True, help="harness task, YAML file of a task, or an update.yaml, whose settings hold too"
+    )
     _add_set(parser)
 
 

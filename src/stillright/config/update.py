@@ -181,7 +181,7 @@ class UpdateConfig(Strict):
     seed: Seed = Field(0, description="default of the three seeds below")
     split_seed: Seed = Field(0, description="which rows are validation, and which are drawn by a limit")
     fit_seed: Seed = Field(0, description="initial weights and order of the task adapters")
-    align_seed: Seed = Field(0, description="order while the compat adapter is trained")
+    align_seed: Seed = Field(0, description="order while the compat adapter, and continue_ce, are trained")
     out: Path = Field(Path("runs/update"), description="run folder")
 
     @model_validator(mode="before")

@@ -69,11 +69,16 @@ def tolerance(base: Any) -> float:
 def check_head(model: Any) -> None:
     """Raises ModelError where the head makes other logits of the hidden states than `model` (base or PeftModel) does.
 
-    Architectures scale logits by settings of many names; one that `lm_head` does not know would be trained on wrong
-    ones without a word.
+    An adapter on the head is refused as such: while it is small, no difference would show. Architectures scale logits
+    by settings of many names; one that `lm_head` does not know would be trained on wrong ones without a word.
     """
     with evaluating(model) as base, autocast(base):
         head = lm_head(base)
+        if hasattr(base.get_output_embeddings(), "base_layer"):
+            raise ModelError(
+                f"{base.config.model_type}: an adapter sits on its LM head, which is not supported; leave lm_head out "
+                "of the adapter's target_modules"
+            )
         if not head.weight.is_floating_point():
             raise ModelError(
                 f"{base.config.model_type}: its LM head is kept as {str(head.weight.dtype).removeprefix('torch.')}; "

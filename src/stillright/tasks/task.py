@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import random
 from dataclasses import dataclass, replace
@@ -52,6 +53,12 @@ class Task:
     def longest_answer(self) -> int:
         """Tokens of the longest answer that is generated."""
         return int((self.harness.config.generation_kwargs or {}).get("max_gen_toks", GENERATED))
+
+    def tested_in_training(self) -> int:
+        """How many rows to predict stand among those to train on, whatever their ids."""
+        known = {_content(document) for document in self.train_documents}
+        tested = list(self.harness.eval_docs)
+        return sum(_content(tested[i]) in known for i in self.test_positions)
 
     def prompt(self, document: Document) -> str:
         """The text before the answer, exactly as it is scored."""
@@ -110,6 +117,10 @@ class Task:
             "acc_bytes": [len(choice.encode()) for choice in choices],
         }
         return lengths[self.metric]
+
+
+def _content(document: Document) -> str:
+    return json.dumps({key: value for key, value in document.items() if key != "id"}, sort_keys=True, default=str)
 
 
 def load_task(config: TaskConfig, split_seed: int = 0) -> Task:

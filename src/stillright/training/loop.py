@@ -234,6 +234,8 @@ def train_adapter(trainer: SFTTrainer, job: Job, rule: Rule = by_loss) -> Traini
 def _result(trainer: SFTTrainer, rule: Rule) -> TrainingResult:
     state, evaluations = trainer.state, _evaluations(trainer.state)
     best, reason = rule(evaluations)
+    if len(evaluations) > 1 and not best["step"]:
+        reason += ", so the adapter is kept as it began"
     return TrainingResult(
         best_step=int(best["step"]),
         best_validation_loss=float(best["eval_loss"]),
