@@ -23,7 +23,7 @@ from stillright.models import ModelRef, Source, load_base, load_tokenizer
 from stillright.progress import Progress
 from stillright.training import text
 from stillright.training.choice.texts import ChoiceText
-from stillright.training.choice.trainer import ChoiceCollator, ChoiceTrainer, Reading, Samples, _rows, teach
+from stillright.training.choice.trainer import ChoiceCollator, ChoiceTrainer, Reading, Samples, _rows, choice_scores
 from stillright.training.compat import CompatTrainer
 from stillright.training.compat_config import CompatConfig
 from stillright.training.head_loss import CrossEntropy
@@ -147,7 +147,7 @@ def _compat(base: Path, folder: Path, batches: Batches) -> MeansTrainer:
 
 def _choice(base: Path, folder: Path, batches: Batches, apart: bool = False) -> MeansTrainer:
     reading = Reading(0, apart)
-    scores = teach(load_base(Source(str(base)), torch.float32), CHOICES, reading, QUIET, "old")
+    scores = choice_scores(load_base(Source(str(base)), torch.float32), CHOICES, reading, QUIET, "old")
     target = (30 * scores).log_softmax(-1)
     samples = Samples(CHOICES, target.argmax(dim=-1) == torch.tensor([text.gold for text in CHOICES]), reading)
     return ChoiceTrainer(

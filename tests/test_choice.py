@@ -181,13 +181,13 @@ def test_runs_lower_their_loss(update_values: dict[str, Any], mask: str) -> None
 
 
 def test_the_control_learns_from_labels_alone(update_values: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    teach, asked = trainer.teach, []
+    choice_scores, asked = trainer.choice_scores, []
 
     def counted(*args: Any) -> torch.Tensor:
         asked.append(args[-1])
-        return teach(*args)
+        return choice_scores(*args)
 
-    monkeypatch.setattr(trainer, "teach", counted)
+    monkeypatch.setattr(trainer, "choice_scores", counted)
     training = aligned(update_values, "choice_ce")
     assert asked == ["old teacher"]  # for `lost`
     for evaluation in training["validation"]:
@@ -220,7 +220,7 @@ def test_a_base_that_cannot_read_trees_is_aligned_all_the_same(
 
 
 def test_generated_answers_are_refused(update_values: dict[str, Any]) -> None:
-    task = {**update_values["task"], "answer": "text", "metric": "rouge1", "choices": None}
+    task = {**update_values["task"], "answer": "text", "metric": "rouge1", "choices": None, "max_new_tokens": 8}
     with pytest.raises(TaskError, match=r"its answers are generated, but strategy\.mask choice needs choices"):
         aligned({**update_values, "task": task}, "choice")
 

@@ -68,7 +68,7 @@ class ChoiceCollator:
         return {
             **batch,
             "attention_mask": (batch["branch"] != PADDING).long(),  # counts tokens; the model gets one made of branch
-            "labels": torch.tensor([[-100, 0]] * len(rows)),  # the trainer counts those not ignored: one a sample
+            "labels": torch.tensor([[IGNORED, 0]] * len(rows)),  # the trainer counts those not ignored: one a sample
             "target": self.target[rows],
             "gold": torch.tensor([self.samples.texts[row].gold for row in rows]),
         }
@@ -165,7 +165,7 @@ def reading_of(model: Any, texts: list[ChoiceText], pad_token_id: int, progress:
 
 
 @torch.no_grad()
-def teach(model: Any, texts: list[ChoiceText], reading: Reading, progress: Progress, label: str) -> Tensor:
+def choice_scores(model: Any, texts: list[ChoiceText], reading: Reading, progress: Progress, label: str) -> Tensor:
     """(n, K) scores of the choices by `model` (base or PeftModel); processes share the batches."""
     lengths = padded([text.lengths for text in texts], 0)
     sizes = [text.tokens(reading.apart) for text in texts]
@@ -203,7 +203,7 @@ def align_choices(
     if strategy.mask in LABELS_ALONE:
         new_scores, ce_weight = torch.zeros_like(old_scores), 1.0
     else:
-        new_scores, ce_weight = teach(student, texts, reading, job.progress, "new teacher"), strategy.ce_weight
+        new_scores, ce_weight = choice_scores(student, texts, reading, job.progress, "new teacher"), strategy.ce_weight
     old_spread, new_spread = (_spread(scores, strategy.temperature) for scores in (old_scores, new_scores))
     target = CHOICE_STRATEGIES[strategy.mask](Beliefs(old_spread, new_spread, gold, accepted(texts)))
     samples = Samples(texts, is_right(old_scores, accepted(texts)), reading)
@@ -224,7 +224,7 @@ def scores_of_old(old: ModelRef, texts: list[ChoiceText], job: Job) -> Tensor:
     """(n, K) scores by the old model, which is gone from memory afterwards."""
     model, label = load_model(old, job.dtype), "old teacher"
     reading = reading_of(model, texts, load_tokenizer(old.base).pad_token_id, job.progress, label)
-    return teach(model, texts, reading, job.progress, label)
+    return choice_scores(model, texts, reading, job.progress, label)
 
 
 def _spread(scores: Tensor, temperature: float) -> Tensor:
