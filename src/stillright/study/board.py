@@ -37,7 +37,7 @@ class Board:
             try:
                 self.stages[i] = stages = graph.stages_of(cell)
                 self._note_done(stages)
-                if not self._close(i) and (reason := self._misfit(cell)) is not None:
+                if not self._close(i) and (reason := self._misfit(graph.distilled(cell))) is not None:
                     self._set(i, open_row(cell, "skipped", reason))
             except StillrightError as error:
                 self._set(i, open_row(cell, "failed", said(error)))

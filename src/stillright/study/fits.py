@@ -11,6 +11,7 @@ from stillright.study.reading import Reading
 def misfit(cell: Cell, reading: Reading) -> str | None:
     """Why the cell's strategy is not applicable, in one line; None where it is.
 
+    Of an interpolation, ask the cell whose adapter it takes (Graph.distilled).
     Raises StillrightError where task or bases cannot be read.
     """
     baseline = cell.recipe.baseline

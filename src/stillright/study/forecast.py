@@ -61,7 +61,7 @@ def _stages(config: StudyConfig, source: str, reading: Reading, console: Console
     wanted: list[Stage] = []
     for cell in cells:
         try:
-            reason = misfit(cell, reading)
+            reason = misfit(graph.distilled(cell), reading)
             if reason is None:
                 wanted += graph.stages_of(cell).predictions
         except StillrightError as error:

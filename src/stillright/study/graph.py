@@ -66,6 +66,12 @@ class Graph:
         predicted = self._predict(cell, candidate, f"{cell.new} {cell.strategy}")
         return CellStages(by_old, by_new, predicted, (candidate, predicted))
 
+    def distilled(self, cell: Cell) -> Cell:
+        """The cell whose strategy is distilled for `cell`: of an interpolation another one, whose adapter it takes."""
+        if cell.recipe.of is None:
+            return cell
+        return self.cells[cell.update, cell.task, cell.recipe.of, cell.seed]
+
     def _candidate(self, cell: Cell, old: Stage, new: Stage) -> Stage:
         if cell.recipe.baseline == "continue_ce":
             return self._continue(cell, new)
@@ -110,7 +116,7 @@ class Graph:
 
     def _interpolate(self, cell: Cell, new: Stage) -> Stage:
         """With the compat adapter of another cell."""
-        distilled = self.cells[cell.update, cell.task, str(cell.recipe.of), cell.seed]
+        distilled = self.distilled(cell)
         compat = self._align(distilled, self._fit(distilled, distilled.old), self._fit(distilled, distilled.new))
         inputs = {"new": new.key, "compat": compat.key, "weight": cell.recipe.weight}
         return self._stage(

@@ -1,0 +1,75 @@
+"""What is seen of a study before anything is trained: cells that cannot be, and the forecast of the others."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from rich.console import Console
+
+from stillright.config import load_study
+from stillright.study.board import Board
+from stillright.study.matrix import cells_of
+from stillright.study.store import Store
+from stillright.workspace import Workspace
+
+HALF = {"baseline": "interpolation", "of": "choice"}
+
+
+@pytest.fixture
+def values(bases: tuple[Path, Path], choice_task: dict[str, Any], tmp_path: Path) -> dict[str, Any]:
+    """One update of one task, three strategies."""
+    return {
+        "bases": {"small": str(bases[0]), "large": str(bases[1])},
+        "updates": [["small", "large"]],
+        "tasks": {"colours": choice_task},
+        "strategies": {"student_wrong": {}, "choice": {}, "half": HALF},
+        "common": {"training": {"max_length": 64}, "dtype": "float32"},
+        "out": str(tmp_path / "study"),
+    }
+
+
+def written(values: dict[str, Any], folder: Path) -> Path:
+    file = folder / "study.yaml"
+    file.write_text(yaml.safe_dump(values, sort_keys=False))
+    return file
+
+
+def planned(values: dict[str, Any], tmp_path: Path) -> dict[str, tuple[str, str | None]]:
+    """Of each strategy what becomes of its cell before any stage is built, and why."""
+    config, out = load_study(written(values, tmp_path)), Path(values["out"])
+    board = Board(cells_of(config, "study"), Store(out / "store"), Workspace(out, Console(file=io.StringIO())))
+    board.plan()
+    return {row.strategy: (row.status, row.reason) for row in board.rows}
+
+
+def cut_differently(base: Path) -> Path:
+    """The same base with a tokenizer that lacks a merge."""
+    content = json.loads((base / "tokenizer.json").read_text())
+    content["model"]["merges"] = content["model"]["merges"][:20]
+    (base / "tokenizer.json").write_text(json.dumps(content))
+    return base
+
+
+def test_an_interpolation_is_skipped_where_its_strategy_is(
+    values: dict[str, Any], choice_task: dict[str, Any], tmp_path: Path
+) -> None:
+    kept = {key: value for key, value in choice_task.items() if key != "choices"}
+    values["tasks"] = {"told": {**kept, "answer": "text", "metric": "rouge1", "max_new_tokens": 8}}
+    found = planned(values, tmp_path)
+    reason = "task colours: its answers are generated, but strategy.mask choice needs choices"
+    assert found == {"student_wrong": ("pending", None), "choice": ("skipped", reason), "half": ("skipped", reason)}
+
+
+def test_an_interpolation_applies_where_its_strategy_does(
+    values: dict[str, Any], make_base: Callable[..., Path], tmp_path: Path
+) -> None:
+    values["bases"]["large"] = str(cut_differently(make_base(seed=7)))
+    found = planned(values, tmp_path)
+    assert found["student_wrong"][0] == "skipped"
+    assert (found["choice"], found["half"]) == (("pending", None), ("pending", None))
