@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ import brute
 from samples import write_rows
 
 COLUMNS = [
-    *("update", "old", "new", "task", "metric", "kind", "strategy", "seed", "status", "reason", "n"),
+    *("update", "old", "new", "task", "metric", "kind", "strategy", "method", "seed", "status", "reason", "n"),
     *("old_score", "new_score", "score", "nfr_new", "nfr", "nfr_mc_new", "nfr_mc", "pfr_new", "pfr"),
     *("predictions_old", "predictions_new", "predictions", "seconds", "tokens"),
 ]
@@ -24,10 +24,16 @@ SAMPLES = 60
 
 
 class Study:
-    """The rows of cells.csv as dicts, and the answers behind them by path."""
+    """The rows of cells.csv as dicts, and the answers behind them by path. called: other names for some strategies."""
 
-    def __init__(self, folder: Path, strategies: Sequence[str], seeds: Sequence[int] = (0, 1)) -> None:
-        self.folder = folder
+    def __init__(
+        self,
+        folder: Path,
+        strategies: Sequence[str],
+        seeds: Sequence[int] = (0, 1),
+        called: Mapping[str, str] | None = None,
+    ) -> None:
+        self.folder, self.called = folder, called or {}
         self.answers: dict[str, brute.File] = {}
         axes = product(UPDATES, TASKS, strategies, seeds)
         self.cells = [self._cell(*cell) for cell in axes]
@@ -72,14 +78,15 @@ class Study:
         flips |= {name: after["comparison"][name] for name in ("nfr", "nfr_mc", "pfr")}
         scores = {"old_score": found["old"]["score"], "new_score": found["new"]["score"], "score": after["score"]}
         files = dict(zip(("predictions_old", "predictions_new", "predictions"), paths, strict=True))
-        place = {"update": update, "old": "a", "new": "b", "task": task, "strategy": strategy, "seed": seed}
+        place = {"update": update, "old": "a", "new": "b", "task": task, "seed": seed}
+        place |= {"strategy": self.called.get(strategy, strategy), "method": strategy}
         return {**place, **scores, **flips, **files, "metric": metric, "kind": kind, "status": "done", "n": found["n"]}
 
     def fail(self, update: str, task: str, strategy: str, seed: int, reason: str) -> None:
         """Takes the results of a cell away, as a runner leaves one that failed."""
         for cell in self.cells:
             if (cell["update"], cell["task"], cell["strategy"], cell["seed"]) == (update, task, strategy, seed):
-                kept = {name: cell[name] for name in ("update", "old", "new", "task", "strategy", "seed")}
+                kept = {name: cell[name] for name in ("update", "old", "new", "task", "strategy", "method", "seed")}
                 cell.clear()
                 cell.update(kept, status="failed", reason=reason)
 

@@ -24,7 +24,7 @@ from stillright.study import forecast, reading, schedule
 from stillright.tasks import load_task
 
 COLUMNS = (
-    "update,old,new,task,metric,kind,strategy,seed,status,reason,n,old_score,new_score,score,nfr_new,nfr,nfr_mc_new,"
+    "update,old,new,task,metric,kind,strategy,method,seed,status,reason,n,old_score,new_score,score,nfr_new,nfr,nfr_mc_new,"
     "nfr_mc,pfr_new,pfr,predictions_old,predictions_new,predictions,seconds,tokens"
 )
 Row = dict[str, str]

@@ -42,10 +42,14 @@ def written(values: dict[str, Any], folder: Path) -> Path:
 
 def planned(values: dict[str, Any], tmp_path: Path) -> dict[str, tuple[str, str | None]]:
     """Of each strategy what becomes of its cell before any stage is built, and why."""
-    config, out = load_study(written(values, tmp_path)), Path(values["out"])
-    board = Board(cells_of(config, "study"), Store(out / "store"), Workspace(out, Console(file=io.StringIO())))
+    board = board_of(values, tmp_path)
     board.plan()
     return {row.strategy: (row.status, row.reason) for row in board.rows}
+
+
+def board_of(values: dict[str, Any], tmp_path: Path) -> Board:
+    config, out = load_study(written(values, tmp_path)), Path(values["out"])
+    return Board(cells_of(config, "study"), Store(out / "store"), Workspace(out, Console(file=io.StringIO())))
 
 
 def cut_differently(base: Path) -> Path:
@@ -73,3 +77,10 @@ def test_an_interpolation_applies_where_its_strategy_does(
     found = planned(values, tmp_path)
     assert found["student_wrong"][0] == "skipped"
     assert (found["choice"], found["half"]) == (("pending", None), ("pending", None))
+
+
+def test_a_cell_says_what_its_strategy_is(values: dict[str, Any], tmp_path: Path) -> None:
+    values["strategies"] = {"plain": {"baseline": "retrain"}, "muscle": {"mask": "student_wrong"}, "choice": {}}
+    values["overrides"] = [{"where": {"strategy": "choice"}, "set": {"strategy.mask": "choice_ce"}}]
+    methods = {row.strategy: row.method for row in board_of(values, tmp_path).rows}
+    assert methods == {"plain": "retrain", "muscle": "student_wrong", "choice": "choice_ce"}

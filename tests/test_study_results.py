@@ -180,6 +180,7 @@ def test_the_same_study_gives_the_same_bytes(study: Study, tmp_path: Path) -> No
 
 
 def found(study: Study) -> dict[str, Finding]:
+    study.write()
     findings = findings_of(rows_of(read_cells(study.folder), study.folder), study.folder)
     return {finding.claim: finding for finding in findings}
 
@@ -204,6 +205,34 @@ def test_findings_follow_their_rules(study: Study) -> None:
     gains = findings["the smaller the gain of an update, the more flips (discrete tasks)"]
     assert gains.correlation == Correlation(2, None, None)
     assert (gains.verdict, gains.notes) == ("cannot tell", ("weak: 2 points",))
+
+
+def test_findings_know_strategies_by_what_they_are(tmp_path: Path) -> None:
+    strategies = (*STRATEGIES, "old_only")
+    plain = Study(tmp_path / "plain", strategies)
+    called = {"retrain": "plain", "continue_ce": "ce", "student_wrong": "muscle", "old_only": "unmasked"}
+    renamed = Study(tmp_path / "renamed", strategies, called=called)
+    expected, given = ({claim: each.verdict for claim, each in found(made).items()} for made in (plain, renamed))
+    assert len(expected) == 9  # of two taught strategies three each, one against the other, and gains of two kinds
+
+    def translated(claim: str) -> str:
+        return re.sub(rf"\b({'|'.join(strategies)})\b", lambda match: called[match[0]], claim)
+
+    assert given == {translated(claim): verdict for claim, verdict in expected.items()}
+
+
+def test_strategies_of_one_kind_have_a_finding_each(tmp_path: Path) -> None:
+    made = Study(tmp_path, ("continue_ce", "student_wrong", "old_only"))
+    for cell in list(made.cells):
+        if cell["method"] != "old_only":
+            made.cells.append({**cell, "strategy": f"second {cell['strategy']}"})
+    claims = [claim for claim in found(made) if "than" in claim and "retraining" not in claim]
+    taught = ("student_wrong", "old_only", "second student_wrong")
+    expected = [
+        f"{name} flips fewer answers than {ce}" for name in taught for ce in ("continue_ce", "second continue_ce")
+    ]
+    expected += [f"{name} flips fewer answers than old_only" for name in ("student_wrong", "second student_wrong")]
+    assert sorted(claims) == sorted(expected)
 
 
 def graded(name: str, right: str) -> PredictionSet:

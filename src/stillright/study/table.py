@@ -27,6 +27,7 @@ class Row(NamedTuple):
     metric: str | None
     kind: str | None
     strategy: str
+    method: str  # the baseline, or else the mask: what the strategy is, whatever it is called
     seed: int
     status: Status
     reason: str | None = None
@@ -49,8 +50,9 @@ class Row(NamedTuple):
 
 def open_row(cell: Cell, status: Status = "pending", reason: str | None = None) -> Row:
     """The row of a cell that has no results."""
-    metric = cell.own.task.metric
-    return Row(cell.update, cell.old, cell.new, cell.task, metric, None, cell.strategy, cell.seed, status, reason)
+    method = cell.recipe.baseline or cell.own.strategy.mask
+    place = (cell.update, cell.old, cell.new, cell.task, cell.own.task.metric, None, cell.strategy, method, cell.seed)
+    return Row(*place, status, reason)
 
 
 def done_row(cell: Cell, stages: CellStages, store: Store) -> Row:

@@ -21,7 +21,7 @@ NEEDED_WHEN_DONE = (
 class Cell(BaseModel):
     """What cells.csv says of one cell; None where a field is empty. Rates are fractions, paths relative to its folder.
 
-    *_new: of old -> new; the others of old -> candidate.
+    method: the baseline or mask that the strategy is. *_new: of old -> new; the others of old -> candidate.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -33,6 +33,7 @@ class Cell(BaseModel):
     metric: str | None = None
     kind: Kind | None = None
     strategy: str
+    method: str
     seed: int
     status: Literal["done", "failed", "skipped", "pending"]
     reason: str | None = None

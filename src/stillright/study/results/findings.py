@@ -14,7 +14,7 @@ from stillright.study.results.rows import Row, one_an_update, pooled, prediction
 Verdict = Literal["holds", "does not hold", "cannot tell"]
 Outcome = Literal["fewer", "more", "unclear"]
 MUSCLE, OLD_ONLY, CONTINUED = "student_wrong", "old_only", "continue_ce"
-CONTROLS = ("retrain", CONTINUED, "new_only", "choice_ce")  # know nothing of the old model
+CONTROLS = ("retrain", CONTINUED, "new_only", "choice_ce")  # methods that know nothing of the old model
 LEVEL = 0.05
 FEW = 5  # updates x tasks below which a correlation says little
 PAIRS_RULE = (
@@ -78,34 +78,46 @@ Compared = tuple[Row, int, Difference]  # a row, over how many seeds, its candid
 
 def findings_of(rows: Sequence[Row], out: Path) -> list[Finding]:
     """All findings that the strategies of the study allow to ask for."""
-    taught = [name for name in _strategies(rows) if name not in CONTROLS]
     found = []
-    for name in taught:
-        own = [row for row in rows if row.strategy == name]
+    for name, own in _entries(row for row in rows if row.method not in CONTROLS).items():
         retrained = [(row, len(row.done), row.difference) for row in own if row.difference]
         found.append(_fewer(f"{name} flips fewer answers than retraining", retrained, own))
-        if CONTINUED in _strategies(rows):
-            against = _against(own, CONTINUED, rows, out)
-            found.append(_fewer(f"{name} flips fewer answers than {CONTINUED}", against, own))
+        found += _fewer_than(_of(CONTINUED, rows), name, own, out)
         found.append(_inconsistency(f"{name}: NFR_mc falls with NFR", retrained, own))
-    if {MUSCLE, OLD_ONLY} <= set(taught):
-        own = [row for row in rows if row.strategy == MUSCLE]
-        found.append(_fewer(f"{MUSCLE} flips fewer answers than {OLD_ONLY}", _against(own, OLD_ONLY, rows, out), own))
+    for name, own in _of(MUSCLE, rows).items():
+        found += _fewer_than(_of(OLD_ONLY, rows), name, own, out)
     return [*found, *_gains(rows)]
 
 
-def _strategies(rows: Iterable[Row]) -> list[str]:
-    return list(dict.fromkeys(row.strategy for row in rows))
+def _entries(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    """The rows by the name of their strategy."""
+    found: dict[str, list[Row]] = {}
+    for row in rows:
+        found.setdefault(row.strategy, []).append(row)
+    return found
 
 
-def _against(own: Iterable[Row], other: str, rows: Sequence[Row], out: Path) -> list[Compared]:
-    """Each row's candidate less that of strategy `other`, over the seeds that both have on the same old model."""
+def _of(method: str, rows: Sequence[Row]) -> dict[str, list[Row]]:
+    """The rows of the strategies that are `method`, by their names."""
+    return _entries(row for row in rows if row.method == method)
+
+
+def _fewer_than(others: dict[str, list[Row]], name: str, own: Sequence[Row], out: Path) -> list[Finding]:
+    """One finding for each of the strategies `others` that strategy `name` is compared with."""
+    return [
+        _fewer(f"{name} flips fewer answers than {other}", _against(own, rows, out), own)
+        for other, rows in others.items()
+    ]
+
+
+def _against(own: Iterable[Row], reference: Sequence[Row], out: Path) -> list[Compared]:
+    """Each row's candidate less that of `reference`, over the seeds that both have on the same old model."""
     found = []
     for row in own:
         others = {
             (cell.seed, cell.predictions_old): cell.predictions
-            for each in rows
-            if (each.task, each.update, each.strategy) == (row.task, row.update, other)
+            for each in reference
+            if (each.task, each.update) == (row.task, row.update)
             for cell in each.done
         }
         shared = [

@@ -52,6 +52,7 @@ class Row:
     task: Task
     update: str
     strategy: str
+    method: str  # the baseline or mask that the strategy is
     cells: tuple[Cell, ...]  # one a seed
     measures: dict[str, Spread]
     n: tuple[int, ...]  # of the seeds done, distinct
@@ -133,6 +134,7 @@ def _row(task: Task, cells: list[Cell], out: Path) -> Row:
         task=task,
         update=cells[0].update,
         strategy=cells[0].strategy,
+        method=cells[0].method,
         cells=tuple(cells),
         measures=measures,
         n=tuple(dict.fromkeys(counted)),
