@@ -305,3 +305,16 @@ def test_without_matplotlib_there_are_tables_and_an_error(tmp_path: Path, monkey
         write_results(Study(tmp_path, ["student_wrong"]).write())
     assert (tmp_path / "tables/discrete.csv").is_file()
     assert (tmp_path / "findings.md").is_file()
+    assert not (tmp_path / "figures").exists()
+
+
+def test_without_matplotlib_figures_of_before_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = Study(tmp_path, ["student_wrong"])
+    write_results(made.write())
+    before = {path.name: path.read_bytes() for path in (tmp_path / "figures").iterdir()}
+    (tmp_path / "tables/discrete.csv").write_text("of before")
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(MissingExtra, match="tables and findings are written, but no figures; .*figures still holds"):
+        write_results(tmp_path)
+    assert {path.name: path.read_bytes() for path in (tmp_path / "figures").iterdir()} == before
+    assert (tmp_path / "tables/discrete.csv").read_text() != "of before"

@@ -48,9 +48,10 @@ def _report(out: Path, console: Console) -> None:
     """Tables, figures and findings of the cells that are done."""
     try:
         write_results(out)
-    except MissingExtra as error:
-        console.print(f"figures are left out: {error}", highlight=False, markup=False)
-    console.print(f"written: {out}/tables, figures, findings.md and findings.csv", highlight=False)
+    except MissingExtra as error:  # figures alone are lacking, and it says so
+        console.print(str(error), highlight=False, markup=False)
+    else:
+        console.print(f"written: {out}/tables, figures, findings.md and findings.csv", highlight=False)
 
 
 def _outcomes(

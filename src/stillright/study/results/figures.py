@@ -22,13 +22,15 @@ STYLE: dict[Any, Any] = {
 }
 
 
-def write_figures(rows: Sequence[Row], folder: Path) -> list[Path]:
-    """Draws every figure that the rows have results for; returns the files.
-
-    Raises MissingExtra where matplotlib is not installed.
-    """
+def need_matplotlib() -> None:
+    """Raises MissingExtra where it is not installed."""
     with needs("figures", "drawing figures"):
-        import matplotlib
+        import matplotlib  # noqa: F401
+
+
+def write_figures(rows: Sequence[Row], folder: Path) -> list[Path]:
+    """Draws every figure that the rows have results for; returns the files. Ask need_matplotlib first."""
+    import matplotlib
 
     from stillright.study.results import drawing
 

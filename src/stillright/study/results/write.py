@@ -5,19 +5,17 @@ from __future__ import annotations
 from itertools import product
 from pathlib import Path
 
+from stillright.errors import MissingExtra
 from stillright.study.results.cells import read_cells
-from stillright.study.results.figures import write_figures
+from stillright.study.results.figures import need_matplotlib, write_figures
 from stillright.study.results.findings import findings_of
 from stillright.study.results.layout import latex, markdown
 from stillright.study.results.page import findings_csv, findings_markdown
-from stillright.study.results.rows import rows_of
+from stillright.study.results.rows import Row, rows_of
 from stillright.study.results.tables import tables_of
 
-FIGURES = ("quadrants", "nfr_vs_gain", "nfr_mc", "plane")
-MADE = {
-    "tables": (("discrete", "continuous", "ablation", "missing"), ("md", "tex", "csv")),
-    "figures": (FIGURES, ("svg", "png")),
-}
+TABLES = (("discrete", "continuous", "ablation", "missing"), ("md", "tex", "csv"))
+FIGURES = (("quadrants", "nfr_vs_gain", "nfr_mc", "plane"), ("svg", "png"))
 
 
 def write_results(out: Path) -> list[Path]:
@@ -25,7 +23,7 @@ def write_results(out: Path) -> list[Path]:
 
     Reads cells.csv and the prediction files it names, and nothing else, so it can be called again at any time.
     Raises DataError where they are missing or do not fit each other; MissingExtra, after tables and findings are
-    written, where figures cannot be drawn.
+    written, where figures cannot be drawn: those of before stay.
     """
     rows = rows_of(read_cells(out), out)
     findings = findings_of(rows, out)
@@ -33,15 +31,26 @@ def write_results(out: Path) -> list[Path]:
     for name, table in tables_of(rows).items():
         sheets = {"md": markdown(table.sheet), "tex": latex(table.sheet, name), "csv": table.csv}
         texts |= {f"tables/{name}.{ending}": text for ending, text in sheets.items()}
-    _remove_former(out)
+    _emptied(out / "tables", TABLES)
     for name, text in texts.items():
         (out / name).write_text(text, encoding="utf-8")
-    return [out / name for name in texts] + write_figures(rows, out / "figures")
+    return [out / name for name in texts] + _redrawn(rows, out / "figures")
 
 
-def _remove_former(out: Path) -> None:
-    """What an earlier call wrote: a table that has no row any more would stay as it was."""
-    for folder, (names, endings) in MADE.items():
-        (out / folder).mkdir(exist_ok=True)
-        for name, ending in product(names, endings):
-            (out / folder / f"{name}.{ending}").unlink(missing_ok=True)
+def _redrawn(rows: list[Row], folder: Path) -> list[Path]:
+    try:
+        need_matplotlib()
+    except MissingExtra as error:
+        stale = f"; {folder} still holds those of an earlier call" if folder.is_dir() else ""
+        raise MissingExtra(
+            f"{folder.parent}: tables and findings are written, but no figures{stale}: {error}"
+        ) from None
+    return write_figures(rows, _emptied(folder, FIGURES))
+
+
+def _emptied(folder: Path, made: tuple[tuple[str, ...], tuple[str, ...]]) -> Path:
+    """The folder without what an earlier call made: a table that has no row any more would stay as it was."""
+    folder.mkdir(exist_ok=True)
+    for name, ending in product(*made):
+        (folder / f"{name}.{ending}").unlink(missing_ok=True)
+    return folder
