@@ -270,6 +270,9 @@ def test_rank_correlation_by_hand() -> None:
         ({"status": "gone"}, "row 1: status"),
         ({"nfr": ""}, "row 1: its status is done, but nfr is empty"),
         ({"nfr": "0.9"}, "nfr 0.9, but its prediction files give"),
+        ({"nfr": "nan"}, "nfr nan, but its prediction files give"),
+        ({"n": "4"}, "llama_1-to-2 piqa continue_ce seed 0: n 4, but its prediction files give 60"),
+        ({"n": "4", "score": "0.5"}, "n 4, but its prediction files give 60"),
         ({"predictions": "nowhere.jsonl"}, "nowhere.jsonl: no such file"),
         ({"seed": "1"}, "stands twice"),
         ({"metric": "f1"}, "several metrics"),
@@ -280,6 +283,41 @@ def test_a_wrong_cell_is_an_error(tmp_path: Path, change: dict[str, str], says: 
     made.cells[0].update(change)
     with pytest.raises(DataError, match=re.escape(says)):
         write_results(made.write())
+
+
+def cut(path: Path, samples: int) -> None:
+    """Leaves the header and the first samples."""
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[: 1 + samples]))
+
+
+@pytest.mark.parametrize("columns", [("predictions",), ("predictions_old", "predictions_new", "predictions")])
+def test_a_file_that_was_cut_is_an_error(tmp_path: Path, columns: tuple[str, ...]) -> None:
+    made = Study(tmp_path, ["continue_ce"])
+    for column in columns:
+        cut(tmp_path / made.cells[0][column], samples=4)
+    with pytest.raises(
+        DataError, match=r"cells.csv: llama_1-to-2 piqa continue_ce seed 0: .*run the study again"
+    ) as error:
+        write_results(made.write())
+    assert "--" not in str(error.value)
+
+
+def test_seeds_that_answer_different_samples_have_no_interval(tmp_path: Path) -> None:
+    made = Study(tmp_path, ["continue_ce"])
+    cell = made.cells[0]
+    for name in ("predictions_old", "predictions_new", "predictions"):
+        cut(tmp_path / cell[name], samples=40)
+    files = [[{**made.answers[cell[f"predictions{side}"]]}] for side in ("_old", "_new", "")]
+    for (file,) in files:
+        for sample in list(file)[40:]:
+            del file[sample]
+    found = brute.account(files, cell["kind"])
+    cell |= {"n": 40, "old_score": found["old"]["score"], "new_score": found["new"]["score"]}
+    cell |= {"nfr_new": found["comparison"]["nfr"], "score": found["candidates"][0]["score"]}
+    cell["nfr"] = found["candidates"][0]["comparison"]["nfr"]
+    write_results(made.write())
+    text = (tmp_path / "tables/discrete.md").read_text(encoding="utf-8")
+    assert "no interval over all seeds: they answer different samples" in text
 
 
 def test_a_folder_that_is_no_study_is_an_error(tmp_path: Path) -> None:

@@ -47,6 +47,9 @@ class Cell(BaseModel):
     predictions_new: str | None = None
     predictions: str | None = None
 
+    def __str__(self) -> str:
+        return f"{self.update} {self.task} {self.strategy} seed {self.seed}"
+
     @property
     def done(self) -> bool:
         """Whether it has results."""

@@ -5,7 +5,7 @@ Of every sample the mean over seeds is one value, and samples are what is drawn:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -38,6 +38,11 @@ class Difference:
     nfr_p: float
     nfr_mc: Estimate = UNDEFINED
     nfr_mc_p: float | None = None
+
+
+def same_samples(files: Iterable[PredictionSet]) -> bool:
+    """Whether all of them hold the same ids, in whatever order."""
+    return len({frozenset(each.table["id"]) for each in files}) == 1
 
 
 def difference(seeds: Sequence[Triple]) -> Difference:

@@ -13,7 +13,7 @@ from stillright.errors import DataError
 from stillright.importers import read_predictions
 from stillright.records import PredictionSet
 from stillright.study.results.cells import CELLS, Cell, Task, tasks_of
-from stillright.study.results.paired import Difference, Triple, difference
+from stillright.study.results.paired import Difference, Triple, difference, same_samples
 
 Number = float | None
 RATES = ("nfr", "pfr", "nfr_mc", "mean_gain", "mean_regression")
@@ -122,8 +122,9 @@ def _row(task: Task, cells: list[Cell], out: Path) -> Row:
     triples = [triple(cell, out) for cell in done]
     by_seed, counted, notes = [], [], _missing(cells)
     for cell, files in zip(done, triples, strict=True):
+        _refuse_other_samples(cell, files)
         found = compare(files.old, files.reference, () if cell.is_new else (files.candidate,))
-        notes += _disagreement(cell, found)
+        _refuse_other_numbers(cell, found)
         by_seed.append(_measures(found))
         counted.append(found.n)
     names = dict.fromkeys(name for seed in by_seed for name in seed)
@@ -169,6 +170,8 @@ def _rates(flips: Flips, n: int) -> dict[str, Number]:
 
 def pooled(triples: Sequence[Triple]) -> tuple[Difference | None, list[str]]:
     """Over the samples of all seeds; where seeds answer different samples none, and why."""
+    if not same_samples([each for files in triples for each in files]):
+        return None, ["no interval over all seeds: they answer different samples"]
     try:
         return difference(triples), []
     except DataError as error:  # each seed alone could be compared
@@ -193,12 +196,22 @@ def _undefined(measures: dict[str, Spread], seeds: int) -> list[str]:
     return [f"{name}: over the {count} of {seeds} seeds that define it" for name, count in short.items()]
 
 
-def _disagreement(cell: Cell, found: Comparison) -> list[str]:
-    """A note where cells.csv counted other samples. Raises DataError where it has other numbers of the same ones."""
-    if cell.n != found.n:
-        return [f"seed {cell.seed}: n = {found.n} here, {cell.n} in {CELLS}, which counts samples of more files"]
+def _refuse_other_samples(cell: Cell, files: Triple) -> None:
+    """Raises DataError where a file of a cell was cut, or is that of other samples."""
+    if not same_samples(files):
+        paths = (cell.predictions_old, cell.predictions_new, cell.predictions)
+        held = ", ".join(f"{path} {len(each.table):,}" for path, each in zip(paths, files, strict=True))
+        raise DataError(
+            f"{CELLS}: {cell}: its prediction files do not answer the same samples ({held}); "
+            "run the study again to write them anew"
+        )
+
+
+def _refuse_other_numbers(cell: Cell, found: Comparison) -> None:
+    """Raises DataError where cells.csv says something else of a cell than its files, which both count alike."""
     last = found.candidates[0] if found.candidates else None
     ours = {
+        "n": found.n,
         "old_score": found.old.score,
         "new_score": found.new.score,
         "nfr_new": found.comparison.nfr.value,
@@ -206,9 +219,8 @@ def _disagreement(cell: Cell, found: Comparison) -> list[str]:
         "nfr": (last.comparison if last else found.comparison).nfr.value,
     }
     for name, value in ours.items():
-        if abs((value or 0.0) - getattr(cell, name)) > ROUNDED:
+        if not abs((value or 0.0) - getattr(cell, name)) <= ROUNDED:  # which NaN is not either
             raise DataError(
-                f"{CELLS}: {cell.update} {cell.task} {cell.strategy} seed {cell.seed}: {name} {getattr(cell, name):g}, "
+                f"{CELLS}: {cell}: {name} {getattr(cell, name):g}, "
                 f"but its prediction files give {value:g}; run the study again to write it anew"
             )
-    return []
