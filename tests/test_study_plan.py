@@ -12,6 +12,8 @@ import pytest
 import yaml
 from rich.console import Console
 
+from samples import colour_rows, write_rows
+from stillright.cli import main
 from stillright.config import load_study
 from stillright.study.board import Board
 from stillright.study.matrix import cells_of
@@ -52,6 +54,12 @@ def board_of(values: dict[str, Any], tmp_path: Path) -> Board:
     return Board(cells_of(config, "study"), Store(out / "store"), Workspace(out, Console(file=io.StringIO())))
 
 
+def told(task: dict[str, Any]) -> dict[str, Any]:
+    """The same task with generated answers."""
+    kept = {key: value for key, value in task.items() if key != "choices"}
+    return {**kept, "answer": "text", "metric": "rouge1", "max_new_tokens": 8}
+
+
 def cut_differently(base: Path) -> Path:
     """The same base with a tokenizer that lacks a merge."""
     content = json.loads((base / "tokenizer.json").read_text())
@@ -63,8 +71,7 @@ def cut_differently(base: Path) -> Path:
 def test_an_interpolation_is_skipped_where_its_strategy_is(
     values: dict[str, Any], choice_task: dict[str, Any], tmp_path: Path
 ) -> None:
-    kept = {key: value for key, value in choice_task.items() if key != "choices"}
-    values["tasks"] = {"told": {**kept, "answer": "text", "metric": "rouge1", "max_new_tokens": 8}}
+    values["tasks"] = {"told": told(choice_task)}
     found = planned(values, tmp_path)
     reason = "task colours: its answers are generated, but strategy.mask choice needs choices"
     assert found == {"student_wrong": ("pending", None), "choice": ("skipped", reason), "half": ("skipped", reason)}
@@ -77,6 +84,51 @@ def test_an_interpolation_applies_where_its_strategy_does(
     found = planned(values, tmp_path)
     assert found["student_wrong"][0] == "skipped"
     assert (found["choice"], found["half"]) == (("pending", None), ("pending", None))
+
+
+GONE = "model ./gone: no such folder, and no hub id, which is OWNER/NAME; check the path"
+
+
+def dry_run(values: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, list[str], str]:
+    """The exit code, the lines before the table, and what stands on standard error."""
+    code = main(["study", str(written(values, tmp_path)), "--dry-run"])
+    out, err = capsys.readouterr()
+    return code, [line.rstrip() for line in out.split("stages;")[0].splitlines()], err
+
+
+def test_a_dry_run_of_nothing_is_an_error(
+    values: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    values["strategies"] |= {"retrain": {}, "ensemble": {}}
+    values["bases"]["large"] = "./gone"
+    code, lines, err = dry_run(values, tmp_path, capsys)
+    assert (code, lines) == (2, [f"cannot be planned (5 cells): {GONE}"])
+    assert err.count("\n") == 1
+    assert "no cell can be planned" in err
+
+
+def test_a_dry_run_says_each_reason_once_and_forecasts_the_others(
+    values: dict[str, Any], choice_task: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    values["strategies"]["retrain"] = {}
+    values["bases"]["gone"] = "./gone"
+    values["updates"].append(["small", "gone"])
+    bad = write_rows(tmp_path / "bad.jsonl", [{**row, "label": 7} for row in colour_rows(20, seed=3)])
+    values["tasks"]["bad"] = {**choice_task, "train": str(bad)}
+    code, lines, err = dry_run(values, tmp_path, capsys)
+    assert (code, err) == (1, "")
+    of_data, of_base = lines
+    assert of_data.startswith("cannot be planned (4 cells): task colours: the answer 7 is none of the 3 choices")
+    assert of_base == f"cannot be planned (8 cells): {GONE}"
+
+
+def test_a_dry_run_takes_what_does_not_apply_for_no_failure(
+    values: dict[str, Any], choice_task: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    values["tasks"] = {"told": told(choice_task)}
+    code, lines, _ = dry_run(values, tmp_path, capsys)
+    reason = "task colours: its answers are generated, but strategy.mask choice needs choices"
+    assert (code, lines) == (0, [f"not applicable (2 cells): {reason}"])
 
 
 def test_a_cell_says_what_its_strategy_is(values: dict[str, Any], tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -111,14 +110,19 @@ def _commit(source: Source) -> str:
 def _cached_commit(source: Source) -> str:
     """Without the hub, the commit that stands in its local cache."""
     from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
 
-    with suppress(ValueError):  # a folder that is not there is no hub id either
+    try:
         for name in ("config.json", "adapter_config.json"):
             path = try_to_load_from_cache(source.name, name, revision=source.revision)
             if isinstance(path, str):
                 return Path(path).parent.name
+    except HFValidationError:
+        raise ModelError(
+            f"model {source}: no such folder, and no hub id, which is OWNER/NAME; check the path"
+        ) from None
     raise ModelError(
-        f"model {source}: neither a folder nor in the local cache, and the hub cannot be reached; "
+        f"model {source}: neither a folder nor in the local cache, and the hub cannot be reached or does not have it; "
         "give a folder, or download it first"
     )
 

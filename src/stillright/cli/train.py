@@ -93,8 +93,7 @@ def _study(args: argparse.Namespace) -> int:
     if args.dry_run:
         from stillright.study.forecast import print_forecast
 
-        print_forecast(config, str(args.study), console())
-        return 0
+        return 1 if print_forecast(config, str(args.study), console()) else 0
     from stillright.study.run import run_study
 
     return 1 if run_study(config, str(args.study), console(), args.ray) else 0
