@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from stillright.cli.command import command, console
-from stillright.cli.results import add_results, read_results, shared_arguments
+from stillright.cli.paths import refuse_overwriting
+from stillright.cli.results import add_results, inputs, read_results, shared_arguments
 
 
 def _write(path: Path | None, text: str) -> None:
@@ -26,6 +27,7 @@ def _compare(args: argparse.Namespace) -> int:
     from stillright.report.markdown import markdown
     from stillright.report.terminal import print_comparison
 
+    refuse_overwriting({"--json": args.json, "--markdown": args.markdown, "--html": args.html}, inputs(args))
     candidates = [read_results(candidate, args) for candidate in args.candidates]
     comparison = compare(candidates=candidates, slices=args.slice, adjustment=args.adjust, **shared_arguments(args))
     _write(args.json, comparison.to_json())
@@ -40,6 +42,7 @@ def _gate(args: argparse.Namespace) -> int:
     from stillright.gate import gate
     from stillright.report.gate import junit, print_verdict, verdict_markdown
 
+    refuse_overwriting({"--json": args.json, "--junit": args.junit, "--markdown": args.markdown}, inputs(args))
     policy = load_policy(args.policy)
     args.slice = policy.columns
     verdict, comparison = gate(policy=policy, **shared_arguments(args))
@@ -61,7 +64,7 @@ def add_compare_commands(commands: Any) -> None:
     )
     add_results(compare)
     _add_slices(compare)
-    compare.add_argument("candidates", nargs="*", metavar="CANDIDATE", help="models in the new one's place")
+    compare.add_argument("candidates", nargs="*", default=[], metavar="CANDIDATE", help="models in the new one's place")
     compare.add_argument("--json", type=Path, metavar="FILE", help="write the comparison as JSON")
     compare.add_argument("--markdown", type=Path, metavar="FILE", help="write a report")
     compare.add_argument("--html", type=Path, metavar="FILE", help="write a report as one page, without scripts")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stillright.cli.command import Once
+from stillright.cli.paths import path_of, resolved
 from stillright.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -48,7 +49,12 @@ def read_results(text: str, args: argparse.Namespace) -> PredictionSet:
     """The results in "PATH" or "PATH::KEY=VALUE::...", where keys choose in this file alone, before --KEY for all."""
     from stillright.importers import read_predictions
 
-    path, *choices = text.split("::")
+    return read_predictions(path_of(text), _selection_in(text, args))
+
+
+def _selection_in(text: str, args: argparse.Namespace) -> Selection:
+    """What to take from the file in "PATH::KEY=VALUE::..."."""
+    _, *choices = text.split("::")
     selection = replace(_selection(args), columns=_columns(args))
     for choice in choices:
         key, _, value = choice.partition("=")
@@ -56,7 +62,7 @@ def read_results(text: str, args: argparse.Namespace) -> PredictionSet:
             raise ConfigError(f"{text}: after :: expected KEY=VALUE with a key of {', '.join(CHOOSERS)}")
         chosen: dict[str, Any] = {key: _number(text, value) if key == "run" else value}
         selection = replace(selection, **chosen)
-    return read_predictions(path, selection)
+    return selection
 
 
 def _number(text: str, value: str) -> int:
@@ -70,13 +76,26 @@ def _columns(args: argparse.Namespace) -> tuple[str, ...]:
     return tuple(getattr(args, "slice", ()))
 
 
+def inputs(args: argparse.Namespace) -> list[str | Path | None]:
+    """Everything that is read, by the paths given."""
+    candidates = getattr(args, "candidates", [])
+    return [args.old, args.new, *args.old_run, *args.new_run, *candidates, args.judge, getattr(args, "policy", None)]
+
+
+def _refuse_repeated(runs: list[str], args: argparse.Namespace) -> None:
+    """Raises ConfigError where a side has one and the same run twice, under whatever names."""
+    found: list[tuple[str, Selection]] = []
+    for run in runs:
+        key = (resolved(path_of(run)), _selection_in(run, args))
+        if key in found:
+            raise ConfigError(f"{run}: stands twice among the runs of one side, which would show no noise at all")
+        found.append(key)
+
+
 def _sides(args: argparse.Namespace) -> dict[str, Any]:
     """Old, new and their further runs. Raises ConfigError where a side has one and the same run twice."""
-    for first, more in ((args.old, args.old_run), (args.new, args.new_run)):
-        runs = [first, *more]
-        twice = next((run for run in runs if runs.count(run) > 1), None)
-        if twice is not None:
-            raise ConfigError(f"{twice}: stands twice among the runs of one side, which would show no noise at all")
+    _refuse_repeated([args.old, *args.old_run], args)
+    _refuse_repeated([args.new, *args.new_run], args)
     return {
         "old": read_results(args.old, args),
         "new": read_results(args.new, args),

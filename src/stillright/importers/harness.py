@@ -59,6 +59,11 @@ def find_samples(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("samples_*") if SAMPLES.fullmatch(path.name) and path.is_file())
 
 
+def files_read(path: Path) -> list[Path]:
+    """All files of samples in a folder, or this one, each with the results beside it; nothing is opened."""
+    return [each for file in (find_samples(path) if path.is_dir() else [path]) for each in (file, *_beside(file))]
+
+
 def _find(folder: Path, task: str | None) -> Path:
     found: dict[str, list[Path]] = {}
     for path in find_samples(folder):
@@ -91,10 +96,15 @@ def _text(sample: Sample, key: str) -> str:
     return str(sample.get(key, "none"))
 
 
+def _beside(file: Path) -> list[Path]:
+    """The files of the same date that hold the results of the whole run."""
+    match = SAMPLES.fullmatch(file.name)
+    return sorted(file.parent.glob(f"*_{match['date']}.json")) if match else []
+
+
 def _results(file: Path) -> Mapping[str, Any]:
     """What the harness wrote about the whole run, in a file of the same date; empty if there is none."""
-    match = SAMPLES.fullmatch(file.name)
-    beside = sorted(file.parent.glob(f"*_{match['date']}.json")) if match else []
+    beside = _beside(file)
     results = read_json(beside[0]) if beside else {}
     if not isinstance(results, dict):
         raise DataError(f"{beside[0]}: not the results of lm-evaluation-harness, which are an object")
