@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -76,6 +77,46 @@ def test_what_is_nothing(tmp_path: Path, name: str, content: bytes, message: str
     assert str(path) in str(caught.value)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("log", "chosen", "message"),
+    [
+        ("harness/flat", {"run": 2}, "names no run; leave --run out for this file"),
+        ("harness/flat", {"prompt": "x"}, "names no prompt"),
+        ("harness/flat", {"model": "x"}, "no model 'x'; there is "),
+        ("inspect/choice.eval", {"filter": "x"}, "names no filter; leave --filter out for this file, or choose in the"),
+        ("inspect/choice.eval", {"prompt": "x"}, "choose in the others alone with FILE::prompt=x"),
+        ("inspect/choice.json", {"model": "x"}, "no model 'x'; there is mockllm/model"),
+        ("promptfoo/models.json", {"model": "terse", "filter": "x"}, "names no filter"),
+        ("harness/flat", {"rename": {"prediction": "x"}}, "with FILE::prediction=x"),
+        ("inspect/choice.json", {"rename": {"prediction": "x"}}, "is a log, whose columns have no other names"),
+        ("promptfoo/models.json", {"rename": {"prediction": "x"}}, "is a log, whose columns have no other names"),
+    ],
+)
+def test_what_a_format_does_not_know_is_no_choice(log: str, chosen: dict[str, Any], message: str) -> None:
+    with pytest.raises(DataError, match=log) as caught:
+        read_predictions(LOGS / log, Selection(**chosen))
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("log", "model"),
+    [
+        ("inspect/choice.eval", "mockllm/model"),
+        ("harness/choice", "tiny-llama"),
+        ("harness/choice", "/tmp/stillright-logs/harness/tiny-llama"),
+    ],
+)
+def test_the_model_that_a_log_names_may_be_chosen(log: str, model: str) -> None:
+    assert read_predictions(LOGS / log, Selection(model=model)).table.equals(read_predictions(LOGS / log).table)
+
+
+def test_samples_without_results_name_no_model(tmp_path: Path) -> None:
+    original = next(LOGS.glob("harness/choice/*/samples_*.jsonl"))
+    (tmp_path / original.name).write_bytes(original.read_bytes())
+    with pytest.raises(DataError, match="names no model"):
+        read_predictions(tmp_path, Selection(model="tiny-llama"))
 
 
 def test_an_endless_line_is_not_read_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -221,6 +222,11 @@ def test_numbers_as_names_of_columns() -> None:
     unnamed = pandas.DataFrame([["a", 1.0]])
     predictions = read_frame(unnamed, "x", Selection(rename={"id": "0", "score": "1"}))
     assert predictions.table.select("id", "score").rows() == [("a", 1.0)]
+
+
+def test_a_frame_is_one_result() -> None:
+    with pytest.raises(DataError, match="x: holds one result, which names no run; leave --run out"):
+        read_frame(frame(), "x", replace(SELECTION, run=2))
 
 
 def test_what_is_no_frame() -> None:

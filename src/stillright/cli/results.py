@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from stillright.records import PredictionSet
     from stillright.scoring.judge import JudgeSettings
 
-CHOOSERS = ("task", "metric", "filter", "model", "prompt", "run")
 FORMATS = "a file or folder of results: stillright's JSONL, lm-eval, Inspect or promptfoo logs, CSV, TSV, Parquet"
 
 
@@ -54,12 +53,14 @@ def read_results(text: str, args: argparse.Namespace) -> PredictionSet:
 
 def _selection_in(text: str, args: argparse.Namespace) -> Selection:
     """What to take from the file in "PATH::KEY=VALUE::..."."""
+    from stillright.importers.selection import KINDS
+
     _, *choices = text.split("::")
     selection = replace(_selection(args), columns=_columns(args))
     for choice in choices:
         key, _, value = choice.partition("=")
-        if key not in CHOOSERS or not value:
-            raise ConfigError(f"{text}: after :: expected KEY=VALUE with a key of {', '.join(CHOOSERS)}")
+        if key not in KINDS or not value:
+            raise ConfigError(f"{text}: after :: expected KEY=VALUE with a key of {', '.join(KINDS)}")
         chosen: dict[str, Any] = {key: _number(text, value) if key == "run" else value}
         selection = replace(selection, **chosen)
     return selection

@@ -16,7 +16,7 @@ from stillright.errors import DataError
 from stillright.importers.grades import graded, number
 from stillright.importers.json_text import read_json
 from stillright.importers.jsonl import first_bytes, read_objects
-from stillright.importers.selection import Selection, choose, listed
+from stillright.importers.selection import Selection, choose, listed, refuse_unknown
 from stillright.records import COLUMNS, Header, PredictionSet
 
 SAMPLES = re.compile(r"samples_(?P<task>.+)_(?P<date>\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d[.\d]*)\.jsonl(\.gz)?")
@@ -42,6 +42,7 @@ def read_harness(path: Path, selection: Selection) -> PredictionSet:
     file = _find(path, selection.task) if path.is_dir() else path
     task = _task_of(file, selection.task)
     results = _results(file)
+    refuse_unknown(selection, {"model": _model_names(results, file), "prompt": (), "run": ()}, str(file))
     samples = list(_samples(file))
     chosen = choose("filter", (_text(s, "filter") for _, s in samples), selection.filter, str(file), ("strict-match",))
     samples = [(line, sample) for line, sample in samples if _text(sample, "filter") == chosen]
@@ -266,6 +267,12 @@ def _header(results: Mapping[str, Any], file: Path, sample: Sample) -> Header:
         settings={key: value for key, value in settings.items() if value is not None},
         source={key: value for key, value in source.items() if value is not None},
     )
+
+
+def _model_names(results: Mapping[str, Any], file: Path) -> list[str]:
+    """What the model may be asked for as: in full, or as reports call it; none where no results say it."""
+    model = results.get("model_name")
+    return [model, _model_name(model, file)] if isinstance(model, str) else []
 
 
 def _model_name(model: Any, file: Path) -> str:

@@ -19,7 +19,7 @@ from stillright.errors import DataError
 from stillright.importers.grades import graded
 from stillright.importers.json_text import decode_json, read_json
 from stillright.importers.jsonl import first_bytes
-from stillright.importers.selection import Selection, choose
+from stillright.importers.selection import Selection, choose, refuse_unknown
 from stillright.records import COLUMNS, Header, PredictionSet
 
 if sys.version_info >= (3, 14):
@@ -101,7 +101,8 @@ def read_inspect(path: Path, selection: Selection) -> PredictionSet:
     Raises DataError for what Inspect has not written, and where `selection` leaves several results or none.
     """
     log = _unpacked(path) if first_bytes(path, 4) == b"PK\x03\x04" else read_json(path, Log)
-    choose("task", [log.eval.task], selection.task, str(path))
+    named = {"task": [log.eval.task], "model": [log.eval.model], "filter": (), "prompt": ()}
+    refuse_unknown(selection, named, str(path))
     samples = _epoch(log.samples or [], selection.run, path)
     metric = choose("metric", (name for sample in samples for name in _values(sample)), selection.metric, str(path))
     values = [_number(_values(sample).get(metric), f"{path}: sample {sample.id}: {metric}") for sample in samples]

@@ -15,7 +15,7 @@ import msgspec
 from stillright.importers.grades import graded, number
 from stillright.importers.json_text import decode_json, read_json
 from stillright.importers.jsonl import blocks
-from stillright.importers.selection import Selection, choose
+from stillright.importers.selection import Selection, choose, refuse_unknown
 from stillright.records import COLUMNS, Header, PredictionSet
 
 PASS = "pass"  # the metric of the verdict on all assertions together
@@ -86,6 +86,7 @@ def read_promptfoo(path: Path, selection: Selection) -> PredictionSet:
 
     Raises DataError for what promptfoo has not written, and where `selection` leaves several results or none.
     """
+    refuse_unknown(selection, {"filter": ()}, str(path))
     file = _file(path)
     model = choose("model", (result.model for result in file.results.results), selection.model, str(path))
     results = [result for result in file.results.results if result.model == model]

@@ -9,7 +9,7 @@ from typing import Any
 from stillright.errors import DataError
 from stillright.importers.json_text import Keys, decode_json, read_json
 from stillright.importers.jsonl import blocks, first_bytes, read_jsonl
-from stillright.importers.selection import Selection, choose
+from stillright.importers.selection import KINDS, Selection, refuse_renaming, refuse_unknown
 from stillright.records import PredictionSet
 
 __all__ = ["Selection", "read_predictions"]
@@ -91,18 +91,21 @@ def _reader_by_keys(path: Path, keys: set[str]) -> Reader | None:
 def _harness(path: Path, selection: Selection) -> PredictionSet:
     from stillright.importers.harness import read_harness
 
+    refuse_renaming(selection, str(path))
     return read_harness(path, selection)
 
 
 def _inspect(path: Path, selection: Selection) -> PredictionSet:
     from stillright.importers.inspect import read_inspect
 
+    refuse_renaming(selection, str(path))
     return read_inspect(path, selection)
 
 
 def _promptfoo(path: Path, selection: Selection) -> PredictionSet:
     from stillright.importers.promptfoo import read_promptfoo
 
+    refuse_renaming(selection, str(path))
     return read_promptfoo(path, selection)
 
 
@@ -132,11 +135,7 @@ def _records(path: Path, selection: Selection) -> PredictionSet:
 
 def _as_wanted(predictions: PredictionSet, selection: Selection, path: Path) -> PredictionSet:
     """The set of a file that holds one result. Raises DataError where another is asked for."""
-    for kind in ("task", "metric", "filter", "model", "prompt", "run"):
-        wanted = getattr(selection, kind)
-        if wanted is not None:
-            known = getattr(predictions.header, kind, None)
-            if known is None:
-                raise DataError(f"{path}: holds one result, which names no {kind}; leave --{kind} out for this file")
-            choose(kind, [known], wanted, str(path))
+    header = predictions.header
+    named = {kind: getattr(header, kind, None) for kind in KINDS} | {"model": header.source.get("model")}
+    refuse_unknown(selection, {kind: [str(name)] if name else [] for kind, name in named.items()}, str(path))
     return predictions

@@ -25,6 +25,35 @@ class Selection:
     rename: Mapping[str, str] = field(default_factory=dict)  # our column -> theirs, for tables
 
 
+KINDS = ("task", "metric", "filter", "model", "prompt", "run")  # what can be chosen
+
+
+def refuse_unknown(selection: Selection, names: Mapping[str, Sequence[str]], place: str) -> None:
+    """Raises DataError naming `place` where something is chosen that it does not name.
+
+    names: of the kinds that its format does not hold several of, what the one is called; none where the format does
+    not say.
+    """
+    for kind, found in names.items():
+        wanted = getattr(selection, kind)
+        if wanted is not None and not found:
+            raise DataError(
+                f"{place}: holds one result, which names no {kind}; leave --{kind} out for this file, or choose in the "
+                f"others alone with FILE::{kind}={wanted}"
+            )
+        if wanted is not None:
+            choose(kind, found, str(wanted), place)
+
+
+def refuse_renaming(selection: Selection, place: str) -> None:
+    """Raises DataError where columns of a log are to be renamed, which is no table."""
+    for ours, theirs in selection.rename.items():
+        raise DataError(
+            f"{place}: is a log, whose columns have no other names; rename {theirs} in the table alone, with "
+            f"FILE::{ours}={theirs}"
+        )
+
+
 def choose(kind: str, found: Iterable[str], wanted: str | None, place: str, usual: Sequence[str] = ()) -> str:
     """The one of `found` that is wanted; without a wish the only one, else the first of `usual` that is there.
 

@@ -11,7 +11,7 @@ import polars as pl
 from stillright.errors import DataError
 from stillright.importers.json_text import as_object, read_json, without_nan
 from stillright.importers.jsonl import read_objects
-from stillright.importers.selection import Selection, choose, listed
+from stillright.importers.selection import Selection, choose, listed, refuse_unknown
 from stillright.records import COLUMNS, Header, PredictionSet, table_of
 
 ANSWERS = ("prediction", "correct", "score", "output")  # of which a table needs at least one
@@ -26,6 +26,7 @@ def read_frame(frame: Any, name: str, selection: Selection | None = None) -> Pre
     names = [str(column) for column in getattr(frame, "columns", ())]
     ours = columns_of(names, selection, name)
     header = header_of(name, selection)
+    refuse_unknown(selection, dict.fromkeys(("model", "prompt", "run"), ()), name)
     if isinstance(frame, pl.DataFrame):
         return from_table(typed_table(frame, ours, name), header, name)
     if not hasattr(frame, "notna"):
