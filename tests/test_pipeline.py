@@ -60,6 +60,9 @@ def test_adapter_is_plain_peft(update_values: dict[str, Any], bases: tuple[Path,
     model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(bases[1]), folder)
     config = json.loads((folder / "adapter_config.json").read_text())
     assert config["base_model_name_or_path"] == str(bases[1])
+    card = (folder / "README.md").read_text()
+    assert f'base_model: "{bases[1]}"' in card
+    assert "More Information Needed" not in card
     adapted = {name.split(".")[-4] for name, _ in model.named_parameters() if "lora_A" in name}
     assert adapted == {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from stillright.comparison import Comparison, compare
 from stillright.records import Header, PredictionSet
-from stillright.report.words import metric_rows, power_line, verdicts
+from stillright.report.glossary import MEANINGS, glossary
+from stillright.report.words import METRICS, metric_rows, power_line, verdicts
 
 
 def scores(name: str, values: list[float]) -> PredictionSet:
@@ -43,6 +44,12 @@ def test_scores_on_their_own_scale_are_no_percent() -> None:
 def test_fractions_are_percent() -> None:
     rows = metric_rows(compare(scores("old", [0.5, 0.25]), scores("new", [0.5, 0.75])))
     assert rows[0][1].startswith("37.50 % [")
+
+
+def test_every_metric_shown_is_explained() -> None:
+    assert MEANINGS.keys() == METRICS.keys()
+    labels = [label for label, _ in glossary(of_percent())]
+    assert labels == ["negative flips (NFR)", "positive flips (PFR)", "mean gain", "mean regression"]
 
 
 def test_no_rate_falls_by_more_than_all_of_it() -> None:

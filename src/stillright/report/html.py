@@ -10,6 +10,7 @@ import html as entities
 from stillright.comparison import Comparison
 from stillright.comparison.examples import Regression
 from stillright.report.differences import Part, differing_words
+from stillright.report.glossary import glossary
 from stillright.report.visible import visible
 from stillright.report.words import (
     COUNTS,
@@ -60,6 +61,7 @@ def html(comparison: Comparison) -> str:
         _table(["", *after], count_rows(comparison)),
         "<h2>Metrics</h2>",
         _table(["", old, *after], metric_rows(comparison)),
+        _glossary(comparison),
     ]
     if comparison.movement is not None:
         parts += ["<h2>How alike old and new outputs are (ROUGE-1)</h2>", _table(["", ""], movement_rows(comparison))]
@@ -83,6 +85,11 @@ def _table(head: list[str], rows: list[list[str]]) -> str:
     lines = ["".join(f"<th>{escape(cell)}</th>" for cell in head)]
     lines += ["".join(f"<td>{escape(cell)}</td>" for cell in row) for row in rows]
     return "<table>\n" + "\n".join(f"<tr>{line}</tr>" for line in lines) + "\n</table>"
+
+
+def _glossary(comparison: Comparison) -> str:
+    meanings = "".join(f"<dt>{escape(label)}</dt><dd>{escape(text)}</dd>" for label, text in glossary(comparison))
+    return f"<details><summary>What these mean</summary><dl>{meanings}</dl></details>"
 
 
 def _bars(comparison: Comparison) -> str:

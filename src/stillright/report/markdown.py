@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stillright.comparison import Comparison
+from stillright.report.glossary import glossary
 from stillright.report.visible import visible
 from stillright.report.words import (
     SLICE_HEAD,
@@ -61,6 +62,7 @@ def markdown(comparison: Comparison) -> str:
         table(["", *after], count_rows(comparison)),
         "## Metrics",
         table(["", old, *after], _escaped(metric_rows(comparison))),
+        "\n".join(f"- {escaped(label)}: {text}" for label, text in glossary(comparison)),
     ]
     if comparison.movement is not None:
         parts += ["## Likeness of old and new outputs (ROUGE-1)", table(["", "likeness"], movement_rows(comparison))]

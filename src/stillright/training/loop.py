@@ -8,6 +8,7 @@ import json
 import math
 import shutil
 from collections.abc import Callable, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
@@ -226,9 +227,21 @@ def train_adapter(trainer: SFTTrainer, job: Job, rule: Rule = by_loss) -> Traini
     result = _result(trainer, rule)
     if ranks.is_main():
         trainer.model.save_pretrained(job.out)
+        _write_card(job, trainer.model)
         (job.out / "training.json").write_text(json.dumps(result._asdict(), indent=2) + "\n", encoding="utf-8")
     progress.console.print(f"  {label}: {result.reason} at step {result.best_step} of {result.steps}", highlight=False)
     return result
+
+
+def _write_card(job: Job, model: Any) -> None:
+    """A model card with what is known, in place of PEFT's empty form."""
+    base = model.active_peft_config.base_model_name_or_path
+    (job.out / "README.md").write_text(
+        f"---\nbase_model: {json.dumps(base)}\nlibrary_name: peft\ntags: [lora, stillright]\n---\n\n# {job.label}\n\n"
+        f"A LoRA adapter for `{base}`, made by stillright {version('stillright')}. `training.json` says how the "
+        "training went and which checkpoint this is.\n",
+        encoding="utf-8",
+    )
 
 
 def _result(trainer: SFTTrainer, rule: Rule) -> TrainingResult:
