@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from stillright.comparison import Account, Comparison, Slice, compare, judged
 from stillright.comparison.compare import Results, resolved, with_columns
-from stillright.comparison.pairing import OnMissing
+from stillright.comparison.pairing import OnMissing, of_one_kind
 from stillright.config import Limit, Policy
 from stillright.config.policy import DISCRETE_FRACTIONS
 from stillright.errors import ConfigError
@@ -89,8 +89,10 @@ def gate(
     Raises DataError where the results cannot be compared, ConfigError for a slice or an id that does not occur.
     """
     selection = with_columns(selection, policy.columns)
-    olds = [resolved(each, selection, score, "old") for each in (old, *old_runs)]
-    news = [resolved(each, selection, score, "new") for each in (new, *new_runs)]
+    sets = [resolved(each, selection, score, "old") for each in (old, *old_runs)]
+    sets += [resolved(each, selection, score, "new") for each in (new, *new_runs)]
+    sets = of_one_kind(sets)
+    olds, news = sets[: 1 + len(old_runs)], sets[1 + len(old_runs) :]
     comparison = compare(
         olds[0],
         news[0],

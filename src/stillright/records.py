@@ -65,11 +65,13 @@ class PredictionSet:
     """The answers of one model to one task.
 
     table: COLUMNS, all of them and null where unknown, then text columns to slice by. Every id stands once; a row
-    without prediction, verdict and score is unscored.
+    without prediction, verdict and score is unscored. guessed: that the kind is discrete because all values of a metric
+    are 0 or 1; they are scores where another file of the metric has other values.
     """
 
     header: Header
     table: pl.DataFrame
+    guessed: bool = False
 
     @property
     def name(self) -> str:

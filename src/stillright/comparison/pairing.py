@@ -42,6 +42,7 @@ def pair(sets: Sequence[PredictionSet], on_missing: OnMissing = "error", columns
     Raises DataError where the sets differ in kind, task, metric, filter or settings, or for one id in prompt or
     reference; where ids are missing and must not be; and where no sample is left. ConfigError for an unknown column.
     """
+    sets = of_one_kind(sets)
     kind: Kind = _agreed("kind", [each.kind for each in sets], sets)
     task, metric, _ = (_agreed(name, [getattr(each.header, name) for each in sets], sets) for name in AGREEING)
     _refuse_other_settings(sets)
@@ -63,6 +64,18 @@ def pair(sets: Sequence[PredictionSet], on_missing: OnMissing = "error", columns
     kept = [table.filter(scored) for table in tables]
     labels = {column: values.filter(scored) for column, values in labels.items()}
     return Paired(kind, task, metric, kept, labels, len(scored) - int(scored.sum()), counted_wrong, missing)
+
+
+def of_one_kind(sets: Sequence[PredictionSet]) -> list[PredictionSet]:
+    """The sets; verdicts that were guessed from values of 0 and 1 are scores where others of the metric have scores."""
+    scored = {each.header.metric for each in sets if each.kind == "continuous"}
+    return [_as_scores(each) if each.guessed and each.header.metric in scored else each for each in sets]
+
+
+def _as_scores(verdicts: PredictionSet) -> PredictionSet:
+    header = verdicts.header.model_copy(update={"kind": "continuous"})
+    score, none = pl.col("correct").cast(pl.Float64).alias("score"), pl.lit(None, pl.Boolean).alias("correct")
+    return PredictionSet(header, verdicts.table.with_columns(score, none))
 
 
 def _refuse_unjudged(sets: Sequence[PredictionSet]) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +53,8 @@ def read_harness(path: Path, selection: Selection) -> PredictionSet:
     kind, rows = graded(rows, values, metric)
     header = _header(results, file, samples[0][1])
     header = header.model_copy(update={"task": task, "metric": metric, "filter": chosen, "kind": kind})
-    return PredictionSet.from_rows(header, _without_wrong_derivations(rows), str(file))
+    found = PredictionSet.from_rows(header, _without_wrong_derivations(rows), str(file))
+    return replace(found, guessed=kind == "discrete")
 
 
 def find_samples(folder: Path) -> list[Path]:

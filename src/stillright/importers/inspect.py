@@ -10,6 +10,7 @@ import struct
 import sys
 import zlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +110,8 @@ def read_inspect(path: Path, selection: Selection) -> PredictionSet:
     columns = _columns(samples, selection.columns, path)
     rows = [_row(sample, metric) | _extra(sample, columns) for sample in samples]
     kind, rows = graded(rows, values, metric)
-    return PredictionSet.from_rows(_header(log, metric).model_copy(update={"kind": kind}), rows, str(path))
+    header = _header(log, metric).model_copy(update={"kind": kind})
+    return replace(PredictionSet.from_rows(header, rows, str(path)), guessed=kind == "discrete")
 
 
 def _unpacked(path: Path) -> Log:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +100,7 @@ def read_promptfoo(path: Path, selection: Selection) -> PredictionSet:
     rows = [_row(test, result) | _extra(result, columns) for test, result in tests]
     kind, rows = graded(rows, values, metric, similarity=metric == SCORE)
     header = Header(name=model, task=selection.task, metric=metric, kind=kind, source=_source(file, model))
-    return PredictionSet.from_rows(header, rows, str(path))
+    return replace(PredictionSet.from_rows(header, rows, str(path)), guessed=kind == "discrete" and metric != PASS)
 
 
 def _file(path: Path) -> File:
