@@ -152,6 +152,9 @@ def test_one_failed_check_outweighs_one_that_cannot_tell() -> None:
         ({"limits": [{"metric": "nfr", "max": 3}]}, "3 is no limit on nfr, a fraction of 1: 3 % is 0.03"),
         ({"limits": [{"metric": "nfr", "max": 1}]}, "1 is no limit on nfr, a fraction of 1: 3 % is 0.03"),
         ({"limits": [{"metric": "btc", "min": 0}]}, "0 is no limit on btc"),
+        ({"limits": [{"metric": "nfr", "max": 0.0}]}, "nfr cannot keep max 0: its interval ends above; hold the point"),
+        ({"limits": [{"metric": "nfr", "max": 0, "bound": "high"}]}, "with bound: value"),
+        ({"limits": [{"metric": "btc", "min": 1}]}, "btc cannot keep min 1: its interval begins below; hold the"),
         ({"limits": [{"metric": "nfr", "max": True}]}, "limits.0.max: should be a number (given: True)"),
         ({"limits": [{"metric": "nfr", "max": "0.1"}]}, "limits.0.max: should be a number (given: '0.1')"),
         ({"limits": [{"metric": "score", "min": math.nan}]}, "limits.0.min: should be a finite number"),
@@ -169,7 +172,9 @@ def test_mistakes_in_a_policy_are_named(policy: dict[str, Any], message: str) ->
 
 
 def test_limits_that_can_be_kept_and_broken_are_taken() -> None:
-    for metric, threshold in (("nfr", 0), ("nfr", 0.99), ("nfr_above_noise", -0.01), ("delta_score", 2), ("score", 40)):
+    for limit in ({"metric": "nfr", "max": 0, "bound": "value"}, {"metric": "btc", "min": 1, "bound": "high"}):
+        assert parse(Policy, {"limits": [limit]}, "policy.yaml")
+    for metric, threshold in (("nfr", 0.99), ("nfr_above_noise", -0.01), ("delta_score", 2), ("score", 40)):
         assert parse(Policy, {"limits": [{"metric": metric, "max": threshold}]}, "policy.yaml")
 
 
@@ -180,6 +185,12 @@ def test_limits_that_can_be_kept_and_broken_are_taken() -> None:
 def test_a_limit_that_no_answers_can_break_is_refused(limit: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=f"is no limit on {limit['metric']}, a fraction of 1"):
         outcome(limit)
+
+
+def test_a_limit_that_no_answers_keep_is_refused() -> None:
+    with pytest.raises(ConfigError, match="policy: score cannot keep min 1"):
+        outcome({"metric": "score", "min": 1})
+    assert outcome({"metric": "score", "min": 1, "bound": "value"}, new=results("new", "r" * 100)) == "pass"
 
 
 def test_two_equal_scores_prove_little() -> None:
@@ -241,3 +252,15 @@ def test_reports(files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture
     assert summary.startswith("# gate: fail")
     assert "&lt;b&gt;" in summary
     assert "<b>" not in summary
+
+
+def test_bad_input_is_one_error_in_junit(files: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    policy, report = tmp_path / "policy.yaml", tmp_path / "gate.xml"
+    policy.write_text("limits: [{metric: nfr, max: 3}]")
+    assert main(["gate", *files, "--policy", str(policy), "--junit", str(report)]) == 2
+    suite = ElementTree.parse(report).getroot()
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("1", "0", "1")
+    error = suite.find("testcase/error")
+    assert error is not None
+    assert "3 is no limit on nfr" in error.attrib["message"]
+    assert "3 is no limit on nfr" in capsys.readouterr().err

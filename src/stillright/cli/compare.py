@@ -39,13 +39,19 @@ def _compare(args: argparse.Namespace) -> int:
 
 def _gate(args: argparse.Namespace) -> int:
     from stillright.config import load_policy
-    from stillright.gate import gate
+    from stillright.errors import StillrightError
+    from stillright.gate import Check, Verdict, gate
     from stillright.report.gate import junit, print_verdict, verdict_markdown
 
     refuse_overwriting({"--json": args.json, "--junit": args.junit, "--markdown": args.markdown}, inputs(args))
-    policy = load_policy(args.policy)
-    args.slice = policy.columns
-    verdict, comparison = gate(policy=policy, **shared_arguments(args))
+    try:
+        policy = load_policy(args.policy)
+        args.slice = policy.columns
+        verdict, comparison = gate(policy=policy, **shared_arguments(args))
+    except StillrightError as error:  # else a CI system would show no test at all
+        bad = Check(name="input", outcome="cannot tell", reason=" ".join(str(error).split()))
+        _write(args.junit, junit(Verdict(outcome=bad.outcome, checks=(bad,))))
+        raise
     _write(args.json, verdict.to_json())
     _write(args.junit, junit(verdict))
     _write(args.markdown, verdict_markdown(verdict, comparison))

@@ -59,11 +59,23 @@ class Limit(Strict):
         return self
 
     def problem(self, fractions: Mapping[str, tuple[float, float]]) -> str | None:
-        """Why it is no limit where its metric has one of these ranges: nothing there could break or keep it."""
+        """Why it is no limit where its metric has one of these ranges: nothing there could break it, or keep it."""
         low, high = fractions.get(self.metric, (-math.inf, math.inf))
         can_be_broken = low <= self.max < high if self.max is not None else low < (self.min or 0.0) <= high
         value = self.max if self.max is not None else self.min
-        return None if can_be_broken else f"{value:g} is no limit on {self.metric}, a fraction of 1: 3 % is 0.03"
+        if not can_be_broken:
+            return f"{value:g} is no limit on {self.metric}, a fraction of 1: 3 % is 0.03"
+        return self._out_of_reach(low, high)
+
+    def _out_of_reach(self, low: float, high: float) -> str | None:
+        """Why no update keeps it: the worse end of an interval never reaches the end of the metric's range."""
+        if self.max == low and self.bound in ("pessimistic", "high"):
+            return f"{self.metric} cannot keep max {low:g}: its interval ends above; hold the point with bound: value"
+        if self.min == high and self.bound in ("pessimistic", "low"):
+            return (
+                f"{self.metric} cannot keep min {high:g}: its interval begins below; hold the point with bound: value"
+            )
+        return None
 
     @property
     def column(self) -> str | None:
