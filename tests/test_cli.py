@@ -105,6 +105,21 @@ def test_usage_errors_are_one_line(arguments: list[str], capsys: pytest.CaptureF
     assert "--help" in fails(arguments, capsys)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("run update.yaml --dryrun", "--dryrun; did you mean --dry-run?; see stillright run --help"),
+        ("gate a b --polcy=p --policy p", "did you mean --policy?; see stillright gate --help"),
+        ("study-results out more", "unrecognized arguments: more; see stillright study-results --help"),
+        ("compare old.jsonl", "the following arguments are required: NEW; see stillright compare --help"),
+    ],
+)
+def test_usage_errors_name_the_command_and_the_near_option(
+    arguments: str, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert message in fails(arguments.split(), capsys)
+
+
 def test_fit_does_not_overwrite_a_folder(
     update_values: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
