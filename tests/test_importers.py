@@ -131,7 +131,10 @@ def test_an_endless_line_is_not_read_whole(tmp_path: Path, monkeypatch: pytest.M
 def test_no_file_and_a_folder_without_logs(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="nowhere: no such file"):
         read_predictions(tmp_path / "nowhere")
-    with pytest.raises(DataError, match="no samples_"):
+    with pytest.raises(DataError, match="no samples_.*name the file itself$"):
+        read_predictions(tmp_path)
+    (tmp_path / "old.jsonl").touch()
+    with pytest.raises(DataError, match="name the file itself, such as .*old.jsonl$"):
         read_predictions(tmp_path)
 
 

@@ -15,6 +15,7 @@ from stillright.records import PredictionSet
 __all__ = ["Selection", "read_predictions"]
 
 Reader = Callable[[Path, Selection], PredictionSet]
+RESULTS = (".jsonl", ".jsonl.gz", ".eval", ".json", ".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet")
 TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 
 
@@ -35,7 +36,11 @@ def _reader_of_folder(folder: Path) -> Reader:
 
     if find_samples(folder):
         return _harness
-    raise DataError(f"{folder}: no samples_*.jsonl of lm-evaluation-harness (--log_samples); name the file itself")
+    files = sorted(path.name for path in folder.iterdir() if path.name.lower().endswith(RESULTS))
+    such = f", such as {folder / files[0]}" if files else ""
+    raise DataError(
+        f"{folder}: no samples_*.jsonl of lm-evaluation-harness (--log_samples); name the file itself{such}"
+    )
 
 
 def _reader_of_file(path: Path) -> Reader:
