@@ -1,4 +1,4 @@
-"""The commands that need the extra `train`: demo, run, fit, align, predict."""
+"""The commands that need the extra `train`: demo, run, study, fit, align, predict."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Comparison -> what people read: a terminal table, Markdown, JSON. Nothing here computes a metric."""
+"""Comparison -> what people read: a terminal table, Markdown, HTML, JUnit. Nothing here computes a metric."""
