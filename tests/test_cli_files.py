@@ -78,6 +78,15 @@ def test_a_new_file_in_a_folder_of_results(fails: Fails, tmp_path: Path) -> None
     assert json.loads((tmp_path / "logs/new/comparison.json").read_text())["task"] == "colours"
 
 
+def test_each_file_has_its_own_names_of_columns(fails: Fails, tmp_path: Path) -> None:
+    write_rows(tmp_path / "a.jsonl", [{"key": 1, "answer": "A", "reference": "A"}])
+    write_rows(tmp_path / "b.jsonl", [{"id": 1, "pred": "A", "gold": "A"}])
+    files = ["a.jsonl::id=key::prediction=answer", "b.jsonl::prediction=pred::reference=gold"]
+    assert main(["compare", *files, "--json", "c.json"]) == 0
+    assert json.loads((tmp_path / "c.json").read_text())["new"]["score"] == 1.0
+    assert main(["compare", "b.jsonl::reference=gold", "b.jsonl", "--column", "prediction=pred"]) == 2
+
+
 @pytest.mark.parametrize("again", ["././old.jsonl", "link.jsonl", "x/../old.jsonl"])
 def test_one_run_under_two_names(fails: Fails, again: str) -> None:
     assert "stands twice among the runs" in fails(f"compare old.jsonl new.jsonl --old-run {again}")

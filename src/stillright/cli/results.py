@@ -45,7 +45,7 @@ def _selection(args: argparse.Namespace) -> Selection:
 
 
 def read_results(text: str, args: argparse.Namespace) -> PredictionSet:
-    """The results in "PATH" or "PATH::KEY=VALUE::...", where keys choose in this file alone, before --KEY for all."""
+    """The results in "PATH" or "PATH::KEY=VALUE::...": of this file alone, before --KEY and --column for all."""
     from stillright.importers import read_predictions
 
     return read_predictions(path_of(text), _selection_in(text, args))
@@ -54,13 +54,18 @@ def read_results(text: str, args: argparse.Namespace) -> PredictionSet:
 def _selection_in(text: str, args: argparse.Namespace) -> Selection:
     """What to take from the file in "PATH::KEY=VALUE::..."."""
     from stillright.importers.selection import KINDS
+    from stillright.records import COLUMNS
 
     _, *choices = text.split("::")
     selection = replace(_selection(args), columns=_columns(args))
     for choice in choices:
         key, _, value = choice.partition("=")
-        if key not in KINDS or not value:
-            raise ConfigError(f"{text}: after :: expected KEY=VALUE with a key of {', '.join(KINDS)}")
+        known = dict.fromkeys((*KINDS, *COLUMNS))
+        if key not in known or not value:
+            raise ConfigError(f"{text}: after :: expected KEY=VALUE with a key of {', '.join(known)}")
+        if key not in KINDS:
+            selection = replace(selection, rename={**selection.rename, key: value})
+            continue
         chosen: dict[str, Any] = {key: _number(text, value) if key == "run" else value}
         selection = replace(selection, **chosen)
     return selection
@@ -128,7 +133,11 @@ def _score(args: argparse.Namespace) -> str | JudgeSettings | None:
 
 def add_results(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("old", metavar="OLD", help=FORMATS)
-    parser.add_argument("new", metavar="NEW", help="the same; FILE::model=NAME chooses in one file, as --model in all")
+    parser.add_argument(
+        "new",
+        metavar="NEW",
+        help="the same; FILE::model=NAME chooses in one file, as --model in all, FILE::OURS=THEIRS names its column",
+    )
     for side in ("old", "new"):
         parser.add_argument(
             f"--{side}-run",
@@ -168,5 +177,6 @@ def _add_selection(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="OURS=THEIRS",
-        help="in tables, the column that holds id, prediction, reference, correct, score, prompt or output",
+        help="in tables, the column that holds id, prediction, reference, correct, score, prompt or output; "
+        "of one table FILE::OURS=THEIRS",
     )
