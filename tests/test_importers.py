@@ -62,7 +62,19 @@ def test_packed_samples(tmp_path: Path) -> None:
         ("a.json", b"[1, 2]", "Expected object"),
         ("a.json", b'{"id": 1', "not JSON"),
         ("a.jsonl", b'{"id": 1, "score": 1}\n{"id": 2', "a.jsonl:2: not JSON"),
-        ("a.jsonl", b"\x89PNG\r\n\x1a\n\x00\x00", "a.jsonl:1: "),
+        ("a.jsonl", b"\x89PNG\r\n\x1a\n\x00\x00", "no format that is known; known are stillright's own JSONL"),
+        (
+            "a.html",
+            b"<!DOCTYPE html>\n<html>",
+            "logs of lm-evaluation-harness, Inspect and promptfoo, and tables: .csv",
+        ),
+        ("a.jsonl", b'{"id":"a","score":NaN}', "a.jsonl:1: NaN is no JSON; write null for a missing value"),
+        ("a.jsonl", b'{"id":"a","score":-Infinity}', "a.jsonl:1: Infinity is no JSON"),
+        ("a.jsonl", b'{"ID":"a","score":1}', "there is ID, score; name it with --column id=ID"),
+        ("a.jsonl", b'{"header":{}}\n{"key":"a","score":1}', "there is key, score; name it with --column id=THEIRS"),
+        ("a.jsonl", b'{"id":"NaN","score":x}', "a.jsonl:1: not JSON"),
+        ("a.jsonl", b'{"id":"a","correct":2}', "a.jsonl: row 1: correct: 2 is neither true nor false"),
+        ("a.jsonl", '{"id": 1}'.encode("utf-16"), "re-encode the file as UTF-8"),
         ("a.csv", b"\x89PNG\r\n\x1a\n\x00\x00", "not UTF-8"),
         ("a.jsonl.gz", b"no gzip", "damaged or cut off"),
         ("a.eval", b"PK\x03\x04 cut", "not a log of Inspect"),
@@ -117,6 +129,12 @@ def test_samples_without_results_name_no_model(tmp_path: Path) -> None:
     (tmp_path / original.name).write_bytes(original.read_bytes())
     with pytest.raises(DataError, match="names no model"):
         read_predictions(tmp_path, Selection(model="tiny-llama"))
+
+
+def test_one_and_zero_are_verdicts(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"id": 1, "correct": 1}\n{"id": 2, "correct": 0}\n{"id": 3, "correct": true}\n{"id": 4}\n')
+    assert read_predictions(path).table["correct"].to_list() == [True, False, True, None]
 
 
 def test_an_endless_line_is_not_read_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

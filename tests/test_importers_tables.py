@@ -67,6 +67,9 @@ def test_flags(tmp_path: Path, cell: str, value: bool | None) -> None:
         ("id,score\n", "f.csv: no samples"),
         ("question,score\na,1\n", "f.csv: no column id, and none renamed to it; there is question, score"),
         ("id,answer\na,1\n", "no column prediction or correct or score or output"),
+        ("ID,score\na,1\n", "there is ID, score; name it with --column id=ID"),
+        ("id;score\na;1\n", "f.csv:1: the delimiter looks like ';'; write the file with ',' between cells"),
+        ('"id"\t"score"\na\t1\n', "f.csv:1: the delimiter looks like '\\t'"),
         ("id,id,score\na,b,1\n", "several columns are called id"),
         ("id,score\na,1\nb\n", "f.csv:3: 1 cells, but 2 columns"),
         ("id,score\na,1\nb,1,2\n", "f.csv:3: 3 cells, but 2 columns"),
@@ -77,7 +80,7 @@ def test_flags(tmp_path: Path, cell: str, value: bool | None) -> None:
         ("id,correct\na,maybe\n", "f.csv:2: correct: 'maybe' is not one of true, yes, 1"),
         ("id,prediction,choices\na,b,2.5\n", "f.csv:2: choices: '2.5' is not a whole number"),
         ("id,prediction,choices\na,b,99999999999999999999\n", "f.csv: row 1: choices:"),
-        ("id,score\na,1\na,2\n", "f.csv: 2 rows share an id (such as 'a')"),
+        ("id,score\na,1\na,2\n", "f.csv: 2 rows share an id (such as 'a'; rows 1 and 2 are 'a')"),
         ("id,score\n,1\n", "f.csv: no id"),
         ('id,output\na,"cut', "f.csv:2: damaged or cut off"),
     ],
@@ -99,7 +102,7 @@ def test_other_encodings_are_refused(tmp_path: Path) -> None:
 def test_a_cut_gzip(tmp_path: Path) -> None:
     path = tmp_path / "f.csv.gz"
     path.write_bytes(gzip.compress(CSV.encode())[:-20])
-    with pytest.raises(DataError, match="f.csv.gz:.: damaged or cut off"):
+    with pytest.raises(DataError, match="f.csv.gz: damaged or cut off"):
         read_predictions(path)
 
 

@@ -29,6 +29,7 @@ COLUMNS: dict[str, Any] = {
     "output": pl.String,  # the text a model wrote, of which prediction may be a part
     "choices": pl.Int64,  # how many answers could be chosen from
 }
+ANSWERS = ("prediction", "correct", "score", "output")  # of which a table needs at least one
 PLAIN: dict[Any, set[type]] = {  # Python types that need no conversion
     pl.String: {str, NoneType},
     pl.Float64: {float, NoneType},
@@ -194,13 +195,15 @@ def _refuse_invalid(table: pl.DataFrame, place: str) -> None:
     _refuse_rows(table, pl.col("id").is_null() | (pl.col("id") == ""), f"{place}: no id; every row needs one")
     score = pl.col("score")
     _refuse_rows(table, score.is_nan() | score.is_infinite(), f"{place}: the score is not a finite number")
-    if all(table[name].null_count() == len(table) for name in ("prediction", "correct", "score", "output")):
+    if all(table[name].null_count() == len(table) for name in ANSWERS):
         raise DataError(f"{place}: no row has a prediction, correct, score or output; name the columns with --column")
     ids = table["id"]
     if ids.n_unique() < len(ids):
         repeated = ids.filter(ids.is_duplicated())
         named = ", ".join(repr(sample) for sample in repeated.unique(maintain_order=True)[:EXAMPLES])
-        raise DataError(f"{place}: {len(repeated)} rows share an id (such as {named}); ids must be unique")
+        first, second = ((ids == repeated[0]).arg_true() + 1)[:2]
+        where = f"rows {first} and {second} are {repeated[0]!r}"
+        raise DataError(f"{place}: {len(repeated)} rows share an id (such as {named}; {where}); ids must be unique")
 
 
 def _refuse_two_answers(table: pl.DataFrame, place: str) -> None:

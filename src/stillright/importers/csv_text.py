@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from stillright.errors import DataError
-from stillright.importers.jsonl import open_binary
+from stillright.importers.jsonl import first_bytes, open_binary
 from stillright.importers.selection import Selection
 from stillright.importers.tables import columns_of, from_table, header_of, stem
 from stillright.records import PredictionSet, table_of
@@ -30,6 +30,7 @@ def read_csv(path: Path, selection: Selection) -> PredictionSet:
 
     Raises DataError naming file and line.
     """
+    _refuse_other_delimiter(path)
     rows = _rows(path)
     _, names = next(rows, (0, None))
     if names is None:
@@ -45,12 +46,24 @@ def read_csv(path: Path, selection: Selection) -> PredictionSet:
     return from_table(table_of(columns, str(path)), header_of(stem(path), selection), str(path))
 
 
+def _refuse_other_delimiter(path: Path) -> None:
+    """Raises DataError where the names of columns are all in one cell, since something else stands between them."""
+    line = first_bytes(path, 4096).split(b"\n")[0].decode("utf-8", "replace")
+    other = next((each for each in ";\t|," if each in line), None)
+    if other is not None and _delimiter(path) not in line:
+        expected = _delimiter(path)
+        raise DataError(f"{path}:1: the delimiter looks like {other!r}; write the file with {expected!r} between cells")
+
+
+def _delimiter(path: Path) -> str:
+    return "\t" if path.name.removesuffix(".gz").lower().endswith(".tsv") else ","
+
+
 def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Number of the (last) line, and cells, of every row that is not blank."""
-    tabs = path.name.removesuffix(".gz").lower().endswith(".tsv")
     with open_binary(path) as file, _long_cells():
         text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
-        reader = csv.reader(text, delimiter="\t" if tabs else ",", strict=True)
+        reader = csv.reader(text, delimiter=_delimiter(path), strict=True)
         try:
             yield from ((reader.line_num, cells) for cells in reader if cells)
         except UnicodeDecodeError:

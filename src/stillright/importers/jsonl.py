@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import re
 import zlib
 from collections.abc import Iterator, Sequence
 from operator import attrgetter
@@ -16,7 +17,8 @@ import polars as pl
 
 from stillright.errors import DataError
 from stillright.importers.json_text import Constant, as_object, decode_json
-from stillright.records import COLUMNS, Header, PredictionSet, parse_header, table_of
+from stillright.importers.selection import no_column
+from stillright.records import ANSWERS, COLUMNS, Header, PredictionSet, parse_header, table_of
 
 BLOCK_BYTES = 4 * 2**20  # of a file, decoded at once
 LINE_BYTES = 2**30
@@ -25,7 +27,7 @@ FIELDS: list[tuple[str, Any, Any]] = [
     ("id", str | int | None, None),
     ("prediction", Text, None),
     ("reference", Text | list[Text], None),
-    ("correct", bool | None, None),
+    ("correct", bool | int | float | None, None),  # 1 and 0 too, as in CSV
     ("score", float | None, None),
     ("prompt", str | None, None),
     ("output", str | None, None),
@@ -100,6 +102,9 @@ def _decoded(decoder: Any, line: bytes, place: str) -> Any:
         name = f"{field.strip('`.')}: " if field.strip("`.") else ""
         raise DataError(f"{place}: {name}{what.replace('`', '')}") from None
     except (msgspec.DecodeError, RecursionError) as error:
+        word = next((word for word in (b"NaN", b"Infinity") if re.search(rb"[:\[,]\s*-?" + word, line)), None)
+        if word is not None:
+            raise DataError(f"{place}: {word.decode()} is no JSON; write null for a missing value") from None
         raise DataError(f"{place}: not JSON ({error}); one JSON object a line") from None
 
 
@@ -125,7 +130,18 @@ def read_jsonl(path: Path, columns: Sequence[str] = ()) -> PredictionSet:
         tables.append(table_of(columns_of, str(path)))
     if header is None:
         raise DataError(f"{path}: no samples")
-    return PredictionSet.checked(header, pl.concat(tables), str(path))
+    table = pl.concat(tables)
+    _refuse_other_names(table, path)
+    return PredictionSet.checked(header, table, str(path))
+
+
+def _refuse_other_names(table: pl.DataFrame, path: Path) -> None:
+    """Raises DataError naming the keys that are there, where no row has an id, or none an answer."""
+    known = {name for name in ("id", *ANSWERS) if table[name].null_count() < len(table)}
+    wanted = ("id",) if "id" not in known else ANSWERS if known == {"id"} else ()
+    keys = next((list(row) for _, row in read_objects(path) if "header" not in row), []) if wanted else []
+    if wanted and len(table) and not set(wanted) & set(keys):
+        raise no_column(wanted, keys, str(path))
 
 
 def _decoded_block(decoder: Any, path: Path, first: int, lines: list[bytes]) -> list[Any]:

@@ -16,6 +16,11 @@ __all__ = ["Selection", "read_predictions"]
 
 Reader = Callable[[Path, Selection], PredictionSet]
 RESULTS = (".jsonl", ".jsonl.gz", ".eval", ".json", ".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet")
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+KNOWN = (
+    "known are stillright's own JSONL, logs of lm-evaluation-harness, Inspect and promptfoo, and tables: .csv, .tsv, "
+    "Parquet, JSON objects"
+)
 TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 
 
@@ -63,6 +68,10 @@ def _first_keys(path: Path) -> tuple[set[str], bool]:
     """The keys of the first JSON object, and whether the file has one a line; else it is one value over many lines."""
     lines = next((lines for _, lines in blocks(path)), [])
     line = next((line for line in lines if line.strip()), b"")
+    if line.startswith(UTF_16):
+        raise DataError(f"{path}: UTF-16; re-encode the file as UTF-8")
+    if line and line.lstrip()[:1] not in (b"{", b"["):
+        raise DataError(f"{path}: no format that is known; {KNOWN}")
     try:
         value = decode_json(line, str(path), Keys | list[Keys])
     except DataError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -72,6 +73,17 @@ def choose(kind: str, found: Iterable[str], wanted: str | None, place: str, usua
             f"{place}: several {kind}s, choose with --{kind}: {listed(names)}" if names else f"{place}: no {kind}"
         )
     return known[0]
+
+
+def no_column(wanted: Sequence[str], names: Sequence[str], place: str) -> DataError:
+    """The error for a table without any of the columns `wanted`; with the column that is probably meant."""
+    lower = {name.lower(): name for name in names}
+    near = [(own, lower[each]) for own in wanted for each in difflib.get_close_matches(own, lower, n=1, cutoff=0.75)]
+    own, theirs = near[0] if near else (wanted[0], "THEIRS")
+    return DataError(
+        f"{place}: no column {' or '.join(wanted)}, and none renamed to it; there is {listed(names)}; "
+        f"name it with --column {own}={theirs}"
+    )
 
 
 def listed(names: Sequence[str]) -> str:

@@ -11,10 +11,8 @@ import polars as pl
 from stillright.errors import DataError
 from stillright.importers.json_text import as_object, read_json, without_nan
 from stillright.importers.jsonl import read_objects
-from stillright.importers.selection import Selection, choose, listed, refuse_unknown
-from stillright.records import COLUMNS, Header, PredictionSet, table_of
-
-ANSWERS = ("prediction", "correct", "score", "output")  # of which a table needs at least one
+from stillright.importers.selection import Selection, choose, listed, no_column, refuse_unknown
+from stillright.records import ANSWERS, COLUMNS, Header, PredictionSet, table_of
 
 
 def read_frame(frame: Any, name: str, selection: Selection | None = None) -> PredictionSet:
@@ -65,8 +63,7 @@ def columns_of(names: Sequence[str], selection: Selection, place: str) -> dict[s
     free = set(names) - set(renamed.values())  # prediction is none where output=prediction was asked for
     ours = {own: renamed.get(own, own) for own in COLUMNS if own in renamed or own in free}
     if "id" not in ours or not any(own in ours for own in ANSWERS):
-        wanted = "id" if "id" not in ours else " or ".join(ANSWERS)
-        raise DataError(f"{place}: no column {wanted}, and none renamed to it; there is {listed(names)}")
+        raise no_column(("id",) if "id" not in ours else ANSWERS, names, place)
     return ours | {name: choose("column", names, name, place) for name in selection.columns if name not in ours}
 
 
