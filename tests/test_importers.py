@@ -72,6 +72,8 @@ def test_packed_samples(tmp_path: Path) -> None:
         ("a.jsonl", b'{"id":"a","score":-Infinity}', "a.jsonl:1: Infinity is no JSON"),
         ("a.jsonl", b'{"ID":"a","score":1}', "there is ID, score; name it with --column id=ID"),
         ("a.jsonl", b'{"header":{}}\n{"key":"a","score":1}', "there is key, score; name it with --column id=THEIRS"),
+        ("a.jsonl", b'{"id":"a","prediction":"A","refrence":"A"}', "name it with --column reference=refrence"),
+        ("a.csv", b"id,prediction,refrence\na,A,A", "name it with --column reference=refrence"),
         ("a.jsonl", b'{"id":"NaN","score":x}', "a.jsonl:1: not JSON"),
         ("a.jsonl", b'{"id":"a","correct":2}', "a.jsonl: row 1: correct: 2 is neither true nor false"),
         ("a.jsonl", '{"id": 1}'.encode("utf-16"), "re-encode the file as UTF-8"),

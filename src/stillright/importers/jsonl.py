@@ -17,7 +17,7 @@ import polars as pl
 
 from stillright.errors import DataError
 from stillright.importers.json_text import Constant, as_object, decode_json
-from stillright.importers.selection import no_column
+from stillright.importers.selection import no_column, refuse_misspelt_reference
 from stillright.records import ANSWERS, COLUMNS, Header, PredictionSet, parse_header, table_of
 
 BLOCK_BYTES = 4 * 2**20  # of a file, decoded at once
@@ -136,12 +136,15 @@ def read_jsonl(path: Path, columns: Sequence[str] = ()) -> PredictionSet:
 
 
 def _refuse_other_names(table: pl.DataFrame, path: Path) -> None:
-    """Raises DataError naming the keys that are there, where no row has an id, or none an answer."""
+    """Raises DataError naming the keys that are there, where no row has an id or an answer, or none a reference."""
     known = {name for name in ("id", *ANSWERS) if table[name].null_count() < len(table)}
+    judged = {name for name in ("reference", "correct", "score") if table[name].null_count() < len(table)}
     wanted = ("id",) if "id" not in known else ANSWERS if known == {"id"} else ()
-    keys = next((list(row) for _, row in read_objects(path) if "header" not in row), []) if wanted else []
+    keys = next((list(row) for _, row in read_objects(path) if "header" not in row), []) if wanted or not judged else []
     if wanted and len(table) and not set(wanted) & set(keys):
         raise no_column(wanted, keys, str(path))
+    if not judged:
+        refuse_misspelt_reference(keys, str(path))
 
 
 def _decoded_block(decoder: Any, path: Path, first: int, lines: list[bytes]) -> list[Any]:

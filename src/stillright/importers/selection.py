@@ -86,6 +86,13 @@ def no_column(wanted: Sequence[str], names: Sequence[str], place: str) -> DataEr
     )
 
 
+def refuse_misspelt_reference(names: Sequence[str], place: str) -> None:
+    """Raises DataError where predictions have nothing to be held against but a column that is nearly `reference`."""
+    judged = {"reference", "correct", "score"} & set(names)
+    if "prediction" in names and not judged and difflib.get_close_matches("reference", names, n=1, cutoff=0.85):
+        raise no_column(("reference",), names, place)
+
+
 def listed(names: Sequence[str]) -> str:
     """Some of the names, in one line, for an error."""
     more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""

@@ -11,7 +11,14 @@ import polars as pl
 from stillright.errors import DataError
 from stillright.importers.json_text import as_object, read_json, without_nan
 from stillright.importers.jsonl import read_objects
-from stillright.importers.selection import Selection, choose, listed, no_column, refuse_unknown
+from stillright.importers.selection import (
+    Selection,
+    choose,
+    listed,
+    no_column,
+    refuse_misspelt_reference,
+    refuse_unknown,
+)
 from stillright.records import ANSWERS, COLUMNS, Header, PredictionSet, table_of
 
 
@@ -64,6 +71,7 @@ def columns_of(names: Sequence[str], selection: Selection, place: str) -> dict[s
     ours = {own: renamed.get(own, own) for own in COLUMNS if own in renamed or own in free}
     if "id" not in ours or not any(own in ours for own in ANSWERS):
         raise no_column(("id",) if "id" not in ours else ANSWERS, names, place)
+    refuse_misspelt_reference([*ours, *sorted(free - set(ours))], place)
     return ours | {name: choose("column", names, name, place) for name in selection.columns if name not in ours}
 
 
