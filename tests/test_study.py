@@ -133,7 +133,10 @@ def built(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def test_stages_are_shared_and_done_once(
-    values: dict[str, Any], run: Callable[..., tuple[int, list[Row]]], monkeypatch: pytest.MonkeyPatch
+    values: dict[str, Any],
+    run: Callable[..., tuple[int, list[Row]]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     values["strategies"] |= {"old_right": {}, "choice": {}}
     values["seeds"] = [0, 1]
@@ -144,6 +147,9 @@ def test_stages_are_shared_and_done_once(
     # of each seed: two adapters and continue_ce; two teachers for two masks; three compat adapters; six predictions
     assert folders(Path(values["out"])) == {"fit": 6, "teach": 4, "align": 6, "predict": 12}
     assert len(labels) == len(set(labels)) == 28
+    printed = capsys.readouterr().out
+    for name in ("small colours seed 0", "large colours seed 1"):
+        assert re.search(rf"{name} teacher: [\d,]+ tokens", printed)
     labels.clear()
     assert run(values) == (0, rows)
     assert labels == []
@@ -192,6 +198,8 @@ def test_a_failed_cell_does_not_stop_the_others(
     printed = " ".join(capsys.readouterr().out.split())
     assert "3 cells done, 0 not applicable, 9 failed" in printed
     assert "run the same command again" in printed
+    assert "Tracebacks: " in printed
+    assert list(Path(values["out"]).glob("store/*/error.txt"))
     values["bases"]["gone"] = values["bases"]["large"]
     write_rows(bad, colour_rows(20, seed=3))
     code, rows = run(values)
@@ -399,6 +407,14 @@ def test_overrides(values: dict[str, Any], run: Callable[..., tuple[int, list[Ro
         ({"common": {"out": "x"}}, "common: out is what a study varies"),
         ({"common": {"trainig": {}}}, "unknown key 'trainig'; did you mean 'training'?"),
         ({"seeds": []}, "seeds"),
+        (
+            {"strategies": {"retrain": {}, "half": {"baseline": "interpolation", "of": "nope"}}},
+            "strategies.half.of: 'nope' is no distilled strategy of this study; there is none; add one to strategies",
+        ),
+        (
+            {"strategies": {"choice": {}, "retrain": {}, "half": {"baseline": "interpolation", "of": "retrain"}}},
+            "strategies.half.of: 'retrain' is no distilled strategy of this study; there are choice",
+        ),
     ],
 )
 def test_mistakes_are_named(

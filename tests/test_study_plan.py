@@ -131,6 +131,17 @@ def test_a_dry_run_takes_what_does_not_apply_for_no_failure(
     assert (code, lines) == (0, [f"not applicable (2 cells): {reason}"])
 
 
+def test_a_study_that_began_no_stage_shows_no_tracebacks(
+    values: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    values["bases"]["large"] = "./gone"
+    assert main(["study", str(written(values, tmp_path))]) == 1
+    printed = capsys.readouterr().out
+    assert f"failed (3 cells): {GONE}" in printed
+    assert "Mend the cause" in printed
+    assert "Tracebacks" not in printed
+
+
 def test_a_cell_says_what_its_strategy_is(values: dict[str, Any], tmp_path: Path) -> None:
     values["strategies"] = {"plain": {"baseline": "retrain"}, "muscle": {"mask": "student_wrong"}, "choice": {}}
     values["overrides"] = [{"where": {"strategy": "choice"}, "set": {"strategy.mask": "choice_ce"}}]

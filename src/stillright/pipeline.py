@@ -96,21 +96,22 @@ class Update(Data):
         )
         return Taught(*folders)
 
-    def teach(self, ref: ModelRef, result: str, vocabulary: int) -> Path:
+    def teach(self, ref: ModelRef, result: str, vocabulary: int, name: str | None = None) -> Path:
         """The folder of what a teacher says of all texts: the same for every mask and alignment seed.
 
-        vocabulary: number of pieces that old and new share; one may be padded further.
+        vocabulary: number of pieces that old and new share; one may be padded further. name: what the log calls the
+        teacher; default: as the folder.
         """
         from stillright.training.teachers.forms import form_of
         from stillright.training.teachers.teach import Lesson, teach
 
-        role, texts = Path(result).name, self.aligned_texts(ref.base)
+        texts = self.aligned_texts(ref.base)
         every = [*texts.train, *texts.validation]
         scored = fingerprint({"scored": [(text.ids, text.first) for text in every]})
         form = form_of(self.config.teachers, self.config.strategy.temperature, vocabulary)
         lesson = Lesson(every, {"texts": scored, "dtype": str(self.dtype)}, form, vocabulary)
-        model = ref.fingerprint()
-        return teach(self.workspace, role, result, model, lambda: load_model(ref, self.dtype), lesson, self.progress)
+        name, model = name or Path(result).name, ref.fingerprint()
+        return teach(self.workspace, name, result, model, lambda: load_model(ref, self.dtype), lesson, self.progress)
 
     def _align_choices(self, old: ModelRef, new: ModelRef, job: Job) -> None:
         from stillright.training.choice.trainer import align_choices

@@ -133,8 +133,11 @@ class StudyConfig(Strict):
             _refuse_unknown("updates", (update.old, update.new), self.bases)
         distilled = [name for name, strategy in self.strategies.items() if strategy.baseline is None]
         for name, strategy in self.strategies.items():
-            if strategy.of is not None:
-                _refuse_unknown(f"strategies.{name}.of", (strategy.of,), distilled)
+            if strategy.of is not None and strategy.of not in distilled:
+                there = f"there are {', '.join(distilled)}" if distilled else "there is none; add one to strategies"
+                raise ValueError(
+                    f"strategies.{name}.of: {strategy.of!r} is no distilled strategy of this study; {there}"
+                )
         for i, override in enumerate(self.overrides):
             self._refuse_unknown_places(f"overrides.{i}", override)
 

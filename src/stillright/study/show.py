@@ -68,8 +68,9 @@ def summary(board: Board, out: Path, console: Console) -> None:
         cells = sum(row.reason == reason for row in failed)
         console.print(f"  failed ({cells} cells): {reason}", highlight=False, markup=False)
     if failed:
+        store = out / "store"
+        tracebacks = f" Tracebacks: {store}/*/error.txt" if any(store.glob("*/error.txt")) else ""
         console.print(
-            f"Mend the cause and run the same command again: only what is missing is built. "
-            f"Tracebacks: {out / 'store'}/*/error.txt",
+            f"Mend the cause and run the same command again: only what is missing is built.{tracebacks}",
             highlight=False,
         )

@@ -69,7 +69,8 @@ class Store:
         if stage.kind == "fit":
             update.fit(made.get("model", update.new), result)
         elif stage.kind == "teach":
-            update.teach(made["model"], result, shared_vocabulary(stage.config))
+            vocabulary = shared_vocabulary(stage.config)
+            update.teach(made["model"], result, vocabulary, stage.label.removeprefix("teach "))
         elif stage.kind == "align":
             update.align(made["old"], made["new"], result, self._taught(stage))
         elif stage.kind == "carry":

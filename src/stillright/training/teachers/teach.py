@@ -27,14 +27,17 @@ class Lesson(NamedTuple):
 
 def teach(
     workspace: Workspace,
-    role: str,
+    name: str,
     result: str,
     model: str,
     load: Callable[[], Any],
     lesson: Lesson,
     progress: Progress,
 ) -> Path:
-    """The folder `result` of what the model that `load` gives says; model: what determines it."""
+    """The folder `result` of what the model that `load` gives says.
+
+    name: what the log calls the teacher. model: what determines it.
+    """
 
     def build(work: Path, out: Path) -> None:
         run_teacher(
@@ -42,7 +45,7 @@ def teach(
             lesson.texts,
             work / "said",
             progress,
-            f"{role} teacher",
+            f"{name} teacher",
             lesson.vocabulary,
             lesson.form,
             lesson.collate,
@@ -50,4 +53,4 @@ def teach(
         ranks.on_main(lambda: (work / "said").replace(out))
 
     inputs = lesson_inputs(model, lesson.key, lesson.form._asdict(), lesson.vocabulary)
-    return workspace.stage(f"teach-{role}", result, inputs, build)
+    return workspace.stage(f"teach-{Path(result).name}", result, inputs, build)
