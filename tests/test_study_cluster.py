@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from stillright.config.study import Resources
-from stillright.study.cluster import Cluster, run_on_cluster
+from stillright.study.cluster import Cluster, joined, run_on_cluster
 from stillright.study.graph import Stage
 from stillright.study.store import Store
 
@@ -30,6 +30,14 @@ class PlayedRay:
         self.given: list[str] = []
         self.most = 0  # stages at once
         self.at_once = 0
+
+    def nodes(self) -> list[dict[str, Any]]:
+        """Two on one machine, one on another, one that is lost."""
+        places = (("10.0.0.1", True), ("10.0.0.1", True), ("10.0.0.2", True), ("10.0.0.3", False))
+        return [{"NodeManagerAddress": address, "Alive": alive} for address, alive in places]
+
+    def get_runtime_context(self) -> SimpleNamespace:
+        return SimpleNamespace(gcs_address="10.0.0.1:6379")
 
     def cluster_resources(self) -> dict[str, float]:
         return self.holds
@@ -133,3 +141,7 @@ def test_a_cluster_that_grows_is_given_more(tmp_path: Path) -> None:
     ray.slow, ray.grows = ["fit a", "fit c"], [{"CPU": 4}]
     run(ray, "acde", tmp_path, {})
     assert ray.given[:4] == ["fit a", "fit c", "fit d", "fit e"]
+
+
+def test_the_cluster_that_was_joined_is_named() -> None:
+    assert joined(PlayedRay()) == "joined the Ray cluster at 10.0.0.1:6379; nodes (3): 10.0.0.1, 10.0.0.2"

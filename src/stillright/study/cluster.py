@@ -35,6 +35,13 @@ def connect(address: str) -> Any:
     return ray
 
 
+def joined(ray: Any) -> str:
+    """Which cluster `ray` is connected to, in one line: `auto` takes whatever it finds."""
+    nodes = [node["NodeManagerAddress"] for node in ray.nodes() if node["Alive"]]
+    where = ray.get_runtime_context().gcs_address
+    return f"joined the Ray cluster at {where}; nodes ({len(nodes)}): {', '.join(dict.fromkeys(nodes))}"
+
+
 def build_on_node(stage: Stage, root: Path) -> str | None:
     """Builds a stage on the node that runs this; what it prints stands beside its result, in log.txt."""
     folder = root / stage.folder

@@ -12,7 +12,7 @@ from stillright.config import StudyConfig
 from stillright.errors import MissingExtra, RunError
 from stillright.pipeline import write_provenance
 from stillright.study.board import Board
-from stillright.study.cluster import Cluster, connect, run_on_cluster
+from stillright.study.cluster import Cluster, connect, joined, run_on_cluster
 from stillright.study.graph import Stage
 from stillright.study.matrix import cells_of
 from stillright.study.results import write_results
@@ -63,6 +63,7 @@ def _outcomes(
         return
     ray = connect(address)
     try:
+        console.print(joined(ray), highlight=False, markup=False)
         yield from run_on_cluster(stages, Cluster(ray, store, config.resources), console)
     finally:
         ray.shutdown()  # also ends the stages that still run
