@@ -22,7 +22,7 @@ from stillright.study.results import write_results
 from stillright.study.results.cells import read_cells
 from stillright.study.results.findings import Correlation, Finding, findings_of
 from stillright.study.results.paired import Triple, difference
-from stillright.study.results.ranks import rank_correlation
+from stillright.study.results.rank_correlation import rank_correlation
 from stillright.study.results.rows import rows_of
 from study_case import TASKS, UPDATES, Study
 

@@ -101,9 +101,9 @@ def tally_discrete(models: list[Model]) -> Tally:
             columns[f"both_right.{a}"], columns[f"both_wrong.{a}"] = old * right, (1 - old) * (1 - right)
             columns[f"wrong.{a}"] = 1 - right
             columns[f"square.{a}"] = (right - old) ** 2
-            changed = [flag for name, flag in flags.items() if name.startswith(f"changed.{a}.")]
-            if changed:
-                columns[f"changed.{a}"] = _mean(changed)
+            changes = [flag for name, flag in flags.items() if name.startswith(f"changed.{a}.")]
+            if changes:
+                columns[f"changed.{a}"] = _mean(changes)
         if a > 1:
             columns[f"both_lost.{a}"] = columns[f"regression.{a}"] * columns["regression.1"]
             columns[f"right_too.{a}"] = right * columns["right.1"]
@@ -125,12 +125,13 @@ def _flags(models: list[Model]) -> pl.DataFrame:
     for a, model in enumerate(models[1:], start=1):
         if known[0] and known[a]:
             pairs = product(enumerate(models[0].runs), enumerate(model.runs))
-            flags += [_changed(before, now).alias(f"changed.{a}.{q}.{r}") for (q, before), (r, now) in pairs]
+            flags += [changed(before, now).alias(f"changed.{a}.{q}.{r}") for (q, before), (r, now) in pairs]
     return pl.DataFrame(flags)
 
 
-def _changed(before: pl.DataFrame, now: pl.DataFrame) -> pl.Series:
-    """Another answer than before, which is wrong now or was right then (so changes among several right ones count)."""
+def changed(before: pl.DataFrame, now: pl.DataFrame) -> pl.Series:
+    """Of each sample: another answer than before, which is wrong now or was right then (so changes among several right
+    ones count); NFR_mc is its mean."""
     return (before["answer"] != now["answer"]) & (~now["right"] | before["right"])
 
 

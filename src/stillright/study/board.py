@@ -6,13 +6,14 @@ from collections import Counter
 from collections.abc import Callable
 
 from stillright.errors import StillrightError
+from stillright.study.csv_text import as_csv
 from stillright.study.fits import misfit
 from stillright.study.graph import CellStages, Graph, Stage
 from stillright.study.matrix import Cell
 from stillright.study.reading import Reading
 from stillright.study.schedule import Outcome, said
 from stillright.study.store import Store
-from stillright.study.table import Row, as_csv, done_row, open_row
+from stillright.study.table import CellRow, done_row, open_row
 from stillright.workspace import Workspace, fingerprint
 
 
@@ -23,7 +24,7 @@ class Board:
         self.cells = cells
         self.store = store
         self.workspace = workspace
-        self.rows: list[Row] = [open_row(cell) for cell in cells]
+        self.rows: list[CellRow] = [open_row(cell) for cell in cells]
         self.stages: list[CellStages | None] = [None] * len(cells)
         self.closed = Callbacks()
         self._errors: dict[str, str | None] = {}  # of prediction stages that were tried, or were done before
@@ -58,7 +59,7 @@ class Board:
 
     def write(self) -> None:
         """cells.csv, whole or not at all."""
-        self.workspace.write("cells.csv", as_csv(self.rows))
+        self.workspace.write("cells.csv", as_csv([CellRow._fields, *self.rows]))
 
     def _open(self) -> list[tuple[int, CellStages | None]]:
         return [(i, self.stages[i]) for i, row in enumerate(self.rows) if row.status == "pending"]
@@ -85,13 +86,13 @@ class Board:
         self._set(i, self._done(cell, stages) if reason is None else open_row(cell, "failed", reason))
         return True
 
-    def _done(self, cell: Cell, stages: CellStages) -> Row:
+    def _done(self, cell: Cell, stages: CellStages) -> CellRow:
         try:
             return done_row(cell, stages, self.store)
         except StillrightError as error:
             return open_row(cell, "failed", said(error))
 
-    def _set(self, i: int, row: Row) -> None:
+    def _set(self, i: int, row: CellRow) -> None:
         self.rows[i] = row
         self.closed(row)
 
@@ -100,12 +101,12 @@ class Callbacks:
     """Who wants to know of closed cells."""
 
     def __init__(self) -> None:
-        self._called: list[Callable[[Row], None]] = []
+        self._called: list[Callable[[CellRow], None]] = []
 
-    def add(self, callback: Callable[[Row], None]) -> None:
+    def add(self, callback: Callable[[CellRow], None]) -> None:
         """Calls `callback` with the row of every cell that is closed from now on."""
         self._called.append(callback)
 
-    def __call__(self, row: Row) -> None:
+    def __call__(self, row: CellRow) -> None:
         for callback in self._called:
             callback(row)

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from stillright.study.board import Board
-from stillright.study.table import Row, Status
+from stillright.study.table import CellRow, Status
 
 SIGNS: dict[Status, tuple[str, str]] = {  # and their style
     "done": ("✓", "green"),
@@ -47,7 +47,7 @@ def shown(board: Board, console: Console) -> Iterator[None]:
     console.print(table(board))
 
 
-def line(row: Row) -> str:
+def line(row: CellRow) -> str:
     """A closed cell in one line."""
     name = f"{row.update} {row.task} {row.strategy} seed {row.seed}: {row.status}"
     if row.status != "done":

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -17,7 +14,7 @@ Status = Literal["done", "failed", "skipped", "pending"]
 Number = float | None
 
 
-class Row(NamedTuple):
+class CellRow(NamedTuple):
     """A cell and what came of it; None is an empty field."""
 
     update: str
@@ -48,14 +45,14 @@ class Row(NamedTuple):
     tokens: int | None = None
 
 
-def open_row(cell: Cell, status: Status = "pending", reason: str | None = None) -> Row:
+def open_row(cell: Cell, status: Status = "pending", reason: str | None = None) -> CellRow:
     """The row of a cell that has no results."""
     method = cell.recipe.baseline or cell.own.strategy.mask
     place = (cell.update, cell.old, cell.new, cell.task, cell.own.task.metric, None, cell.strategy, method, cell.seed)
-    return Row(*place, status, reason)
+    return CellRow(*place, status, reason)
 
 
-def done_row(cell: Cell, stages: CellStages, store: Store) -> Row:
+def done_row(cell: Cell, stages: CellStages, store: Store) -> CellRow:
     """The row of a cell whose predictions are there. Raises DataError where they cannot be compared."""
     files = [store.path(stage) for stage in stages.predictions]
     is_new = stages.candidate.key == stages.new.key
@@ -86,12 +83,3 @@ def done_row(cell: Cell, stages: CellStages, store: Store) -> Row:
 
 def _relative(files: list[Path], store: Store) -> list[str]:
     return [file.relative_to(store.root.parent).as_posix() for file in files]
-
-
-def as_csv(rows: Iterable[Row]) -> str:
-    """All rows below a header."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(Row._fields)
-    writer.writerows(rows)
-    return text.getvalue()

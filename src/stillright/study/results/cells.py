@@ -18,7 +18,7 @@ NEEDED_WHEN_DONE = (
 )
 
 
-class Cell(BaseModel):
+class CellRecord(BaseModel):
     """What cells.csv says of one cell; None where a field is empty. Rates are fractions, paths relative to its folder.
 
     method: the baseline or mask that the strategy is. *_new: of old -> new; the others of old -> candidate.
@@ -72,7 +72,7 @@ class Task(NamedTuple):
         return f"{self.name} ({self.metric})" if self.metric else self.name
 
 
-def read_cells(out: Path) -> list[Cell]:
+def read_cells(out: Path) -> list[CellRecord]:
     """The cells of the study in folder `out`, in the order of the file.
 
     Raises DataError, naming row and column, where cells.csv is missing, is not as docs/study-results.md says, or has a
@@ -83,7 +83,7 @@ def read_cells(out: Path) -> list[Cell]:
         raise DataError(f"{path}: no such file; give the folder that `stillright study` wrote")
     with path.open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)
-        missing = [name for name in Cell.model_fields if name not in (reader.fieldnames or ())]
+        missing = [name for name in CellRecord.model_fields if name not in (reader.fieldnames or ())]
         if missing:
             raise DataError(f"{path}: no column {', '.join(missing)}; run the study again to write it anew")
         cells = [_cell(row, f"{path}: row {i}") for i, row in enumerate(reader, start=1)]
@@ -93,9 +93,9 @@ def read_cells(out: Path) -> list[Cell]:
     return cells
 
 
-def _cell(row: dict[str, Any], place: str) -> Cell:
+def _cell(row: dict[str, Any], place: str) -> CellRecord:
     try:
-        cell = Cell.model_validate({name: value for name, value in row.items() if value != ""})
+        cell = CellRecord.model_validate({name: value for name, value in row.items() if value != ""})
     except ValidationError as error:
         first = error.errors()[0]
         raise DataError(
@@ -107,7 +107,7 @@ def _cell(row: dict[str, Any], place: str) -> Cell:
     return cell
 
 
-def _refuse_twice(cells: list[Cell], path: Path) -> None:
+def _refuse_twice(cells: list[CellRecord], path: Path) -> None:
     seen = set()
     for cell in cells:
         key = (cell.update, cell.task, cell.strategy, cell.seed)
@@ -116,7 +116,7 @@ def _refuse_twice(cells: list[Cell], path: Path) -> None:
         seen.add(key)
 
 
-def tasks_of(cells: list[Cell]) -> dict[str, Task]:
+def tasks_of(cells: list[CellRecord]) -> dict[str, Task]:
     """Tasks by name, in order of appearance. Raises DataError where a task's cells differ in kind or metric."""
     found = {}
     for name in dict.fromkeys(cell.task for cell in cells):

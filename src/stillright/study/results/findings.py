@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from stillright.stats import Estimate, adjusted
 from stillright.study.results.paired import Difference, Triple
-from stillright.study.results.ranks import rank_correlation
+from stillright.study.results.rank_correlation import rank_correlation
 from stillright.study.results.rows import Row, one_an_update, pooled, predictions
 
 Verdict = Literal["holds", "does not hold", "cannot tell"]

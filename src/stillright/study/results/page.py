@@ -7,9 +7,9 @@ from typing import Any
 
 from stillright.report.markdown import cell, table
 from stillright.report.words import DASH
+from stillright.study.csv_text import as_csv
 from stillright.study.results.findings import Finding, Pair
 from stillright.study.results.layout import number, p_text
-from stillright.study.results.tables import as_csv
 
 PAIR_HEAD = ["task", "update", "seeds", "difference", "p", "p adjusted", "shows", "Δ score"]
 CSV_HEAD = [

@@ -14,7 +14,7 @@ import polars as pl
 
 from stillright.comparison.account import relative
 from stillright.comparison.pairing import pair
-from stillright.comparison.tally import Tally
+from stillright.comparison.tally import Tally, changed
 from stillright.records import Kind, PredictionSet
 from stillright.stats import UNDEFINED, Array, Estimate, mcnemar_exact, resampled_means
 
@@ -82,7 +82,7 @@ def _columns(kind: Kind, old: pl.DataFrame, reference: pl.DataFrame, candidate: 
 def _discrete(old: pl.DataFrame, new: pl.DataFrame) -> dict[str, Array]:
     flags = {"score": new["right"], "lost": old["right"] & ~new["right"]}
     if not old["answer"].null_count() and not new["answer"].null_count():
-        flags["changed"] = (old["answer"] != new["answer"]) & (~new["right"] | old["right"])
+        flags["changed"] = changed(old, new)
     return {name: flag.to_numpy().astype(np.float64) for name, flag in flags.items()}
 
 

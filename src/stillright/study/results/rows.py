@@ -12,7 +12,7 @@ from stillright.comparison import Comparison, Flips, compare
 from stillright.errors import DataError
 from stillright.importers import read_predictions
 from stillright.records import PredictionSet
-from stillright.study.results.cells import CELLS, Cell, Task, tasks_of
+from stillright.study.results.cells import CELLS, CellRecord, Task, tasks_of
 from stillright.study.results.paired import Difference, Triple, difference, same_samples
 
 Number = float | None
@@ -53,7 +53,7 @@ class Row:
     update: str
     strategy: str
     method: str  # the baseline or mask that the strategy is
-    cells: tuple[Cell, ...]  # one a seed
+    cells: tuple[CellRecord, ...]  # one a seed
     measures: dict[str, Spread]
     n: tuple[int, ...]  # of the seeds done, distinct
     difference: Difference | None
@@ -63,7 +63,7 @@ class Row:
         return self.measures.get(measure, NOTHING)
 
     @property
-    def done(self) -> tuple[Cell, ...]:
+    def done(self) -> tuple[CellRecord, ...]:
         """The seeds that have results."""
         return tuple(cell for cell in self.cells if cell.done)
 
@@ -79,7 +79,7 @@ class Row:
         return None if delta is None or not base else delta / base
 
 
-def rows_of(cells: Sequence[Cell], out: Path) -> list[Row]:
+def rows_of(cells: Sequence[CellRecord], out: Path) -> list[Row]:
     """Rows by task, update and strategy, in order of appearance.
 
     Raises DataError where prediction files are missing, cannot be compared, or are not those that cells.csv counted.
@@ -103,7 +103,7 @@ def one_an_update(rows: Iterable[Row]) -> list[Row]:
     return list(best.values())
 
 
-def triple(cell: Cell, out: Path) -> Triple:
+def triple(cell: CellRecord, out: Path) -> Triple:
     """The predictions of a finished cell: old, new, candidate."""
     old, new, candidate = (
         predictions(path, out) for path in (cell.predictions_old, cell.predictions_new, cell.predictions)
@@ -117,7 +117,7 @@ def predictions(path: str | None, out: Path) -> PredictionSet:
     return read_predictions(out / path)
 
 
-def _row(task: Task, cells: list[Cell], out: Path) -> Row:
+def _row(task: Task, cells: list[CellRecord], out: Path) -> Row:
     done = [cell for cell in cells if cell.done]
     triples = [triple(cell, out) for cell in done]
     by_seed, counted, notes = [], [], _missing(cells)
@@ -178,7 +178,7 @@ def pooled(triples: Sequence[Triple]) -> tuple[Difference | None, list[str]]:
         return None, [f"no interval over all seeds: {error}"]
 
 
-def _missing(cells: list[Cell]) -> list[str]:
+def _missing(cells: list[CellRecord]) -> list[str]:
     """What is not done, and that means are over the others."""
     lacking = [cell for cell in cells if not cell.done]
     if not lacking:
@@ -196,7 +196,7 @@ def _undefined(measures: dict[str, Spread], seeds: int) -> list[str]:
     return [f"{name}: over the {count} of {seeds} seeds that define it" for name, count in short.items()]
 
 
-def _refuse_other_samples(cell: Cell, files: Triple) -> None:
+def _refuse_other_samples(cell: CellRecord, files: Triple) -> None:
     """Raises DataError where a file of a cell was cut, or is that of other samples."""
     if not same_samples(files):
         paths = (cell.predictions_old, cell.predictions_new, cell.predictions)
@@ -207,7 +207,7 @@ def _refuse_other_samples(cell: Cell, files: Triple) -> None:
         )
 
 
-def _refuse_other_numbers(cell: Cell, found: Comparison) -> None:
+def _refuse_other_numbers(cell: CellRecord, found: Comparison) -> None:
     """Raises DataError where cells.csv says something else of a cell than its files, which both count alike."""
     last = found.candidates[0] if found.candidates else None
     ours = {

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from stillright.records import Kind
 from stillright.report.words import DASH
+from stillright.study.csv_text import as_csv
 from stillright.study.results.layout import Sheet, number, p_text
 from stillright.study.results.paired import Difference
 from stillright.study.results.rows import Row
@@ -153,10 +152,3 @@ def _intervals(found: Difference) -> dict[str, float | None]:
     for name, interval in intervals.items():
         columns |= {f"delta_{name}_low": interval.low, f"delta_{name}_high": interval.high}
     return columns
-
-
-def as_csv(rows: Iterable[Iterable[Any]]) -> str:
-    """Rows as CSV; None is an empty field."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue()
