@@ -167,7 +167,7 @@ def vocabulary_size(source: Source) -> int:
 def longest_text(sources: Iterable[Source], wanted: int) -> int:
     """The tokens, `wanted` at most, that all of these bases read; no weights are read. Raises ModelError."""
     limits = [getattr(load_config(source).get_text_config(), "max_position_embeddings", None) for source in sources]
-    return min(wanted, *map(int, filter(None, limits)), wanted)  # states and biases by distance have no limit
+    return min([wanted, *map(int, filter(None, limits))])  # states and biases by distance have no limit
 
 
 def load_skeleton(source: Source) -> Any:
