@@ -48,7 +48,8 @@ def refuse_unknown(selection: Selection, names: Mapping[str, Sequence[str]], pla
 
 def refuse_renaming(selection: Selection, place: str) -> None:
     """Raises DataError where columns of a log are to be renamed, which is no table."""
-    for ours, theirs in selection.rename.items():
+    if selection.rename:
+        ours, theirs = next(iter(selection.rename.items()))
         raise DataError(
             f"{place}: is a log, whose columns have no other names; rename {theirs} in the table alone, with "
             f"FILE::{ours}={theirs}"
