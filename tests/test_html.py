@@ -8,6 +8,7 @@ from typing import Any
 from stillright.comparison import compare
 from stillright.records import Header, PredictionSet
 from stillright.report.html import html
+from stillright.report.markdown import markdown
 
 EVIL = '<script>alert(1)</script><img src=x onerror="alert(1)">'
 
@@ -35,7 +36,9 @@ def results(name: str, *outputs: str) -> PredictionSet:
         {"id": f"{i}{EVIL}", "prediction": text, "output": text, "reference": "A", "prompt": EVIL, "part": EVIL}
         for i, text in enumerate(outputs)
     ]
-    return PredictionSet.from_rows(Header(name=f"{name}{EVIL}", task=EVIL), rows)
+    return PredictionSet.from_rows(
+        Header(name=f"{name}{EVIL}", task=EVIL, source={"model": f"base of {name}{EVIL}"}), rows
+    )
 
 
 def test_the_page_shows_texts_and_runs_nothing() -> None:
@@ -45,6 +48,16 @@ def test_the_page_shows_texts_and_runs_nothing() -> None:
     assert not {name for name in page.attributes if name.startswith("on") or name in ("src", "href")}
     assert page.text.count(EVIL) >= 6  # title, verdict, heads, slice, prompt and answer
     assert "default-src 'none'" in html(comparison)
+
+
+def test_reports_say_what_answered() -> None:
+    comparison = compare(results("old", "A"), results("new", "B"))
+    assert f"model: base of old{EVIL}" in Tags(html(comparison)).text
+    assert "model: base of new&lt;script" in markdown(comparison)
+    row = {"id": "1", "correct": True}
+    old, new = (PredictionSet.from_rows(Header(name=name), [row]) for name in ("old", "new"))
+    silent = compare(old, new)
+    assert "What answered" not in html(silent) + markdown(silent)
 
 
 def test_a_bar_is_as_wide_as_its_share() -> None:

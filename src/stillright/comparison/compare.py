@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol, get_args
 
 import polars as pl
+from pydantic import Field
 
 from stillright.comparison.account import Account, account
 from stillright.comparison.examples import Regression, worst_regressions
@@ -56,7 +57,8 @@ class Comparison(Account):
     """The whole account of one update.
 
     unscored: samples of every file that some file does not score, which stand outside n. missing: samples that some
-    file does not have. counted_wrong: such samples that stand in n as wrong answers.
+    file does not have. counted_wrong: such samples that stand in n as wrong answers. sources: by name of a
+    model, what its (first) file says of how it was made: model, dtype, versions of tools.
     """
 
     task: str | None
@@ -71,6 +73,7 @@ class Comparison(Account):
     worst: tuple[Regression, ...] = ()
     adjustment: Adjustment | None = None  # of the p-values of slices
     slices: tuple[Slice, ...] = ()
+    sources: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
     def to_json(self) -> str:
         """The contract that other programs read (docs/metrics.md): estimates are objects, null where undefined."""
@@ -127,6 +130,9 @@ def compare(
         movement=movement(models[0].runs[0], models[1].runs[0], least),
         adjustment=adjustment if slices else None,
         slices=_slices(models, paired.kind, least, paired.labels, adjustment),
+        sources={
+            name: group[0].header.source for name, group in zip(names, sets, strict=True) if group[0].header.source
+        },
     )
 
 

@@ -22,6 +22,7 @@ from stillright.report.words import (
     power_line,
     samples_line,
     slice_rows,
+    sources,
     verdicts,
 )
 
@@ -37,6 +38,7 @@ th:first-child, td:first-child { text-align: left; white-space: normal; }
 .gain { background: var(--good); } .regression { background: var(--bad); }
 .key { display: inline-block; width: .8rem; height: .8rem; border-radius: 2px; margin: 0 .3rem 0 .8rem; }
 .answer { border-left: 3px solid #8884; padding: .1rem .8rem; margin: 1rem 0; overflow-wrap: anywhere; }
+dd { overflow-wrap: anywhere; }
 .prompt { opacity: .75; } del, ins { text-decoration: none; font-weight: 600; }
 del { color: var(--good); } ins { color: var(--bad); }
 """
@@ -49,7 +51,7 @@ POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 def html(comparison: Comparison) -> str:
-    """The whole report: verdicts, a bar and the counts of each model, metrics, slices, and the worst regressions."""
+    """The whole report: verdicts, a bar and the counts of each model, metrics, slices, worst regressions, sources."""
     old, after = comparison.old.name, [name for name, _ in models(comparison)]
     title = f"{comparison.task or 'Comparison'}: {old} → {after[0]}"
     parts = [
@@ -68,6 +70,8 @@ def html(comparison: Comparison) -> str:
     if comparison.slices:
         parts += ["<h2>Slices</h2>", _table(SLICE_HEAD, slice_rows(comparison))]
     parts += [f"<h2>Answers that {escape(after[0])} lost</h2>", _regressions(comparison)]
+    if comparison.sources:
+        parts += ["<h2>What answered</h2>", _terms(sources(comparison))]
     return _page(title, "\n".join(parts))
 
 
@@ -88,8 +92,12 @@ def _table(head: list[str], rows: list[list[str]]) -> str:
 
 
 def _glossary(comparison: Comparison) -> str:
-    meanings = "".join(f"<dt>{escape(label)}</dt><dd>{escape(text)}</dd>" for label, text in glossary(comparison))
-    return f"<details><summary>What these mean</summary><dl>{meanings}</dl></details>"
+    return f"<details><summary>What these mean</summary>{_terms(glossary(comparison))}</details>"
+
+
+def _terms(pairs: list[tuple[str, str]]) -> str:
+    lines = "".join(f"<dt>{escape(term)}</dt><dd>{escape(text)}</dd>" for term, text in pairs)
+    return f"<dl>{lines}</dl>"
 
 
 def _bars(comparison: Comparison) -> str:

@@ -14,6 +14,7 @@ from stillright.report.words import (
     power_line,
     samples_line,
     slice_rows,
+    sources,
     verdicts,
 )
 
@@ -69,4 +70,7 @@ def markdown(comparison: Comparison) -> str:
     if comparison.slices:
         parts += ["## Slices", table(SLICE_HEAD, _escaped(slice_rows(comparison)))]
     parts += [f"## Answers that {after[0]} lost", _regressions(comparison)]
+    if comparison.sources:
+        said = [f"- {cell(name)}: {escaped(text)}" for name, text in sources(comparison)]
+        parts += ["## What answered", "\n".join(said)]
     return "\n\n".join(parts) + "\n"

@@ -164,6 +164,14 @@ def movement_rows(comparison: Comparison) -> list[list[str]]:
     return [["all", percent(moved.similarity)], *parts]
 
 
+def sources(comparison: Comparison) -> list[tuple[str, str]]:
+    """Name and origin of every model whose file says what answered: "model: base+adapter; dtype: bfloat16"."""
+    return [
+        (name, "; ".join(f"{key}: {value}" for key, value in source.items()))
+        for name, source in comparison.sources.items()
+    ]
+
+
 def samples_line(comparison: Comparison) -> str:
     """How many samples stand behind the numbers, and which do not."""
     parts = [f"n = {comparison.n:,}"]
