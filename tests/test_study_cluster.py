@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from stillright.config import parse_update
 from stillright.config.study import Resources
 from stillright.study.cluster import Cluster, joined, run_on_cluster
 from stillright.study.graph import Stage
 from stillright.study.store import Store
 
 QUIET = Console(quiet=True)
+CONFIG = parse_update({"old": "old", "new": "new", "task": "piqa"}, "test")
 
 
 class PlayedRay:
@@ -45,7 +47,7 @@ class PlayedRay:
     def remote(self, **_: Any) -> Any:
         return lambda _: SimpleNamespace(options=lambda **_: SimpleNamespace(remote=self._take))
 
-    def _take(self, stage: Stage, _: Path) -> str:
+    def _take(self, stage: Stage, _: Path, __: int) -> str:
         self.given.append(stage.label)
         self.at_once += 1
         self.most = max(self.most, self.at_once)
@@ -70,7 +72,7 @@ def chain(name: str) -> list[Stage]:
     kinds: tuple[Any, ...] = ("fit", "align", "predict")
     for kind in kinds:
         needs = {"model": found[-1]} if found else {}
-        found.append(Stage(kind, f"{kind} {name}", f"{kind}-{name}", None, needs))  # type: ignore[arg-type]
+        found.append(Stage(kind, f"{kind} {name}", f"{kind}-{name}", CONFIG, needs))
     return found
 
 

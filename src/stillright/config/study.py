@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from stillright.config.strict import Strict, parse, read_yaml
 from stillright.config.update import Mask, Seed, StrategyConfig, TaskOrName, with_overrides
@@ -94,10 +94,17 @@ class Override(Strict):
 
 
 class Resources(Strict):
-    """What one stage takes of a Ray cluster."""
+    """What one stage takes of a Ray cluster; with several GPUs, one process works on each."""
 
     num_cpus: float = Field(1, ge=0)
-    num_gpus: float = Field(0, ge=0)
+    num_gpus: float = Field(0, ge=0, description="a part of one, or a whole number")
+
+    @field_validator("num_gpus")
+    @classmethod
+    def _whole_beyond_one(cls, value: float) -> float:
+        if value > 1 and not value.is_integer():
+            raise ValueError(f"{value:g} GPUs: give a whole number, or a part of one")
+        return value
 
 
 class StudyConfig(Strict):

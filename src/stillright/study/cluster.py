@@ -15,6 +15,7 @@ from rich.console import Console
 from stillright.config.study import Resources, StageKind
 from stillright.errors import MissingExtra, RunError
 from stillright.study.graph import Stage
+from stillright.study.launch import attempt_by, divided, processes_for
 from stillright.study.schedule import Outcome, attempt, failure_of_needs, said
 from stillright.study.store import Store
 
@@ -42,12 +43,14 @@ def joined(ray: Any) -> str:
     return f"joined the Ray cluster at {where}; nodes ({len(nodes)}): {', '.join(dict.fromkeys(nodes))}"
 
 
-def build_on_node(stage: Stage, root: Path) -> str | None:
-    """Builds a stage on the node that runs this; what it prints stands beside its result, in log.txt."""
+def build_on_node(stage: Stage, root: Path, processes: int = 1) -> str | None:
+    """Builds a stage on the node that runs this; what it prints is beside its result, in log.txt."""
     folder = root / stage.folder
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "log.txt").open("a", encoding="utf-8") as log:
         print(f"{stage.label} on {node()}", file=log, flush=True)
+        if processes > 1:
+            return attempt_by(processes, stage, root, log)
         return attempt(stage, Store(root), Console(file=log, width=140))
 
 
@@ -94,11 +97,16 @@ class Cluster:
     def _takes(self, stage: Stage) -> Resources:
         return self.resources.get(stage.kind, Resources())
 
+    def refuse_indivisible(self, stage: Stage) -> None:
+        """Raises ConfigError where the GPUs given to a stage cannot share its optimizer steps."""
+        divided(stage, processes_for(stage, self._takes(stage).num_gpus))
+
     def start(self, stage: Stage) -> None:
         """Ray runs the stage as soon as a node has room for it."""
         takes = self._takes(stage)
         task = self.task.options(num_cpus=takes.num_cpus, num_gpus=takes.num_gpus, name=stage.label)
-        self.running[task.remote(stage, self.store.root)] = stage
+        processes = processes_for(stage, takes.num_gpus)
+        self.running[task.remote(stage, self.store.root, processes)] = stage
 
     def next(self) -> Outcome | None:
         """The next stage that has ended; None where none does for a while, in which the cluster may have changed."""
@@ -119,6 +127,8 @@ def _fits(takes: Resources, held: Resources) -> bool:
 def run_on_cluster(stages: list[Stage], cluster: Cluster, console: Console) -> Iterator[Outcome]:
     """Builds stages on a cluster, as many at once as it has room for, those of earlier cells first; those that need a
     failed one are not tried."""
+    for stage in stages:
+        cluster.refuse_indivisible(stage)
     waiting = {stage.key: stage for stage in stages}
     failed: dict[str, str] = {}
     while waiting or cluster.running:

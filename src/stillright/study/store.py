@@ -11,6 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from stillright import ranks
 from stillright.models import ModelRef
 from stillright.pipeline import Update
 from stillright.study.baselines import carry, interpolate
@@ -102,8 +103,9 @@ class Store:
         try:
             yield
         finally:
-            spent = before + time.monotonic() - started
-            self._clock(stage).write_text(json.dumps({"seconds": spent}) + "\n", encoding="utf-8")
+            if ranks.is_main():
+                spent = before + time.monotonic() - started
+                self._clock(stage).write_text(json.dumps({"seconds": spent}) + "\n", encoding="utf-8")
 
 
 def _name(stage: Stage) -> str:

@@ -1,0 +1,95 @@
+"""One stage by several processes of this machine, one per GPU: accelerate launches them, each runs this file.
+
+The optimizer step stays that of one process, so a cell means the same however many GPUs its stages are given.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import pickle
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import IO
+
+from rich.console import Console
+
+from stillright import ranks
+from stillright.config import UpdateConfig
+from stillright.errors import ConfigError
+from stillright.study.graph import Stage
+from stillright.study.schedule import attempt
+from stillright.study.store import Store
+
+SHARED_WORK = ("fit", "teach", "align", "predict", "ensemble")  # kinds whose work processes can share
+PR_SET_PDEATHSIG = 1
+
+
+def processes_for(stage: Stage, num_gpus: float) -> int:
+    """How many processes work at a stage that is given so many GPUs."""
+    return max(1, int(num_gpus)) if stage.kind in SHARED_WORK else 1
+
+
+def divided(stage: Stage, processes: int) -> Stage:
+    """The stage as each of several processes sees it: its part of an optimizer step.
+
+    Raises ConfigError where neither gradient accumulation nor the batch can be divided by the number of processes.
+    """
+    if processes == 1 or stage.kind not in ("fit", "align"):
+        return stage
+    return replace(stage, config=_divided(stage.config, processes, stage.label))
+
+
+def _divided(config: UpdateConfig, processes: int, label: str) -> UpdateConfig:
+    training = config.training
+    for name in ("gradient_accumulation", "batch_size"):
+        whole = getattr(training, name)
+        if whole % processes == 0:
+            own = training.model_copy(update={name: whole // processes})
+            return config.model_copy(update={"training": own})
+    raise ConfigError(
+        f"{label}: {processes} GPUs cannot share steps of {training.gradient_accumulation} batches of "
+        f"{training.batch_size}; give resources.{label.split()[0]}.num_gpus a number that divides one of the two"
+    )
+
+
+def attempt_by(processes: int, stage: Stage, root: Path, log: IO[str]) -> str | None:
+    """Builds a stage by several processes; returns the error in one line, None where the stage is done."""
+    order = root / stage.folder / ".stillright" / "launched.pickle"
+    failure = order.with_suffix(".error")
+    order.parent.mkdir(parents=True, exist_ok=True)
+    failure.unlink(missing_ok=True)
+    order.write_bytes(pickle.dumps((divided(stage, processes), root)))
+    launcher = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", str(processes)]
+    command = [*launcher, "--main_process_port", "0", "-m", __name__, str(order)]
+    done = subprocess.run(command, stdout=log, stderr=log, preexec_fn=_end_with_parent)
+    order.unlink()
+    if done.returncode == 0:
+        return None
+    if failure.exists():
+        return failure.read_text(encoding="utf-8")
+    return f"{stage.label}: its {processes} processes ended with exit code {done.returncode}; see {log.name}"
+
+
+def _end_with_parent() -> None:
+    """Ends the launcher, and with it all processes, where the one that waits for it is killed."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def main(order: Path) -> int:
+    """What each process does: its part of the stage in `order`."""
+    stage, root = pickle.loads(order.read_bytes())
+    error = attempt(stage, Store(root), Console(width=140, quiet=not ranks.is_main()))
+    if error is not None:
+        order.with_suffix(".error").write_text(error, encoding="utf-8")
+        os._exit(1)  # at once: the others may wait for this one, until the launcher ends them
+    ranks.leave()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))
