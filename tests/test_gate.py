@@ -15,8 +15,8 @@ from stillright.cli import main
 from stillright.config import Policy, load_policy
 from stillright.config.strict import parse
 from stillright.errors import ConfigError
-from stillright.gate import Gated, gate
 from stillright.records import Header, PredictionSet
+from stillright.verdict import Gated, gate
 
 
 def results(name: str, right: str, **more: Any) -> PredictionSet:

@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from stillright.errors import DataError
-from stillright.importers import Selection, read_frame, read_predictions, write_jsonl, write_parquet
+from stillright.importers import Selection, read_frame, read_predictions, write_predictions
 from stillright.records import Header, PredictionSet
 
 CSV = """\
@@ -167,25 +167,18 @@ OWN = PredictionSet.from_rows(
 )
 
 
-def test_own_parquet_round_trip(tmp_path: Path) -> None:
-    path = tmp_path / "new folder" / "old.parquet"
-    write_parquet(OWN, path)
-    again = read_predictions(path)
-    assert again.header == OWN.header
-    assert again.table.equals(OWN.table)
-
-
 def test_own_jsonl_round_trip(tmp_path: Path) -> None:
-    write_jsonl(OWN, tmp_path / "old.jsonl")
-    again = read_predictions(tmp_path / "old.jsonl", Selection(columns=("subject",)))
+    path = tmp_path / "new folder" / "old.jsonl"
+    write_predictions(OWN, path)
+    again = read_predictions(path, Selection(columns=("subject",)))
     assert again.header == OWN.header
     assert again.table.equals(OWN.table)
 
 
 def test_own_files_are_of_one_task(tmp_path: Path) -> None:
-    write_parquet(OWN, tmp_path / "old.parquet")
+    write_predictions(OWN, tmp_path / "old.jsonl")
     with pytest.raises(DataError, match="no task 'u'; there is t"):
-        read_predictions(tmp_path / "old.parquet", Selection(task="u"))
+        read_predictions(tmp_path / "old.jsonl", Selection(task="u"))
 
 
 def frame() -> pl.DataFrame:

@@ -10,7 +10,7 @@ import pytest
 
 from stillright.errors import DataError
 from stillright.importers import Selection, read_predictions
-from stillright.importers.jsonl import write_jsonl
+from stillright.importers.jsonl import write_predictions
 from stillright.records import Header, PredictionSet, as_text
 
 
@@ -25,7 +25,7 @@ def test_round_trip(tmp_path: Path) -> None:
         {"id": "ü", "prediction": "B", "reference": "A", "output": "x\ny", "choices": 4},
     ]
     predictions = PredictionSet.from_rows(header, rows)
-    write_jsonl(predictions, tmp_path / "old.jsonl")
+    write_predictions(predictions, tmp_path / "old.jsonl")
     again = read_predictions(tmp_path / "old.jsonl")
     assert again.header == header
     assert again.table.equals(predictions.table)

@@ -18,7 +18,7 @@ from stillright.cli.command import Parser
 from stillright.cli.compare import add_compare_commands
 from stillright.cli.study_results import add_study_results_command
 from stillright.cli.train import add_pipeline_commands, add_stage_commands, add_study_command
-from stillright.errors import ConfigError, MissingExtra, RunError, StillrightError
+from stillright.errors import ConfigError, MissingExtra, RunError, StillrightError, one_line
 from stillright.report.visible import visible
 
 GRACE = 3.0  # seconds in which a launcher ends all processes after the first has failed
@@ -101,4 +101,4 @@ def _say(error: StillrightError, known: bool) -> None:
     if who:
         time.sleep(GRACE)  # mostly the main process has failed alike, says so, and the launcher ends this one meanwhile
     if not known:
-        print(f"stillright: error:{who} {visible(' '.join(str(error).split()))}", file=sys.stderr)
+        print(f"stillright: error:{who} {visible(one_line(error))}", file=sys.stderr)

@@ -39,9 +39,9 @@ def _compare(args: argparse.Namespace) -> int:
 
 def _gate(args: argparse.Namespace) -> int:
     from stillright.config import load_policy
-    from stillright.errors import StillrightError
-    from stillright.gate import Check, Verdict, gate
+    from stillright.errors import StillrightError, one_line
     from stillright.report.gate import junit, print_verdict, verdict_markdown
+    from stillright.verdict import Check, Verdict, gate
 
     refuse_overwriting({"--json": args.json, "--junit": args.junit, "--markdown": args.markdown}, inputs(args))
     try:
@@ -49,7 +49,7 @@ def _gate(args: argparse.Namespace) -> int:
         args.slice = policy.columns
         verdict, comparison = gate(policy=policy, **shared_arguments(args))
     except StillrightError as error:  # else a CI system would show no test at all
-        bad = Check(name="input", outcome="cannot tell", reason=" ".join(str(error).split()))
+        bad = Check(name="input", outcome="cannot tell", reason=one_line(error))
         _write(args.junit, junit(Verdict(outcome=bad.outcome, checks=(bad,))))
         raise
     _write(args.json, verdict.to_json())

@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeVar, get_args, get_origin
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from stillright.errors import ConfigError
+from stillright.errors import ConfigError, one_line
 
 
 class Strict(BaseModel):
@@ -56,7 +56,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not UTF-8 at byte {error.start}; re-encode the file as UTF-8") from None
     except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+        raise ConfigError(f"{path}: not YAML: {one_line(error)}") from None
     if not isinstance(value, dict):
         raise ConfigError(f"{path}: holds no keys; expected a mapping of keys to values")
     return value

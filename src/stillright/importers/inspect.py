@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from stillright.errors import DataError
+from stillright.errors import DataError, one_line
 from stillright.importers.grades import graded
 from stillright.importers.json_text import decode_json, read_json
 from stillright.importers.jsonl import first_bytes
@@ -125,7 +125,7 @@ def _unpacked(path: Path) -> Log:
             log.samples = list(_samples(archive, [name for name in names if name.startswith("samples/")], path))
             return log
     except DAMAGED as error:
-        raise DataError(f"{path}: not a log of Inspect, or damaged ({_one_line(error)})") from None
+        raise DataError(f"{path}: not a log of Inspect, or damaged ({one_line(error)})") from None
 
 
 def _samples(archive: Any, names: list[str], path: Path) -> Iterator[Sample]:
@@ -138,10 +138,6 @@ def _refuse_bombs(archive: Any, path: Path) -> None:
     total = sum(sizes)
     if max(sizes, default=0) > MEMBER_BYTES or total > max(MEMBER_BYTES, PACKED_AT_MOST * path.stat().st_size):
         raise DataError(f"{path}: unpacks to {total:,} bytes, more than a log of its size would")
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
 
 
 def _epoch(samples: list[Sample], run: int | None, path: Path) -> list[Sample]:

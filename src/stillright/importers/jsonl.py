@@ -160,7 +160,7 @@ def _header(first: Any, path: Path) -> Header:
     return parse_header({"name": name, **((first and first.header) or {})}, f"{path}:1")
 
 
-def write_jsonl(predictions: PredictionSet, path: Path) -> None:
+def write_predictions(predictions: PredictionSet, path: Path) -> None:
     """One JSON object a line: first the header, under the key `header`, then the rows without their nulls."""
     header = {"header": predictions.header.model_dump(exclude_none=True)}
     path.parent.mkdir(parents=True, exist_ok=True)

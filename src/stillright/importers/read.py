@@ -130,7 +130,7 @@ def _parquet(path: Path, selection: Selection) -> PredictionSet:
 
 
 def _csv(path: Path, selection: Selection) -> PredictionSet:
-    from stillright.importers.csv_text import read_csv
+    from stillright.importers.delimited import read_csv
 
     return _as_wanted(read_csv(path, selection), selection, path)
 

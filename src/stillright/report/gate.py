@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.text import Text
 
 from stillright.comparison import Comparison
-from stillright.gate import Outcome, Verdict
 from stillright.report.markdown import cell, markdown, table
 from stillright.report.visible import visible
+from stillright.verdict import Outcome, Verdict
 
 STYLES: dict[Outcome, str] = {"pass": "green", "fail": "bold red", "cannot tell": "yellow"}
 NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

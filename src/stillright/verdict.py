@@ -13,7 +13,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict
 
 from stillright.comparison import Account, Comparison, Slice, compare, judged
-from stillright.comparison.compare import Results, resolved, with_columns
+from stillright.comparison.comparison import Results, resolved, with_columns
 from stillright.comparison.pairing import OnMissing, of_one_kind
 from stillright.config import Limit, Policy
 from stillright.config.policy import DISCRETE_FRACTIONS
