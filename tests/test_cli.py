@@ -105,16 +105,16 @@ def test_two_models_of_one_log(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert (comparison["old"]["name"], comparison["new"]["name"]) == ("terse", "chatty")
     assert "several models" in fails(["compare", log, log], capsys)
     twice = ["compare", log, log, "--model", "terse", "--model", "chatty"]
-    assert "--model stands twice, but it holds for every file" in fails(twice, capsys)
+    assert "--model is given twice, but applies to every file" in fails(twice, capsys)
     assert "expected KEY=VALUE with a key of task" in fails(["compare", f"{log}::provider=x", log], capsys)
     runs = [f"{log}::model=terse", f"{log}::model=chatty", "--old-run", f"{log}::model=terse"]
-    assert "stands twice among the runs of one side" in fails(["compare", *runs], capsys)
+    assert "is given twice for one side" in fails(["compare", *runs], capsys)
 
 
 def test_options_that_cannot_apply_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = write_rows(tmp_path / "r.jsonl", [{"id": 1, "correct": True}])
     message = fails(["compare", str(rows), str(rows), "--run", "3"], capsys)
-    assert "holds one result, which names no run; leave --run out for this file" in message
+    assert "does not record a run, so run=3 cannot apply to it" in message
 
 
 @pytest.mark.parametrize(

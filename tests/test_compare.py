@@ -370,7 +370,7 @@ def test_arguments_are_checked(arguments: dict[str, Any], message: str) -> None:
 def test_unscored_outputs_say_what_to_do() -> None:
     rows = [{"id": 1, "output": "a", "reference": "a"}]
     texts = PredictionSet.from_rows(Header(name="x"), rows)
-    with pytest.raises(DataError, match="score their outputs with --score rouge1"):
+    with pytest.raises(DataError, match="score their outputs, with score=rouge1 or another"):
         compare(texts, texts)
 
 

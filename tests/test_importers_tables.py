@@ -63,11 +63,11 @@ def test_flags(tmp_path: Path, cell: str, value: bool | None) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "f.csv: no samples"),
-        ("id,score\n", "f.csv: no samples"),
+        ("", "f.csv: no samples; the first line must name the columns"),
+        ("id,score\n", "f.csv: no samples; at least one row"),
         ("question,score\na,1\n", "f.csv: no column id, and none renamed to it; there is question, score"),
         ("id,answer\na,1\n", "no column prediction or correct or score or output"),
-        ("ID,score\na,1\n", "there is ID, score; name it with --column id=ID"),
+        ("ID,score\na,1\n", "there is ID, score; name it with column id=ID"),
         ("id;score\na;1\n", "f.csv:1: the delimiter looks like ';'; write the file with ',' between cells"),
         ('"id"\t"score"\na\t1\n', "f.csv:1: the delimiter looks like '\\t'"),
         ("id,id,score\na,b,1\n", "several columns are called id"),
@@ -129,7 +129,7 @@ def test_renamed_columns(tmp_path: Path) -> None:
 def test_predictions_beside_scores_must_say_which_counts(tmp_path: Path) -> None:
     rows = [{"id": i, "prediction": "a text", "reference": "a sentence", "score": 0.5} for i in range(2)]
     path = write(tmp_path / "a.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
-    with pytest.raises(DataError, match=r"nothing says which counts; .* \(--column output=prediction\)"):
+    with pytest.raises(DataError, match=r"nothing says which counts; .* \(column output=prediction\)"):
         read_predictions(path)
     scored = read_predictions(path, Selection(rename={"output": "prediction"}))
     assert (scored.kind, scored.table["output"].to_list()) == ("continuous", ["a text", "a text"])
@@ -221,7 +221,7 @@ def test_numbers_as_names_of_columns() -> None:
 
 
 def test_a_frame_is_one_result() -> None:
-    with pytest.raises(DataError, match="x: holds one result, which names no run; leave --run out"):
+    with pytest.raises(DataError, match="x: does not record a run, so run=2 cannot apply"):
         read_frame(frame(), "x", replace(SELECTION, run=2))
 
 

@@ -191,12 +191,14 @@ def _typed(name: str, values: Sequence[Any], place: str) -> list[Any]:
 
 def _refuse_invalid(table: pl.DataFrame, place: str) -> None:
     if table.is_empty():
-        raise DataError(f"{place}: no samples")
+        raise DataError(f"{place}: no samples; at least one row is needed")
     _refuse_rows(table, pl.col("id").is_null() | (pl.col("id") == ""), f"{place}: no id; every row needs one")
     score = pl.col("score")
     _refuse_rows(table, score.is_nan() | score.is_infinite(), f"{place}: the score is not a finite number")
     if all(table[name].null_count() == len(table) for name in ANSWERS):
-        raise DataError(f"{place}: no row has a prediction, correct, score or output; name the columns with --column")
+        raise DataError(
+            f"{place}: no row has a prediction, correct, score or output; name one with column prediction=THEIRS"
+        )
     ids = table["id"]
     if ids.n_unique() < len(ids):
         repeated = ids.filter(ids.is_duplicated())
@@ -212,7 +214,7 @@ def _refuse_two_answers(table: pl.DataFrame, place: str) -> None:
     if known["prediction"] and known["score"] and not known["correct"]:
         raise DataError(
             f"{place}: rows have both predictions and scores, and nothing says which counts; to compare scores, read "
-            "the texts as outputs (--column output=prediction), to compare answers, leave the column score out"
+            "the texts as outputs (column output=prediction); to compare answers, leave the column score out"
         )
 
 

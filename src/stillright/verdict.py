@@ -191,7 +191,7 @@ def _bound(limit: Limit) -> str:
 
 
 def _hint(limit: Limit) -> str:
-    return "; give reruns with --old-run or --new-run" if limit.metric == "nfr_above_noise" else ""
+    return "; it needs reruns of old or new" if limit.metric == "nfr_above_noise" else ""
 
 
 def _must_pass_check(policy: Policy, comparison: Comparison, old: PredictionSet, new: Sequence[PredictionSet]) -> Check:

@@ -39,7 +39,9 @@ class Once(argparse.Action):
     ) -> None:
         """Stores the value. Raises ConfigError where there is one already."""
         if getattr(namespace, self.dest) is not None:
-            raise ConfigError(f"{option} stands twice, but it holds for every file; choose in one with FILE::KEY=VALUE")
+            raise ConfigError(
+                f"{option} is given twice, but applies to every file; to choose in one, write FILE::KEY=VALUE"
+            )
         setattr(namespace, self.dest, values)
 
 

@@ -16,7 +16,7 @@ def _write(path: Path | None, text: str) -> None:
 
     if path is not None:
         if not path.name:
-            raise ConfigError(f"{path}: is no file to write; give another path")
+            raise ConfigError(f"{path}: is not a file to write; give another path")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
 
@@ -70,7 +70,13 @@ def add_compare_commands(commands: Any) -> None:
     )
     add_results(compare)
     _add_slices(compare)
-    compare.add_argument("candidates", nargs="*", default=[], metavar="CANDIDATE", help="models in the new one's place")
+    compare.add_argument(
+        "candidates",
+        nargs="*",
+        default=[],
+        metavar="CANDIDATE",
+        help="further models to compare with OLD in place of NEW",
+    )
     compare.add_argument("--json", type=Path, metavar="FILE", help="write the comparison as JSON")
     compare.add_argument("--markdown", type=Path, metavar="FILE", help="write a report")
     compare.add_argument("--html", type=Path, metavar="FILE", help="write a report as one page, without scripts")
@@ -82,9 +88,11 @@ def add_compare_commands(commands: Any) -> None:
         "stillright gate old.jsonl new.jsonl --policy policy.yaml --junit gate.xml",
     )
     add_results(gate)
-    gate.add_argument("--policy", type=Path, required=True, metavar="POLICY.YAML", help="what the update must keep to")
+    gate.add_argument(
+        "--policy", type=Path, required=True, metavar="POLICY.YAML", help="the rules that the update must keep"
+    )
     gate.add_argument("--json", type=Path, metavar="FILE", help="write the verdict as JSON")
-    gate.add_argument("--junit", type=Path, metavar="FILE", help="write JUnit XML, a test case a check")
+    gate.add_argument("--junit", type=Path, metavar="FILE", help="write JUnit XML, one test case per check")
     gate.add_argument(
         "--markdown", type=Path, metavar="FILE", help="write a report, for instance to $GITHUB_STEP_SUMMARY"
     )
@@ -98,5 +106,5 @@ def _add_slices(parser: argparse.ArgumentParser) -> None:
         "--adjust",
         choices=["holm", "bh"],
         default="holm",
-        help="of p-values among slices: Holm, or Benjamini-Hochberg (default: %(default)s)",
+        help="how to correct p-values across slices: Holm, or Benjamini-Hochberg (default: %(default)s)",
     )

@@ -31,7 +31,7 @@ def _selection(args: argparse.Namespace) -> Selection:
         if not equals or not ours or not theirs:
             raise ConfigError(f"--column {text}: expected OURS=THEIRS, for instance prediction=answer")
         if ours not in COLUMNS:
-            raise ConfigError(f"--column {text}: there is no {ours} to fill; there are {', '.join(COLUMNS)}")
+            raise ConfigError(f"--column {text}: there is no column {ours} to fill; there are {', '.join(COLUMNS)}")
         rename[ours] = theirs
     return Selection(
         task=args.task,
@@ -94,7 +94,9 @@ def _refuse_repeated(runs: list[str], args: argparse.Namespace) -> None:
     for run in runs:
         key = (resolved(path_of(run)), _selection_in(run, args))
         if key in found:
-            raise ConfigError(f"{run}: stands twice among the runs of one side, which would show no noise at all")
+            raise ConfigError(
+                f"{run}: is given twice for one side; a run compared with itself shows no noise. Give different runs"
+            )
         found.append(key)
 
 
@@ -144,14 +146,14 @@ def add_results(parser: argparse.ArgumentParser) -> None:
             action="append",
             default=[],
             metavar="FILE",
-            help=f"one more run (seed, repeat) of {side.upper()}; may be given again",
+            help=f"one more run (seed, repeat) of {side.upper()}; repeatable",
         )
     _add_selection(parser)
     parser.add_argument(
         "--on-missing",
         choices=["error", "drop", "wrong"],
         default="error",
-        help="what a sample is that some file lacks; wrong also counts unscored ones (default: %(default)s)",
+        help="how to treat samples missing from a file; wrong also applies to unscored samples (default: %(default)s)",
     )
     scored = parser.add_mutually_exclusive_group()
     scored.add_argument(
@@ -159,7 +161,10 @@ def add_results(parser: argparse.ArgumentParser) -> None:
     )
     scored.add_argument("--judge", type=Path, metavar="JUDGE.YAML", help="let a model behind an endpoint score outputs")
     parser.add_argument(
-        "--epsilon", type=float, default=0.0, help="least change of a score that counts (default: %(default)s)"
+        "--epsilon",
+        type=float,
+        default=0.0,
+        help="changes of a score up to this size do not count (default: %(default)s)",
     )
 
 

@@ -47,7 +47,7 @@ def pair(sets: Sequence[PredictionSet], on_missing: OnMissing = "error", columns
     task, metric, _ = (_agreed(name, [getattr(each.header, name) for each in sets], sets) for name in AGREEING)
     _refuse_other_settings(sets)
     if on_missing == "wrong" and kind == "continuous":
-        raise DataError("--on-missing wrong: scores have no wrong answer; use drop, or leave the option out")
+        raise DataError("on_missing='wrong': scores have no wrong answer; use 'drop' or 'error'")
     tables, missing = _aligned(sets, on_missing)
     _refuse_other_questions(sets, tables)
     labels = _labels(tables, columns)
@@ -91,7 +91,7 @@ def _why_unscored(tables: list[pl.DataFrame], kind: Kind) -> str:
     if kind == "continuous" or (lacking["prediction"] and lacking["correct"]):
         needs = [name for name in ("output", "reference") if lacking[name]]
         hint = f" once they have {' and '.join(needs)}" if needs else ""
-        return f"score their outputs with --score rouge1 or another{hint}"
+        return f"score their outputs, with score=rouge1 or another{hint}"
     return "predictions need a reference to be right or wrong" if lacking["reference"] else "nothing to compare"
 
 
@@ -154,7 +154,7 @@ def _raise_missing(sets: Sequence[PredictionSet], ids: pl.Series, held: pl.DataF
             examples = ", ".join(repr(sample) for sample in lacking[:EXAMPLES])
             lacks.append(f"{each.name} lacks {len(lacking):,} ids (such as {examples})")
     raise DataError(
-        f"{'; '.join(lacks)}; all files must answer the same samples, or say --on-missing drop or --on-missing wrong"
+        f"{'; '.join(lacks)}; all files must answer the same samples, unless on_missing is 'drop' or 'wrong'"
     )
 
 

@@ -34,13 +34,16 @@ def read_csv(path: Path, selection: Selection) -> PredictionSet:
     rows = _rows(path)
     _, names = next(rows, (0, None))
     if names is None:
-        raise DataError(f"{path}: no samples")
+        raise DataError(f"{path}: no samples; the first line must name the columns, each further one hold a sample")
     ours = columns_of(names, selection, str(path))
     at = {own: names.index(theirs) for own, theirs in ours.items()}
     columns: dict[str, list[Any]] = {own: [] for own in ours}
     for line, cells in rows:
         if len(cells) != len(names):
-            raise DataError(f"{path}:{line}: {len(cells)} cells, but {len(names)} columns")
+            raise DataError(
+                f"{path}:{line}: {len(cells)} cells, but {len(names)} columns; "
+                f"quote cells that hold a {_delimiter(path)!r}"
+            )
         for own, index in at.items():
             columns[own].append(_value(own, cells[index], f"{path}:{line}"))
     return from_table(table_of(columns, str(path)), header_of(stem(path), selection), str(path))

@@ -92,7 +92,7 @@ def _samples(file: Path) -> Iterator[tuple[int, Sample]]:
             raise DataError(f"{file}:{line}: no doc_id; not a sample of lm-evaluation-harness")
         yield line, sample
     if not line:
-        raise DataError(f"{file}: no samples")
+        raise DataError(f"{file}: no samples; run lm-evaluation-harness again with --log_samples")
 
 
 def _text(sample: Sample, key: str) -> str:

@@ -142,7 +142,7 @@ def _refuse_bombs(archive: Any, path: Path) -> None:
 
 def _epoch(samples: list[Sample], run: int | None, path: Path) -> list[Sample]:
     if not samples:
-        raise DataError(f"{path}: no samples")
+        raise DataError(f"{path}: no samples; the run ended before the first one was written, so run it again")
     epochs = sorted({sample.epoch for sample in samples})
     chosen = choose("run", map(str, epochs), None if run is None else str(run), str(path))
     return [sample for sample in samples if str(sample.epoch) == chosen]

@@ -27,7 +27,7 @@ def decode_json(data: bytes, place: str, kind: Any = Any, constant: Constant = s
     except UnicodeDecodeError as error:
         raise DataError(f"{place}: not UTF-8 at byte {error.start}; re-encode the file as UTF-8") from None
     except RecursionError:
-        raise DataError(f"{place}: JSON nested too deeply") from None
+        raise DataError(f"{place}: JSON nested too deeply; flatten it") from None
     except msgspec.ValidationError as error:
         raise DataError(f"{place}: {_in_words(error)}") from None
     except msgspec.DecodeError as error:
@@ -61,8 +61,9 @@ def _in_words(error: msgspec.ValidationError) -> str:
 def read_json(path: Path, kind: Any = Any, constant: Constant = str) -> Any:
     """The value in a JSON file, see decode_json. Raises DataError naming the file."""
     try:
-        if path.stat().st_size > LIMIT_BYTES:
-            raise DataError(f"{path}: {path.stat().st_size:,} bytes of JSON in one value, too large to be read whole")
+        size = path.stat().st_size
+        if size > LIMIT_BYTES:
+            raise DataError(f"{path}: {size:,} bytes of JSON in one value, more than {LIMIT_BYTES:,}; write JSONL")
         data = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
@@ -73,4 +74,4 @@ def as_object(value: Any, place: str) -> dict[str, Any]:
     """`value`, if it is a JSON object. Raises DataError naming `place`."""
     if isinstance(value, dict):
         return value
-    raise DataError(f"{place}: a JSON object was expected, not {value!r:.40}")
+    raise DataError(f"{place}: expected a JSON object, not {value!r:.40}")

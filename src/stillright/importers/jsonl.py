@@ -1,4 +1,4 @@
-"""stillright's own files: JSONL with one object a sample, and perhaps a first line that holds the header."""
+"""stillright's own files: JSONL one object per sample, after an optional line that holds the header."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _block(file: IO[bytes], path: Path) -> list[bytes]:
     data = file.read(BLOCK_BYTES)
     rest = file.readline(LINE_BYTES) if data and not data.endswith(b"\n") else b""
     if len(rest) == LINE_BYTES and not rest.endswith(b"\n"):
-        raise DataError(f"{path}: a line of more than {LINE_BYTES:,} bytes")
+        raise DataError(f"{path}: a line of more than {LINE_BYTES:,} bytes; write one sample per line")
     return io.BytesIO(data + rest).readlines()
 
 
@@ -104,8 +104,8 @@ def _decoded(decoder: Any, line: bytes, place: str) -> Any:
     except (msgspec.DecodeError, RecursionError) as error:
         word = next((word for word in (b"NaN", b"Infinity") if re.search(rb"[:\[,]\s*-?" + word, line)), None)
         if word is not None:
-            raise DataError(f"{place}: {word.decode()} is no JSON; write null for a missing value") from None
-        raise DataError(f"{place}: not JSON ({error}); one JSON object a line") from None
+            raise DataError(f"{place}: {word.decode()} is not JSON; write null for a missing value") from None
+        raise DataError(f"{place}: not JSON ({error}); write one JSON object per line") from None
 
 
 def read_jsonl(path: Path, columns: Sequence[str] = ()) -> PredictionSet:
@@ -129,7 +129,7 @@ def read_jsonl(path: Path, columns: Sequence[str] = ()) -> PredictionSet:
         columns_of = {name: list(map(attrgetter(attribute), rows)) for attribute, name in kept.items()}
         tables.append(table_of(columns_of, str(path)))
     if header is None:
-        raise DataError(f"{path}: no samples")
+        raise DataError(f"{path}: no samples; write one JSON object per line")
     table = pl.concat(tables)
     _refuse_other_names(table, path)
     return PredictionSet.checked(header, table, str(path))
@@ -161,7 +161,7 @@ def _header(first: Any, path: Path) -> Header:
 
 
 def write_predictions(predictions: PredictionSet, path: Path) -> None:
-    """One JSON object a line: first the header, under the key `header`, then the rows without their nulls."""
+    """One JSON object per line: first the header, under the key `header`, then the rows without their nulls."""
     header = {"header": predictions.header.model_dump(exclude_none=True)}
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8") as file:

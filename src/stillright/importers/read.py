@@ -50,14 +50,14 @@ def _reader_of_folder(folder: Path) -> Reader:
 
 def _reader_of_file(path: Path) -> Reader:
     if not path.is_file():
-        raise DataError(f"{path}: neither a file nor a folder")
+        raise DataError(f"{path}: neither a file nor a folder; write the results to a file first")
     magic = first_bytes(path, 4)
     if magic == b"PK\x03\x04":
         return _inspect
     if magic == b"PAR1":
         return _parquet
     if path.suffix.lower() in (".parquet", ".eval"):
-        raise DataError(f"{path}: the name says {path.suffix}, but the content is none; it may be cut off")
+        raise DataError(f"{path}: the name ends in {path.suffix}, but the content is something else; it may be cut off")
     if path.name.lower().endswith(TABLES):
         return _csv
     keys, lines = _first_keys(path)
@@ -71,7 +71,7 @@ def _first_keys(path: Path) -> tuple[set[str], bool]:
     if line.startswith(UTF_16):
         raise DataError(f"{path}: UTF-16; re-encode the file as UTF-8")
     if line and line.lstrip()[:1] not in (b"{", b"["):
-        raise DataError(f"{path}: no format that is known; {KNOWN}")
+        raise DataError(f"{path}: unknown format; {KNOWN}")
     try:
         value = decode_json(line, str(path), Keys | list[Keys])
     except DataError:
@@ -91,7 +91,7 @@ def _reader_by_keys(path: Path, keys: set[str]) -> Reader | None:
     if "doc_id" in keys and keys & {"arguments", "resps", "filtered_resps"}:
         return _harness
     if {"results", "configs"} <= keys:
-        raise DataError(f"{path}: totals of lm-evaluation-harness; its samples_*.jsonl (--log_samples) is needed")
+        raise DataError(f"{path}: totals of lm-evaluation-harness; give its samples_*.jsonl (--log_samples)")
     if {"eval", "plan"} <= keys:
         return _inspect
     if {"results", "config"} <= keys or {"promptIdx", "success"} <= keys:

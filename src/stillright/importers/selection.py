@@ -30,34 +30,34 @@ KINDS = ("task", "metric", "filter", "model", "prompt", "run")  # what can be ch
 
 
 def refuse_unknown(selection: Selection, names: Mapping[str, Sequence[str]], place: str) -> None:
-    """Raises DataError naming `place` where something is chosen that it does not name.
+    """Raises DataError naming `place` where something is chosen that it does not have.
 
-    names: of the kinds that its format does not hold several of, what the one is called; none where the format does
-    not say.
+    names: for each kind of which a file of this format holds only one, what that one is called; empty where the
+    format does not record it.
     """
     for kind, found in names.items():
         wanted = getattr(selection, kind)
         if wanted is not None and not found:
             raise DataError(
-                f"{place}: holds one result, which names no {kind}; leave --{kind} out for this file, or choose in the "
-                f"others alone with FILE::{kind}={wanted}"
+                f"{place}: does not record a {kind}, so {kind}={wanted} cannot apply to it; apply it to the other "
+                f"files only (in a command: FILE::{kind}={wanted})"
             )
         if wanted is not None:
             choose(kind, found, str(wanted), place)
 
 
 def refuse_renaming(selection: Selection, place: str) -> None:
-    """Raises DataError where columns of a log are to be renamed, which is no table."""
+    """Raises DataError where columns are to be renamed: a log has none of other names."""
     if selection.rename:
         ours, theirs = next(iter(selection.rename.items()))
         raise DataError(
-            f"{place}: is a log, whose columns have no other names; rename {theirs} in the table alone, with "
-            f"FILE::{ours}={theirs}"
+            f"{place}: is a log, where nothing can be renamed to {ours}; apply {ours}={theirs} to tables only (in a "
+            f"command: FILE::{ours}={theirs})"
         )
 
 
 def choose(kind: str, found: Iterable[str], wanted: str | None, place: str, usual: Sequence[str] = ()) -> str:
-    """The one of `found` that is wanted; without a wish the only one, else the first of `usual` that is there.
+    """The one of `found` that is wanted; if None, the only one, else the first of `usual` that is there.
 
     kind: what is chosen, which is also the name of the option to choose with. Raises DataError naming `place`.
     """
@@ -71,7 +71,9 @@ def choose(kind: str, found: Iterable[str], wanted: str | None, place: str, usua
     known = [name for name in usual if name in names]
     if not known:
         raise DataError(
-            f"{place}: several {kind}s, choose with --{kind}: {listed(names)}" if names else f"{place}: no {kind}"
+            f"{place}: several {kind}s, choose one with {kind}=NAME: {listed(names)}"
+            if names
+            else f"{place}: no {kind}"
         )
     return known[0]
 
@@ -83,7 +85,7 @@ def no_column(wanted: Sequence[str], names: Sequence[str], place: str) -> DataEr
     own, theirs = near[0] if near else (wanted[0], "THEIRS")
     return DataError(
         f"{place}: no column {' or '.join(wanted)}, and none renamed to it; there is {listed(names)}; "
-        f"name it with --column {own}={theirs}"
+        f"name it with column {own}={theirs}"
     )
 
 
