@@ -8,12 +8,11 @@ from typing import Any
 
 from stillright.cli.command import command, console
 from stillright.cli.paths import refuse_overwriting
-from stillright.cli.results import add_results, inputs, read_results, shared_arguments
+from stillright.cli.results import add_results, inputs, read_results, selection_of, shared_arguments
+from stillright.errors import ConfigError, StillrightError, one_line
 
 
 def _write(path: Path | None, text: str) -> None:
-    from stillright.errors import ConfigError
-
     if path is not None:
         if not path.name:
             raise ConfigError(f"{path}: is not a file to write; give another path")
@@ -27,9 +26,16 @@ def _compare(args: argparse.Namespace) -> int:
     from stillright.report.markdown import markdown
     from stillright.report.terminal import print_comparison
 
-    refuse_overwriting({"--json": args.json, "--markdown": args.markdown, "--html": args.html}, inputs(args))
-    candidates = [read_results(candidate, args) for candidate in args.candidates]
-    comparison = compare(candidates=candidates, slices=args.slice, adjustment=args.adjust, **shared_arguments(args))
+    refuse_overwriting(
+        {"--json": args.json, "--markdown": args.markdown, "--html": args.html}, [*inputs(args), *args.candidates]
+    )
+    if "" in args.slice:
+        raise ConfigError("--slice: name a column")
+    of_all = selection_of(args, args.slice)
+    candidates = [read_results(candidate, of_all) for candidate in args.candidates]
+    comparison = compare(
+        candidates=candidates, slices=args.slice, adjustment=args.adjust, **shared_arguments(args, of_all)
+    )
     _write(args.json, comparison.to_json())
     _write(args.markdown, markdown(comparison))
     _write(args.html, html(comparison))
@@ -39,15 +45,15 @@ def _compare(args: argparse.Namespace) -> int:
 
 def _gate(args: argparse.Namespace) -> int:
     from stillright.config import load_policy
-    from stillright.errors import StillrightError, one_line
     from stillright.report.gate import junit, print_verdict, verdict_markdown
     from stillright.verdict import Check, Verdict, gate
 
-    refuse_overwriting({"--json": args.json, "--junit": args.junit, "--markdown": args.markdown}, inputs(args))
+    refuse_overwriting(
+        {"--json": args.json, "--junit": args.junit, "--markdown": args.markdown}, [*inputs(args), args.policy]
+    )
     try:
         policy = load_policy(args.policy)
-        args.slice = policy.columns
-        verdict, comparison = gate(policy=policy, **shared_arguments(args))
+        verdict, comparison = gate(policy=policy, **shared_arguments(args, selection_of(args, policy.columns)))
     except StillrightError as error:  # else a CI system would show no test at all
         bad = Check(name="input", outcome="cannot tell", reason=one_line(error))
         _write(args.junit, junit(Verdict(outcome=bad.outcome, checks=(bad,))))
