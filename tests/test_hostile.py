@@ -51,7 +51,7 @@ def run(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
         ("old.jsonl new.jsonl --slice=", "--slice: name a column"),
         ("scores.jsonl scores.jsonl --epsilon nan", "epsilon nan: the least change"),
         ("scores.jsonl scores.jsonl --epsilon inf", "epsilon inf: the least change"),
-        ("old.jsonl new.jsonl --epsilon 0.5", "epsilon 0.5: these answers are right or wrong"),
+        ("old.jsonl new.jsonl --epsilon 0.5", "epsilon 0.5: applies to scores only"),
         ("old.jsonl new.jsonl --column garbage", "--column garbage: expected OURS=THEIRS"),
         ("old.jsonl new.jsonl --column foo=bar", "--column foo=bar: there is no column foo to fill; there are id"),
         ("old.jsonl new.jsonl --json .", ".: is not a file to write"),

@@ -1,4 +1,4 @@
-"""Scores outputs anew: S(output, reference) of every sample, in place of what its file says."""
+"""Scores outputs anew: S(output, reference) of every sample, in place of the scores in its file."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def rescored(results: PredictionSet, score: str | JudgeSettings) -> PredictionSe
     """`results` with the score of that name, or a judge's; discrete for exact matches, else continuous.
 
     A sample without an output, or (but for a judge) without a reference, is left unscored.
-    Raises ConfigError for an unknown score, DataError where answers are choices, whose reference is a number or a
-    letter and no text, and what the score raises.
+    Raises ConfigError for an unknown score, DataError for choices, whose reference is a number or a letter, not a
+    text, and whatever the score raises.
     """
     name = "judge" if isinstance(score, JudgeSettings) else score
     if name != "judge" and results.table["choices"].is_not_null().any():
