@@ -129,7 +129,7 @@ def test_renamed_columns(tmp_path: Path) -> None:
 def test_predictions_beside_scores_must_say_which_counts(tmp_path: Path) -> None:
     rows = [{"id": i, "prediction": "a text", "reference": "a sentence", "score": 0.5} for i in range(2)]
     path = write(tmp_path / "a.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
-    with pytest.raises(DataError, match=r"nothing says which counts; .* \(column output=prediction\)"):
+    with pytest.raises(DataError, match=r"it is unclear which count; .* \(column output=prediction\)"):
         read_predictions(path)
     scored = read_predictions(path, Selection(rename={"output": "prediction"}))
     assert (scored.kind, scored.table["output"].to_list()) == ("continuous", ["a text", "a text"])
@@ -149,7 +149,7 @@ def test_nan_of_python_is_missing_in_a_table(tmp_path: Path, name: str) -> None:
     ("rename", "message"),
     [
         ({"id": "number"}, "no column 'number'; there is id, answer"),
-        ({"name": "id"}, "nothing to rename to 'name'; columns of ours are id, prediction"),
+        ({"name": "id"}, "nothing can be renamed to 'name'; our columns are id, prediction"),
     ],
 )
 def test_what_cannot_be_renamed(tmp_path: Path, rename: dict[str, str], message: str) -> None:

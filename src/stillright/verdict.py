@@ -86,7 +86,7 @@ def gate(
 ) -> Gated:
     """What `policy` says of the update from `old` to `new`; the other arguments are those of compare().
 
-    Raises DataError where the results cannot be compared, ConfigError for a slice or an id that does not occur.
+    Raises DataError if the results cannot be compared, ConfigError for a slice or an id that does not occur.
     """
     selection = with_columns(selection, policy.columns)
     sets = [resolved(each, selection, score, "old") for each in (old, *old_runs)]

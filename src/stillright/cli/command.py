@@ -37,7 +37,7 @@ class Once(argparse.Action):
     def __call__(
         self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
     ) -> None:
-        """Stores the value. Raises ConfigError where there is one already."""
+        """Stores the value. Raises ConfigError if there is one already."""
         if getattr(namespace, self.dest) is not None:
             raise ConfigError(
                 f"{option} is given twice, but applies to every file; to choose in one, write FILE::KEY=VALUE"

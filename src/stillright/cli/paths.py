@@ -10,7 +10,7 @@ from stillright.errors import ConfigError
 
 
 def refuse_overwriting(outputs: Mapping[str, Path | None], inputs: Iterable[str | Path | None]) -> None:
-    """Raises ConfigError where an output, by the name of its option, is one of `inputs` or a second output.
+    """Raises ConfigError if an output, by the name of its option, is one of `inputs` or a second output.
 
     inputs: paths, of results perhaps with ::KEY=VALUE.
     """

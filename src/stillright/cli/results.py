@@ -83,7 +83,7 @@ def inputs(args: argparse.Namespace) -> list[str | Path | None]:
 
 
 def _refuse_repeated(runs: list[str], of_all: Selection) -> None:
-    """Raises ConfigError where one run is given twice, under whatever names."""
+    """Raises ConfigError if one run is given twice, under whatever names."""
     found: list[tuple[str, Selection]] = []
     for run in runs:
         key = (resolved(path_of(run)), _selection_in(run, of_all))
@@ -95,7 +95,7 @@ def _refuse_repeated(runs: list[str], of_all: Selection) -> None:
 
 
 def shared_arguments(args: argparse.Namespace, of_all: Selection) -> dict[str, Any]:
-    """Keyword arguments of both compare() and gate(). Raises ConfigError where a side has the same run twice."""
+    """Keyword arguments of both compare() and gate(). Raises ConfigError if a side has the same run twice."""
     _refuse_repeated([args.old, *args.old_run], of_all)
     _refuse_repeated([args.new, *args.new_run], of_all)
     return {

@@ -113,7 +113,7 @@ def _names(sets: Sequence[PredictionSet]) -> str:
 
 
 def _agreed(what: str, values: Sequence[Any], sets: Sequence[PredictionSet]) -> Any:
-    """The one value that is not None. Raises DataError where there are two."""
+    """The one value that is not None. Raises DataError if there are two."""
     known = {str(value): each.name for value, each in zip(values, sets, strict=True) if value is not None}
     if len(known) > 1:
         named = ", ".join(f"{name}: {value}" for value, name in known.items())

@@ -46,7 +46,7 @@ PLAIN = {  # pydantic's words are about Python's types
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file. Raises ConfigError where there is none."""
+    """The mapping in a YAML file. Raises ConfigError if there is none."""
     try:
         value = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except FileNotFoundError:

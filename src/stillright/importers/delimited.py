@@ -1,6 +1,6 @@
 """CSV and TSV, where every value is text.
 
-An empty cell is a missing value, except in `output`: there it is the answer of a model that wrote nothing.
+An empty cell is a missing value, except in `output`, where it is the answer of a model that wrote nothing.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ FLAGS = {"true": True, "yes": True, "1": True, "1.0": True, "false": False, "no"
 
 
 def read_csv(path: Path, selection: Selection) -> PredictionSet:
-    """The PredictionSet in a file of comma-separated values, or tab-separated ones (.tsv), perhaps packed (.gz).
+    """The PredictionSet in a file of comma-separated values, or tab-separated ones (.tsv), perhaps gzipped.
 
     Raises DataError naming file and line.
     """
@@ -50,7 +50,7 @@ def read_csv(path: Path, selection: Selection) -> PredictionSet:
 
 
 def _refuse_other_delimiter(path: Path) -> None:
-    """Raises DataError where the names of columns are all in one cell, since something else stands between them."""
+    """Raises DataError if the names of columns are all in one cell, since they are separated by something else."""
     line = first_bytes(path, 4096).split(b"\n")[0].decode("utf-8", "replace")
     other = next((each for each in ";\t|," if each in line), None)
     if other is not None and _delimiter(path) not in line:
@@ -63,7 +63,7 @@ def _delimiter(path: Path) -> str:
 
 
 def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Number of the (last) line, and cells, of every row that is not blank."""
+    """Number of the (last) line, and cells, of each row that is not blank."""
     with open_binary(path) as file, _long_cells():
         text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
         reader = csv.reader(text, delimiter=_delimiter(path), strict=True)
@@ -77,7 +77,7 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
 
 @contextmanager
 def _long_cells() -> Iterator[None]:
-    """Lets cells be longer than the 128 kB that the csv module allows, for as long as a file is read."""
+    """While a file is read, lets cells be longer than the 128 kB that the csv module allows."""
     before = csv.field_size_limit(CELL_CHARACTERS)
     try:
         yield
@@ -96,13 +96,13 @@ def _value(name: str, cell: str, place: str) -> Any:
 
 
 def _score(cell: str) -> float:
-    if "_" in cell:  # which Python would take
+    if "_" in cell:  # which Python would accept
         raise ValueError
     return float(cell)
 
 
 def _references(cell: str) -> str | list[Any]:
-    """The right answer, or the right answers where the cell is a JSON list of texts and numbers."""
+    """The right answer, or several if the cell is a JSON list of texts and numbers."""
     if cell.startswith("["):
         try:
             return list(msgspec.json.decode(cell, type=list[str | float | int]))

@@ -13,14 +13,14 @@ from stillright.errors import DataError
 
 LIMIT_BYTES = 4 * 2**30  # of a JSON file that must be held whole
 Constant = Callable[[str], Any]
-Keys = dict[str, msgspec.Raw]  # to decode an object no further than its keys
+Keys = dict[str, msgspec.Raw]  # decodes only the keys of an object
 
 
 def decode_json(data: bytes, place: str, kind: Any = Any, constant: Constant = str) -> Any:
     """The value that `data` spells, as a msgspec type.
 
-    NaN and Infinity, which Python writes although JSON has none, are what `constant` makes of the words.
-    Raises DataError naming `place` for what is not UTF-8, not JSON, nested too deeply, or not of the type.
+    NaN and Infinity, which Python writes but JSON lacks, become what `constant` makes of the words.
+    Raises DataError naming `place` for anything not UTF-8, not JSON, nested too deeply, or not of the type.
     """
     try:
         return msgspec.json.decode(data.removeprefix(b"\xef\xbb\xbf"), type=kind)
@@ -35,12 +35,12 @@ def decode_json(data: bytes, place: str, kind: Any = Any, constant: Constant = s
 
 
 def without_nan(word: str) -> str | None:
-    """Of tables, in which NaN is a missing value."""
+    """For tables, in which NaN is a missing value."""
     return None if word == "NaN" else word
 
 
 def _lenient(data: bytes, place: str, error: msgspec.DecodeError, kind: Any, constant: Constant) -> Any:
-    """As Python's own decoder reads it: it knows NaN, and halves of surrogate pairs as JavaScript cuts them."""
+    """As Python's own decoder reads it: with NaN, and the halves of surrogate pairs that JavaScript may leave."""
     refusal = DataError(f"{place}: not JSON ({error})")
     if not any(word in data for word in (b"NaN", b"Infinity", b"\\ud", b"\\uD")):
         raise refusal from None

@@ -37,7 +37,7 @@ FIELDS: list[tuple[str, Any, Any]] = [
 
 
 def open_binary(path: Path) -> IO[bytes]:
-    """The file's bytes, unpacked where its name ends in .gz. Raises DataError where it cannot be opened."""
+    """The file's bytes, decompressed if its name ends in .gz. Raises DataError if it cannot be opened."""
     try:
         return gzip.open(path) if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
     except FileNotFoundError:
@@ -47,7 +47,7 @@ def open_binary(path: Path) -> IO[bytes]:
 
 
 def first_bytes(path: Path, count: int) -> bytes:
-    """How the file begins, unpacked. Raises DataError."""
+    """The first bytes of the file, decompressed. Raises DataError."""
     with open_binary(path) as file:
         try:
             return file.read(count)
@@ -73,7 +73,7 @@ def blocks(path: Path) -> Iterator[tuple[int, list[bytes]]]:
 
 
 def _block(file: IO[bytes], path: Path) -> list[bytes]:
-    """Some whole lines. Raises DataError where one is longer than any sample, as packing makes cheap."""
+    """Some whole lines. Raises DataError if one is longer than any sample, which compression makes cheap."""
     data = file.read(BLOCK_BYTES)
     rest = file.readline(LINE_BYTES) if data and not data.endswith(b"\n") else b""
     if len(rest) == LINE_BYTES and not rest.endswith(b"\n"):
@@ -82,7 +82,7 @@ def _block(file: IO[bytes], path: Path) -> list[bytes]:
 
 
 def read_objects(path: Path, constant: Constant = str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Line number (from 1) and object of every line that is not blank; constant: as of decode_json.
+    """Line number (from 1) and object of every line that is not blank; constant: see decode_json.
 
     Raises DataError for a file that is missing, not UTF-8, or a line that is not a JSON object.
     """
@@ -111,10 +111,10 @@ def _decoded(decoder: Any, line: bytes, place: str) -> Any:
 def read_jsonl(path: Path, columns: Sequence[str] = ()) -> PredictionSet:
     """The PredictionSet in a JSONL file; without a header line, named after the file.
 
-    columns: further keys to keep, as text. Raises DataError, naming file and line, for anything that is not one.
+    columns: further keys to keep, as text. Raises DataError naming file and line.
     """
     known = {name: name for name, _, _ in FIELDS}
-    # as attributes, for a column's name need not be one of Python's
+    # as attributes, since a column's name need not be an identifier
     further = {f"further_{i}": name for i, name in enumerate(columns) if name not in known}
     fields = [*FIELDS, *((attribute, Text, None) for attribute in further)]
     decoder = msgspec.json.Decoder(msgspec.defstruct("Line", fields, rename=known | further, gc=False))
@@ -136,7 +136,7 @@ def read_jsonl(path: Path, columns: Sequence[str] = ()) -> PredictionSet:
 
 
 def _refuse_other_names(table: pl.DataFrame, path: Path) -> None:
-    """Raises DataError naming the keys that are there, where no row has an id or an answer, or none a reference."""
+    """Raises DataError naming the keys that are there if no row has an id or an answer, or none a reference."""
     known = {name for name in ("id", *ANSWERS) if table[name].null_count() < len(table)}
     judged = {name for name in ("reference", "correct", "score") if table[name].null_count() < len(table)}
     wanted = ("id",) if "id" not in known else ANSWERS if known == {"id"} else ()

@@ -119,7 +119,7 @@ LOGS = (read_harness, _inspect, read_promptfoo)  # whose columns cannot be renam
 
 
 def _as_wanted(predictions: PredictionSet, selection: Selection, path: Path) -> PredictionSet:
-    """The set of a file that holds one result. Raises DataError where another one is asked for."""
+    """The set of a file that holds one result. Raises DataError if another one is asked for."""
     header = predictions.header
     named = {kind: getattr(header, kind, None) for kind in KINDS} | {"model": header.source.get("model")}
     refuse_unknown(selection, {kind: [str(name)] if name else [] for kind, name in named.items()}, str(path))

@@ -1,4 +1,4 @@
-"""What to take from a log that holds more than one result. Knows no format."""
+"""What to take from a log that holds several results. Knows no format."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SHOWN = 80  # characters of each
 
 @dataclass(frozen=True)
 class Selection:
-    """What to take where a log holds more than one result, and what else to keep of every sample."""
+    """What to take from a log that holds several results, and what else to keep of every sample."""
 
     task: str | None = None
     metric: str | None = None  # a scorer of Inspect, a named score of promptfoo
@@ -30,7 +30,7 @@ KINDS = ("task", "metric", "filter", "model", "prompt", "run")  # what can be ch
 
 
 def refuse_unknown(selection: Selection, names: Mapping[str, Sequence[str]], place: str) -> None:
-    """Raises DataError naming `place` where something is chosen that it does not have.
+    """Raises DataError naming `place` if something is chosen that it does not have.
 
     names: for each kind of which a file of this format holds only one, what that one is called; empty where the
     format does not record it.
@@ -47,7 +47,7 @@ def refuse_unknown(selection: Selection, names: Mapping[str, Sequence[str]], pla
 
 
 def refuse_renaming(selection: Selection, place: str) -> None:
-    """Raises DataError where columns are to be renamed: a log has none of other names."""
+    """Raises DataError if columns are to be renamed: a log has none of other names."""
     if selection.rename:
         ours, theirs = next(iter(selection.rename.items()))
         raise DataError(
@@ -57,9 +57,9 @@ def refuse_renaming(selection: Selection, place: str) -> None:
 
 
 def choose(kind: str, found: Iterable[str], wanted: str | None, place: str, usual: Sequence[str] = ()) -> str:
-    """The one of `found` that is wanted; if None, the only one, else the first of `usual` that is there.
+    """The one of `found` that is wanted; if that is None, the only one, else the first of `usual` that is there.
 
-    kind: what is chosen, which is also the name of the option to choose with. Raises DataError naming `place`.
+    kind: what is chosen, also the name of the option. Raises DataError naming `place`.
     """
     names = list(dict.fromkeys(found))
     if wanted is not None:
@@ -79,7 +79,7 @@ def choose(kind: str, found: Iterable[str], wanted: str | None, place: str, usua
 
 
 def no_column(wanted: Sequence[str], names: Sequence[str], place: str) -> DataError:
-    """The error for a table without any of the columns `wanted`; with the column that is probably meant."""
+    """The error for a table without any of the columns `wanted`, naming the column that is probably meant."""
     lower = {name.lower(): name for name in names}
     near = [(own, lower[each]) for own in wanted for each in difflib.get_close_matches(own, lower, n=1, cutoff=0.75)]
     own, theirs = near[0] if near else (wanted[0], "THEIRS")
@@ -90,7 +90,7 @@ def no_column(wanted: Sequence[str], names: Sequence[str], place: str) -> DataEr
 
 
 def refuse_misspelt_reference(names: Sequence[str], place: str) -> None:
-    """Raises DataError where predictions have nothing to be held against but a column that is nearly `reference`."""
+    """Raises DataError if predictions can be compared with nothing but a column that is nearly `reference`."""
     judged = {"reference", "correct", "score"} & set(names)
     if "prediction" in names and not judged and difflib.get_close_matches("reference", names, n=1, cutoff=0.85):
         raise no_column(("reference",), names, place)

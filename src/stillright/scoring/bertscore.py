@@ -28,7 +28,7 @@ def bertscore(
     Two empty texts (nothing, or only white space) score 1.0; an empty text and one that is not, 0.0.
     model_type: name on the hub, or folder. num_layers: layer to take; None for the package's choice, which it has for
     the names it knows only. device: None for the GPU where there is one.
-    Raises MissingExtra without bert-score, DataError where outputs and references do not fit.
+    Raises MissingExtra without bert-score, DataError if outputs and references do not fit.
     """
     check_samples(outputs, references)
     pairs = [(output, text) for output, accepted in zip(outputs, references, strict=True) for text in accepted]

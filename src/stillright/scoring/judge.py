@@ -84,7 +84,7 @@ def judge(
 
     references: none or more for each sample. Equal samples are asked about once. With `settings.cache`, replies are
     kept under a hash of endpoint, model and message, and are not asked for again.
-    Raises DataError where the sequences do not fit, ConfigError without the key, MissingExtra without openai,
+    Raises DataError if the sequences do not fit, ConfigError without the key, MissingExtra without openai,
     JudgeError where the endpoint fails.
     """
     check_samples(outputs, references, least=0)

@@ -19,7 +19,7 @@ def bleu(outputs: Sequence[str], references: Sequence[Sequence[str]]) -> Array:
     """BLEU of each output by itself, (n,) (Papineni et al., 2002; Post, 2018, for the tokens and the smoothing).
 
     Orders longer than the output do not count (`effective_order`), as sacrebleu recommends for sentences.
-    Raises MissingExtra without sacrebleu, DataError where outputs and references do not fit.
+    Raises MissingExtra without sacrebleu, DataError if outputs and references do not fit.
     """
     with needs("bleu", "BLEU"):
         from sacrebleu.metrics.bleu import BLEU
@@ -29,7 +29,7 @@ def bleu(outputs: Sequence[str], references: Sequence[Sequence[str]]) -> Array:
 def chrf(outputs: Sequence[str], references: Sequence[Sequence[str]]) -> Array:
     """chrF2 of each output by itself, (n,): character 1- to 6-grams, recall twice as heavy (Popović, 2015).
 
-    Raises MissingExtra without sacrebleu, DataError where outputs and references do not fit.
+    Raises MissingExtra without sacrebleu, DataError if outputs and references do not fit.
     """
     with needs("bleu", "chrF"):
         from sacrebleu.metrics.chrf import CHRF

@@ -1,8 +1,8 @@
 """ROUGE-1, -2, -L and -Lsum F-measures (Lin, 2004), equal to the package rouge-score without stemming, but fast.
 
 A text is tokenized once for all measures. The longest common subsequence (LCS) is bit-parallel on Python's integers,
-one bit per reference word, one step per output word (Crochemore et al., 2001, "A fast and practical bit-vector algorithm
-for the longest common subsequence problem"; Hyyrö, 2004, "Bit-parallel LCS-length computation revisited").
+one bit per reference word, one step per output word (Crochemore et al., 2001, "A fast and practical bit-vector
+algorithm for the longest common subsequence problem"; Hyyrö, 2004, "Bit-parallel LCS-length computation revisited").
 """
 
 from __future__ import annotations
