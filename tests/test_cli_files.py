@@ -61,11 +61,11 @@ RESULTS = next((LOGS / "harness" / "flat").glob("run_*")).name
         (f"compare logs logs --json logs/{RESULTS}", f"would replace logs/{RESULTS}"),
         (f"compare logs/{SAMPLES} logs --json logs/{RESULTS}", f"would replace logs/{RESULTS}"),
         ("compare missing new.jsonl --json new.jsonl", "would replace new.jsonl"),
-        ("compare old.jsonl new.jsonl --json a --html ./a", "--html a: is what --json writes; give another path"),
+        ("compare old.jsonl new.jsonl --json a --html ./a", "--html a: is also written by --json; give another path"),
         ("gate old.jsonl new.jsonl --policy policy.yaml --junit policy.yaml", "would replace policy.yaml"),
         ("gate old.jsonl new.jsonl --policy policy.yaml --json new.jsonl", "would replace new.jsonl"),
         ("gate old.jsonl new.jsonl --policy policy.yaml --new-run more.jsonl --markdown more.jsonl", "more.jsonl"),
-        ("gate old.jsonl new.jsonl --policy policy.yaml --junit a --markdown a", "is what --junit writes"),
+        ("gate old.jsonl new.jsonl --policy policy.yaml --junit a --markdown a", "is also written by --junit"),
     ],
 )
 def test_no_input_is_written_over(fails: Fails, command: str, refused: str) -> None:

@@ -76,7 +76,7 @@ def test_unscored_samples_cannot_tell() -> None:
 
 def test_an_undefined_metric_cannot_tell() -> None:
     assert outcome({"metric": "nfi", "max": 0.99}, new=results("new", "r" * 100)) == "cannot tell"  # new has no errors
-    with pytest.raises(ConfigError, match="mean_gain is of answers that are scores; these are right or wrong"):
+    with pytest.raises(ConfigError, match="mean_gain is for answers that are scores; these are right or wrong"):
         outcome({"metric": "mean_gain", "min": 0})
     verdict = judged(limits=[{"metric": "nfr_above_noise", "max": 0.1}]).verdict
     assert verdict.checks[1].reason == "nfr_above_noise is undefined here; it needs reruns of old or new"

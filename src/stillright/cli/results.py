@@ -1,4 +1,4 @@
-"""The results that compare and gate are given: which files, and what to take from each."""
+"""The results given to compare and gate: which files, and what to take from each."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ Metric = Literal[
     "nfr_above_noise",
 ]
 RATES = ("nfr", "pfr", "nfr_mc", "nfr_of_old_right", "nfi", "btc")
-FRACTIONS = {**dict.fromkeys(RATES, (0.0, 1.0)), "nfr_above_noise": (-1.0, 1.0)}  # the range of a metric
+FRACTIONS = {**dict.fromkeys(RATES, (0.0, 1.0)), "nfr_above_noise": (-1.0, 1.0)}  # the range of each metric
 DISCRETE_FRACTIONS = {"score": (0.0, 1.0), "delta_score": (-1.0, 1.0)}  # of answers that are right or wrong
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]  # strict: yes is not 1
 Count = Annotated[int, Field(strict=True, ge=1)]
@@ -89,11 +89,11 @@ class Limit(Strict):
 
     @property
     def column(self) -> str | None:
-        """The column it is sliced by."""
+        """The column whose values are its slices."""
         return None if self.slice is None else self.slice.partition("=")[0]
 
     def covers(self, column: str, value: str) -> bool:
-        """Whether it holds for the samples with `value` in `column`."""
+        """Whether it applies to the samples with `value` in `column`."""
         return self.slice in (column, f"{column}={value}")
 
 

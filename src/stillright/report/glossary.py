@@ -1,4 +1,4 @@
-"""What the metrics of a report mean, for its readers; docs/metrics.md has the formulas."""
+"""What the metrics in a report mean, for its readers; docs/metrics.md has the formulas."""
 
 from __future__ import annotations
 
