@@ -156,10 +156,10 @@ def add_results(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_selection(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--task", action=Once, help="which task, where a log holds several")
+    parser.add_argument("--task", action=Once, help="which task, if a log holds several")
     parser.add_argument("--metric", action=Once, help="which metric; acc for choice tasks by default")
-    parser.add_argument("--filter", action=Once, help="which filter of lm-evaluation-harness, where a task has several")
-    parser.add_argument("--model", action=Once, help="which provider of promptfoo, where a log holds several")
+    parser.add_argument("--filter", action=Once, help="which filter of lm-evaluation-harness, if a task has several")
+    parser.add_argument("--model", action=Once, help="which provider of promptfoo, if a log holds several")
     parser.add_argument("--prompt", action=Once, help="which prompt of promptfoo: its label, or its number from 1")
     parser.add_argument(
         "--run", action=Once, type=int, metavar="N", help="which epoch of Inspect or repeat of promptfoo, from 1"

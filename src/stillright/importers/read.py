@@ -30,7 +30,7 @@ TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 def read_predictions(path: str | Path, selection: Selection | None = None) -> PredictionSet:
     """The PredictionSet in `path`, whose format is recognized by its name and content.
 
-    Raises DataError for what no importer understands, or where `selection` leaves several results or none.
+    Raises DataError for what no importer understands, or if `selection` leaves several results or none.
     """
     path = Path(path)
     if not path.exists():

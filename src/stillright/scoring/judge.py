@@ -85,7 +85,7 @@ def judge(
     references: none or more for each sample. Equal samples are asked about once. With `settings.cache`, replies are
     kept under a hash of endpoint, model and message, and not asked for again.
     Raises DataError if the sequences do not match, ConfigError without the key, MissingExtra without openai,
-    JudgeError where the endpoint fails.
+    JudgeError if the endpoint fails.
     """
     check_samples(outputs, references, least=0)
     if len(prompts) != len(outputs):
