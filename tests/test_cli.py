@@ -6,6 +6,7 @@ import errno
 import json
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ LIGHT_MODULES = (
     "errors",
     "importers",
     "records",
-    "gate",
+    "verdict",
     "report.html",
     "report.markdown",
     "report.terminal",
@@ -47,6 +48,24 @@ def test_public_names_are_sorted_and_there() -> None:
     assert stillright.__all__ == sorted(stillright.__all__)
     for name in stillright.__all__:
         assert getattr(stillright, name) is not None
+
+
+def test_public_names_are_all_that_a_comparison_and_a_gate_need() -> None:
+    rows = [{"id": str(i), "prediction": "A" if i < 9 else "B", "reference": "A"} for i in range(10)]
+    old, new = (
+        stillright.PredictionSet.from_rows(stillright.Header(name=name), rows[start:] + rows[:start])
+        for name, start in (("old", 0), ("new", 5))
+    )
+    assert stillright.compare(old, new).comparison.nfr.value == 0
+    policy = stillright.Policy(limits=(stillright.Limit(metric="nfr", max=0.05, bound="value"),))
+    assert stillright.gate(old, new, policy).verdict.outcome == "pass"
+
+
+def test_a_function_is_not_hidden_by_a_module() -> None:
+    code = "import stillright.verdict, stillright.comparison.comparison; from stillright import compare, gate"
+    code += "; print(callable(gate), callable(compare), stillright.__version__)"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.split() == ["True", "True", version("stillright")]
 
 
 @pytest.mark.parametrize("command", ["run", "demo", "fit", "align", "predict", "compare", "gate", "study-results"])
@@ -86,16 +105,16 @@ def test_two_models_of_one_log(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert (comparison["old"]["name"], comparison["new"]["name"]) == ("terse", "chatty")
     assert "several models" in fails(["compare", log, log], capsys)
     twice = ["compare", log, log, "--model", "terse", "--model", "chatty"]
-    assert "--model stands twice, but it holds for every file" in fails(twice, capsys)
+    assert "--model is given twice, but applies to every file" in fails(twice, capsys)
     assert "expected KEY=VALUE with a key of task" in fails(["compare", f"{log}::provider=x", log], capsys)
     runs = [f"{log}::model=terse", f"{log}::model=chatty", "--old-run", f"{log}::model=terse"]
-    assert "stands twice among the runs of one side" in fails(["compare", *runs], capsys)
+    assert "is given twice for one side" in fails(["compare", *runs], capsys)
 
 
 def test_options_that_cannot_apply_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = write_rows(tmp_path / "r.jsonl", [{"id": 1, "correct": True}])
     message = fails(["compare", str(rows), str(rows), "--run", "3"], capsys)
-    assert "holds one result, which names no run; leave --run out for this file" in message
+    assert "does not record a run, so run=3 cannot apply to it" in message
 
 
 @pytest.mark.parametrize(
@@ -151,7 +170,7 @@ def test_a_full_disk_says_what_to_do(
     update = tmp_path / "update.yaml"
     update.write_text(yaml.safe_dump(update_values))
     with monkeypatch.context() as patch:
-        patch.setattr("stillright.pipeline.write_jsonl", full)
+        patch.setattr("stillright.pipeline.write_predictions", full)
         assert "the disk is full" in fails(["run", str(update)], capsys)
     assert main(["run", str(update)]) == 0
     assert "align-compat: already done" in capsys.readouterr().out

@@ -61,11 +61,11 @@ RESULTS = next((LOGS / "harness" / "flat").glob("run_*")).name
         (f"compare logs logs --json logs/{RESULTS}", f"would replace logs/{RESULTS}"),
         (f"compare logs/{SAMPLES} logs --json logs/{RESULTS}", f"would replace logs/{RESULTS}"),
         ("compare missing new.jsonl --json new.jsonl", "would replace new.jsonl"),
-        ("compare old.jsonl new.jsonl --json a --html ./a", "--html a: is what --json writes; give another path"),
+        ("compare old.jsonl new.jsonl --json a --html ./a", "--html a: is also written by --json; give another path"),
         ("gate old.jsonl new.jsonl --policy policy.yaml --junit policy.yaml", "would replace policy.yaml"),
         ("gate old.jsonl new.jsonl --policy policy.yaml --json new.jsonl", "would replace new.jsonl"),
         ("gate old.jsonl new.jsonl --policy policy.yaml --new-run more.jsonl --markdown more.jsonl", "more.jsonl"),
-        ("gate old.jsonl new.jsonl --policy policy.yaml --junit a --markdown a", "is what --junit writes"),
+        ("gate old.jsonl new.jsonl --policy policy.yaml --junit a --markdown a", "is also written by --junit"),
     ],
 )
 def test_no_input_is_written_over(fails: Fails, command: str, refused: str) -> None:
@@ -89,11 +89,11 @@ def test_each_file_has_its_own_names_of_columns(fails: Fails, tmp_path: Path) ->
 
 @pytest.mark.parametrize("again", ["././old.jsonl", "link.jsonl", "x/../old.jsonl"])
 def test_one_run_under_two_names(fails: Fails, again: str) -> None:
-    assert "stands twice among the runs" in fails(f"compare old.jsonl new.jsonl --old-run {again}")
+    assert "is given twice for one side" in fails(f"compare old.jsonl new.jsonl --old-run {again}")
 
 
 def test_one_choice_in_two_spellings(fails: Fails) -> None:
     log = LOGS / "inspect" / "words.eval"
     same = f"compare {log}::run=1::metric=match {log}::run=2 --metric match --old-run {log}::run=01"
-    assert "stands twice among the runs" in fails(same)
+    assert "is given twice for one side" in fails(same)
     assert main(f"compare {log}::run=1 {log}::run=1 --metric match --old-run {log}::run=2".split()) == 0

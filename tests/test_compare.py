@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from stillright.comparison import Flips, compare
 from stillright.errors import ConfigError, DataError
-from stillright.importers import write_jsonl
+from stillright.importers import write_predictions
 from stillright.records import Header, PredictionSet
 from stillright.stats import mcnemar_exact, smallest_difference, wilson
 
@@ -278,7 +278,7 @@ def test_outputs_are_scored_anew() -> None:
 def test_frames_and_paths(tmp_path: Path) -> None:
     polars_frame = discrete("old", OLD).table.select("id", "prediction", "reference")
     pandas_frame = pandas.DataFrame({"id": range(8), "prediction": list(NEW), "reference": ["A"] * 8})
-    write_jsonl(discrete("compat", COMPAT), tmp_path / "compat.jsonl")
+    write_predictions(discrete("compat", COMPAT), tmp_path / "compat.jsonl")
     comparison = compare(polars_frame, pandas_frame, [tmp_path / "compat.jsonl"])
     assert (comparison.old.name, comparison.new.name, comparison.candidates[0].name) == ("old", "new", "compat")
     assert comparison.comparison == compare(discrete("old", OLD), discrete("new", NEW)).comparison
@@ -370,7 +370,7 @@ def test_arguments_are_checked(arguments: dict[str, Any], message: str) -> None:
 def test_unscored_outputs_say_what_to_do() -> None:
     rows = [{"id": 1, "output": "a", "reference": "a"}]
     texts = PredictionSet.from_rows(Header(name="x"), rows)
-    with pytest.raises(DataError, match="score their outputs with --score rouge1"):
+    with pytest.raises(DataError, match="score their outputs, with score=rouge1 or another"):
         compare(texts, texts)
 
 

@@ -15,8 +15,8 @@ from stillright.cli import main
 from stillright.config import Policy, load_policy
 from stillright.config.strict import parse
 from stillright.errors import ConfigError
-from stillright.gate import Gated, gate
 from stillright.records import Header, PredictionSet
+from stillright.verdict import Gated, gate
 
 
 def results(name: str, right: str, **more: Any) -> PredictionSet:
@@ -76,10 +76,10 @@ def test_unscored_samples_cannot_tell() -> None:
 
 def test_an_undefined_metric_cannot_tell() -> None:
     assert outcome({"metric": "nfi", "max": 0.99}, new=results("new", "r" * 100)) == "cannot tell"  # new has no errors
-    with pytest.raises(ConfigError, match="mean_gain is of answers that are scores; these are right or wrong"):
+    with pytest.raises(ConfigError, match="mean_gain is for answers that are scores; these are right or wrong"):
         outcome({"metric": "mean_gain", "min": 0})
     verdict = judged(limits=[{"metric": "nfr_above_noise", "max": 0.1}]).verdict
-    assert verdict.checks[1].reason == "nfr_above_noise is undefined here; give reruns with --old-run or --new-run"
+    assert verdict.checks[1].reason == "nfr_above_noise is undefined here; it needs reruns of old or new"
 
 
 def test_the_noise_floor_is_taken_off() -> None:
@@ -145,20 +145,31 @@ def test_one_failed_check_outweighs_one_that_cannot_tell() -> None:
 @pytest.mark.parametrize(
     ("policy", "message"),
     [
-        ({}, "it asks nothing"),
+        ({}, "the policy has no rules; add limits or must_pass"),
         ({"limits": [{"metric": "nfr"}]}, "limits.0: the limit on nfr needs either max or min"),
         ({"limits": [{"metric": "NFRR", "max": 1}]}, "did you mean 'nfr'? (given: 'NFRR')"),
         ({"limits": [{"metric": "nfr", "maks": 1}]}, "unknown key 'limits.0.maks'; did you mean 'max'?"),
-        ({"limits": [{"metric": "nfr", "max": 3}]}, "3 is no limit on nfr, a fraction of 1: 3 % is 0.03"),
-        ({"limits": [{"metric": "nfr", "max": 1}]}, "1 is no limit on nfr, a fraction of 1: 3 % is 0.03"),
-        ({"limits": [{"metric": "btc", "min": 0}]}, "0 is no limit on btc"),
-        ({"limits": [{"metric": "nfr", "max": 0.0}]}, "nfr cannot keep max 0: its interval ends above; hold the point"),
-        ({"limits": [{"metric": "nfr", "max": 0, "bound": "high"}]}, "with bound: value"),
-        ({"limits": [{"metric": "btc", "min": 1}]}, "btc cannot keep min 1: its interval begins below; hold the"),
+        (
+            {"limits": [{"metric": "nfr", "max": 3}]},
+            "nfr lies between 0 and 1, so max 3 is always kept; for 3 % write 0.03",
+        ),
+        (
+            {"limits": [{"metric": "nfr", "max": 1}]},
+            "nfr lies between 0 and 1, so max 1 is always kept; for 1 % write 0.01",
+        ),
+        ({"limits": [{"metric": "nfr", "max": -1}]}, "nfr lies between 0 and 1, so max -1 is never kept"),
+        ({"limits": [{"metric": "btc", "min": 0}]}, "btc lies between 0 and 1, so min 0 is always kept"),
+        ({"limits": [{"metric": "btc", "min": 2}]}, "so min 2 is never kept; for 2 % write 0.02"),
+        (
+            {"limits": [{"metric": "nfr", "max": 0.0}]},
+            "nfr cannot keep max 0: its interval reaches above; compare the point",
+        ),
+        ({"limits": [{"metric": "nfr", "max": 0, "bound": "high"}]}, "compare the point, bound: value"),
+        ({"limits": [{"metric": "btc", "min": 1}]}, "btc cannot keep min 1: its interval reaches below; compare the"),
         ({"limits": [{"metric": "nfr", "max": True}]}, "limits.0.max: should be a number (given: True)"),
         ({"limits": [{"metric": "nfr", "max": "0.1"}]}, "limits.0.max: should be a number (given: '0.1')"),
         ({"limits": [{"metric": "score", "min": math.nan}]}, "limits.0.min: should be a finite number"),
-        ({"limits": [{"metric": "nfr", "max": 0.1, "slice": "=x"}]}, "the slice names no column"),
+        ({"limits": [{"metric": "nfr", "max": 0.1, "slice": "=x"}]}, "the slice does not name a column"),
         ({"limits": {"metric": "nfr", "max": 0.1}}, "limits: should be a list"),
         ({"limits": ["nfr"]}, "limits.0: should be a mapping of keys to values (given: 'nfr')"),
         ({"must_pass": ["1"], "min_n": True}, "min_n: should be a whole number (given: True)"),
@@ -183,7 +194,7 @@ def test_limits_that_can_be_kept_and_broken_are_taken() -> None:
     [{"metric": "delta_score", "min": -1}, {"metric": "score", "min": 0}, {"metric": "score", "max": 40}],
 )
 def test_a_limit_that_no_answers_can_break_is_refused(limit: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match=f"is no limit on {limit['metric']}, a fraction of 1"):
+    with pytest.raises(ConfigError, match=f"{limit['metric']} lies between -?[01] and 1, so m.* is always kept"):
         outcome(limit)
 
 
@@ -206,10 +217,10 @@ def test_two_equal_scores_prove_little() -> None:
     assert score.high == 1.0
 
 
-def test_a_key_that_stands_twice_is_refused(tmp_path: Path) -> None:
+def test_a_key_that_occurs_twice_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "policy.yaml"
     path.write_text("limits: [{metric: nfr, max: 0.01}]\nlimits: [{metric: nfr, max: 0.9}]\n")
-    with pytest.raises(ConfigError, match=r"policy.yaml: not YAML: the key 'limits' stands twice in .* line 1"):
+    with pytest.raises(ConfigError, match=r"policy.yaml: not YAML: the key 'limits' occurs twice in .* line 1"):
         load_policy(path)
 
 
@@ -262,5 +273,5 @@ def test_bad_input_is_one_error_in_junit(files: list[str], tmp_path: Path, capsy
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("1", "0", "1")
     error = suite.find("testcase/error")
     assert error is not None
-    assert "3 is no limit on nfr" in error.attrib["message"]
-    assert "3 is no limit on nfr" in capsys.readouterr().err
+    assert "max 3 is always kept" in error.attrib["message"]
+    assert "max 3 is always kept" in capsys.readouterr().err

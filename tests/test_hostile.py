@@ -16,6 +16,7 @@ from rich.console import Console
 from samples import environment, write_rows
 from stillright.cli import main
 from stillright.comparison import compare
+from stillright.errors import StillrightError
 from stillright.records import Header, PredictionSet
 from stillright.report.terminal import print_comparison
 
@@ -50,10 +51,10 @@ def run(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
         ("old.jsonl new.jsonl --slice=", "--slice: name a column"),
         ("scores.jsonl scores.jsonl --epsilon nan", "epsilon nan: the least change"),
         ("scores.jsonl scores.jsonl --epsilon inf", "epsilon inf: the least change"),
-        ("old.jsonl new.jsonl --epsilon 0.5", "epsilon 0.5: these answers are right or wrong"),
+        ("old.jsonl new.jsonl --epsilon 0.5", "epsilon 0.5: applies to scores only"),
         ("old.jsonl new.jsonl --column garbage", "--column garbage: expected OURS=THEIRS"),
-        ("old.jsonl new.jsonl --column foo=bar", "--column foo=bar: there is no foo to fill; there are id"),
-        ("old.jsonl new.jsonl --json .", ".: is no file to write"),
+        ("old.jsonl new.jsonl --column foo=bar", "--column foo=bar: there is no column foo to fill; there are id"),
+        ("old.jsonl new.jsonl --json .", ".: is not a file to write"),
         ("old.jsonl new.jsonl --json old.jsonl/x", "old.jsonl: File exists"),
         (f"old.jsonl new.jsonl --json {'a' * 300}", "File name too long"),
         ("old.jsonl scores.jsonl", "the files differ in kind"),
@@ -62,6 +63,41 @@ def run(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
 def test_one_clear_line(run: Run, arguments: str, message: str) -> None:
     code, _, errors = run("compare", *arguments.split())
     assert (code, errors.count("\n")) == (2, 1)
+    assert message in errors
+
+
+@pytest.mark.parametrize(
+    ("new", "arguments", "message"),
+    [
+        ("new.jsonl", {"score": "rogue1"}, "score='rogue1': no such score; did you mean rouge1?"),
+        (
+            "choices.jsonl",
+            {"score": "rouge1"},
+            "choices: score='rouge1': its answers are choices, already right or wrong",
+        ),
+        ("few.jsonl", {}, "all files must answer the same samples, unless on_missing is 'drop' or 'wrong'"),
+        ("scores.jsonl", {"on_missing": "wrong"}, "on_missing='wrong': scores have no wrong answer"),
+        ("both.jsonl", {}, "read the texts as outputs (column output=prediction)"),
+        (
+            "empty.jsonl",
+            {},
+            "no row has a prediction, correct, score or output; name one with column prediction=THEIRS",
+        ),
+    ],
+)
+def test_one_wording_fits_command_and_library(
+    run: Run, tmp_path: Path, new: str, arguments: dict[str, str], message: str
+) -> None:
+    write_rows(tmp_path / "few.jsonl", rows()[:10])
+    write_rows(tmp_path / "choices.jsonl", rows(output="x", choices=2))
+    write_rows(tmp_path / "both.jsonl", rows(score=0.5))
+    write_rows(tmp_path / "empty.jsonl", [{"id": 1, "prediction": None}])
+    old = new if new in ("scores.jsonl", "choices.jsonl") else "old.jsonl"
+    flags = [f"--{name.replace('_', '-')}={value}" for name, value in arguments.items()]
+    code, _, errors = run("compare", old, new, *flags)
+    with pytest.raises(StillrightError) as caught:
+        compare(old, new, **arguments)  # type: ignore[arg-type]
+    assert (code, errors) == (2, f"stillright: error: {caught.value}\n")
     assert message in errors
 
 

@@ -56,24 +56,24 @@ def test_packed_samples(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.jsonl", b"", "no samples"),
+        ("a.jsonl", b"", "no samples; write one JSON object per line"),
         ("a.json", b"", "no"),
         ("a.json", b"[]", "no column id"),
         ("a.json", b"[1, 2]", "Expected object"),
         ("a.json", b'{"id": 1', "not JSON"),
         ("a.jsonl", b'{"id": 1, "score": 1}\n{"id": 2', "a.jsonl:2: not JSON"),
-        ("a.jsonl", b"\x89PNG\r\n\x1a\n\x00\x00", "no format that is known; known are stillright's own JSONL"),
+        ("a.jsonl", b"\x89PNG\r\n\x1a\n\x00\x00", "unknown format; known are stillright's own JSONL"),
         (
             "a.html",
             b"<!DOCTYPE html>\n<html>",
             "logs of lm-evaluation-harness, Inspect and promptfoo, and tables: .csv",
         ),
-        ("a.jsonl", b'{"id":"a","score":NaN}', "a.jsonl:1: NaN is no JSON; write null for a missing value"),
-        ("a.jsonl", b'{"id":"a","score":-Infinity}', "a.jsonl:1: Infinity is no JSON"),
-        ("a.jsonl", b'{"ID":"a","score":1}', "there is ID, score; name it with --column id=ID"),
-        ("a.jsonl", b'{"header":{}}\n{"key":"a","score":1}', "there is key, score; name it with --column id=THEIRS"),
-        ("a.jsonl", b'{"id":"a","prediction":"A","refrence":"A"}', "name it with --column reference=refrence"),
-        ("a.csv", b"id,prediction,refrence\na,A,A", "name it with --column reference=refrence"),
+        ("a.jsonl", b'{"id":"a","score":NaN}', "a.jsonl:1: NaN is not JSON; write null for a missing value"),
+        ("a.jsonl", b'{"id":"a","score":-Infinity}', "a.jsonl:1: Infinity is not JSON"),
+        ("a.jsonl", b'{"ID":"a","score":1}', "there is ID, score; name it with column id=ID"),
+        ("a.jsonl", b'{"header":{}}\n{"key":"a","score":1}', "there is key, score; name it with column id=THEIRS"),
+        ("a.jsonl", b'{"id":"a","prediction":"A","refrence":"A"}', "name it with column reference=refrence"),
+        ("a.csv", b"id,prediction,refrence\na,A,A", "name it with column reference=refrence"),
         ("a.jsonl", b'{"id":"NaN","score":x}', "a.jsonl:1: not JSON"),
         ("a.jsonl", b'{"id":"a","correct":2}', "a.jsonl: row 1: correct: 2 is neither true nor false"),
         ("a.jsonl", '{"id": 1}'.encode("utf-16"), "re-encode the file as UTF-8"),
@@ -96,16 +96,32 @@ def test_what_is_nothing(tmp_path: Path, name: str, content: bytes, message: str
 @pytest.mark.parametrize(
     ("log", "chosen", "message"),
     [
-        ("harness/flat", {"run": 2}, "names no run; leave --run out for this file"),
-        ("harness/flat", {"prompt": "x"}, "names no prompt"),
+        (
+            "harness/flat",
+            {"run": 2},
+            "does not record a run, so run=2 cannot apply to it; apply it to the other files only",
+        ),
+        ("harness/flat", {"prompt": "x"}, "does not record a prompt"),
         ("harness/flat", {"model": "x"}, "no model 'x'; there is "),
-        ("inspect/choice.eval", {"filter": "x"}, "names no filter; leave --filter out for this file, or choose in the"),
-        ("inspect/choice.eval", {"prompt": "x"}, "choose in the others alone with FILE::prompt=x"),
+        ("inspect/choice.eval", {"filter": "x"}, "does not record a filter, so filter=x cannot apply to it"),
+        ("inspect/choice.eval", {"prompt": "x"}, "(in a command: FILE::prompt=x)"),
         ("inspect/choice.json", {"model": "x"}, "no model 'x'; there is mockllm/model"),
-        ("promptfoo/models.json", {"model": "terse", "filter": "x"}, "names no filter"),
-        ("harness/flat", {"rename": {"prediction": "x"}}, "with FILE::prediction=x"),
-        ("inspect/choice.json", {"rename": {"prediction": "x"}}, "is a log, whose columns have no other names"),
-        ("promptfoo/models.json", {"rename": {"prediction": "x"}}, "is a log, whose columns have no other names"),
+        ("promptfoo/models.json", {"model": "terse", "filter": "x"}, "does not record a filter"),
+        (
+            "harness/flat",
+            {"rename": {"prediction": "x"}},
+            "apply prediction=x to tables only (in a command: FILE::prediction=x)",
+        ),
+        (
+            "inspect/choice.json",
+            {"rename": {"prediction": "x"}},
+            "is a log, where nothing can be renamed to prediction",
+        ),
+        (
+            "promptfoo/models.json",
+            {"rename": {"prediction": "x"}},
+            "is a log, where nothing can be renamed to prediction",
+        ),
     ],
 )
 def test_what_a_format_does_not_know_is_no_choice(log: str, chosen: dict[str, Any], message: str) -> None:
@@ -129,7 +145,7 @@ def test_the_model_that_a_log_names_may_be_chosen(log: str, model: str) -> None:
 def test_samples_without_results_name_no_model(tmp_path: Path) -> None:
     original = next(LOGS.glob("harness/choice/*/samples_*.jsonl"))
     (tmp_path / original.name).write_bytes(original.read_bytes())
-    with pytest.raises(DataError, match="names no model"):
+    with pytest.raises(DataError, match="does not record a model"):
         read_predictions(tmp_path, Selection(model="tiny-llama"))
 
 

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stillright.errors import DataError
-from stillright.importers import Selection, read_predictions, write_jsonl, write_parquet
+from stillright.importers import Selection, read_predictions, write_predictions
 from stillright.records import Header, PredictionSet
 
 LOGS = Path(__file__).parent / "logs"
@@ -138,7 +138,7 @@ def test_strange_values(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.csv.gz", "a.jsonl", "a.jsonl.gz"])
 def test_spoilt_tables(name: str, tmp_path: Path) -> None:
-    write_jsonl(OWN, tmp_path / "own.jsonl")
+    write_predictions(OWN, tmp_path / "own.jsonl")
     content = (
         CSV if "csv" in name else CSV.replace(b",", b"\t") if "tsv" in name else (tmp_path / "own.jsonl").read_bytes()
     )
@@ -154,7 +154,7 @@ def test_spoilt_tables(name: str, tmp_path: Path) -> None:
 
 
 def test_spoilt_parquet(tmp_path: Path) -> None:
-    write_parquet(OWN, tmp_path / "own.parquet")
+    OWN.table.write_parquet(tmp_path / "own.parquet")
 
     @steady(150)
     @given(spoilt((tmp_path / "own.parquet").read_bytes()))

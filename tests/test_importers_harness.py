@@ -74,9 +74,9 @@ def test_similarities_are_scores() -> None:
 @pytest.mark.parametrize(
     ("folder", "selection", "message"),
     [
-        ("several", Selection(), "several tasks, choose with --task: colours, summaries"),
+        ("several", Selection(), "several tasks, choose one with task=NAME: colours, summaries"),
         ("several", Selection(task="sums"), "no task 'sums'; there is colours, summaries"),
-        ("several", Selection(task="summaries"), "several metrics, choose with --metric: rouge1, rougeL"),
+        ("several", Selection(task="summaries"), "several metrics, choose one with metric=NAME: rouge1, rougeL"),
         ("choice", Selection(metric="f1"), "no metric 'f1'; there is acc, acc_norm"),
         ("gsm8k", Selection(filter="x"), "no filter 'x'; there is strict-match, flexible-extract"),
         ("choice", Selection(columns=("x",)), "no column 'x'; there is question, options"),
@@ -144,7 +144,7 @@ def test_malformed_samples(tmp_path: Path, values: dict[str, Any], message: str)
 
 def test_metrics_over_all_samples_have_no_verdicts(tmp_path: Path) -> None:
     path = changed(tmp_path, metrics=["acc", "mcc"], mcc=[0, 1])
-    with pytest.raises(DataError, match="mcc is computed over all samples together"):
+    with pytest.raises(DataError, match="mcc is computed over the whole test set"):
         read_predictions(path, Selection(metric="mcc"))
 
 
@@ -163,7 +163,7 @@ def test_less_is_better_is_refused(tmp_path: Path) -> None:
     results = json.loads(file.read_text())
     results["higher_is_better"]["summaries"]["rouge1"] = False
     file.write_text(json.dumps(results))
-    with pytest.raises(DataError, match="less rouge1 is better"):
+    with pytest.raises(DataError, match="lower rouge1 is better"):
         read_predictions(tmp_path, Selection(task="summaries", metric="rouge1"))
 
 

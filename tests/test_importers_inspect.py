@@ -75,9 +75,9 @@ def test_partial_grades_are_scores() -> None:
 @pytest.mark.parametrize(
     ("name", "selection", "message"),
     [
-        ("words.eval", Selection(), "several runs, choose with --run: 1, 2"),
+        ("words.eval", Selection(), "several runs, choose one with run=NAME: 1, 2"),
         ("words.eval", Selection(run=3), "no run '3'; there is 1, 2"),
-        ("words.eval", Selection(run=1), "several metrics, choose with --metric: match, overlap"),
+        ("words.eval", Selection(run=1), "several metrics, choose one with metric=NAME: match, overlap"),
         ("choice.json", Selection(metric="match"), "no metric 'match'; there is choice"),
         ("choice.json", Selection(task="sums"), "no task 'sums'; there is choice"),
         ("choice.json", Selection(columns=("x",)), "no column 'x'; there is thing, options, input, target"),

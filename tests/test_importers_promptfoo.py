@@ -68,12 +68,12 @@ def test_one_result_a_line() -> None:
 @pytest.mark.parametrize(
     ("name", "selection", "message"),
     [
-        ("models.json", Selection(), "several models, choose with --model: terse, chatty"),
+        ("models.json", Selection(), "several models, choose one with model=NAME: terse, chatty"),
         ("models.json", Selection(model="x"), "no model 'x'; there is terse, chatty"),
         ("models.json", Selection(model="terse", metric="x"), "no metric 'x'; there is pass, score, brevity"),
         ("models.json", Selection(model="terse", columns=("x",)), "no column 'x'; there is thing, colour, place"),
-        ("prompts.json", Selection(), "several prompts, choose with --prompt: question, order"),
-        ("prompts.json", Selection(prompt="order"), "several runs, choose with --run: 1, 2"),
+        ("prompts.json", Selection(), "several prompts, choose one with prompt=NAME: question, order"),
+        ("prompts.json", Selection(prompt="order"), "several runs, choose one with run=NAME: 1, 2"),
     ],
 )
 def test_what_is_not_there(name: str, selection: Selection, message: str) -> None:

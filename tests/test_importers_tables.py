@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from stillright.errors import DataError
-from stillright.importers import Selection, read_frame, read_predictions, write_jsonl, write_parquet
+from stillright.importers import Selection, read_frame, read_predictions, write_predictions
 from stillright.records import Header, PredictionSet
 
 CSV = """\
@@ -63,11 +63,11 @@ def test_flags(tmp_path: Path, cell: str, value: bool | None) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("", "f.csv: no samples"),
-        ("id,score\n", "f.csv: no samples"),
+        ("", "f.csv: no samples; the first line must name the columns"),
+        ("id,score\n", "f.csv: no samples; at least one row"),
         ("question,score\na,1\n", "f.csv: no column id, and none renamed to it; there is question, score"),
         ("id,answer\na,1\n", "no column prediction or correct or score or output"),
-        ("ID,score\na,1\n", "there is ID, score; name it with --column id=ID"),
+        ("ID,score\na,1\n", "there is ID, score; name it with column id=ID"),
         ("id;score\na;1\n", "f.csv:1: the delimiter looks like ';'; write the file with ',' between cells"),
         ('"id"\t"score"\na\t1\n', "f.csv:1: the delimiter looks like '\\t'"),
         ("id,id,score\na,b,1\n", "several columns are called id"),
@@ -129,7 +129,7 @@ def test_renamed_columns(tmp_path: Path) -> None:
 def test_predictions_beside_scores_must_say_which_counts(tmp_path: Path) -> None:
     rows = [{"id": i, "prediction": "a text", "reference": "a sentence", "score": 0.5} for i in range(2)]
     path = write(tmp_path / "a.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
-    with pytest.raises(DataError, match=r"nothing says which counts; .* \(--column output=prediction\)"):
+    with pytest.raises(DataError, match=r"it is unclear which count; .* \(column output=prediction\)"):
         read_predictions(path)
     scored = read_predictions(path, Selection(rename={"output": "prediction"}))
     assert (scored.kind, scored.table["output"].to_list()) == ("continuous", ["a text", "a text"])
@@ -149,7 +149,7 @@ def test_nan_of_python_is_missing_in_a_table(tmp_path: Path, name: str) -> None:
     ("rename", "message"),
     [
         ({"id": "number"}, "no column 'number'; there is id, answer"),
-        ({"name": "id"}, "nothing to rename to 'name'; columns of ours are id, prediction"),
+        ({"name": "id"}, "nothing can be renamed to 'name'; our columns are id, prediction"),
     ],
 )
 def test_what_cannot_be_renamed(tmp_path: Path, rename: dict[str, str], message: str) -> None:
@@ -167,25 +167,18 @@ OWN = PredictionSet.from_rows(
 )
 
 
-def test_own_parquet_round_trip(tmp_path: Path) -> None:
-    path = tmp_path / "new folder" / "old.parquet"
-    write_parquet(OWN, path)
-    again = read_predictions(path)
-    assert again.header == OWN.header
-    assert again.table.equals(OWN.table)
-
-
 def test_own_jsonl_round_trip(tmp_path: Path) -> None:
-    write_jsonl(OWN, tmp_path / "old.jsonl")
-    again = read_predictions(tmp_path / "old.jsonl", Selection(columns=("subject",)))
+    path = tmp_path / "new folder" / "old.jsonl"
+    write_predictions(OWN, path)
+    again = read_predictions(path, Selection(columns=("subject",)))
     assert again.header == OWN.header
     assert again.table.equals(OWN.table)
 
 
 def test_own_files_are_of_one_task(tmp_path: Path) -> None:
-    write_parquet(OWN, tmp_path / "old.parquet")
+    write_predictions(OWN, tmp_path / "old.jsonl")
     with pytest.raises(DataError, match="no task 'u'; there is t"):
-        read_predictions(tmp_path / "old.parquet", Selection(task="u"))
+        read_predictions(tmp_path / "old.jsonl", Selection(task="u"))
 
 
 def frame() -> pl.DataFrame:
@@ -228,7 +221,7 @@ def test_numbers_as_names_of_columns() -> None:
 
 
 def test_a_frame_is_one_result() -> None:
-    with pytest.raises(DataError, match="x: holds one result, which names no run; leave --run out"):
+    with pytest.raises(DataError, match="x: does not record a run, so run=2 cannot apply"):
         read_frame(frame(), "x", replace(SELECTION, run=2))
 
 

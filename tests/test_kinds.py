@@ -13,8 +13,8 @@ from stillright.comparison import compare
 from stillright.config import Policy
 from stillright.config.strict import parse
 from stillright.errors import DataError
-from stillright.gate import gate
 from stillright.importers import Selection
+from stillright.verdict import gate
 
 PARTIAL, WHOLE = [1.0, 0.5, 0.0, 1.0], [1.0, 1.0, 0.0, 0.0]
 

@@ -10,7 +10,7 @@ import pytest
 
 from stillright.errors import DataError
 from stillright.importers import Selection, read_predictions
-from stillright.importers.jsonl import write_jsonl
+from stillright.importers.jsonl import write_predictions
 from stillright.records import Header, PredictionSet, as_text
 
 
@@ -25,7 +25,7 @@ def test_round_trip(tmp_path: Path) -> None:
         {"id": "ü", "prediction": "B", "reference": "A", "output": "x\ny", "choices": 4},
     ]
     predictions = PredictionSet.from_rows(header, rows)
-    write_jsonl(predictions, tmp_path / "old.jsonl")
+    write_predictions(predictions, tmp_path / "old.jsonl")
     again = read_predictions(tmp_path / "old.jsonl")
     assert again.header == header
     assert again.table.equals(predictions.table)
@@ -86,8 +86,8 @@ def test_scalars_as_text(value: Any, text: str | None) -> None:
         ("{}\n", "no column id, and none renamed to it; there is none"),
         ('{"id": "1", "prediction": "A"}\n{"id": "1"', "f.jsonl:2: not JSON"),
         ("[1]\n", "f.jsonl: Expected object, got int"),
-        ('{"id": "1", "predicton": "A"}\n', "there is id, predicton; name it with --column prediction=predicton"),
-        ('{"id": "1", "score": NaN}\n', "f.jsonl:1: NaN is no JSON; write null"),
+        ('{"id": "1", "predicton": "A"}\n', "there is id, predicton; name it with column prediction=predicton"),
+        ('{"id": "1", "score": NaN}\n', "f.jsonl:1: NaN is not JSON; write null"),
         ('{"id": "1", "score": 1e999}\n', "f.jsonl:1: score: Number out of range"),
         ('{"id": "1", "score": "high"}\n', "f.jsonl:1: score: Expected float | null, got str"),
         ('{"id": [1], "score": 1}\n', "f.jsonl:1: id: Expected"),

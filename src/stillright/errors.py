@@ -6,8 +6,8 @@
     ├── TaskError       a task that does not exist, or that cannot be trained on
     ├── ModelError      a base, an adapter or a tokenizer
     ├── RunError        the run folder: in use, not writable, damaged
-    ├── JudgeError      the endpoint of a judge: not reachable, refuses, gives no replies
-    └── MissingExtra    a command that needs packages which are not installed
+    ├── JudgeError      the endpoint of a judge: unreachable, refuses, does not reply
+    └── MissingExtra    packages that are needed but not installed
 
 The command line prints the message and exits with 2.
 """
@@ -43,3 +43,8 @@ class JudgeError(StillrightError):
 
 class MissingExtra(StillrightError):  # noqa: N818 - what is missing is the name
     """Packages of an optional extra are not installed."""
+
+
+def one_line(error: BaseException) -> str:
+    """The message of any error without line breaks; its type where it has none."""
+    return " ".join(str(error).split()) or type(error).__name__

@@ -16,7 +16,7 @@ from stillright import ranks
 from stillright.comparison import Comparison, compare
 from stillright.config import UpdateConfig
 from stillright.data import Data
-from stillright.importers.jsonl import write_jsonl
+from stillright.importers.jsonl import write_predictions
 from stillright.inputs import align_inputs, fit_inputs, predict_inputs
 from stillright.models import ModelRef, load_model, vocabulary_size
 from stillright.progress import Progress
@@ -147,7 +147,7 @@ class Update(Data):
                 max_length=self.config.training.max_length,
                 progress=self.progress,
             )
-            ranks.on_main(lambda: write_jsonl(predictions, out))
+            ranks.on_main(lambda: write_predictions(predictions, out))
 
         return self.workspace.stage(f"predict-{stem}", result, predict_inputs(self.config, model), build)
 

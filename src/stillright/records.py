@@ -1,6 +1,6 @@
-"""PredictionSet: a table with one row a sample, and a header that says how the rows were made.
+"""PredictionSet: a table with one row per sample, and a header on how the rows were made.
 
-Knows the columns and what makes a row valid; knows neither file formats of other tools nor metrics.
+Knows the columns and what makes a row valid; knows neither the formats of other tools nor metrics.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from stillright.errors import DataError
 
 Kind = Literal["discrete", "continuous"]
-Row = Mapping[str, Any]  # values by the names in COLUMNS, and of columns to slice by
+Row = Mapping[str, Any]  # values by the names in COLUMNS, and by those of columns to slice by
 
 COLUMNS: dict[str, Any] = {
     "id": pl.String,
     "prediction": pl.String,  # the answer that is right or wrong
-    "reference": pl.List(pl.String),  # the right answers, mostly one
-    "correct": pl.Boolean,  # stands above prediction = reference
+    "reference": pl.List(pl.String),  # the right answers, usually one
+    "correct": pl.Boolean,  # takes precedence over prediction = reference
     "score": pl.Float64,  # S(output, reference), higher is better
     "prompt": pl.String,
-    "output": pl.String,  # the text a model wrote, of which prediction may be a part
-    "choices": pl.Int64,  # how many answers could be chosen from
+    "output": pl.String,  # the text a model wrote; prediction may be part of it
+    "choices": pl.Int64,  # how many answers there were to choose from
 }
-ANSWERS = ("prediction", "correct", "score", "output")  # of which a table needs at least one
+ANSWERS = ("prediction", "correct", "score", "output")  # a table needs at least one
 PLAIN: dict[Any, set[type]] = {  # Python types that need no conversion
     pl.String: {str, NoneType},
     pl.Float64: {float, NoneType},
@@ -39,7 +39,7 @@ EXAMPLES = 5  # ids named in an error
 
 
 class Header(BaseModel):
-    """How a PredictionSet was made; None where unknown."""
+    """How a PredictionSet was made; None if unknown."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -48,7 +48,7 @@ class Header(BaseModel):
     metric: str | None = None
     filter: str | None = None
     kind: Kind | None = None
-    settings: dict[str, Any] = {}  # must agree where two sets are compared: task version, shots, generation settings
+    settings: dict[str, Any] = {}  # must agree if two sets are compared: task version, shots, generation settings
     source: dict[str, Any] = {}  # may differ: model, dtype, versions of tools
 
 
@@ -65,9 +65,9 @@ def parse_header(values: Mapping[str, Any], place: str) -> Header:
 class PredictionSet:
     """The answers of one model to one task.
 
-    table: COLUMNS, all of them and null where unknown, then text columns to slice by. Every id stands once; a row
-    without prediction, verdict and score is unscored. guessed: that the kind is discrete because all values of a metric
-    are 0 or 1; they are scores where another file of the metric has other values.
+    table: all of COLUMNS, null if unknown, then text columns to slice by. Ids are unique; a row without prediction,
+    verdict and score is unscored. guessed: the kind is discrete only because all values of a metric are 0 or 1; they
+    are scores if another file of the metric has other values.
     """
 
     header: Header
@@ -81,7 +81,7 @@ class PredictionSet:
 
     @property
     def kind(self) -> Kind:
-        """The header's kind; without one, continuous where rows have scores but neither predictions nor verdicts."""
+        """The header's kind; without one, continuous if rows have scores but neither predictions nor verdicts."""
         if self.header.kind is not None:
             return self.header.kind
         scored = self.table["score"].null_count() < len(self.table)
@@ -90,7 +90,7 @@ class PredictionSet:
 
     @classmethod
     def checked(cls, header: Header, table: pl.DataFrame, place: str = "") -> PredictionSet:
-        """The set of a table made by `table_of`. Raises DataError naming `place` and a row that is not valid."""
+        """The set of a table made by `table_of`. Raises DataError naming `place` and the first invalid row."""
         _refuse_invalid(table, place or header.name)
         if header.kind is None:
             _refuse_two_answers(table, place or header.name)
@@ -98,7 +98,7 @@ class PredictionSet:
 
     @classmethod
     def from_rows(cls, header: Header, rows: Iterable[Row], place: str = "") -> PredictionSet:
-        """The set of `rows`. Raises DataError naming `place` for a value or a row that is not valid."""
+        """The set of `rows`. Raises DataError naming `place` and the first invalid value or row."""
         listed = list(rows)
         names = dict.fromkeys(name for row in listed for name in row)
         columns = {name: [row.get(name) for row in listed] for name in names}
@@ -106,7 +106,7 @@ class PredictionSet:
 
 
 def table_of(columns: Mapping[str, Sequence[Any]], place: str) -> pl.DataFrame:
-    """The typed table of `columns`, one value a row each. Raises DataError for a value of the wrong type."""
+    """The typed table of `columns`, each with one value per row. Raises DataError for a value of the wrong type."""
     n = len(next(iter(columns.values()), ()))
     names = dict.fromkeys((*COLUMNS, *columns))
     return pl.DataFrame([_series(name, columns.get(name), n, place) for name in names])
@@ -191,12 +191,14 @@ def _typed(name: str, values: Sequence[Any], place: str) -> list[Any]:
 
 def _refuse_invalid(table: pl.DataFrame, place: str) -> None:
     if table.is_empty():
-        raise DataError(f"{place}: no samples")
+        raise DataError(f"{place}: no samples; at least one row is needed")
     _refuse_rows(table, pl.col("id").is_null() | (pl.col("id") == ""), f"{place}: no id; every row needs one")
     score = pl.col("score")
     _refuse_rows(table, score.is_nan() | score.is_infinite(), f"{place}: the score is not a finite number")
     if all(table[name].null_count() == len(table) for name in ANSWERS):
-        raise DataError(f"{place}: no row has a prediction, correct, score or output; name the columns with --column")
+        raise DataError(
+            f"{place}: no row has a prediction, correct, score or output; name one with column prediction=THEIRS"
+        )
     ids = table["id"]
     if ids.n_unique() < len(ids):
         repeated = ids.filter(ids.is_duplicated())
@@ -207,12 +209,12 @@ def _refuse_invalid(table: pl.DataFrame, place: str) -> None:
 
 
 def _refuse_two_answers(table: pl.DataFrame, place: str) -> None:
-    """Raises DataError where it is not said which counts: that prediction and reference are equal, or the score."""
+    """Raises DataError if it is unclear which counts: prediction = reference, or the score."""
     known = {name: table[name].null_count() < len(table) for name in ("prediction", "correct", "score")}
     if known["prediction"] and known["score"] and not known["correct"]:
         raise DataError(
-            f"{place}: rows have both predictions and scores, and nothing says which counts; to compare scores, read "
-            "the texts as outputs (--column output=prediction), to compare answers, leave the column score out"
+            f"{place}: rows have both predictions and scores, and it is unclear which count; to compare scores, read "
+            "the texts as outputs (column output=prediction); to compare answers, leave the column score out"
         )
 
 

@@ -1,4 +1,4 @@
-"""Intervals and paired tests. Knows numbers and arrays, nothing of models or files.
+"""Intervals and paired tests. Knows numbers and arrays; knows neither models nor files.
 
 All intervals are two-sided, 95 %. docs/metrics.md gives every formula.
 """
@@ -19,14 +19,14 @@ Adjustment = Literal["holm", "bh"]
 Z_95 = 1.959963984540054  # standard normal quantile at 0.975
 Z_80_POWER = 0.8416212335729143  # at 0.8
 RESAMPLES = 2000
-NO_WIDTH = 1e-12  # an interval that is narrower comes from rounding alone
-MOST_DISTINCT = 2_000  # distinct rows up to which their counts are drawn, which costs the same for any n
-MOST_DRAWN = 20_000  # samples up to which rows are drawn one by one
+NO_WIDTH = 1e-12  # narrower intervals come from rounding alone
+MOST_DISTINCT = 2_000  # up to this many distinct rows, their counts are drawn, which costs the same for any n
+MOST_DRAWN = 20_000  # up to this many samples, rows are drawn one by one
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value with its 95 % interval; all None where the value is undefined."""
+    """A value with its 95 % interval; all None if the value is undefined."""
 
     value: float | None
     low: float | None
@@ -39,7 +39,7 @@ UNDEFINED = Estimate(None, None, None)
 def wilson(successes: float, n: float) -> Estimate:
     """The proportion `successes / n` with Wilson's score interval (Wilson, 1927); undefined for n = 0.
 
-    n may be an effective number of samples, no whole number.
+    n may be an effective number of samples, not a whole one.
     """
     if n == 0:
         return UNDEFINED
@@ -54,8 +54,8 @@ def wilson(successes: float, n: float) -> Estimate:
 def tango(only_first: int, only_second: int, n: int) -> Estimate:
     """The difference of two proportions of the same n samples with Tango's score interval (Tango, 1998).
 
-    only_first, only_second: samples that count in one proportion alone. Unlike a bootstrap it has a width where no
-    sample differs: few samples prove no equality. Undefined for n = 0.
+    only_first, only_second: samples that count in one proportion alone. Unlike a bootstrap interval it has a width
+    even if no sample differs: few samples do not prove equality. Undefined for n = 0.
     """
     if n == 0:
         return UNDEFINED
@@ -76,7 +76,7 @@ def _tango_statistic(only_first: int, only_second: int, n: int, delta: float) ->
 
 
 def _root(falling: Callable[[float], float], low: float, high: float) -> float:
-    """Where a falling function is zero between `low` and `high`, by bisection."""
+    """The zero of a falling function between `low` and `high`, by bisection."""
     for _ in range(60):
         middle = (low + high) / 2
         low, high = (middle, high) if falling(middle) > 0 else (low, middle)
@@ -86,7 +86,7 @@ def _root(falling: Callable[[float], float], low: float, high: float) -> float:
 def mcnemar_exact(gains: int, regressions: int) -> float:
     """Two-sided p of the exact McNemar test: without a difference, each discordant pair is a fair coin.
 
-    For differences of continuous scores the same test is the sign test.
+    For differences of continuous scores this is the sign test.
     """
     n, smaller = gains + regressions, min(gains, regressions)
     if n == 0:
@@ -103,10 +103,10 @@ def mcnemar_exact(gains: int, regressions: int) -> float:
 def resampled_means(columns: Mapping[str, Array], counts: Array, seed: int = 0) -> dict[str, Array]:
     """Means of every column: first the observed one, then RESAMPLES bootstrap ones (Efron, 1979), (1 + RESAMPLES,).
 
-    columns: (m,) each, one value a distinct row; counts: (m,), how often each row stands, n in all. All columns of a
-    row are drawn together, so that what is computed from several of them is paired. With at most MOST_DISTINCT rows
-    their counts are drawn, with at most MOST_DRAWN samples the samples; beyond both, the means are drawn from their
-    limiting normal distribution.
+    columns: (m,) each, one value per distinct row; counts: (m,), how often each row occurs, n in all. All columns of a
+    row are drawn together, so that anything computed from several of them is paired. Up to MOST_DISTINCT rows, their
+    counts are drawn; up to MOST_DRAWN samples, the samples; beyond both, the means are drawn from their limiting normal
+    distribution.
     """
     matrix = np.column_stack(list(columns.values()))  # (m, k)
     generator = np.random.default_rng(seed)
@@ -138,8 +138,10 @@ def _means_in_the_limit(matrix: Array, counts: Array, observed: Array, generator
 
 
 def bounded(found: Estimate, n: float, values: Array) -> Estimate:
-    """The bootstrapped mean of `values` of n samples, widened where nothing varied, but not beyond 0 and 1 where no
-    value is; without an interval where there is but one sample."""
+    """The bootstrapped mean of `values` of n samples, widened if nothing varied.
+
+    Not beyond 0 or 1 unless some value is; without an interval if there is only one sample.
+    """
     if found.value is None or n <= 1:
         return Estimate(found.value, None, None)
     wide = widened(found, n, max(1.0, float(np.ptp(values))))
@@ -150,7 +152,7 @@ def bounded(found: Estimate, n: float, values: Array) -> Estimate:
 
 
 def widened(found: Estimate, n: float, span: float = 1.0) -> Estimate:
-    """A bootstrapped difference; where nothing varied among n samples, with the width that Tango's interval has then.
+    """A bootstrapped difference; if nothing varied among n samples, as wide as Tango's interval would be.
 
     span: the largest difference a sample could show.
     """
@@ -162,7 +164,7 @@ def widened(found: Estimate, n: float, span: float = 1.0) -> Estimate:
 
 
 def estimate(means: Array) -> Estimate:
-    """The first of `means` with the percentiles 2.5 and 97.5 of the others; those undefined (NaN) are left out."""
+    """The first of `means` with the percentiles 2.5 and 97.5 of the others; undefined ones (NaN) are left out."""
     if not math.isfinite(means[0]):
         return UNDEFINED
     low, high = np.nanquantile(means[1:], [0.025, 0.975])
@@ -170,13 +172,13 @@ def estimate(means: Array) -> Estimate:
 
 
 def ratio(top: Array, bottom: Array) -> Array:
-    """`top / bottom`, NaN where `bottom` is not above zero."""
+    """`top / bottom`, NaN unless `bottom` is above zero."""
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.where(bottom > 0, top / bottom, np.nan)
 
 
 def smallest_difference(variance: float, n: int) -> float | None:
-    """The least mean difference that n pairs show in 80 % of tests at the 5 % level; None where nothing varies.
+    """The least mean difference that n pairs show in 80 % of tests at the 5 % level; None if nothing varies.
 
     variance: of the difference of one pair; for two proportions the share of discordant pairs (Lehr, 1992, without
     rounding his factor 8).

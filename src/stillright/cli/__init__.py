@@ -1,6 +1,6 @@
 """The command line: parse, call the library once, return an exit code.
 
-0 done or pass, 1 the gate fails, 2 bad input, 3 the gate cannot tell, 130 interrupted, 141 the reader has left.
+0 done or pass, 1 the gate fails, 2 bad input, 3 the gate cannot tell, 130 interrupted, 141 broken pipe.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from stillright.cli.command import Parser
 from stillright.cli.compare import add_compare_commands
 from stillright.cli.study_results import add_study_results_command
 from stillright.cli.train import add_pipeline_commands, add_stage_commands, add_study_command
-from stillright.errors import ConfigError, MissingExtra, RunError, StillrightError
+from stillright.errors import ConfigError, MissingExtra, RunError, StillrightError, one_line
 from stillright.report.visible import visible
 
-GRACE = 3.0  # seconds in which a launcher ends all processes after the first has failed
+GRACE = 3.0  # seconds; a launcher ends all processes sooner once one has failed
 TRAIN_PACKAGES = frozenset(
     {
         "torch",
@@ -56,7 +56,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _explained(error: Exception) -> StillrightError | None:
-    """What a user can do about `error`; None for what is a fault of ours."""
+    """The error with what a user can do about it; None for a bug of ours."""
     if isinstance(error, StillrightError):
         return error
     if isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] in TRAIN_PACKAGES:
@@ -73,7 +73,7 @@ def _explained(error: Exception) -> StillrightError | None:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command; prints errors as one line on standard error."""
+    """Runs one command and returns its exit code; prints an error as one line on standard error."""
     try:
         args = parser().parse_args(argv)
         return int(args.action(args))
@@ -88,17 +88,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         explained = _explained(error)
         if explained is None:
             raise
-        _say(explained, known=ranks.is_from_main(error))
+        _print_error(explained, known=ranks.is_from_main(error))
         return 2
 
 
-def _say(error: StillrightError, known: bool) -> None:
-    """One line on standard error, once: another process than the main one speaks where only it has failed.
+def _print_error(error: StillrightError, known: bool) -> None:
+    """Prints one line on standard error, once: from another process only if the main one has not failed.
 
-    known: whether the main process has said it.
+    known: whether the main process has printed it.
     """
     who = "" if ranks.is_main() else f" process {ranks.rank()}:"
     if who:
-        time.sleep(GRACE)  # mostly the main process has failed alike, says so, and the launcher ends this one meanwhile
+        time.sleep(GRACE)  # mostly the main process failed too and prints, and the launcher ends this one meanwhile
     if not known:
-        print(f"stillright: error:{who} {visible(' '.join(str(error).split()))}", file=sys.stderr)
+        print(f"stillright: error:{who} {visible(one_line(error))}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""What the commands share: a console, a parser with an example, a task and --set."""
+"""What the commands share: a console, and a parser with an example."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 class Parser(argparse.ArgumentParser):
-    """Mistakes on the command line are one line, as all others."""
+    """Reports mistakes on the command line in one line, like all others."""
 
     def error(self, message: str) -> NoReturn:
-        """Raises ConfigError that names the command's help."""
+        """Raises ConfigError that points to the command's help."""
         raise ConfigError(f"{message}; see {self.prog} --help")
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Arguments and none that are unknown: those are the command's own mistakes, not the program's."""
+        """The arguments. Raises ConfigError for unknown ones here, so that it points to the command's own help."""
         found, unknown = super().parse_known_args(args, namespace)
         if unknown:
             near = difflib.get_close_matches(unknown[0].partition("=")[0], self._option_string_actions, n=1)
@@ -37,16 +37,18 @@ class Once(argparse.Action):
     def __call__(
         self, parser: argparse.ArgumentParser, namespace: argparse.Namespace, values: Any, option: str | None = None
     ) -> None:
-        """Stores the value. Raises ConfigError where there is one already."""
+        """Stores the value. Raises ConfigError if there is one already."""
         if getattr(namespace, self.dest) is not None:
-            raise ConfigError(f"{option} stands twice, but it holds for every file; choose in one with FILE::KEY=VALUE")
+            raise ConfigError(
+                f"{option} is given twice, but applies to every file; to choose in one, write FILE::KEY=VALUE"
+            )
         setattr(namespace, self.dest, values)
 
 
 def console() -> Console:
-    """The terminal; in a pipe or a CI log there is no width to ask for, and folded tables are hard to read.
+    """The terminal; pipes and CI logs have no width, and folded tables are hard to read, so there it is wide.
 
-    Of several processes the main one speaks.
+    Of several processes only the main one prints.
     """
     from rich.console import Console
 

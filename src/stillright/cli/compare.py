@@ -8,15 +8,14 @@ from typing import Any
 
 from stillright.cli.command import command, console
 from stillright.cli.paths import refuse_overwriting
-from stillright.cli.results import add_results, inputs, read_results, shared_arguments
+from stillright.cli.results import add_results, inputs, read_results, selection_of, shared_arguments
+from stillright.errors import ConfigError, StillrightError, one_line
 
 
 def _write(path: Path | None, text: str) -> None:
-    from stillright.errors import ConfigError
-
     if path is not None:
         if not path.name:
-            raise ConfigError(f"{path}: is no file to write; give another path")
+            raise ConfigError(f"{path}: is not a file to write; give another path")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
 
@@ -27,9 +26,16 @@ def _compare(args: argparse.Namespace) -> int:
     from stillright.report.markdown import markdown
     from stillright.report.terminal import print_comparison
 
-    refuse_overwriting({"--json": args.json, "--markdown": args.markdown, "--html": args.html}, inputs(args))
-    candidates = [read_results(candidate, args) for candidate in args.candidates]
-    comparison = compare(candidates=candidates, slices=args.slice, adjustment=args.adjust, **shared_arguments(args))
+    refuse_overwriting(
+        {"--json": args.json, "--markdown": args.markdown, "--html": args.html}, [*inputs(args), *args.candidates]
+    )
+    if "" in args.slice:
+        raise ConfigError("--slice: name a column")
+    of_all = selection_of(args, args.slice)
+    candidates = [read_results(candidate, of_all) for candidate in args.candidates]
+    comparison = compare(
+        candidates=candidates, slices=args.slice, adjustment=args.adjust, **shared_arguments(args, of_all)
+    )
     _write(args.json, comparison.to_json())
     _write(args.markdown, markdown(comparison))
     _write(args.html, html(comparison))
@@ -39,17 +45,17 @@ def _compare(args: argparse.Namespace) -> int:
 
 def _gate(args: argparse.Namespace) -> int:
     from stillright.config import load_policy
-    from stillright.errors import StillrightError
-    from stillright.gate import Check, Verdict, gate
     from stillright.report.gate import junit, print_verdict, verdict_markdown
+    from stillright.verdict import Check, Verdict, gate
 
-    refuse_overwriting({"--json": args.json, "--junit": args.junit, "--markdown": args.markdown}, inputs(args))
+    refuse_overwriting(
+        {"--json": args.json, "--junit": args.junit, "--markdown": args.markdown}, [*inputs(args), args.policy]
+    )
     try:
         policy = load_policy(args.policy)
-        args.slice = policy.columns
-        verdict, comparison = gate(policy=policy, **shared_arguments(args))
+        verdict, comparison = gate(policy=policy, **shared_arguments(args, selection_of(args, policy.columns)))
     except StillrightError as error:  # else a CI system would show no test at all
-        bad = Check(name="input", outcome="cannot tell", reason=" ".join(str(error).split()))
+        bad = Check(name="input", outcome="cannot tell", reason=one_line(error))
         _write(args.junit, junit(Verdict(outcome=bad.outcome, checks=(bad,))))
         raise
     _write(args.json, verdict.to_json())
@@ -70,7 +76,13 @@ def add_compare_commands(commands: Any) -> None:
     )
     add_results(compare)
     _add_slices(compare)
-    compare.add_argument("candidates", nargs="*", default=[], metavar="CANDIDATE", help="models in the new one's place")
+    compare.add_argument(
+        "candidates",
+        nargs="*",
+        default=[],
+        metavar="CANDIDATE",
+        help="further models to compare with OLD in place of NEW",
+    )
     compare.add_argument("--json", type=Path, metavar="FILE", help="write the comparison as JSON")
     compare.add_argument("--markdown", type=Path, metavar="FILE", help="write a report")
     compare.add_argument("--html", type=Path, metavar="FILE", help="write a report as one page, without scripts")
@@ -82,9 +94,11 @@ def add_compare_commands(commands: Any) -> None:
         "stillright gate old.jsonl new.jsonl --policy policy.yaml --junit gate.xml",
     )
     add_results(gate)
-    gate.add_argument("--policy", type=Path, required=True, metavar="POLICY.YAML", help="what the update must keep to")
+    gate.add_argument(
+        "--policy", type=Path, required=True, metavar="POLICY.YAML", help="the rules that the update must keep"
+    )
     gate.add_argument("--json", type=Path, metavar="FILE", help="write the verdict as JSON")
-    gate.add_argument("--junit", type=Path, metavar="FILE", help="write JUnit XML, a test case a check")
+    gate.add_argument("--junit", type=Path, metavar="FILE", help="write JUnit XML, one test case per check")
     gate.add_argument(
         "--markdown", type=Path, metavar="FILE", help="write a report, for instance to $GITHUB_STEP_SUMMARY"
     )
@@ -98,5 +112,5 @@ def _add_slices(parser: argparse.ArgumentParser) -> None:
         "--adjust",
         choices=["holm", "bh"],
         default="holm",
-        help="of p-values among slices: Holm, or Benjamini-Hochberg (default: %(default)s)",
+        help="how to correct p-values across slices: Holm, or Benjamini-Hochberg (default: %(default)s)",
     )

@@ -10,9 +10,9 @@ from stillright.errors import ConfigError
 
 
 def refuse_overwriting(outputs: Mapping[str, Path | None], inputs: Iterable[str | Path | None]) -> None:
-    """Raises ConfigError where an output, by the name of its option, is one of `inputs` or a second output.
+    """Raises ConfigError if an output is also one of `inputs` or another output.
 
-    inputs: paths, of results perhaps with ::KEY=VALUE.
+    outputs: by option. inputs: paths; those of results may end in ::KEY=VALUE.
     """
     read = {resolved(file): file for file in _read(inputs)}
     written: dict[str, str] = {}
@@ -25,11 +25,11 @@ def refuse_overwriting(outputs: Mapping[str, Path | None], inputs: Iterable[str 
             )
         first = written.setdefault(resolved(path), option)
         if first != option:
-            raise ConfigError(f"{option} {path}: is what {first} writes; give another path")
+            raise ConfigError(f"{option} {path}: is also written by {first}; give another path")
 
 
 def resolved(path: str | Path) -> str:
-    """The one name of a file that has several: no links, no dots."""
+    """The canonical path of a file, without links and dots."""
     return os.path.realpath(path)
 
 
@@ -39,7 +39,7 @@ def path_of(results: str) -> str:
 
 
 def _read(inputs: Iterable[str | Path | None]) -> Iterable[Path]:
-    """The files, those in folders of results, and what is read beside them."""
+    """The files, those in folders of results, and those read beside them."""
     from stillright.importers.harness import files_read
 
     for path in (Path(path_of(str(each))) for each in inputs if each is not None):

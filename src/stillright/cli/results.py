@@ -1,8 +1,9 @@
-"""The results that compare and gate are given: which files, and what to take from each."""
+"""The results given to compare and gate: which files, and what to take from each."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,19 +20,18 @@ if TYPE_CHECKING:
 FORMATS = "a file or folder of results: stillright's JSONL, lm-eval, Inspect or promptfoo logs, CSV, TSV, Parquet"
 
 
-def _selection(args: argparse.Namespace) -> Selection:
+def selection_of(args: argparse.Namespace, columns: Sequence[str]) -> Selection:
+    """What to take from every file; columns: further ones to keep, for slices."""
     from stillright.importers import Selection
     from stillright.records import COLUMNS
 
-    if "" in getattr(args, "slice", ()):
-        raise ConfigError("--slice: name a column")
     rename = {}
     for text in args.column:
         ours, equals, theirs = text.partition("=")
         if not equals or not ours or not theirs:
             raise ConfigError(f"--column {text}: expected OURS=THEIRS, for instance prediction=answer")
         if ours not in COLUMNS:
-            raise ConfigError(f"--column {text}: there is no {ours} to fill; there are {', '.join(COLUMNS)}")
+            raise ConfigError(f"--column {text}: there is no column {ours} to fill; there are {', '.join(COLUMNS)}")
         rename[ours] = theirs
     return Selection(
         task=args.task,
@@ -40,24 +40,24 @@ def _selection(args: argparse.Namespace) -> Selection:
         model=args.model,
         prompt=args.prompt,
         run=args.run,
+        columns=tuple(columns),
         rename=rename,
     )
 
 
-def read_results(text: str, args: argparse.Namespace) -> PredictionSet:
-    """The results in "PATH" or "PATH::KEY=VALUE::...": of this file alone, before --KEY and --column for all."""
+def read_results(text: str, of_all: Selection) -> PredictionSet:
+    """The results in "PATH" or "PATH::KEY=VALUE::...", whose choices come before those for all files."""
     from stillright.importers import read_predictions
 
-    return read_predictions(path_of(text), _selection_in(text, args))
+    return read_predictions(path_of(text), _selection_in(text, of_all))
 
 
-def _selection_in(text: str, args: argparse.Namespace) -> Selection:
-    """What to take from the file in "PATH::KEY=VALUE::..."."""
+def _selection_in(text: str, selection: Selection) -> Selection:
+    """The selection for the file in "PATH::KEY=VALUE::..."; `selection` is that for all files."""
     from stillright.importers.selection import KINDS
     from stillright.records import COLUMNS
 
     _, *choices = text.split("::")
-    selection = replace(_selection(args), columns=_columns(args))
     for choice in choices:
         key, _, value = choice.partition("=")
         known = dict.fromkeys((*KINDS, *COLUMNS))
@@ -77,43 +77,32 @@ def _number(text: str, value: str) -> int:
     return int(value)
 
 
-def _columns(args: argparse.Namespace) -> tuple[str, ...]:
-    """Columns of files to keep, for the slices that are asked for."""
-    return tuple(getattr(args, "slice", ()))
-
-
 def inputs(args: argparse.Namespace) -> list[str | Path | None]:
-    """Everything that is read, by the paths given."""
-    candidates = getattr(args, "candidates", [])
-    return [args.old, args.new, *args.old_run, *args.new_run, *candidates, args.judge, getattr(args, "policy", None)]
+    """The files that both commands read, by the paths given."""
+    return [args.old, args.new, *args.old_run, *args.new_run, args.judge]
 
 
-def _refuse_repeated(runs: list[str], args: argparse.Namespace) -> None:
-    """Raises ConfigError where a side has one and the same run twice, under whatever names."""
+def _refuse_repeated(runs: list[str], of_all: Selection) -> None:
+    """Raises ConfigError if one run is given twice, under whatever names."""
     found: list[tuple[str, Selection]] = []
     for run in runs:
-        key = (resolved(path_of(run)), _selection_in(run, args))
+        key = (resolved(path_of(run)), _selection_in(run, of_all))
         if key in found:
-            raise ConfigError(f"{run}: stands twice among the runs of one side, which would show no noise at all")
+            raise ConfigError(
+                f"{run}: is given twice for one side; a run compared with itself shows no noise. Give different runs"
+            )
         found.append(key)
 
 
-def _sides(args: argparse.Namespace) -> dict[str, Any]:
-    """Old, new and their further runs. Raises ConfigError where a side has one and the same run twice."""
-    _refuse_repeated([args.old, *args.old_run], args)
-    _refuse_repeated([args.new, *args.new_run], args)
+def shared_arguments(args: argparse.Namespace, of_all: Selection) -> dict[str, Any]:
+    """Keyword arguments of both compare() and gate(). Raises ConfigError if a side has the same run twice."""
+    _refuse_repeated([args.old, *args.old_run], of_all)
+    _refuse_repeated([args.new, *args.new_run], of_all)
     return {
-        "old": read_results(args.old, args),
-        "new": read_results(args.new, args),
-        "old_runs": [read_results(run, args) for run in args.old_run],
-        "new_runs": [read_results(run, args) for run in args.new_run],
-    }
-
-
-def shared_arguments(args: argparse.Namespace) -> dict[str, Any]:
-    """Keyword arguments of both compare() and gate()."""
-    return {
-        **_sides(args),
+        "old": read_results(args.old, of_all),
+        "new": read_results(args.new, of_all),
+        "old_runs": [read_results(run, of_all) for run in args.old_run],
+        "new_runs": [read_results(run, of_all) for run in args.new_run],
         "score": _score(args),
         "on_missing": args.on_missing,
         "epsilon": args.epsilon,
@@ -144,14 +133,14 @@ def add_results(parser: argparse.ArgumentParser) -> None:
             action="append",
             default=[],
             metavar="FILE",
-            help=f"one more run (seed, repeat) of {side.upper()}; may be given again",
+            help=f"one more run (seed, repeat) of {side.upper()}; repeatable",
         )
     _add_selection(parser)
     parser.add_argument(
         "--on-missing",
         choices=["error", "drop", "wrong"],
         default="error",
-        help="what a sample is that some file lacks; wrong also counts unscored ones (default: %(default)s)",
+        help="how to treat samples missing from a file; wrong also applies to unscored samples (default: %(default)s)",
     )
     scored = parser.add_mutually_exclusive_group()
     scored.add_argument(
@@ -159,15 +148,18 @@ def add_results(parser: argparse.ArgumentParser) -> None:
     )
     scored.add_argument("--judge", type=Path, metavar="JUDGE.YAML", help="let a model behind an endpoint score outputs")
     parser.add_argument(
-        "--epsilon", type=float, default=0.0, help="least change of a score that counts (default: %(default)s)"
+        "--epsilon",
+        type=float,
+        default=0.0,
+        help="changes of a score up to this size do not count (default: %(default)s)",
     )
 
 
 def _add_selection(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--task", action=Once, help="which task, where a log holds several")
+    parser.add_argument("--task", action=Once, help="which task, if a log holds several")
     parser.add_argument("--metric", action=Once, help="which metric; acc for choice tasks by default")
-    parser.add_argument("--filter", action=Once, help="which filter of lm-evaluation-harness, where a task has several")
-    parser.add_argument("--model", action=Once, help="which provider of promptfoo, where a log holds several")
+    parser.add_argument("--filter", action=Once, help="which filter of lm-evaluation-harness, if a task has several")
+    parser.add_argument("--model", action=Once, help="which provider of promptfoo, if a log holds several")
     parser.add_argument("--prompt", action=Once, help="which prompt of promptfoo: its label, or its number from 1")
     parser.add_argument(
         "--run", action=Once, type=int, metavar="N", help="which epoch of Inspect or repeat of promptfoo, from 1"

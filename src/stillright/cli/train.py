@@ -18,7 +18,7 @@ MODEL_HELP = "base[@revision][+adapter]; hub id or folder"
 
 
 def _quiet_libraries() -> None:
-    """Our progress and errors stand alone: the libraries' own bars and notes are for their developers."""
+    """Silences the libraries' own bars and notes, so that only our progress and errors are shown."""
     os.environ.setdefault("TQDM_DISABLE", "1")
     os.environ.setdefault("HF_HUB_VERBOSITY", "error")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
@@ -31,7 +31,7 @@ def _quiet_libraries() -> None:
 
 
 def _task_values(text: str) -> dict[str, Any]:
-    """`--task`: a harness name, or a YAML file that holds a task, or an update with one and further settings."""
+    """`--task`: a harness name, or a YAML file with a task, or with an update and its further settings."""
     from stillright.config import read_yaml
 
     if not text.endswith((".yaml", ".yml")):
@@ -41,7 +41,7 @@ def _task_values(text: str) -> dict[str, Any]:
 
 
 def _stage_config(args: argparse.Namespace, old: str, new: str) -> UpdateConfig:
-    """The configuration of one stage alone: that of --task, and --set."""
+    """The configuration of a single stage, from --task and --set."""
     from stillright.config import parse_update, with_overrides
 
     values = {**_task_values(args.task), "old": old, "new": new}
@@ -64,7 +64,7 @@ def _done() -> int:
 
 
 def _estimate() -> ModuleType:
-    """What --dry-run prints, imported as late."""
+    """What --dry-run prints, imported just as late."""
     _quiet_libraries()
     from stillright import estimate
 
@@ -144,13 +144,13 @@ def _add_dry_run(parser: argparse.ArgumentParser) -> None:
 
 def _add_task(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--task", required=True, help="harness task, YAML file of a task, or an update.yaml, whose settings hold too"
+        "--task", required=True, help="harness task, YAML file of a task, or an update.yaml, whose settings apply too"
     )
     _add_set(parser)
 
 
 def add_pipeline_commands(commands: Any) -> None:
-    demo = command(commands, "demo", _demo, "the whole job on embedded tiny bases, offline", "stillright demo")
+    demo = command(commands, "demo", _demo, "the whole pipeline on embedded tiny bases, offline", "stillright demo")
     demo.add_argument("--out", type=Path, default=Path("runs/demo"), help="run folder (default: %(default)s)")
     _add_dry_run(demo)
     _add_set(demo)

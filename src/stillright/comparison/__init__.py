@@ -1,11 +1,11 @@
 """PredictionSets -> Comparison: pairing, then what changed.
 
-pairing (the same samples side by side) -> tally (per-sample columns, resampled) -> flips (metrics) -> compare (the
+pairing (the same samples side by side) -> tally (per-sample columns, resampled) -> flips (metrics) -> comparison (the
 whole account, with slices, worst regressions and how far texts moved).
 """
 
 from stillright.comparison.account import Account, Candidate, Side
-from stillright.comparison.compare import Comparison, Slice, compare
+from stillright.comparison.comparison import Comparison, Slice, compare
 from stillright.comparison.flips import Flips
 from stillright.comparison.pairing import judged
 

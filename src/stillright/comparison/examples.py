@@ -1,4 +1,4 @@
-"""The answers an update lost, to be read: the largest drops first."""
+"""Answers that an update lost, for people to read: the largest drops first."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ MOST = 10
 
 
 class Regression(BaseModel):
-    """One sample that old answers better than new; texts as the models wrote them, None where unknown.
+    """One sample that old answers better than new; texts as the models wrote them, None if unknown.
 
-    reference: the right answers, None also for choices, of which only numbers are known.
+    reference: the right answers; None also for choices, since only their numbers are known.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -44,7 +44,7 @@ def worst_regressions(old: pl.DataFrame, new: pl.DataFrame, epsilon: float) -> t
 
 
 def _reference(table: pl.DataFrame, i: int) -> tuple[str, ...] | None:
-    """The right answers as texts; of choices only their numbers are known."""
+    """The right answers as texts; for choices only their numbers are known."""
     if table["choices"][i] is not None or table["reference"][i] is None:
         return None
     return tuple(table["reference"][i])

@@ -1,6 +1,6 @@
 """What changed between two models: quadrants, flips, smooth gain and regression, each with its interval.
 
-Knows the columns of a Tally; nothing of files, and nothing of how results are shown. Formulas: Echterhoff et al., 2024,
+Knows the columns of a Tally; knows neither files nor how results are shown. Formulas: Echterhoff et al., 2024,
 section 3; docs/metrics.md defines each.
 """
 
@@ -25,7 +25,7 @@ Count = int | float  # a mean where a side has several runs
 
 
 class Flips(BaseModel):
-    """What changed between two models. Counts sum to n; a metric that is undefined, or of the other kind, is None.
+    """What changed between two models. Counts sum to n; metrics that are undefined, or of the other kind, are None.
 
     Where a side has several runs, counts and rates are means over pairs of runs.
     """
@@ -56,7 +56,7 @@ class Flips(BaseModel):
 def discrete_flips(tally: Tally, a: int, chance: float | None) -> Flips:
     """What model `a` of the tally changed against old.
 
-    chance: mean of 1 / (number of choices - 1) over samples, None where the answers are no choices.
+    chance: mean of 1 / (number of choices - 1) over samples, None if the answers are not choices.
     """
     counts = {name: tally.count(f"{name}.{a}") for name in ("both_right", "gain", "both_wrong", "regression")}
     single = tally.counted
@@ -82,7 +82,7 @@ def _chance_flips(tally: Tally, a: int) -> Array:
 
 
 def _changed_of_chance(tally: Tally, a: int, chance: float | None) -> Estimate:
-    """NFR_mc over that of two unrelated models, whose mistakes spread evenly over the wrong choices."""
+    """NFR_mc relative to two unrelated models whose mistakes spread evenly over the wrong choices."""
     if chance is None or f"changed.{a}" not in tally.sums:
         return UNDEFINED
     both_wrong = (1 - tally.means["right.0"]) * tally.means[f"wrong.{a}"]
@@ -90,7 +90,7 @@ def _changed_of_chance(tally: Tally, a: int, chance: float | None) -> Estimate:
 
 
 def _of_chance(tally: Tally, top: str, chance: Array) -> Estimate:
-    """A rate over that of chance; where no resample varied, the bounds of the rate over the chance observed."""
+    """A rate relative to chance; if no resample varied, with the bounds of the rate over the chance observed."""
     found, rate = estimate(ratio(tally.means[top], chance)), tally.rate(top)
     if found.low is None or found.high is None or found.high - found.low > NO_WIDTH:
         return found
@@ -108,8 +108,8 @@ def continuous_flips(tally: Tally, a: int) -> Flips:
         regression=regression,
         nfr=tally.rate(f"down.{a}"),
         pfr=tally.rate(f"up.{a}"),
-        mean_gain=_mean_size(tally, f"gained.{a}", f"up.{a}"),
-        mean_regression=_mean_size(tally, f"lost.{a}", f"down.{a}"),
+        mean_gain=_mean_size(tally, f"rise_size.{a}", f"up.{a}"),
+        mean_regression=_mean_size(tally, f"drop_size.{a}", f"down.{a}"),
         delta_score=tally.difference(f"score.{a}", "score.0"),
         sign_p=mcnemar_exact(int(gain), int(regression)) if tally.counted else None,
         smallest_difference=smallest_difference(tally.sums[f"square.{a}"] / tally.n, tally.n),
@@ -117,6 +117,6 @@ def continuous_flips(tally: Tally, a: int) -> Flips:
 
 
 def _mean_size(tally: Tally, sizes: str, which: str) -> Estimate:
-    """Mean size of the differences that count, which are above zero."""
+    """Mean size of the differences that count, all above zero."""
     found = estimate(ratio(tally.means[sizes], tally.means[which]))
     return bounded(found, tally.sums[which], tally.columns[sizes])

@@ -1,6 +1,6 @@
 """How far outputs moved at all: similarity of the old and the new text of a sample, by quadrant.
 
-Flips say whether an answer became wrong; this says how much else of it changed.
+Flips show whether an answer became wrong; this shows how much else of it changed.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from pydantic import BaseModel, ConfigDict
 from stillright.scoring.rouge import similarity
 from stillright.stats import Array, Estimate, estimate, resampled_means
 
-MOST = 10_000  # pairs of texts compared; of more, so many drawn with a fixed seed
+MOST = 10_000  # pairs of texts compared; if there are more, this many drawn with a fixed seed
 
 
 class Movement(BaseModel):
-    """Mean ROUGE-1 F-measure between the old and the new output (1: the same words), of `pairs` samples.
+    """Mean ROUGE-1 F-measure between the old and the new output (1: the same words), over `pairs` samples.
 
     parts: the same by quadrant, or for continuous results by gain, unchanged and regression; only those that occur.
     """
@@ -29,7 +29,7 @@ class Movement(BaseModel):
 
 
 def movement(old: pl.DataFrame, new: pl.DataFrame, epsilon: float) -> Movement | None:
-    """The movement between two tables of the same samples; None where outputs are missing or are given choices."""
+    """The movement between two tables of the same samples; None if outputs are missing or are given choices."""
     if old["choices"].null_count() < len(old) or old["output"].null_count() or new["output"].null_count():
         return None
     if len(old) > MOST:

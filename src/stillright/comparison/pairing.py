@@ -1,6 +1,6 @@
-"""Puts the answers of several models to the same samples side by side, and refuses where they are not the same.
+"""Puts the answers of several models to the same samples side by side; refuses sets whose samples differ.
 
-Knows PredictionSets; nothing of metrics.
+Knows PredictionSets, not metrics.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Paired(NamedTuple):
     """The same n samples in every table, in the same order.
 
     tables: COLUMNS of PredictionSet.table, with `right` (bool) and `answer` (text) for discrete results.
-    labels: the columns to slice by, as text; of each sample the value in the first file that has one.
+    labels: the columns to slice by, as text; for each sample the value in the first file that has one.
     """
 
     kind: Kind
@@ -29,25 +29,25 @@ class Paired(NamedTuple):
     metric: str | None
     tables: list[pl.DataFrame]
     labels: dict[str, pl.Series]
-    unscored: int  # samples of every file that some file does not score
-    counted_wrong: int  # samples that count as wrong where some file lacks or does not score them
-    missing: int  # samples that some file does not have
+    unscored: int  # samples in every file that some file does not score
+    counted_wrong: int  # samples that count as wrong in a file that lacks or does not score them
+    missing: int  # samples that some file lacks
 
 
 def pair(sets: Sequence[PredictionSet], on_missing: OnMissing = "error", columns: Sequence[str] = ()) -> Paired:
     """The samples that all of `sets` score.
 
-    on_missing: what a sample is that some file lacks: an error, dropped, or (discrete only) wrong there; `wrong` also
+    on_missing: whether a sample that some file lacks is an error, dropped, or (discrete only) wrong there; "wrong" also
     counts what a file has but does not score. columns: to slice by.
-    Raises DataError where the sets differ in kind, task, metric, filter or settings, or for one id in prompt or
-    reference; where ids are missing and must not be; and where no sample is left. ConfigError for an unknown column.
+    Raises DataError if the sets differ in kind, task, metric, filter or settings, or in the prompt or reference of an
+    id; if ids are missing that must not be; and if no sample is left. Raises ConfigError for an unknown column.
     """
     sets = of_one_kind(sets)
     kind: Kind = _agreed("kind", [each.kind for each in sets], sets)
     task, metric, _ = (_agreed(name, [getattr(each.header, name) for each in sets], sets) for name in AGREEING)
     _refuse_other_settings(sets)
     if on_missing == "wrong" and kind == "continuous":
-        raise DataError("--on-missing wrong: scores have no wrong answer; use drop, or leave the option out")
+        raise DataError("on_missing='wrong': scores have no wrong answer; use 'drop' or 'error'")
     tables, missing = _aligned(sets, on_missing)
     _refuse_other_questions(sets, tables)
     labels = _labels(tables, columns)
@@ -67,7 +67,7 @@ def pair(sets: Sequence[PredictionSet], on_missing: OnMissing = "error", columns
 
 
 def of_one_kind(sets: Sequence[PredictionSet]) -> list[PredictionSet]:
-    """The sets; verdicts that were guessed from values of 0 and 1 are scores where others of the metric have scores."""
+    """The sets; verdicts guessed from values of 0 and 1 become scores if another set of the metric has scores."""
     scored = {each.header.metric for each in sets if each.kind == "continuous"}
     return [_as_scores(each) if each.guessed and each.header.metric in scored else each for each in sets]
 
@@ -79,7 +79,7 @@ def _as_scores(verdicts: PredictionSet) -> PredictionSet:
 
 
 def _refuse_unjudged(sets: Sequence[PredictionSet]) -> None:
-    """Raises DataError for a file without one verdict: its answers are not wrong, but cannot be judged."""
+    """Raises DataError for a file without any verdict: its answers are not wrong, but cannot be judged."""
     for each in sets:
         if not judged(each.table)["right"].is_not_null().any():
             raise DataError(f"{each.name}: no sample is scored; {_why_unscored([each.table], 'discrete')}")
@@ -91,12 +91,12 @@ def _why_unscored(tables: list[pl.DataFrame], kind: Kind) -> str:
     if kind == "continuous" or (lacking["prediction"] and lacking["correct"]):
         needs = [name for name in ("output", "reference") if lacking[name]]
         hint = f" once they have {' and '.join(needs)}" if needs else ""
-        return f"score their outputs with --score rouge1 or another{hint}"
+        return f"score their outputs, with score=rouge1 or another{hint}"
     return "predictions need a reference to be right or wrong" if lacking["reference"] else "nothing to compare"
 
 
 def _labels(tables: list[pl.DataFrame], columns: Sequence[str]) -> dict[str, pl.Series]:
-    """Of each column the samples' values as text. Raises ConfigError where no file has a value in it."""
+    """For each column the samples' values as text. Raises ConfigError if no file has a value in it."""
     labels = {}
     for column in dict.fromkeys(columns):
         held = [table[column] for table in tables if column in table.columns]
@@ -113,7 +113,7 @@ def _names(sets: Sequence[PredictionSet]) -> str:
 
 
 def _agreed(what: str, values: Sequence[Any], sets: Sequence[PredictionSet]) -> Any:
-    """The one value that is not None. Raises DataError where there are two."""
+    """The one value that is not None. Raises DataError if there are two."""
     known = {str(value): each.name for value, each in zip(values, sets, strict=True) if value is not None}
     if len(known) > 1:
         named = ", ".join(f"{name}: {value}" for value, name in known.items())
@@ -154,14 +154,14 @@ def _raise_missing(sets: Sequence[PredictionSet], ids: pl.Series, held: pl.DataF
             examples = ", ".join(repr(sample) for sample in lacking[:EXAMPLES])
             lacks.append(f"{each.name} lacks {len(lacking):,} ids (such as {examples})")
     raise DataError(
-        f"{'; '.join(lacks)}; all files must answer the same samples, or say --on-missing drop or --on-missing wrong"
+        f"{'; '.join(lacks)}; all files must answer the same samples, unless on_missing is 'drop' or 'wrong'"
     )
 
 
 def _refuse_other_questions(sets: Sequence[PredictionSet], tables: list[pl.DataFrame]) -> None:
-    """Raises DataError where one id has two references or two prompts."""
+    """Raises DataError if an id has two references or two prompts."""
     for field in ("reference", "prompt"):
-        known, holder = tables[0][field], sets[0]  # of every sample what the first file that says it says
+        known, holder = tables[0][field], sets[0]  # for each sample, the value in the first file that has one
         for each, table in zip(sets[1:], tables[1:], strict=True):
             _refuse_difference(field, tables[0]["id"], (holder, known), (each, table[field]))
             if known.null_count():
@@ -172,7 +172,7 @@ def _refuse_difference(
     field: str, ids: pl.Series, first: tuple[PredictionSet, pl.Series], second: tuple[PredictionSet, pl.Series]
 ) -> None:
     differs = (first[1] != second[1]).fill_null(False)
-    if field == "reference" and differs.any():  # right answers may stand in any order
+    if field == "reference" and differs.any():  # right answers may be in any order
         differs = (first[1].list.sort() != second[1].list.sort()).fill_null(False)
     if not differs.any():
         return
@@ -186,7 +186,7 @@ def _refuse_difference(
 
 
 def judged(table: pl.DataFrame) -> pl.DataFrame:
-    """A PredictionSet's table with `right`, null where there is no verdict, and `answer`."""
+    """A PredictionSet's table with `right`, null without a verdict, and `answer`."""
     equal = pl.when(pl.col("prediction").is_not_null()).then(pl.col("reference").list.contains(pl.col("prediction")))
     right = pl.coalesce("correct", equal)
     return table.with_columns(right=right, answer=pl.coalesce("prediction", "output"))

@@ -1,4 +1,4 @@
-"""Scores outputs anew: S(output, reference) of every sample, in place of what its file says."""
+"""Scores outputs anew: S(output, reference) of every sample, in place of the scores in its file."""
 
 from __future__ import annotations
 
@@ -21,13 +21,14 @@ def rescored(results: PredictionSet, score: str | JudgeSettings) -> PredictionSe
     """`results` with the score of that name, or a judge's; discrete for exact matches, else continuous.
 
     A sample without an output, or (but for a judge) without a reference, is left unscored.
-    Raises ConfigError for an unknown score, DataError where answers are choices, whose reference is a number or a
-    letter and no text, and what the score raises.
+    Raises ConfigError for an unknown score, DataError for choices, whose reference is a number or a letter, not a
+    text, and whatever the score raises.
     """
     name = "judge" if isinstance(score, JudgeSettings) else score
     if name != "judge" and results.table["choices"].is_not_null().any():
         raise DataError(
-            f"{results.name}: --score {name}: its answers are choices, already right or wrong; leave it out"
+            f"{results.name}: score={name!r}: its answers are choices, already right or wrong; "
+            "compare them without a score"
         )
     needed = ("output",) if name == "judge" else ("output", "reference")
     known = results.table.select(pl.all_horizontal(pl.col(column).is_not_null() for column in needed)).to_series()
@@ -53,5 +54,5 @@ def _values(table: pl.DataFrame, score: str | JudgeSettings) -> Array:
     if score not in SCORES:
         close = difflib.get_close_matches(score, SCORES, n=1)
         hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(SCORES)}"
-        raise ConfigError(f"--score {score}: no such score; {hint}")
+        raise ConfigError(f"score={score!r}: no such score; {hint}")
     return SCORES[score](outputs, references) if outputs else np.empty(0)

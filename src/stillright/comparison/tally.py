@@ -1,6 +1,6 @@
-"""The per-sample columns that every metric is a mean of, summed and resampled together.
+"""The per-sample columns whose means are the metrics, summed and resampled together.
 
-Knows tables of right answers and scores; nothing of files, and not which metrics are made of the columns.
+Knows tables of right answers and scores; knows neither files nor which metrics are made of the columns.
 """
 
 from __future__ import annotations
@@ -20,19 +20,19 @@ class Model(NamedTuple):
     """One model's results, run by run; the samples of all models are the same."""
 
     name: str
-    runs: list[pl.DataFrame]  # of discrete results with `right` and `answer`, else with `score`
+    runs: list[pl.DataFrame]  # with `right` and `answer` if discrete, else with `score`
 
 
 @dataclass(frozen=True)
 class Tally:
-    """Sums and resampled means of the same per-sample columns, all drawn together."""
+    """Sums and resampled means of per-sample columns, all drawn together."""
 
     n: int
-    columns: Mapping[str, Array]  # (m,) each, one value a distinct row of samples
+    columns: Mapping[str, Array]  # (m,) each, one value per distinct row of samples
     counts: Array  # (m,), how many samples share the row
     sums: Mapping[str, float]
     means: Mapping[str, Array]  # (1 + RESAMPLES,) each, the observed one first
-    pairs: int  # of an old and a new run
+    pairs: int  # pairs of an old and a new run
 
     @classmethod
     def of(cls, columns: Mapping[str, Array], counts: Array, models: list[Model]) -> Tally:
@@ -43,7 +43,7 @@ class Tally:
 
     @property
     def counted(self) -> bool:
-        """Whether sums are counts, as with one run a side."""
+        """Whether sums are counts, as with one run per side."""
         return self.pairs == 1
 
     def count(self, name: str) -> float:
@@ -54,7 +54,7 @@ class Tally:
         """Mean of `top`, or its share in `bottom`, with Wilson's interval.
 
         With several runs, at the effective number of samples that has the variance of the means over runs (Korn and
-        Graubard, 1998), which is that of the samples where nothing varies, and at most one a pair of runs.
+        Graubard, 1998), which is that of the samples if nothing varies, and at most one per pair of runs.
         """
         whole = self.n if bottom is None else self.sums[bottom]
         if self.counted or whole == 0:
@@ -73,7 +73,7 @@ class Tally:
     def difference(self, first: str, second: str, both: str | None = None) -> Estimate:
         """Mean of `first` less that of `second`: Tango's interval where both count samples, else bootstrap.
 
-        both: the column of samples that count in first and second; None where they are no counts.
+        both: the column of samples that count in both; None if the columns are not counts.
         """
         if both is None or not self.counted:
             span = max(1.0, *(float(np.ptp(self.columns[name])) for name in (first, second)))
@@ -86,9 +86,9 @@ def tally_discrete(models: list[Model]) -> Tally:
     """Columns "right.A" and, of every A but the first, "wrong", "gain", "regression", "both_right", "both_wrong",
     "square" (of the difference) and "changed"; A counts models from 0 (old).
 
-    "changed.A" is missing where some answer of some run is not known. Candidates (A > 1) have "both_lost.A" and
-    "right_too.A": new lost the sample too, or has it right too. Models with several runs have "noise.A": a negative
-    flip between two runs.
+    "changed.A" is missing if any answer of any run is unknown. Candidates (A > 1) have "flipped_too.A" and
+    "right_too.A": new has a negative flip there too, or is right too. Models with several runs have "noise.A": a
+    negative flip between two of them.
     """
     flags, counts = _distinct(_flags(models))
     columns: dict[str, Array] = {}
@@ -105,7 +105,7 @@ def tally_discrete(models: list[Model]) -> Tally:
             if changes:
                 columns[f"changed.{a}"] = _mean(changes)
         if a > 1:
-            columns[f"both_lost.{a}"] = columns[f"regression.{a}"] * columns["regression.1"]
+            columns[f"flipped_too.{a}"] = columns[f"regression.{a}"] * columns["regression.1"]
             columns[f"right_too.{a}"] = right * columns["right.1"]
         if len(model.runs) > 1:
             runs = [flags[f"right.{a}.{r}"] for r in range(len(model.runs))]
@@ -119,7 +119,7 @@ def _mean(columns: list[Array]) -> Array:
 
 
 def _flags(models: list[Model]) -> pl.DataFrame:
-    """Of every sample: is each run right, and did the answer change between runs of old and of another model."""
+    """For every sample: whether each run is right, and whether its answer changed from each run of old."""
     flags = [run["right"].alias(f"right.{a}.{r}") for a, model in enumerate(models) for r, run in enumerate(model.runs)]
     known = [all(run["answer"].null_count() == 0 for run in model.runs) for model in models]
     for a, model in enumerate(models[1:], start=1):
@@ -130,24 +130,27 @@ def _flags(models: list[Model]) -> pl.DataFrame:
 
 
 def changed(before: pl.DataFrame, now: pl.DataFrame) -> pl.Series:
-    """Of each sample: another answer than before, which is wrong now or was right then (so changes among several right
-    ones count); NFR_mc is its mean."""
+    """For each sample: whether the answer is another one, and is wrong now or was right before.
+
+    So changes among several right answers count. NFR_mc is the mean.
+    """
     return (before["answer"] != now["answer"]) & (~now["right"] | before["right"])
 
 
 def _distinct(flags: pl.DataFrame) -> tuple[dict[str, Array], Array]:
-    """The distinct rows of `flags` and how often each stands, in one order for the same content."""
+    """The distinct rows of `flags` and how often each occurs, in an order that depends on content alone."""
     counted = flags.group_by(pl.all()).len(name="_count").sort(pl.all())
     counts = counted["_count"].to_numpy().astype(np.float64)
     return {name: counted[name].to_numpy().astype(np.float64) for name in flags.columns}, counts
 
 
 def tally_continuous(models: list[Model], epsilon: float) -> Tally:
-    """Columns "score.A", and of every A but the first "up.A", "down.A", "same.A", "gained.A", "lost.A", "square.A".
+    """Columns "score.A" and, of every A but the first, "up.A", "down.A", "same.A", "rise_size.A", "drop_size.A" and
+    "square.A".
 
-    `gained` and `lost` are the sizes of differences over `epsilon`, zero elsewhere; `square` the squared deviation
-    of the difference from its mean.
-    `both_lost` and `noise` as in `tally_discrete`.
+    `rise_size` and `drop_size` are the sizes of differences over `epsilon`, zero elsewhere; `square` is the squared
+    deviation of the difference from its mean.
+    `flipped_too` and `noise` are as in `tally_discrete`.
     """
     scores = [[run["score"].to_numpy() for run in model.runs] for model in models]
     columns: dict[str, Array] = {"score.0": _mean(scores[0])}
@@ -157,12 +160,12 @@ def tally_continuous(models: list[Model], epsilon: float) -> Tally:
         columns[f"up.{a}"] = _mean([d > epsilon for d in differences])
         columns[f"down.{a}"] = _mean([d < -epsilon for d in differences])
         columns[f"same.{a}"] = _mean([np.abs(d) <= epsilon for d in differences])
-        columns[f"gained.{a}"] = _mean([d * (d > epsilon) for d in differences])
-        columns[f"lost.{a}"] = _mean([-d * (d < -epsilon) for d in differences])
+        columns[f"rise_size.{a}"] = _mean([d * (d > epsilon) for d in differences])
+        columns[f"drop_size.{a}"] = _mean([-d * (d < -epsilon) for d in differences])
         difference = columns[f"score.{a}"] - columns["score.0"]
         columns[f"square.{a}"] = (difference - difference.mean()) ** 2  # E[D²] - E[D]² would cancel
         if a > 1:
-            columns[f"both_lost.{a}"] = columns[f"down.{a}"] * columns["down.1"]
+            columns[f"flipped_too.{a}"] = columns[f"down.{a}"] * columns["down.1"]
     for a, runs in enumerate(scores):
         if len(runs) > 1:
             columns[f"noise.{a}"] = _mean([now - before < -epsilon for before, now in permutations(runs, 2)])

@@ -1,4 +1,4 @@
-"""policy.yaml: what the gate asks of an update. Each key is documented beside the key."""
+"""policy.yaml: what an update must keep. Each key is documented beside the key."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ Metric = Literal[
     "nfr_above_noise",
 ]
 RATES = ("nfr", "pfr", "nfr_mc", "nfr_of_old_right", "nfi", "btc")
-FRACTIONS = {**dict.fromkeys(RATES, (0.0, 1.0)), "nfr_above_noise": (-1.0, 1.0)}  # the range of a metric
+FRACTIONS = {**dict.fromkeys(RATES, (0.0, 1.0)), "nfr_above_noise": (-1.0, 1.0)}  # the range of each metric
 DISCRETE_FRACTIONS = {"score": (0.0, 1.0), "delta_score": (-1.0, 1.0)}  # of answers that are right or wrong
-Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]  # strict: yes is no 1
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]  # strict: yes is not 1
 Count = Annotated[int, Field(strict=True, ge=1)]
 Id = Annotated[str, BeforeValidator(lambda value: str(value) if type(value) is int else value)]
 
@@ -38,15 +38,15 @@ class Limit(Strict):
     """A bound on one metric of the update, over all samples or over slices of them."""
 
     metric: Metric = Field(description="a metric of comparison.json; `score` is that of new")
-    max: Number | None = Field(None, description="the metric may be so large at most")
-    min: Number | None = Field(None, description="the metric must be so large at least")
+    max: Number | None = Field(None, description="upper limit for the metric")
+    min: Number | None = Field(None, description="lower limit for the metric")
     bound: Literal["pessimistic", "value", "low", "high"] = Field(
-        "pessimistic", description="what is held against it: the worse end of the 95 % interval, or the point (value)"
+        "pessimistic", description="what is compared with it: the worse end of the 95 % interval, or the point (value)"
     )
     slice: str | None = Field(
-        None, description="COLUMN for every value of a column on its own, COLUMN=VALUE for one; default: all samples"
+        None, description="COLUMN for each value of a column separately, COLUMN=VALUE for one; default: all samples"
     )
-    min_n: Count | None = Field(None, description="stands above the policy's min_n for this limit")
+    min_n: Count | None = Field(None, description="for this limit, in place of the policy's min_n")
 
     @model_validator(mode="after")
     def _can_be_kept_and_broken(self) -> Limit:
@@ -55,40 +55,50 @@ class Limit(Strict):
         if problem := self.problem(FRACTIONS):
             raise ValueError(problem)
         if self.slice is not None and not self.column:
-            raise ValueError("the slice names no column; give COLUMN or COLUMN=VALUE")
+            raise ValueError("the slice does not name a column; give COLUMN or COLUMN=VALUE")
         return self
 
     def problem(self, fractions: Mapping[str, tuple[float, float]]) -> str | None:
-        """Why it is no limit where its metric has one of these ranges: nothing there could break it, or keep it."""
+        """Why every update keeps it, or none does, where its metric has one of these ranges."""
         low, high = fractions.get(self.metric, (-math.inf, math.inf))
-        can_be_broken = low <= self.max < high if self.max is not None else low < (self.min or 0.0) <= high
-        value = self.max if self.max is not None else self.min
-        if not can_be_broken:
-            return f"{value:g} is no limit on {self.metric}, a fraction of 1: 3 % is 0.03"
+        value = self._value
+        always = value <= low if self.max is None else value >= high
+        never = value > high if self.max is None else value < low
+        if always or never:
+            hint = f"; for {value:g} % write {value / 100:g}" if value else ""
+            kept = "always" if always else "never"
+            return f"{self.metric} lies between {low:g} and {high:g}, so {self._rule} is {kept} kept{hint}"
         return self._out_of_reach(low, high)
 
     def _out_of_reach(self, low: float, high: float) -> str | None:
         """Why no update keeps it: the worse end of an interval never reaches the end of the metric's range."""
-        if self.max == low and self.bound in ("pessimistic", "high"):
-            return f"{self.metric} cannot keep max {low:g}: its interval ends above; hold the point with bound: value"
-        if self.min == high and self.bound in ("pessimistic", "low"):
-            return (
-                f"{self.metric} cannot keep min {high:g}: its interval begins below; hold the point with bound: value"
-            )
-        return None
+        above = self.max == low and self.bound in ("pessimistic", "high")
+        below = self.min == high and self.bound in ("pessimistic", "low")
+        if not above and not below:
+            return None
+        where = "above" if above else "below"
+        return f"{self.metric} cannot keep {self._rule}: its interval reaches {where}; compare the point, bound: value"
+
+    @property
+    def _value(self) -> float:
+        return self.max if self.max is not None else self.min or 0.0
+
+    @property
+    def _rule(self) -> str:
+        return f"{'min' if self.max is None else 'max'} {self._value:g}"
 
     @property
     def column(self) -> str | None:
-        """The column it is sliced by."""
+        """The column whose values are its slices."""
         return None if self.slice is None else self.slice.partition("=")[0]
 
     def covers(self, column: str, value: str) -> bool:
-        """Whether it holds for the samples with `value` in `column`."""
+        """Whether it applies to the samples with `value` in `column`."""
         return self.slice in (column, f"{column}={value}")
 
 
 class Policy(Strict):
-    """What an update must keep to."""
+    """The rules that an update must keep."""
 
     limits: tuple[Limit, ...] = ()
     min_n: Count = Field(1, description="with fewer samples a limit is not judged: cannot tell")
@@ -98,9 +108,9 @@ class Policy(Strict):
     must_pass: tuple[Id, ...] = Field((), description="ids that new must answer right (continuous: not worse than old)")
 
     @model_validator(mode="after")
-    def _asks_something(self) -> Policy:
+    def _has_rules(self) -> Policy:
         if not self.limits and not self.must_pass:
-            raise ValueError("it asks nothing; give limits or must_pass")
+            raise ValueError("the policy has no rules; add limits or must_pass")
         return self
 
     @property

@@ -1,4 +1,4 @@
-"""Strict, frozen models of what users write, read from YAML; mistakes are named with the nearest key."""
+"""Strict, frozen models of what users write, read from YAML; errors name the nearest key."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeVar, get_args, get_origin
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from stillright.errors import ConfigError
+from stillright.errors import ConfigError, one_line
 
 
 class Strict(BaseModel):
@@ -21,20 +21,20 @@ class Strict(BaseModel):
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML's plain types, and no key twice in a mapping: the first would be lost without a word."""
+    """YAML's plain types, and no key twice in a mapping: the first would be lost silently."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
         twice = next((key for key in keys if keys.count(key) > 1), None)
         if twice is not None:
-            raise yaml.constructor.ConstructorError(None, None, f"the key {twice!r} stands twice", node.start_mark)
+            raise yaml.constructor.ConstructorError(None, None, f"the key {twice!r} occurs twice", node.start_mark)
         return super().construct_mapping(node, deep)
 
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
-PLAIN = {  # pydantic's words are about Python's types
+PLAIN = {  # pydantic's own messages are about Python's types
     "tuple_type": "should be a list",
     "model_type": "should be a mapping of keys to values",
     "dict_type": "should be a mapping of keys to values",
@@ -46,7 +46,7 @@ PLAIN = {  # pydantic's words are about Python's types
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """The mapping in a YAML file. Raises ConfigError where there is none."""
+    """The mapping in a YAML file. Raises ConfigError if there is none."""
     try:
         value = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except FileNotFoundError:
@@ -56,7 +56,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not UTF-8 at byte {error.start}; re-encode the file as UTF-8") from None
     except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not YAML: {' '.join(str(error).split())}") from None
+        raise ConfigError(f"{path}: not YAML: {one_line(error)}") from None
     if not isinstance(value, dict):
         raise ConfigError(f"{path}: holds no keys; expected a mapping of keys to values")
     return value
@@ -94,7 +94,7 @@ def _nearest(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
 
 
 def _model_at(model: type[BaseModel], location: tuple[int | str, ...]) -> type[BaseModel]:
-    """The model that describes what stands at a place; places in lists and mappings lead to their values."""
+    """The model of the value at a location; locations in lists and mappings lead to their values."""
     found: Any = model
     for part in location:
         found = _plain(found.model_fields[part].annotation if _is_model(found) else _value_type(found))
@@ -106,7 +106,7 @@ def _is_model(annotation: Any) -> bool:
 
 
 def _value_type(annotation: Any) -> Any:
-    """Of list[T], tuple[T, ...] and dict[str, T] it is T."""
+    """T of list[T], tuple[T, ...] and dict[str, T]."""
     arguments = [argument for argument in get_args(annotation) if argument is not ...]
     return arguments[-1] if arguments else None
 

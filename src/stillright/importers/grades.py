@@ -1,4 +1,4 @@
-"""The values of a metric, one a sample -> verdicts or scores. Knows no format."""
+"""The values of a metric, one per sample -> verdicts or scores. Knows no format."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SIMILARITIES = ("rouge", "bleu", "chrf", "bert", "f1", "meteor", "similar", "lev
 
 
 def number(value: Any, place: str) -> float | None:
-    """A metric's value for a sample; None where it has none. Raises DataError for what is not a number."""
+    """A metric's value for a sample, None without one. Raises DataError for anything but a number."""
     try:
         if value is None or isinstance(value, int | float):
             return None if value is None else float(value)
@@ -25,10 +25,10 @@ def number(value: Any, place: str) -> float | None:
 def graded(
     rows: Sequence[dict[str, Any]], values: Sequence[float | None], metric: str, similarity: bool = False
 ) -> tuple[Kind, list[dict[str, Any]]]:
-    """`rows` with verdicts where all values are 0 or 1, else with scores; and which of the two.
+    """The kind, and `rows` with verdicts if all values are 0 or 1, else with scores.
 
-    similarity: that these are scores in any case, as they are for a metric that is known to be one.
-    A row without a value is unscored, not wrong: it keeps its output alone, so that nothing can be judged by it.
+    similarity: these are scores in any case, as for metrics known to be similarities.
+    A row without a value is unscored, not wrong: it keeps only its output, so that nothing can be judged by it.
     """
     similarity = similarity or any(name in metric.lower() for name in SIMILARITIES)
     discrete = set(values) <= {0, 1, None} and not similarity

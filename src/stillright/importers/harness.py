@@ -1,7 +1,7 @@
-"""lm-evaluation-harness: samples_TASK_DATE.jsonl as `--log_samples` writes it, with results_DATE.json beside.
+"""lm-evaluation-harness: samples_TASK_DATE.jsonl as `--log_samples` writes it, with results_DATE.json beside it.
 
 A file holds one task, all its metrics, and every document once for each filter. Releases before 0.4.3 wrote one JSON
-list under the name MODEL_TASK.jsonl; it is read when it is named itself.
+list named MODEL_TASK.jsonl, which is read if that file itself is given.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ NOT_METRICS = {
     *("doc_id", "doc", "target", "arguments", "resps", "filtered_resps", "filter", "metrics"),
     *("doc_hash", "prompt_hash", "target_hash"),
 }
-# How a metric ranks the choices: (log-likelihood, without the prompt, text) -> what the highest is taken of.
+# How a metric ranks the choices: (log-likelihood, that without the prompt, text) -> value; the highest is chosen.
 RANKS: dict[str, Callable[[float, float, str], float]] = {
     "acc": lambda given, alone, text: given,
     "acc_norm": lambda given, alone, text: given / max(len(text), 1),
@@ -38,7 +38,7 @@ Sample = dict[str, Any]
 def read_harness(path: Path, selection: Selection) -> PredictionSet:
     """The samples of one task, metric and filter in a file, or in a folder as the harness fills it.
 
-    Raises DataError for what the harness has not written, and where `selection` leaves several results or none.
+    Raises DataError for anything that the harness has not written, and if `selection` leaves several results or none.
     """
     file = _find(path, selection.task) if path.is_dir() else path
     task = _task_of(file, selection.task)
@@ -63,7 +63,7 @@ def find_samples(folder: Path) -> list[Path]:
 
 
 def files_read(path: Path) -> list[Path]:
-    """All files of samples in a folder, or this one, each with the results beside it; nothing is opened."""
+    """All files of samples in a folder, or this one, each with the results beside it; none is opened."""
     return [each for file in (find_samples(path) if path.is_dir() else [path]) for each in (file, *_beside(file))]
 
 
@@ -84,7 +84,7 @@ def _task_of(file: Path, wanted: str | None) -> str | None:
 
 
 def _samples(file: Path) -> Iterator[tuple[int, Sample]]:
-    """Number and content of every sample: of its line, or of its place in a list."""
+    """Number of the line (or place in a list) and content of each sample."""
     is_list = first_bytes(file, 1) == b"["
     line = 0
     for line, sample in enumerate(read_json(file), start=1) if is_list else read_objects(file):
@@ -92,7 +92,7 @@ def _samples(file: Path) -> Iterator[tuple[int, Sample]]:
             raise DataError(f"{file}:{line}: no doc_id; not a sample of lm-evaluation-harness")
         yield line, sample
     if not line:
-        raise DataError(f"{file}: no samples")
+        raise DataError(f"{file}: no samples; run lm-evaluation-harness again with --log_samples")
 
 
 def _text(sample: Sample, key: str) -> str:
@@ -106,39 +106,37 @@ def _beside(file: Path) -> list[Path]:
 
 
 def _results(file: Path) -> Mapping[str, Any]:
-    """What the harness wrote about the whole run, in a file of the same date; empty if there is none."""
+    """What the harness wrote about the whole run, in a file of the same date; empty without one."""
     beside = _beside(file)
     results = read_json(beside[0]) if beside else {}
     if not isinstance(results, dict):
-        raise DataError(f"{beside[0]}: not the results of lm-evaluation-harness, which are an object")
+        raise DataError(f"{beside[0]}: not the results of lm-evaluation-harness, which are a JSON object")
     return results
 
 
 def _of_task(results: Mapping[str, Any], key: str, task: str | None) -> Any:
-    """An entry that the results hold for every task; None if they do not."""
+    """An entry that the results have for each task; None without one."""
     entries = results.get(key)
     return entries.get(task) if isinstance(entries, dict) else None
 
 
 def _delimiter(results: Mapping[str, Any], task: str | None) -> str:
-    """What stands between the prompt and a choice."""
+    """What separates the prompt from a choice."""
     config = _of_task(results, "configs", task)
     return str(config.get("target_delimiter", " ")) if isinstance(config, dict) else " "
 
 
 def _metric(sample: Sample, wanted: str | None, results: Mapping[str, Any], task: str | None, file: Path) -> str:
-    """The metric to read. Raises DataError for one that has no value a sample, or of which less is better."""
+    """The metric to read. Raises DataError for one without a value per sample, or if lower is better."""
     named = sample.get("metrics")
     names = [str(name) for name in named] if isinstance(named, list) else [n for n in sample if n not in NOT_METRICS]
     single = [name for name in names if not isinstance(sample.get(name), list | dict)]
     if wanted in names and wanted not in single:
-        raise DataError(
-            f"{file}: {wanted} is computed over all samples together; of single ones there is {listed(single)}"
-        )
+        raise DataError(f"{file}: {wanted} is computed over the whole test set; per sample there is {listed(single)}")
     metric = choose("metric", single, wanted, str(file), ("acc", "exact_match"))
     higher = _of_task(results, "higher_is_better", task)
     if isinstance(higher, dict) and higher.get(metric) is False:
-        raise DataError(f"{file}: less {metric} is better, but scores are compared as higher is better; choose another")
+        raise DataError(f"{file}: lower {metric} is better, but only metrics where higher is better can be compared")
     return metric
 
 
@@ -160,7 +158,7 @@ def _doc(sample: Sample) -> dict[str, Any]:
 
 
 def _row(sample: Sample, metric: str, delimiter: str) -> dict[str, Any]:
-    """What a sample says, without the verdict."""
+    """The columns of a sample, without the verdict."""
     requests = _requests(sample.get("arguments"))
     prompt = requests[0][0] if requests and requests[0] and isinstance(requests[0][0], str) else None
     row = {"id": sample["doc_id"], "prompt": prompt}
@@ -178,7 +176,7 @@ def _row(sample: Sample, metric: str, delimiter: str) -> dict[str, Any]:
 
 
 def _requests(arguments: Any) -> list[list[Any]]:
-    """What was asked of the model: [prompt, choice] each, or [prompt, generation settings]."""
+    """The requests to the model: [prompt, choice] each, or [prompt, generation settings]."""
     several = list(arguments.values()) if isinstance(arguments, dict) else arguments
     if not isinstance(several, list):
         return []
@@ -186,14 +184,14 @@ def _requests(arguments: Any) -> list[list[Any]]:
 
 
 def _chosen(sample: Sample, pairs: list[tuple[str, str]], metric: str, delimiter: str) -> dict[str, Any]:
-    """The choice that the metric takes as the model's: number, text, and how many there were."""
+    """The choice that the metric counts as the model's: number, text, and how many there were."""
     likelihoods = _likelihoods(sample.get("filtered_resps"))
     alone = [0.0] * len(pairs)
     half = len(pairs) // 2
     if pairs[0][0] and len(pairs) % 2 == 0 and not any(prompt for prompt, _ in pairs[half:]):  # acc_mutual_info
         pairs, alone, likelihoods = pairs[:half], likelihoods[half:], likelihoods[:half]
     texts = [text.removeprefix(delimiter) for _, text in pairs]
-    if len(set(texts)) == 1:  # the choices stand in the prompts
+    if len(set(texts)) == 1:  # the choices are in the prompts
         texts = [prompt for prompt, _ in pairs]
     row = {"choices": len(texts), "reference": _target_numbers(sample.get("target"), texts)}
     if metric not in RANKS or not len(likelihoods) == len(texts) == len(alone):
@@ -204,7 +202,7 @@ def _chosen(sample: Sample, pairs: list[tuple[str, str]], metric: str, delimiter
 
 
 def _likelihoods(responses: Any) -> list[float]:
-    """The log-likelihoods of [["-1.5", "False"], ...]; empty where that is not what the log has."""
+    """The log-likelihoods of [["-1.5", "False"], ...]; empty if the log has anything else."""
     try:
         return [float(response[0]) for response in responses]
     except (TypeError, ValueError, LookupError):
@@ -212,13 +210,13 @@ def _likelihoods(responses: Any) -> list[float]:
 
 
 def _target_numbers(target: Any, texts: list[str]) -> list[str] | None:
-    """The numbers of the right choices, which the log gives as such, in a list, or as the text of a choice."""
+    """The numbers of the right choices, which the log gives as a number, in a list, or as the text of a choice."""
     targets = _targets(target) or []
     return [str(texts.index(each)) if not each.isdigit() and each in texts else each for each in targets] or None
 
 
 def _targets(target: Any) -> list[str] | None:
-    """The right answers; a log has several as the text of a Python list."""
+    """The right answers; in a log, several are the text of a Python list."""
     if isinstance(target, str) and target[:1] == "[":
         try:
             target = ast.literal_eval(target)
@@ -237,7 +235,7 @@ def _first_text(responses: Any) -> str | None:
 
 
 def _without_wrong_derivations(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows, without the choices found here if for any of them the harness's verdict is another."""
+    """The rows; without the choices found here if the harness's verdict contradicts any of them."""
     agree = all(
         (row["prediction"] in row["reference"]) == row["correct"]
         for row in rows
@@ -272,13 +270,13 @@ def _header(results: Mapping[str, Any], file: Path, sample: Sample) -> Header:
 
 
 def _model_names(results: Mapping[str, Any], file: Path) -> list[str]:
-    """What the model may be asked for as: in full, or as reports call it; none where no results say it."""
+    """The names to choose the model by: in full, or as reports call it; none without results that have it."""
     model = results.get("model_name")
     return [model, _model_name(model, file)] if isinstance(model, str) else []
 
 
 def _model_name(model: Any, file: Path) -> str:
-    """What the model is called: a hub name as it is, a folder by its last part, without results the file."""
+    """The name of the model: a hub name as it is, the last part of a folder, or without results that of the file."""
     if not isinstance(model, str) or not model.strip("/"):
         return file.name.removesuffix(".gz").removesuffix(".jsonl")
     return model.rstrip("/").rsplit("/", 1)[-1] if model.count("/") != 1 or model[0] in "/." else model

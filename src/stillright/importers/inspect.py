@@ -1,4 +1,4 @@
-"""Inspect: .eval, a zip of JSON files packed with Zstandard, and .json, the same in one object.
+"""Inspect: .eval, a zip of JSON files compressed with Zstandard, and .json, the same in one object.
 
 A log holds one task, the scores of all its scorers, and every sample once for each epoch.
 """
@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from stillright.errors import DataError
+from stillright.errors import DataError, one_line
 from stillright.importers.grades import graded
 from stillright.importers.json_text import decode_json, read_json
 from stillright.importers.jsonl import first_bytes
@@ -30,8 +30,8 @@ if sys.version_info >= (3, 14):
 else:
     from backports.zstd import ZstdError, zipfile
 
-MEMBER_BYTES = 2**30  # of one file in the zip, unpacked
-PACKED_AT_MOST = 200  # times smaller than unpacked, in a zip that unpacks to more than that
+MEMBER_BYTES = 2**30  # of one file in the zip, decompressed
+PACKED_AT_MOST = 200  # ratio of sizes, in a zip that holds more than that
 GRADES = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0}  # as Inspect's own accuracy counts them
 WORDS = {"yes": 1.0, "true": 1.0, "no": 0.0, "false": 0.0}
 DAMAGED = (
@@ -48,14 +48,14 @@ DAMAGED = (
 
 
 class Score(msgspec.Struct):
-    """What a scorer said of a sample; the value may be a grade, a number, or an object of several."""
+    """A scorer's result for a sample; the value may be a grade, a number, or an object of several."""
 
     value: Any = None
     answer: str | None = None
 
 
 class Sample(msgspec.Struct):
-    """A sample's answer; of what a log has, only what is read."""
+    """A sample's answer; only the fields that are read."""
 
     id: int | str
     epoch: int = 1
@@ -97,9 +97,9 @@ class Log(msgspec.Struct):
 
 
 def read_inspect(path: Path, selection: Selection) -> PredictionSet:
-    """The samples of one epoch, as one scorer saw them, in a .eval or .json log.
+    """The samples of one epoch with the values of one scorer, in a .eval or .json log.
 
-    Raises DataError for what Inspect has not written, and where `selection` leaves several results or none.
+    Raises DataError for anything that Inspect has not written, and if `selection` leaves several results or none.
     """
     log = _unpacked(path) if first_bytes(path, 4) == b"PK\x03\x04" else read_json(path, Log)
     named = {"task": [log.eval.task], "model": [log.eval.model], "filter": (), "prompt": ()}
@@ -115,17 +115,17 @@ def read_inspect(path: Path, selection: Selection) -> PredictionSet:
 
 
 def _unpacked(path: Path) -> Log:
-    """The log in a zip. Raises DataError where it is damaged, or unpacks to more than a log would."""
+    """The log in a zip. Raises DataError if it is damaged, or decompresses to more than a log would."""
     try:
         with zipfile.ZipFile(path) as archive:
             names = dict.fromkeys(archive.namelist())
             _refuse_bombs(archive, path)
-            head = "header.json" if "header.json" in names else "_journal/start.json"  # the latter of a run cut off
+            head = "header.json" if "header.json" in names else "_journal/start.json"  # the latter of a cut-off run
             log: Log = decode_json(archive.read(head), f"{path}: {head}", Log)
             log.samples = list(_samples(archive, [name for name in names if name.startswith("samples/")], path))
             return log
     except DAMAGED as error:
-        raise DataError(f"{path}: not a log of Inspect, or damaged ({_one_line(error)})") from None
+        raise DataError(f"{path}: not a log of Inspect, or damaged ({one_line(error)})") from None
 
 
 def _samples(archive: Any, names: list[str], path: Path) -> Iterator[Sample]:
@@ -140,20 +140,16 @@ def _refuse_bombs(archive: Any, path: Path) -> None:
         raise DataError(f"{path}: unpacks to {total:,} bytes, more than a log of its size would")
 
 
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
-
-
 def _epoch(samples: list[Sample], run: int | None, path: Path) -> list[Sample]:
     if not samples:
-        raise DataError(f"{path}: no samples")
+        raise DataError(f"{path}: no samples; the run ended before the first one was written, so run it again")
     epochs = sorted({sample.epoch for sample in samples})
     chosen = choose("run", map(str, epochs), None if run is None else str(run), str(path))
     return [sample for sample in samples if str(sample.epoch) == chosen]
 
 
 def _values(sample: Sample) -> dict[str, Any]:
-    """The sample's values by name; those of a scorer that gives several as SCORER/NAME."""
+    """The sample's values by name; SCORER/NAME for a scorer that gives several."""
     values: dict[str, Any] = {}
     for scorer, score in (sample.scores or {}).items():
         several = isinstance(score.value, dict)
@@ -162,7 +158,7 @@ def _values(sample: Sample) -> dict[str, Any]:
 
 
 def _number(value: Any, place: str) -> float | None:
-    """A grade as a number; None where the scorer gave none, which Inspect writes as NaN."""
+    """A grade as a number; None if the scorer gave none, which Inspect writes as NaN."""
     if value is None or value == "NaN":
         return None
     if isinstance(value, int | float):
@@ -191,7 +187,7 @@ def _row(sample: Sample, metric: str) -> dict[str, Any]:
 
 
 def _completion(sample: Sample) -> str:
-    """The text the model wrote in the end; empty where it failed before."""
+    """The final text of the model; empty if it failed before."""
     output = sample.output if isinstance(sample.output, dict) else {}
     if isinstance(output.get("completion"), str):
         return _text(output["completion"], sample)
@@ -199,7 +195,7 @@ def _completion(sample: Sample) -> str:
 
 
 def _text(content: Any, sample: Sample) -> str:
-    """Text, or the texts of messages and of their parts; long ones stand among the attachments."""
+    """Text, or the texts of messages and of their parts; long ones are among the attachments."""
     if isinstance(content, str):
         return (sample.attachments or {}).get(content.removeprefix("attachment://"), content)
     parts = (part.get("content", part.get("text")) for part in _objects(content))

@@ -13,21 +13,21 @@ from stillright.errors import DataError
 
 LIMIT_BYTES = 4 * 2**30  # of a JSON file that must be held whole
 Constant = Callable[[str], Any]
-Keys = dict[str, msgspec.Raw]  # to decode an object no further than its keys
+Keys = dict[str, msgspec.Raw]  # decodes only the keys of an object
 
 
 def decode_json(data: bytes, place: str, kind: Any = Any, constant: Constant = str) -> Any:
     """The value that `data` spells, as a msgspec type.
 
-    NaN and Infinity, which Python writes although JSON has none, are what `constant` makes of the words.
-    Raises DataError naming `place` for what is not UTF-8, not JSON, nested too deeply, or not of the type.
+    NaN and Infinity, which Python writes but JSON lacks, become what `constant` makes of the words.
+    Raises DataError naming `place` for anything not UTF-8, not JSON, nested too deeply, or not of the type.
     """
     try:
         return msgspec.json.decode(data.removeprefix(b"\xef\xbb\xbf"), type=kind)
     except UnicodeDecodeError as error:
         raise DataError(f"{place}: not UTF-8 at byte {error.start}; re-encode the file as UTF-8") from None
     except RecursionError:
-        raise DataError(f"{place}: JSON nested too deeply") from None
+        raise DataError(f"{place}: JSON nested too deeply; flatten it") from None
     except msgspec.ValidationError as error:
         raise DataError(f"{place}: {_in_words(error)}") from None
     except msgspec.DecodeError as error:
@@ -35,12 +35,12 @@ def decode_json(data: bytes, place: str, kind: Any = Any, constant: Constant = s
 
 
 def without_nan(word: str) -> str | None:
-    """Of tables, in which NaN is a missing value."""
+    """For tables, in which NaN is a missing value."""
     return None if word == "NaN" else word
 
 
 def _lenient(data: bytes, place: str, error: msgspec.DecodeError, kind: Any, constant: Constant) -> Any:
-    """As Python's own decoder reads it: it knows NaN, and halves of surrogate pairs as JavaScript cuts them."""
+    """As Python's own decoder reads it: with NaN, and the halves of surrogate pairs that JavaScript may leave."""
     refusal = DataError(f"{place}: not JSON ({error})")
     if not any(word in data for word in (b"NaN", b"Infinity", b"\\ud", b"\\uD")):
         raise refusal from None
@@ -61,8 +61,9 @@ def _in_words(error: msgspec.ValidationError) -> str:
 def read_json(path: Path, kind: Any = Any, constant: Constant = str) -> Any:
     """The value in a JSON file, see decode_json. Raises DataError naming the file."""
     try:
-        if path.stat().st_size > LIMIT_BYTES:
-            raise DataError(f"{path}: {path.stat().st_size:,} bytes of JSON in one value, too large to be read whole")
+        size = path.stat().st_size
+        if size > LIMIT_BYTES:
+            raise DataError(f"{path}: {size:,} bytes of JSON in one value, more than {LIMIT_BYTES:,}; write JSONL")
         data = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
@@ -73,4 +74,4 @@ def as_object(value: Any, place: str) -> dict[str, Any]:
     """`value`, if it is a JSON object. Raises DataError naming `place`."""
     if isinstance(value, dict):
         return value
-    raise DataError(f"{place}: a JSON object was expected, not {value!r:.40}")
+    raise DataError(f"{place}: expected a JSON object, not {value!r:.40}")

@@ -1,4 +1,4 @@
-"""stillright's own files: JSONL with one object a sample, and perhaps a first line that holds the header."""
+"""stillright's own files: JSONL one object per sample, after an optional line that holds the header."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ FIELDS: list[tuple[str, Any, Any]] = [
 
 
 def open_binary(path: Path) -> IO[bytes]:
-    """The file's bytes, unpacked where its name ends in .gz. Raises DataError where it cannot be opened."""
+    """The file's bytes, decompressed if its name ends in .gz. Raises DataError if it cannot be opened."""
     try:
         return gzip.open(path) if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
     except FileNotFoundError:
@@ -47,7 +47,7 @@ def open_binary(path: Path) -> IO[bytes]:
 
 
 def first_bytes(path: Path, count: int) -> bytes:
-    """How the file begins, unpacked. Raises DataError."""
+    """The first bytes of the file, decompressed. Raises DataError."""
     with open_binary(path) as file:
         try:
             return file.read(count)
@@ -73,16 +73,16 @@ def blocks(path: Path) -> Iterator[tuple[int, list[bytes]]]:
 
 
 def _block(file: IO[bytes], path: Path) -> list[bytes]:
-    """Some whole lines. Raises DataError where one is longer than any sample, as packing makes cheap."""
+    """Some whole lines. Raises DataError if one is longer than any sample, which compression makes cheap."""
     data = file.read(BLOCK_BYTES)
     rest = file.readline(LINE_BYTES) if data and not data.endswith(b"\n") else b""
     if len(rest) == LINE_BYTES and not rest.endswith(b"\n"):
-        raise DataError(f"{path}: a line of more than {LINE_BYTES:,} bytes")
+        raise DataError(f"{path}: a line of more than {LINE_BYTES:,} bytes; write one sample per line")
     return io.BytesIO(data + rest).readlines()
 
 
 def read_objects(path: Path, constant: Constant = str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Line number (from 1) and object of every line that is not blank; constant: as of decode_json.
+    """Line number (from 1) and object of every line that is not blank; constant: see decode_json.
 
     Raises DataError for a file that is missing, not UTF-8, or a line that is not a JSON object.
     """
@@ -104,17 +104,17 @@ def _decoded(decoder: Any, line: bytes, place: str) -> Any:
     except (msgspec.DecodeError, RecursionError) as error:
         word = next((word for word in (b"NaN", b"Infinity") if re.search(rb"[:\[,]\s*-?" + word, line)), None)
         if word is not None:
-            raise DataError(f"{place}: {word.decode()} is no JSON; write null for a missing value") from None
-        raise DataError(f"{place}: not JSON ({error}); one JSON object a line") from None
+            raise DataError(f"{place}: {word.decode()} is not JSON; write null for a missing value") from None
+        raise DataError(f"{place}: not JSON ({error}); write one JSON object per line") from None
 
 
 def read_jsonl(path: Path, columns: Sequence[str] = ()) -> PredictionSet:
     """The PredictionSet in a JSONL file; without a header line, named after the file.
 
-    columns: further keys to keep, as text. Raises DataError, naming file and line, for anything that is not one.
+    columns: further keys to keep, as text. Raises DataError naming file and line.
     """
     known = {name: name for name, _, _ in FIELDS}
-    # as attributes, for a column's name need not be one of Python's
+    # as attributes, since a column's name need not be an identifier
     further = {f"further_{i}": name for i, name in enumerate(columns) if name not in known}
     fields = [*FIELDS, *((attribute, Text, None) for attribute in further)]
     decoder = msgspec.json.Decoder(msgspec.defstruct("Line", fields, rename=known | further, gc=False))
@@ -129,14 +129,14 @@ def read_jsonl(path: Path, columns: Sequence[str] = ()) -> PredictionSet:
         columns_of = {name: list(map(attrgetter(attribute), rows)) for attribute, name in kept.items()}
         tables.append(table_of(columns_of, str(path)))
     if header is None:
-        raise DataError(f"{path}: no samples")
+        raise DataError(f"{path}: no samples; write one JSON object per line")
     table = pl.concat(tables)
     _refuse_other_names(table, path)
     return PredictionSet.checked(header, table, str(path))
 
 
 def _refuse_other_names(table: pl.DataFrame, path: Path) -> None:
-    """Raises DataError naming the keys that are there, where no row has an id or an answer, or none a reference."""
+    """Raises DataError naming the keys that are there if no row has an id or an answer, or none a reference."""
     known = {name for name in ("id", *ANSWERS) if table[name].null_count() < len(table)}
     judged = {name for name in ("reference", "correct", "score") if table[name].null_count() < len(table)}
     wanted = ("id",) if "id" not in known else ANSWERS if known == {"id"} else ()
@@ -160,8 +160,8 @@ def _header(first: Any, path: Path) -> Header:
     return parse_header({"name": name, **((first and first.header) or {})}, f"{path}:1")
 
 
-def write_jsonl(predictions: PredictionSet, path: Path) -> None:
-    """One JSON object a line: first the header, under the key `header`, then the rows without their nulls."""
+def write_predictions(predictions: PredictionSet, path: Path) -> None:
+    """One JSON object per line: first the header, under the key `header`, then the rows without their nulls."""
     header = {"header": predictions.header.model_dump(exclude_none=True)}
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8") as file:

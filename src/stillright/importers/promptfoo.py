@@ -1,6 +1,6 @@
-"""promptfoo: the results that `promptfoo eval --output x.json` writes, or .jsonl, which has one result a line.
+"""promptfoo: the results that `promptfoo eval --output x.json` writes, or .jsonl, which has one result per line.
 
-A file holds the results of all tests with all prompts and providers, and of every test perhaps several repeats.
+A file holds the results of all tests with all prompts and providers, perhaps with several repeats of each test.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from stillright.importers.jsonl import blocks
 from stillright.importers.selection import Selection, choose, refuse_unknown
 from stillright.records import COLUMNS, Header, PredictionSet
 
-PASS = "pass"  # the metric of the verdict on all assertions together
-SCORE = "score"  # that of promptfoo's score over all of them
-PROVIDER_FAILED = 2  # as a failureReason; 1 is an assertion
+PASS = "pass"  # the metric that is the verdict on all assertions
+SCORE = "score"  # the metric that is promptfoo's score over all assertions
+PROVIDER_FAILED = 2  # a failureReason; 1 is an assertion
 
 
 class Prompt(msgspec.Struct):
-    """What was asked, with the variables filled in, and what the prompt is called."""
+    """The prompt with its variables filled in, and its name."""
 
     raw: str = ""
     label: str | None = None
 
 
 class Result(msgspec.Struct):
-    """One test with one prompt and one provider; of what a log has, only what is read."""
+    """One test with one prompt and one provider; only the fields that are read."""
 
     success: bool
     score: Any = None
@@ -49,19 +49,19 @@ class Result(msgspec.Struct):
 
     @property
     def model(self) -> str:
-        """What the provider is called: its label, else its id."""
+        """The name of the provider: its label, else its id."""
         if isinstance(self.provider, str):
             return self.provider
         return str(self.provider.get("label") or self.provider.get("id"))
 
     @property
     def label(self) -> str:
-        """What the prompt is called."""
+        """The name of the prompt."""
         return self.prompt.label or str(self.column)
 
     @property
     def answered(self) -> bool:
-        """Whether there was an answer to judge; where there was none, the failure says nothing about the model."""
+        """Whether there was an answer to judge; if not, the failure is not the model's."""
         if self.failure is not None:
             return self.failure != PROVIDER_FAILED
         return isinstance(self.response, str) or (isinstance(self.response, dict) and "output" in self.response)
@@ -85,7 +85,7 @@ class File(msgspec.Struct):
 def read_promptfoo(path: Path, selection: Selection) -> PredictionSet:
     """The results of one provider and one prompt, judged by one metric: `pass`, `score` or a named score.
 
-    Raises DataError for what promptfoo has not written, and where `selection` leaves several results or none.
+    Raises DataError for anything that promptfoo has not written, and if `selection` leaves several results or none.
     """
     refuse_unknown(selection, {"filter": ()}, str(path))
     file = _file(path)
@@ -112,7 +112,7 @@ def _file(path: Path) -> File:
 
 
 def _of_prompt(results: list[Result], wanted: str | None, path: Path) -> list[Result]:
-    """The results of the prompt with this label or, prompts counted from 1 as they stand, number."""
+    """The results of the prompt with this label, or this number (from 1, in the order of the file)."""
     labels = list(dict.fromkeys(result.label for result in sorted(results, key=lambda result: result.column)))
     numbers = {str(number): label for number, label in enumerate(labels, start=1)}
     if wanted is not None and wanted not in labels:
@@ -122,7 +122,7 @@ def _of_prompt(results: list[Result], wanted: str | None, path: Path) -> list[Re
 
 
 def _numbered(results: Iterable[Result]) -> list[tuple[str, Result]]:
-    """The results with the number of their test, in this order; old releases have none, so there by the variables."""
+    """The results with their test's number, in this order; with its variables in old releases, which lack numbers."""
     known = sorted(results, key=lambda result: -1 if result.test is None else result.test)
     return [(_variables(result) if result.test is None else str(result.test), result) for result in known]
 
@@ -136,8 +136,7 @@ def _of_run(
 ) -> list[tuple[str, Result]]:
     """The results of one repeat, numbered as they would be without repeats.
 
-    promptfoo numbers repeats as if they were tests of their own; the repeats of a test follow one another and have the
-    same variables.
+    promptfoo numbers repeats like separate tests; the repeats of a test follow one another and have the same variables.
     """
     seen: dict[str, int] = {}
     runs: list[tuple[int, Result]] = []
@@ -160,7 +159,7 @@ def _repeats(result: Result, options: dict[str, Any]) -> int:
 
 
 def _value(result: Result, metric: str, place: str) -> float | None:
-    """What the metric says of a result; None where there was no answer, or none that it judged."""
+    """The metric's value for a result; None without an answer that it judged."""
     if not result.answered:
         return None
     if metric == PASS:
@@ -173,7 +172,7 @@ def _row(test: str, result: Result) -> dict[str, Any]:
 
 
 def _output(response: Any) -> str:
-    """The text of an answer; JSON of one that is no text."""
+    """The text of an answer; JSON if it is not a text."""
     output = response.get("output") if isinstance(response, dict) else response
     return "" if output is None else output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)
 

@@ -1,4 +1,4 @@
-"""Finds out what a file or folder is, and reads it with the importer for it."""
+"""Recognizes the format of a file or folder, and reads it with the importer for it."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from stillright.errors import DataError
+from stillright.importers.delimited import read_csv
+from stillright.importers.harness import find_samples, read_harness
 from stillright.importers.json_text import Keys, decode_json, read_json
 from stillright.importers.jsonl import blocks, first_bytes, read_jsonl
+from stillright.importers.parquet import read_parquet
+from stillright.importers.promptfoo import read_promptfoo
 from stillright.importers.selection import KINDS, Selection, refuse_renaming, refuse_unknown
+from stillright.importers.tables import read_records
 from stillright.records import PredictionSet
-
-__all__ = ["Selection", "read_predictions"]
 
 Reader = Callable[[Path, Selection], PredictionSet]
 RESULTS = (".jsonl", ".jsonl.gz", ".eval", ".json", ".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet")
@@ -25,22 +28,24 @@ TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 
 
 def read_predictions(path: str | Path, selection: Selection | None = None) -> PredictionSet:
-    """The PredictionSet in `path`, whose format is found out from its name and content.
+    """The PredictionSet in `path`, whose format is recognized by its name and content.
 
-    Raises DataError for what no importer understands, or where `selection` leaves several results or none.
+    Raises DataError for what no importer understands, or if `selection` leaves several results or none.
     """
     path = Path(path)
     if not path.exists():
         raise DataError(f"{path}: no such file (looked from {Path.cwd()})")
     reader = _reader_of_folder(path) if path.is_dir() else _reader_of_file(path)
-    return reader(path, selection or Selection())
+    selection = selection or Selection()
+    if reader in LOGS:
+        refuse_renaming(selection, str(path))
+        return reader(path, selection)
+    return _as_wanted(reader(path, selection), selection, path)
 
 
 def _reader_of_folder(folder: Path) -> Reader:
-    from stillright.importers.harness import find_samples
-
     if find_samples(folder):
-        return _harness
+        return read_harness
     files = sorted(path.name for path in folder.iterdir() if path.name.lower().endswith(RESULTS))
     such = f", such as {folder / files[0]}" if files else ""
     raise DataError(
@@ -50,28 +55,28 @@ def _reader_of_folder(folder: Path) -> Reader:
 
 def _reader_of_file(path: Path) -> Reader:
     if not path.is_file():
-        raise DataError(f"{path}: neither a file nor a folder")
+        raise DataError(f"{path}: neither a file nor a folder; write the results to a file first")
     magic = first_bytes(path, 4)
     if magic == b"PK\x03\x04":
         return _inspect
     if magic == b"PAR1":
-        return _parquet
+        return read_parquet
     if path.suffix.lower() in (".parquet", ".eval"):
-        raise DataError(f"{path}: the name says {path.suffix}, but the content is none; it may be cut off")
+        raise DataError(f"{path}: the name ends in {path.suffix}, but the content is something else; it may be cut off")
     if path.name.lower().endswith(TABLES):
-        return _csv
+        return read_csv
     keys, lines = _first_keys(path)
-    return _reader_by_keys(path, keys) or (_own if lines else _records)
+    return _reader_by_keys(path, keys) or (_own if lines else read_records)
 
 
 def _first_keys(path: Path) -> tuple[set[str], bool]:
-    """The keys of the first JSON object, and whether the file has one a line; else it is one value over many lines."""
+    """The keys of the first JSON object, and whether the file has one per line; else it is one value."""
     lines = next((lines for _, lines in blocks(path)), [])
     line = next((line for line in lines if line.strip()), b"")
     if line.startswith(UTF_16):
         raise DataError(f"{path}: UTF-16; re-encode the file as UTF-8")
     if line and line.lstrip()[:1] not in (b"{", b"["):
-        raise DataError(f"{path}: no format that is known; {KNOWN}")
+        raise DataError(f"{path}: unknown format; {KNOWN}")
     try:
         value = decode_json(line, str(path), Keys | list[Keys])
     except DataError:
@@ -89,66 +94,32 @@ def _first(value: Any) -> Any:
 def _reader_by_keys(path: Path, keys: set[str]) -> Reader | None:
     """The importer of a tool that writes these keys."""
     if "doc_id" in keys and keys & {"arguments", "resps", "filtered_resps"}:
-        return _harness
+        return read_harness
     if {"results", "configs"} <= keys:
-        raise DataError(f"{path}: totals of lm-evaluation-harness; its samples_*.jsonl (--log_samples) is needed")
+        raise DataError(f"{path}: totals of lm-evaluation-harness; give its samples_*.jsonl (--log_samples)")
     if {"eval", "plan"} <= keys:
         return _inspect
     if {"results", "config"} <= keys or {"promptIdx", "success"} <= keys:
-        return _promptfoo
+        return read_promptfoo
     return None
 
 
-# Each imports what its format needs when it is met, so that other files are read without.
-
-
-def _harness(path: Path, selection: Selection) -> PredictionSet:
-    from stillright.importers.harness import read_harness
-
-    refuse_renaming(selection, str(path))
-    return read_harness(path, selection)
-
-
 def _inspect(path: Path, selection: Selection) -> PredictionSet:
+    """read_inspect, whose module imports Zstandard."""
     from stillright.importers.inspect import read_inspect
 
-    refuse_renaming(selection, str(path))
     return read_inspect(path, selection)
 
 
-def _promptfoo(path: Path, selection: Selection) -> PredictionSet:
-    from stillright.importers.promptfoo import read_promptfoo
-
-    refuse_renaming(selection, str(path))
-    return read_promptfoo(path, selection)
-
-
-def _parquet(path: Path, selection: Selection) -> PredictionSet:
-    from stillright.importers.parquet import read_parquet
-
-    return _as_wanted(read_parquet(path, selection), selection, path)
-
-
-def _csv(path: Path, selection: Selection) -> PredictionSet:
-    from stillright.importers.csv_text import read_csv
-
-    return _as_wanted(read_csv(path, selection), selection, path)
-
-
 def _own(path: Path, selection: Selection) -> PredictionSet:
-    if selection.rename:
-        return _records(path, selection)
-    return _as_wanted(read_jsonl(path, selection.columns), selection, path)
+    return read_records(path, selection) if selection.rename else read_jsonl(path, selection.columns)
 
 
-def _records(path: Path, selection: Selection) -> PredictionSet:
-    from stillright.importers.tables import read_records
-
-    return _as_wanted(read_records(path, selection), selection, path)
+LOGS = (read_harness, _inspect, read_promptfoo)  # whose columns cannot be renamed; the others hold one result
 
 
 def _as_wanted(predictions: PredictionSet, selection: Selection, path: Path) -> PredictionSet:
-    """The set of a file that holds one result. Raises DataError where another is asked for."""
+    """The set of a file that holds one result. Raises DataError if another one is asked for."""
     header = predictions.header
     named = {kind: getattr(header, kind, None) for kind in KINDS} | {"model": header.source.get("model")}
     refuse_unknown(selection, {kind: [str(name)] if name else [] for kind, name in named.items()}, str(path))

@@ -1,4 +1,4 @@
-"""What to take from a log that holds more than one result. Knows no format."""
+"""What to take from a log that holds several results. Knows no format."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SHOWN = 80  # characters of each
 
 @dataclass(frozen=True)
 class Selection:
-    """What to take where a log holds more than one result, and what else to keep of every sample."""
+    """What to take from a log that holds several results, and what else to keep of every sample."""
 
     task: str | None = None
     metric: str | None = None  # a scorer of Inspect, a named score of promptfoo
@@ -30,36 +30,36 @@ KINDS = ("task", "metric", "filter", "model", "prompt", "run")  # what can be ch
 
 
 def refuse_unknown(selection: Selection, names: Mapping[str, Sequence[str]], place: str) -> None:
-    """Raises DataError naming `place` where something is chosen that it does not name.
+    """Raises DataError naming `place` if something is chosen that it does not have.
 
-    names: of the kinds that its format does not hold several of, what the one is called; none where the format does
-    not say.
+    names: for each kind of which a file of this format holds only one, what that one is called; empty where the
+    format does not record it.
     """
     for kind, found in names.items():
         wanted = getattr(selection, kind)
         if wanted is not None and not found:
             raise DataError(
-                f"{place}: holds one result, which names no {kind}; leave --{kind} out for this file, or choose in the "
-                f"others alone with FILE::{kind}={wanted}"
+                f"{place}: does not record a {kind}, so {kind}={wanted} cannot apply to it; apply it to the other "
+                f"files only (in a command: FILE::{kind}={wanted})"
             )
         if wanted is not None:
             choose(kind, found, str(wanted), place)
 
 
 def refuse_renaming(selection: Selection, place: str) -> None:
-    """Raises DataError where columns of a log are to be renamed, which is no table."""
+    """Raises DataError if columns are to be renamed: a log has none of other names."""
     if selection.rename:
         ours, theirs = next(iter(selection.rename.items()))
         raise DataError(
-            f"{place}: is a log, whose columns have no other names; rename {theirs} in the table alone, with "
-            f"FILE::{ours}={theirs}"
+            f"{place}: is a log, where nothing can be renamed to {ours}; apply {ours}={theirs} to tables only (in a "
+            f"command: FILE::{ours}={theirs})"
         )
 
 
 def choose(kind: str, found: Iterable[str], wanted: str | None, place: str, usual: Sequence[str] = ()) -> str:
-    """The one of `found` that is wanted; without a wish the only one, else the first of `usual` that is there.
+    """The one of `found` that is wanted; if that is None, the only one, else the first of `usual` that is there.
 
-    kind: what is chosen, which is also the name of the option to choose with. Raises DataError naming `place`.
+    kind: what is chosen, also the name of the option. Raises DataError naming `place`.
     """
     names = list(dict.fromkeys(found))
     if wanted is not None:
@@ -71,24 +71,26 @@ def choose(kind: str, found: Iterable[str], wanted: str | None, place: str, usua
     known = [name for name in usual if name in names]
     if not known:
         raise DataError(
-            f"{place}: several {kind}s, choose with --{kind}: {listed(names)}" if names else f"{place}: no {kind}"
+            f"{place}: several {kind}s, choose one with {kind}=NAME: {listed(names)}"
+            if names
+            else f"{place}: no {kind}"
         )
     return known[0]
 
 
 def no_column(wanted: Sequence[str], names: Sequence[str], place: str) -> DataError:
-    """The error for a table without any of the columns `wanted`; with the column that is probably meant."""
+    """The error for a table without any of the columns `wanted`, naming the column that is probably meant."""
     lower = {name.lower(): name for name in names}
     near = [(own, lower[each]) for own in wanted for each in difflib.get_close_matches(own, lower, n=1, cutoff=0.75)]
     own, theirs = near[0] if near else (wanted[0], "THEIRS")
     return DataError(
         f"{place}: no column {' or '.join(wanted)}, and none renamed to it; there is {listed(names)}; "
-        f"name it with --column {own}={theirs}"
+        f"name it with column {own}={theirs}"
     )
 
 
 def refuse_misspelt_reference(names: Sequence[str], place: str) -> None:
-    """Raises DataError where predictions have nothing to be held against but a column that is nearly `reference`."""
+    """Raises DataError if predictions can be compared with nothing but a column that is nearly `reference`."""
     judged = {"reference", "correct", "score"} & set(names)
     if "prediction" in names and not judged and difflib.get_close_matches("reference", names, n=1, cutoff=0.85):
         raise no_column(("reference",), names, place)

@@ -1,4 +1,4 @@
-"""Columns of any names -> PredictionSet: what all tables share, and two kinds of them, JSON objects and frames."""
+"""Columns of any names -> PredictionSet: what all tables share, and two kinds of table, JSON objects and frames."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from stillright.records import ANSWERS, COLUMNS, Header, PredictionSet, table_of
 
 
 def read_frame(frame: Any, name: str, selection: Selection | None = None) -> PredictionSet:
-    """The PredictionSet in a polars or pandas frame; of a pandas frame NaN counts as missing.
+    """The PredictionSet in a Polars or pandas frame; NaN in a pandas frame counts as missing.
 
-    Raises DataError naming the frame `name`, and the row, for anything that is not one.
+    name: of the model, and of the frame in errors. Raises DataError naming it, and the row.
     """
     selection = selection or Selection()
     names = [str(column) for column in getattr(frame, "columns", ())]
@@ -35,14 +35,14 @@ def read_frame(frame: Any, name: str, selection: Selection | None = None) -> Pre
     if isinstance(frame, pl.DataFrame):
         return from_table(typed_table(frame, ours, name), header, name)
     if not hasattr(frame, "notna"):
-        raise DataError(f"{name}: a polars or pandas frame was expected, not a {type(frame).__name__}")
+        raise DataError(f"{name}: expected a Polars or pandas frame, not a {type(frame).__name__}")
     plain = frame.astype(object).where(frame.notna(), None).set_axis(names, axis="columns")
     columns = {own: [_plain(value) for value in plain[theirs].tolist()] for own, theirs in ours.items()}
     return from_table(table_of(columns, name), header, name)
 
 
 def read_records(path: Path, selection: Selection) -> PredictionSet:
-    """The PredictionSet in a file of JSON objects with keys of any names: one a line, or all in one list.
+    """The PredictionSet in a file of JSON objects with keys of any names: one per line, or all in one list.
 
     Raises DataError naming file and row.
     """
@@ -60,14 +60,14 @@ def read_records(path: Path, selection: Selection) -> PredictionSet:
 def columns_of(names: Sequence[str], selection: Selection, place: str) -> dict[str, str]:
     """Our column -> theirs, for all that are to be read.
 
-    Raises DataError where two have one name, where one asked for is not there, and without an id or any answer.
+    Raises DataError if two have the same name, if one asked for is missing, and without an id or any answer.
     """
     _refuse_repeated(names, place)
     unknown = [own for own in selection.rename if own not in COLUMNS]
     if unknown:
-        raise DataError(f"{place}: nothing to rename to {unknown[0]!r}; columns of ours are {listed(list(COLUMNS))}")
+        raise DataError(f"{place}: nothing can be renamed to {unknown[0]!r}; our columns are {listed(list(COLUMNS))}")
     renamed = {own: choose("column", names, theirs, place) for own, theirs in selection.rename.items()}
-    free = set(names) - set(renamed.values())  # prediction is none where output=prediction was asked for
+    free = set(names) - set(renamed.values())  # there is no prediction if output=prediction was asked for
     ours = {own: renamed.get(own, own) for own in COLUMNS if own in renamed or own in free}
     if "id" not in ours or not any(own in ours for own in ANSWERS):
         raise no_column(("id",) if "id" not in ours else ANSWERS, names, place)
@@ -82,12 +82,12 @@ def _refuse_repeated(names: Sequence[str], place: str) -> None:
 
 
 def header_of(name: str, selection: Selection) -> Header:
-    """The header of a table that has none: what is known is what was asked for."""
+    """The header of a table without one: only what was asked for is known."""
     return Header(name=name, task=selection.task, metric=selection.metric, filter=selection.filter)
 
 
 def typed_table(frame: pl.DataFrame, ours: Mapping[str, str], place: str) -> pl.DataFrame:
-    """The columns of `frame` that `ours` names, typed; all of ours. Raises DataError for a value of the wrong type."""
+    """All of our columns, typed, from those that `ours` names. Raises DataError for a value of the wrong type."""
     ready = {own: frame[theirs] for own, theirs in ours.items() if frame[theirs].dtype == COLUMNS.get(own, pl.String)}
     others = {own: frame[theirs].to_list() for own, theirs in ours.items() if own not in ready}
     typed = table_of(others, place) if others else pl.DataFrame(schema=COLUMNS).clear(len(frame))
@@ -103,10 +103,10 @@ def from_table(table: pl.DataFrame, header: Header, place: str) -> PredictionSet
 
 
 def stem(path: Path) -> str:
-    """The file's name without what says its format."""
+    """The file's name without the suffixes of its format."""
     return path.name.removesuffix(".gz").rsplit(".", 1)[0] or path.name
 
 
 def _plain(value: Any) -> Any:
-    """A value of NumPy, such as an array of references, as Python's own."""
+    """A NumPy value, such as an array of references, as a Python one."""
     return value.tolist() if hasattr(value, "tolist") else value

@@ -9,9 +9,9 @@ from rich.console import Console
 from rich.text import Text
 
 from stillright.comparison import Comparison
-from stillright.gate import Outcome, Verdict
 from stillright.report.markdown import cell, markdown, table
 from stillright.report.visible import visible
+from stillright.verdict import Outcome, Verdict
 
 STYLES: dict[Outcome, str] = {"pass": "green", "fail": "bold red", "cannot tell": "yellow"}
 NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -25,7 +25,7 @@ def headline(verdict: Verdict) -> str:
 
 
 def print_verdict(verdict: Verdict, console: Console) -> None:
-    """One line a check, the verdict last."""
+    """One line per check, the verdict last."""
     for check in verdict.checks:
         console.print(
             Text.assemble(
@@ -45,7 +45,7 @@ def verdict_markdown(verdict: Verdict, comparison: Comparison) -> str:
 
 
 def junit(verdict: Verdict) -> str:
-    """JUnit XML: one test case a check; "cannot tell" is an error, since it must not pass as green."""
+    """JUnit XML: one test case per check; "cannot tell" is an error, since it must not pass as green."""
     outcomes = [check.outcome for check in verdict.checks]
     suite = ElementTree.Element(
         "testsuite",

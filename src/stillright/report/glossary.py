@@ -1,4 +1,4 @@
-"""What the metrics of a report mean, for its readers; docs/metrics.md has the formulas."""
+"""What the metrics in a report mean, for its readers; docs/metrics.md has the formulas."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ MEANINGS = {
     "nfr_of_old_right": "of the answers that were right before, the share that is lost",
     "nfi": "of the answers that are wrong now, the share that was right before",
     "btc": "of the answers that were right before, the share that still is",
-    "nfr_of_chance": "100 % where flips are as many as between two unrelated models of these accuracies",
-    "nfr_mc_of_chance": "the same of NFR_mc",
+    "nfr_of_chance": "100 % if there are as many flips as between two unrelated models of these accuracies",
+    "nfr_mc_of_chance": "the same for NFR_mc",
     "mean_gain": "by how much the scores that rose did so, on average",
     "mean_regression": "by how much the scores that fell did so, on average",
 }

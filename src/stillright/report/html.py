@@ -1,6 +1,6 @@
 """Comparison -> one HTML page that needs nothing else: no script, no font, no network.
 
-What models and files say is escaped, and a content-security policy forbids the page to load or run anything.
+Text from models and files is escaped, and a content-security policy forbids the page to load or run anything.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def html(comparison: Comparison) -> str:
 
 
 def escape(text: str) -> str:
-    """`text` without what a browser would interpret, and with what acts unseen made visible."""
+    """`text` without anything a browser would interpret, its invisible controls made visible."""
     return entities.escape(visible(text))
 
 
@@ -101,7 +101,7 @@ def _terms(pairs: list[tuple[str, str]]) -> str:
 
 
 def _bars(comparison: Comparison) -> str:
-    """Of each model one bar, whose parts are as wide as their share of the samples."""
+    """One bar per model, whose parts are as wide as their share of the samples."""
     kinds = [kind for kind in COUNTS if getattr(comparison.comparison, kind) is not None]
     bars = []
     for name, flips in models(comparison):

@@ -23,25 +23,25 @@ LONGEST = 300  # characters of a prompt or output shown
 
 
 def cell(text: str | None) -> str:
-    """`text` on one line, with what Markdown or HTML would interpret made harmless."""
+    """`text` on one line, with anything Markdown or HTML would interpret made harmless."""
     folded = " ".join((text or "").split())
     return escaped(folded if len(folded) <= LONGEST else f"…{folded[-LONGEST:]}")
 
 
 def escaped(text: str) -> str:
-    """`text` with what Markdown or HTML would interpret made harmless, and what acts unseen made visible."""
+    """`text` with anything Markdown or HTML would interpret made harmless, and invisible controls made visible."""
     marks = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\\": "&#92;", **{mark: f"\\{mark}" for mark in "|`*[]"}}
     return "".join(marks.get(character, character) for character in visible(text))
 
 
 def table(head: list[str], rows: list[list[str]], align: str = "---:") -> str:
-    """A Markdown table of cells as they stand; the first column is text, the others numbers unless align is "---"."""
+    """A Markdown table of cells as they are; the first column is text, the others numbers unless align is "---"."""
     lines = [head, ["---", *(align for _ in head[1:])], *rows]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
 
 
 def _escaped(rows: list[list[str]]) -> list[list[str]]:
-    """Rows whose first cell may be a name out of a file; the others are our own numbers."""
+    """Rows whose first cell may be a name from a file; the others are our own numbers."""
     return [[cell(label), *numbers] for label, *numbers in rows]
 
 
@@ -71,6 +71,6 @@ def markdown(comparison: Comparison) -> str:
         parts += ["## Slices", table(SLICE_HEAD, _escaped(slice_rows(comparison)))]
     parts += [f"## Answers that {after[0]} lost", _regressions(comparison)]
     if comparison.sources:
-        said = [f"- {cell(name)}: {escaped(text)}" for name, text in sources(comparison)]
-        parts += ["## What answered", "\n".join(said)]
+        origins = [f"- {cell(name)}: {escaped(text)}" for name, text in sources(comparison)]
+        parts += ["## What answered", "\n".join(origins)]
     return "\n\n".join(parts) + "\n"

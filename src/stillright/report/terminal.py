@@ -48,7 +48,7 @@ def _table(names: list[str], rows: list[list[str]], first: str = "") -> Table:
 
 
 def _text(text: str, style: str = "") -> Text:
-    """As text and visible: what models and files say is neither markup nor a command to the terminal."""
+    """Plain, visible text: nothing from models and files is markup or a command to the terminal."""
     return Text(visible(text), style=style)
 
 
@@ -58,7 +58,7 @@ def _line(console: Console, text: str, style: str = "") -> None:
 
 
 def print_comparison(comparison: Comparison, console: Console) -> None:
-    """Quadrants, metrics with 95 % intervals, slices, the worst regressions, and a verdict a model."""
+    """Quadrants, metrics with 95 % intervals, slices, the worst regressions, and one verdict per model."""
     after = [name for name, _ in models(comparison)]
     _line(
         console,

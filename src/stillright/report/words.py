@@ -9,7 +9,7 @@ from stillright.stats import Estimate
 
 DASH = "-"
 
-# field of Flips -> what people read; a row stands only where some model has a value
+# field of Flips -> what people read; a row is shown only if some model has a value
 METRICS = {
     "nfr": "negative flips (NFR)",
     "pfr": "positive flips (PFR)",
@@ -33,7 +33,7 @@ COUNTS = {
 
 
 def percent(estimate: Estimate | None, sign: str = "") -> str:
-    """ "4.60 % [3.50, 6.05]", a dash where undefined; with `sign` "+", "+4.60 % [+3.50, +6.05]"."""
+    """ "4.60 % [3.50, 6.05]", a dash if undefined; with `sign` "+", "+4.60 % [+3.50, +6.05]"."""
     return _interval(estimate, sign, 100, " %")
 
 
@@ -52,7 +52,7 @@ def _interval(estimate: Estimate | None, sign: str, scale: int, unit: str) -> st
 
 
 def are_fractions(comparison: Comparison) -> bool:
-    """Whether scores are shown in percent: those of logs may be on any scale."""
+    """Whether scores are shown in percent: in logs they may be on any scale."""
     means = [comparison.old.score, comparison.new.score, *(candidate.score for candidate in comparison.candidates)]
     sizes = [getattr(flips, size).value or 0.0 for _, flips in models(comparison) for size in SIZES]
     return all(0 <= value <= 1 for value in (*means, *sizes))
@@ -81,7 +81,7 @@ def count(value: float) -> str:
 
 
 def models(account: Account) -> list[tuple[str, Flips]]:
-    """Name and flips against old, of new and of every candidate."""
+    """Name of new and of each candidate, and their flips against old."""
     return [
         (account.new.name, account.comparison),
         *((candidate.name, candidate.comparison) for candidate in account.candidates),
@@ -89,13 +89,13 @@ def models(account: Account) -> list[tuple[str, Flips]]:
 
 
 def metric_rows(comparison: Comparison) -> list[list[str]]:
-    """Rows of the main table: first the score, then each metric that some model has, one cell a model (old first)."""
+    """Rows of the main table: first the score, then each metric that some model has, one cell per model (old first)."""
     scores = [side.score_interval for side in (comparison.old, comparison.new)]
     scores += [candidate.score_interval for candidate in comparison.candidates]
     rows = [[comparison.metric or "score", *(score(comparison, each) for each in scores)]]
     for field, label in METRICS.items():
-        said = partial(score, comparison) if field in SIZES else percent
-        cells = [said(getattr(flips, field)) for _, flips in models(comparison)]
+        worded = partial(score, comparison) if field in SIZES else percent
+        cells = [worded(getattr(flips, field)) for _, flips in models(comparison)]
         if set(cells) != {DASH}:
             rows.append([label, "", *cells])
     return rows + _noise_rows(comparison) + _delta_rows(comparison)
@@ -128,7 +128,7 @@ def _delta_rows(comparison: Comparison) -> list[list[str]]:
 
 
 def count_rows(comparison: Comparison) -> list[list[str]]:
-    """Quadrants (three parts for continuous results): one row a part, one cell a model after old."""
+    """Quadrants (three parts for continuous results): one row per part, one cell per model after old."""
     kept = {field: label for field, label in COUNTS.items() if getattr(comparison.comparison, field) is not None}
     return [
         [label, *(count(getattr(flips, field)) for _, flips in models(comparison))] for field, label in kept.items()
@@ -139,7 +139,7 @@ SLICE_HEAD = ["slice", "n", "old", "new", "lost", "gained", "NFR", "p, adjusted"
 
 
 def slice_rows(comparison: Comparison) -> list[list[str]]:
-    """One row a slice, under SLICE_HEAD; the most significant first."""
+    """One row per slice, under SLICE_HEAD; the most significant first."""
     ordered = sorted(comparison.slices, key=lambda part: (part.p is None, part.p))
     return [
         [
@@ -165,7 +165,7 @@ def movement_rows(comparison: Comparison) -> list[list[str]]:
 
 
 def sources(comparison: Comparison) -> list[tuple[str, str]]:
-    """Name and origin of every model whose file says what answered: "model: base+adapter; dtype: bfloat16"."""
+    """Name and origin of every model whose file records them: "model: base+adapter; dtype: bfloat16"."""
     return [
         (name, "; ".join(f"{key}: {value}" for key, value in source.items()))
         for name, source in comparison.sources.items()
@@ -173,7 +173,7 @@ def sources(comparison: Comparison) -> list[tuple[str, str]]:
 
 
 def samples_line(comparison: Comparison) -> str:
-    """How many samples stand behind the numbers, and which do not."""
+    """How many samples the numbers are based on, and which were left out."""
     parts = [f"n = {comparison.n:,}"]
     if comparison.unscored:
         parts.append(f"{comparison.unscored:,} unscored")
@@ -190,7 +190,7 @@ def samples_line(comparison: Comparison) -> str:
 def update_verdict(comparison: Comparison) -> str:
     """What the plain update did, in one sentence that claims no more than interval and test."""
     flips, old, new = comparison.comparison, comparison.old, comparison.new
-    p = flips.mcnemar_p  # of scores the sign test counts losses and gains, and says nothing of their mean
+    p = flips.mcnemar_p  # the sign test of scores counts losses and gains, and tells nothing about their mean
     delta = f"{comparison.metric or 'score'} {score_change(comparison, flips.delta_score)}{_tested(p)}"
     lost = f"{count(flips.regression)} of {comparison.n:,} answers (NFR {percent(flips.nfr)})"
     counted = "" if flips.sign_p is None else f" (sign test of these counts: {p_value(flips.sign_p)})"
@@ -205,7 +205,7 @@ def _tested(p: float | None) -> str:
 
 
 def _direction(delta: Estimate, p: float | None, old: Side) -> str:
-    """Better or worse only where both the interval and the test say so."""
+    """Better or worse only if both the interval and the test agree."""
     sure = p is None or p < 0.05
     if sure and delta.low is not None and delta.low > 0:
         return f"is better than {old.name}"
@@ -217,7 +217,7 @@ def _direction(delta: Estimate, p: float | None, old: Side) -> str:
 def power_line(comparison: Comparison) -> str:
     """What this many samples could have shown."""
     least = comparison.comparison.smallest_difference
-    if least is None or 100 * least < 0.005:  # nothing varied, which says nothing of other samples
+    if least is None or 100 * least < 0.005:  # nothing varied, which tells nothing about other samples
         return ""
     if are_fractions(comparison) and least > 1:
         return "These samples are too few to show any difference reliably."

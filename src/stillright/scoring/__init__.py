@@ -1,12 +1,12 @@
-"""S(output, reference): how good each output is, between 0 and 1. Knows texts, nothing of models or files.
+"""S(output, reference): how good each output is, between 0 and 1. Knows texts; knows neither models nor files.
 
-    samples     many samples, several references each
+    samples     many samples, with several references each
     exact       equal or not
     rouge       ROUGE-1, -2, -L, -Lsum
     overlap     BLEU, chrF                          extra bleu
     bertscore   BERTScore                           extra bertscore
     judge       a model behind an endpoint judges   extra judge
-    replies     the judge's replies, asked for and kept
+    replies     asks for the judge's replies and keeps them
     extras      the error where an extra is missing
 
 Packages of an extra are imported when a score first needs them. The judge needs settings, so it is not in SCORES.

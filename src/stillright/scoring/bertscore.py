@@ -1,4 +1,4 @@
-"""BERTScore F1 (Zhang et al., 2020), as the package bert-score computes it. Empty texts, which it refuses, are ours."""
+"""BERTScore F1 (Zhang et al., 2020), as the package bert-score computes it; empty texts, which it refuses, by rule."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def bertscore(
     batch_size: int = BATCH_SIZE,
     device: str | None = None,
 ) -> Array:
-    """F1 without idf weights and without rescaling, (n,), of several references the best.
+    """F1 without idf weights and without rescaling, (n,); the best of several references.
 
-    Two empty texts (nothing, or only white space) score 1.0; an empty text and one that is not, 0.0.
-    model_type: name on the hub, or folder. num_layers: layer to take; None for the package's choice, which it has for
-    the names it knows only. device: None for the GPU where there is one.
-    Raises MissingExtra without bert-score, DataError where outputs and references do not fit.
+    Two empty texts (nothing, or only white space) score 1.0; an empty and a non-empty text 0.0.
+    model_type: name on the hub, or folder. num_layers: layer to take; None for the package's choice, which it has
+    only for the names it knows. device: None for the GPU if there is one.
+    Raises MissingExtra without bert-score, DataError if outputs and references do not match.
     """
     check_samples(outputs, references)
     pairs = [(output, text) for output, accepted in zip(outputs, references, strict=True) for text in accepted]

@@ -1,4 +1,4 @@
-"""Optional packages. Knows which extra brings one, nothing of what it computes."""
+"""Optional packages. Knows which extra installs one, not what it computes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from stillright.errors import MissingExtra
 
 @contextmanager
 def needs(extra: str, what: str) -> Iterator[None]:
-    """Around the import of a package: without it, raises MissingExtra, which says what needs it and how to get it."""
+    """Around the import of a package. Raises MissingExtra, naming what needs it and how to install it, without it."""
     try:
         yield
     except ImportError as error:

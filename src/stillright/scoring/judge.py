@@ -1,7 +1,7 @@
 """A judge: a model behind an OpenAI-compatible endpoint grades each output from 0 to 10. Needs the extra judge.
 
-Asked at temperature 0. What is judged is not trusted: each text stands between marks that it cannot contain, since they
-are made from its own hash. A reply without a clear grade leaves its sample unscored, which is NaN and never zero.
+Asked at temperature 0. What is judged is not trusted: each text is put between marks that it cannot contain, since they
+are made from its own hash. A reply without a clear grade leaves its sample unscored: NaN, never zero.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class JudgeSettings(BaseModel):
     def _has_output(cls, template: str) -> str:
         parsed = Template(template)
         if not parsed.is_valid():
-            raise ValueError("a $ that begins no name; write $$ for the sign itself")
+            raise ValueError("a $ without a name; write $$ for the sign itself")
         named = set(parsed.get_identifiers())
         if "output" not in named or not named <= PLACES:
             raise ValueError(f"must name $output, may name $prompt and $references, but names {sorted(named)}")
@@ -83,13 +83,13 @@ def judge(
     """The judge's grades, divided by 10, (n,); NaN for each sample that its reply leaves unscored.
 
     references: none or more for each sample. Equal samples are asked about once. With `settings.cache`, replies are
-    kept under a hash of endpoint, model and message, and are not asked for again.
-    Raises DataError where the sequences do not fit, ConfigError without the key, MissingExtra without openai,
-    JudgeError where the endpoint fails.
+    kept under a hash of endpoint, model and message, and not asked for again.
+    Raises DataError if the sequences do not match, ConfigError without the key, MissingExtra without openai,
+    JudgeError if the endpoint fails.
     """
     check_samples(outputs, references, least=0)
     if len(prompts) != len(outputs):
-        raise DataError(f"{len(prompts)} prompts, but {len(outputs)} outputs; give one prompt an output")
+        raise DataError(f"{len(prompts)} prompts, but {len(outputs)} outputs; give one prompt per output")
     samples = zip(prompts, outputs, references, strict=True)
     messages = [render(settings.template, *sample) for sample in samples]
     keys = [_key(message, settings) for message in messages]
@@ -98,7 +98,7 @@ def judge(
 
 
 def render(template: str, prompt: str, output: str, references: Sequence[str]) -> str:
-    """The message to the judge: the template with every text in its place, between marks."""
+    """The message to the judge: the template with each text in its place, between marks."""
     texts = [prompt, output, *references]
     mark = f"quoted-{hashlib.sha256(json.dumps(texts).encode()).hexdigest()[:16]}"
     task, answer, *accepted = (f"<{mark}>\n{text}\n</{mark}>" for text in texts)
@@ -109,7 +109,7 @@ def render(template: str, prompt: str, output: str, references: Sequence[str]) -
 
 
 def _key(message: str, settings: JudgeSettings) -> str:
-    """Hash of all that determines a reply."""
+    """Hash of everything that determines a reply."""
     request = [settings.base_url, settings.model, settings.max_tokens, message]
     return hashlib.sha256(json.dumps(request).encode()).hexdigest()
 
@@ -120,9 +120,9 @@ def parse_grade(reply: str) -> float:
     NaN without a grade, with several that differ, and with one outside of 0 to 10. Thoughts before </think> do not
     count.
     """
-    said = reply.rpartition("</think>")[2].strip()
-    plain = re.fullmatch(rf"([0-9]+(?:\.[0-9]+)?)(?:\s*/\s*{BEST})?\.?", said)
-    grades = {float(plain[1])} if plain else set(_json_grades(said))
+    answer = reply.rpartition("</think>")[2].strip()
+    plain = re.fullmatch(rf"([0-9]+(?:\.[0-9]+)?)(?:\s*/\s*{BEST})?\.?", answer)
+    grades = {float(plain[1])} if plain else set(_json_grades(answer))
     if len(grades) != 1:
         return math.nan
     grade = grades.pop()
@@ -144,18 +144,18 @@ def _json_grades(text: str) -> list[float]:
 
 def _api_key(settings: JudgeSettings) -> str:
     if settings.api_key_env is None:
-        return "no-key-needed"  # the package wants one
+        return "no-key-needed"  # the package requires one
     key = os.environ.get(settings.api_key_env)
     if not key:
         raise ConfigError(
             f"judge {settings.model}: the environment variable {settings.api_key_env} is not set; "
-            "set it to the endpoint's key, or api_key_env to null where it wants none"
+            "set it to the endpoint's key, or api_key_env to null if it needs none"
         )
     return key
 
 
 def _ask_all(messages: dict[str, str], settings: JudgeSettings) -> dict[str, str]:
-    """The replies, by key. One line for whatever fails, without the key in it."""
+    """The replies, by key. Whatever fails is reported in one line without the API key."""
     with needs("judge", "the judge"):
         from openai import OpenAI, OpenAIError
     key = _api_key(settings)
@@ -178,7 +178,7 @@ def _asker(client: OpenAI, settings: JudgeSettings) -> Ask:
             temperature=0,
             max_tokens=settings.max_tokens,
         )
-        choices = getattr(completion, "choices", None)  # a server of another kind returns anything
+        choices = getattr(completion, "choices", None)  # another kind of server may return anything
         if not choices:
             raise JudgeError(f"judge {settings.model} at {settings.base_url}: its reply is not a chat completion")
         return choices[0].message.content or ""

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 def bleu(outputs: Sequence[str], references: Sequence[Sequence[str]]) -> Array:
-    """BLEU of each output by itself, (n,) (Papineni et al., 2002; Post, 2018, for the tokens and the smoothing).
+    """BLEU of each output by itself, (n,) (Papineni et al., 2002; Post, 2018, for tokens and smoothing).
 
     Orders longer than the output do not count (`effective_order`), as sacrebleu recommends for sentences.
-    Raises MissingExtra without sacrebleu, DataError where outputs and references do not fit.
+    Raises MissingExtra without sacrebleu, DataError if outputs and references do not match.
     """
     with needs("bleu", "BLEU"):
         from sacrebleu.metrics.bleu import BLEU
@@ -29,7 +29,7 @@ def bleu(outputs: Sequence[str], references: Sequence[Sequence[str]]) -> Array:
 def chrf(outputs: Sequence[str], references: Sequence[Sequence[str]]) -> Array:
     """chrF2 of each output by itself, (n,): character 1- to 6-grams, recall twice as heavy (Popović, 2015).
 
-    Raises MissingExtra without sacrebleu, DataError where outputs and references do not fit.
+    Raises MissingExtra without sacrebleu, DataError if outputs and references do not match.
     """
     with needs("bleu", "chrF"):
         from sacrebleu.metrics.chrf import CHRF
@@ -37,7 +37,7 @@ def chrf(outputs: Sequence[str], references: Sequence[Sequence[str]]) -> Array:
 
 
 def _sentence_scores(metric: Metric, outputs: Sequence[str], references: Sequence[Sequence[str]]) -> Array:
-    """sacrebleu counts in percent, and a perfect output may come out a rounding error above 100."""
+    """Scores as fractions; sacrebleu counts in percent, and rounding may lift a perfect output above 100."""
     check_samples(outputs, references)
     pairs = zip(outputs, references, strict=True)
     percent = [metric.sentence_score(output, accepted).score for output, accepted in pairs]

@@ -20,9 +20,9 @@ Keep = Callable[[str, str], None]  # (key, reply)
 
 
 def read_replies(path: Path) -> dict[str, str]:
-    """The replies kept in `path`, by key; none where there is no file.
+    """The replies kept in `path`, by key; none without a file.
 
-    Cuts off half a line at the end, left by a run that was killed. Raises DataError where another line is no reply.
+    Cuts off half a line at the end, left by a run that was killed. Raises DataError if another line is not a reply.
     """
     if not path.exists():
         return {}

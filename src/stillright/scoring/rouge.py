@@ -1,8 +1,8 @@
 """ROUGE-1, -2, -L and -Lsum F-measures (Lin, 2004), equal to the package rouge-score without stemming, but fast.
 
 A text is tokenized once for all measures. The longest common subsequence (LCS) is bit-parallel on Python's integers,
-one bit a reference word, one step an output word (Crochemore et al., 2001, "A fast and practical bit-vector algorithm
-for the longest common subsequence problem"; Hyyrö, 2004, "Bit-parallel LCS-length computation revisited").
+one bit per reference word, one step per output word (Crochemore et al., 2001, "A fast and practical bit-vector
+algorithm for the longest common subsequence problem"; Hyyrö, 2004, "Bit-parallel LCS-length computation revisited").
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ _SEPARATED = bytes(byte if chr(byte).isalnum() and byte < 128 else 32 for byte i
 
 
 def tokenize(text: str) -> Words:
-    """The runs of a-z and 0-9 in the lower-cased text; all else, letters of other scripts too, separates.
+    """The runs of a-z and 0-9 in the lower-cased text; everything else, other scripts included, separates.
 
-    Lower-cased before it is made ASCII, because some letters beyond ASCII have one of ASCII as their lower case.
+    Lower-cased before it is made ASCII, because some letters beyond ASCII have an ASCII letter as their lower case.
     """
     return text.lower().encode("ascii", "replace").translate(_SEPARATED).split()
 
 
-class Text:
+class _Tokens:
     """One text, cut into what the measures need when they first need it."""
 
     def __init__(self, text: str) -> None:
@@ -73,7 +73,7 @@ def _overlap(output: Mapping[Gram, int], reference: Mapping[Gram, int]) -> int:
 
 
 def bit_positions(words: Words) -> dict[bytes, int]:
-    """For each word, an integer with the bits set at which the word stands."""
+    """For each word, an integer with a bit set at each of its positions."""
     positions: dict[bytes, int] = {}
     bit = 1
     for word in words:
@@ -85,7 +85,7 @@ def bit_positions(words: Words) -> dict[bytes, int]:
 def lcs_length(words: Words, positions: Mapping[bytes, int], size: int) -> int:
     """Length of the LCS of `words` and a text of `size` words at `positions`.
 
-    Bit i of the row is 0 where the LCS with the first i + 1 words is longer than with the first i.
+    Bit i of the row is 0 if the LCS with the first i + 1 words is longer than with the first i.
     """
     row = full = (1 << size) - 1
     for word in words:
@@ -95,16 +95,16 @@ def lcs_length(words: Words, positions: Mapping[bytes, int], size: int) -> int:
     return size - (row & full).bit_count()
 
 
-def _rouge1(output: Text, reference: Text) -> float:
+def _rouge1(output: _Tokens, reference: _Tokens) -> float:
     return _f_measure(_overlap(output.unigrams, reference.unigrams), len(output.words), len(reference.words))
 
 
-def _rouge2(output: Text, reference: Text) -> float:
+def _rouge2(output: _Tokens, reference: _Tokens) -> float:
     totals = max(len(output.words) - 1, 0), max(len(reference.words) - 1, 0)
     return _f_measure(_overlap(output.bigrams, reference.bigrams), *totals)
 
 
-def _rouge_l(output: Text, reference: Text) -> float:
+def _rouge_l(output: _Tokens, reference: _Tokens) -> float:
     hits = lcs_length(output.words, reference.positions, len(reference.words))
     return _f_measure(hits, len(output.words), len(reference.words))
 
@@ -112,9 +112,9 @@ def _rouge_l(output: Text, reference: Text) -> float:
 def lcs_members(output: Words, reference: Words) -> int:
     """One LCS, as an integer with the bits of its words' places in `reference` set.
 
-    Of several that one which rouge-score finds: from the ends of both texts back, a match is taken; without one, a
-    word of the output is passed where the LCS without it is longer than the one without the reference's word.
-    That is exactly where the row's bit is 0: without a match, only one of the two can be shorter than the whole.
+    If there are several, the one that rouge-score finds: going back from the ends of both texts, a match is taken;
+    without one, a word of the output is skipped if the LCS without it is longer than without the reference's word.
+    That is exactly when the row's bit is 0: without a match, only one of the two can be shorter than the whole.
     """
     positions = bit_positions(reference)
     rows = [(1 << len(reference)) - 1]  # rows[j]: after j words of the output
@@ -133,7 +133,7 @@ def lcs_members(output: Words, reference: Words) -> int:
     return members
 
 
-def _rouge_lsum(output: Text, reference: Text) -> float:
+def _rouge_lsum(output: _Tokens, reference: _Tokens) -> float:
     """Each reference line against the union of its LCSs with all lines of the output; no word is counted twice."""
     hits: Counter[bytes] = Counter()
     for line in reference.lines:
@@ -144,7 +144,7 @@ def _rouge_lsum(output: Text, reference: Text) -> float:
     return _f_measure(_overlap(output.unigrams, hits), len(output.words), len(reference.words))
 
 
-_MEASURES: dict[Rouge, Callable[[Text, Text], float]] = {
+_MEASURES: dict[Rouge, Callable[[_Tokens, _Tokens], float]] = {
     "rouge1": _rouge1,
     "rouge2": _rouge2,
     "rougeL": _rouge_l,
@@ -153,22 +153,22 @@ _MEASURES: dict[Rouge, Callable[[Text, Text], float]] = {
 
 
 def rouge1(output: str, reference: str) -> float:
-    """ROUGE-1 F-measure of one pair, the overlap of single words; 0.0 where a text has no word."""
-    return _rouge1(Text(output), Text(reference))
+    """ROUGE-1 F-measure of one pair, the overlap of single words; 0.0 if a text has no word."""
+    return _rouge1(_Tokens(output), _Tokens(reference))
 
 
 def rouge(
     outputs: Sequence[str], references: Sequence[Sequence[str]], names: Sequence[Rouge] = get_args(Rouge)
 ) -> dict[Rouge, Array]:
-    """F-measures by name, each (n,), of several references the best; 0.0 where a text has no word.
+    """F-measures by name, each (n,); the best of several references; 0.0 if a text has no word.
 
-    Raises DataError where outputs and references do not fit.
+    Raises DataError if outputs and references do not match.
     """
     check_samples(outputs, references)
     table = np.empty((len(names), len(outputs)))
     measures = [_MEASURES[name] for name in names]
     for sample, (output, accepted) in enumerate(zip(outputs, references, strict=True)):
-        text, others = Text(output), [Text(reference) for reference in accepted]
+        text, others = _Tokens(output), [_Tokens(reference) for reference in accepted]
         for row, measure in enumerate(measures):
             table[row, sample] = max([measure(text, other) for other in others])
     return dict(zip(names, table, strict=True))

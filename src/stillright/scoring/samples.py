@@ -16,16 +16,16 @@ Score = Callable[[Sequence[str], Sequence[Sequence[str]]], Array]  # outputs (n,
 def check_samples(outputs: Sequence[str], references: Sequence[Sequence[str]], least: int = 1) -> None:
     """Raises DataError unless every output has a sequence of `least` references or more."""
     if len(outputs) != len(references):
-        raise DataError(f"{len(outputs)} outputs, but references for {len(references)}; give one sequence an output")
+        raise DataError(f"{len(outputs)} outputs, but references for {len(references)}; give one sequence per output")
     for number, accepted in enumerate(references):
         if isinstance(accepted, str):
             raise DataError(f"sample {number}: its references are one text; give a list of texts")
         if len(accepted) < least:
-            raise DataError(f"sample {number} has no reference; leave it out, or give it one")
+            raise DataError(f"sample {number} has no reference; give it one, or leave it out")
 
 
 def best_of(score: PairScore) -> Score:
-    """`score` for many samples, of several references the best. Raises DataError as `check_samples` does."""
+    """`score` for many samples; the best of several references. Raises DataError as `check_samples` does."""
 
     def best(outputs: Sequence[str], references: Sequence[Sequence[str]]) -> Array:
         check_samples(outputs, references)

@@ -55,15 +55,15 @@ def difference(seeds: Sequence[Triple]) -> Difference:
     paired = pair([each for seed in seeds for each in seed])
     tables = [paired.tables[i : i + 3] for i in range(0, len(paired.tables), 3)]
     tally = _tally([_columns(paired.kind, *triple) for triple in tables])
-    nfr = tally.difference("lost.candidate", "lost.reference", "lost.both")
+    nfr = tally.difference("negative_flip.candidate", "negative_flip.reference", "negative_flip.both")
     both_right = "score.both" if paired.kind == "discrete" else None
     known = "changed.both" in tally.columns
     return Difference(
         n=tally.n,
         nfr=nfr,
-        nfr_relative=relative(tally, nfr, "lost.candidate", "lost.reference"),
+        nfr_relative=relative(tally, nfr, "negative_flip.candidate", "negative_flip.reference"),
         score=tally.difference("score.candidate", "score.reference", both_right),
-        nfr_p=_sign_p(tally, "lost"),
+        nfr_p=_sign_p(tally, "negative_flip"),
         nfr_mc=tally.difference("changed.candidate", "changed.reference", "changed.both") if known else UNDEFINED,
         nfr_mc_p=_sign_p(tally, "changed") if known else None,
     )
@@ -80,7 +80,7 @@ def _columns(kind: Kind, old: pl.DataFrame, reference: pl.DataFrame, candidate: 
 
 
 def _discrete(old: pl.DataFrame, new: pl.DataFrame) -> dict[str, Array]:
-    flags = {"score": new["right"], "lost": old["right"] & ~new["right"]}
+    flags = {"score": new["right"], "negative_flip": old["right"] & ~new["right"]}
     if not old["answer"].null_count() and not new["answer"].null_count():
         flags["changed"] = changed(old, new)
     return {name: flag.to_numpy().astype(np.float64) for name, flag in flags.items()}
@@ -88,7 +88,7 @@ def _discrete(old: pl.DataFrame, new: pl.DataFrame) -> dict[str, Array]:
 
 def _continuous(old: pl.DataFrame, new: pl.DataFrame) -> dict[str, Array]:
     before, now = old["score"].to_numpy(), new["score"].to_numpy()
-    return {"score": now, "lost": (now < before).astype(np.float64)}
+    return {"score": now, "negative_flip": (now < before).astype(np.float64)}
 
 
 def _tally(seeds: list[dict[str, Array]]) -> Tally:

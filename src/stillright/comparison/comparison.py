@@ -1,6 +1,6 @@
-"""compare(): the whole account of one update, from two files of per-sample results or more.
+"""compare(): the whole account of one update, from two or more files of per-sample results.
 
-Knows PredictionSets and the account's shape (docs/metrics.md); nothing of how it is shown.
+Knows PredictionSets and the account's shape (docs/metrics.md), not how it is shown.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Frame(Protocol):
 
 
 Results = str | Path | PredictionSet | Frame
-ROUNDING = 1e-9  # a difference that exceeds epsilon by less is one of rounding: 0.8 - 0.7 is above 0.1
+ROUNDING = 1e-9  # a smaller excess over epsilon comes from rounding: 0.8 - 0.7 is above 0.1
 
 
 class Slice(Account):
@@ -56,9 +56,9 @@ class Slice(Account):
 class Comparison(Account):
     """The whole account of one update.
 
-    unscored: samples of every file that some file does not score, which stand outside n. missing: samples that some
-    file does not have. counted_wrong: such samples that stand in n as wrong answers. sources: by name of a
-    model, what its (first) file says of how it was made: model, dtype, versions of tools.
+    unscored: samples in every file that some file does not score; they are not part of n. missing: samples that some
+    file lacks. counted_wrong: samples of either kind that are part of n, as wrong answers. sources: for each model,
+    what its (first) file records of how it was made: model, dtype, versions of tools.
     """
 
     task: str | None
@@ -94,15 +94,19 @@ def compare(
     slices: Sequence[str] = (),
     adjustment: Adjustment = "holm",
 ) -> Comparison:
-    """What the update from `old` to `new` changed, and what each of `candidates` changes instead of `new`.
+    """What the update from `old` to `new` changed, and what each of `candidates` would change in place of `new`.
 
     old, new, candidates: paths in any format that stillright reads, PredictionSets, Polars or pandas frames.
     old_runs, new_runs: further runs (seeds, repeats) of a side; results are then means over pairs of runs.
-    selection: what to take where a file holds several results.
-    score: a name in scoring.SCORES, or a judge: outputs are scored anew, instead of as their files say.
-    on_missing: see pairing.pair. epsilon: least change of a score that counts. slices: columns whose values are
-    accounted for one by one, p-values adjusted by `adjustment`.
-    Raises DataError where the results cannot be compared, ConfigError for an epsilon below zero or an unknown slice.
+    selection: what to take from files that hold several results.
+    score: a name in scoring.SCORES, or a judge, to score outputs anew in place of the scores in their files.
+    on_missing: for samples that some file lacks: "error" refuses them, "drop" leaves them out, "wrong" (discrete
+    results only) counts them, and unscored ones, as wrong answers of that file.
+    epsilon: changes of a score up to this size do not count (continuous results only).
+    slices: columns whose values are accounted for one by one, with p-values corrected by `adjustment`: "holm", or "bh"
+    (Benjamini-Hochberg).
+    Raises DataError for results that cannot be read or compared, ConfigError for an argument without a meaning here,
+    and with `score` also MissingExtra and JudgeError.
     """
     _refuse_bare_strings(candidates=candidates, old_runs=old_runs, new_runs=new_runs, slices=slices)
     _refuse_unknown(on_missing=(on_missing, get_args(OnMissing)), adjustment=(adjustment, get_args(Adjustment)))
@@ -137,11 +141,11 @@ def compare(
 
 
 def _least_change(epsilon: float, kind: Kind) -> float:
-    """What a difference must exceed to count. Raises ConfigError for an epsilon that has no meaning."""
+    """What a difference must exceed to count. Raises ConfigError for a meaningless epsilon."""
     if not 0 <= epsilon < math.inf:
-        raise ConfigError(f"epsilon {epsilon}: the least change that counts cannot be below zero or without end")
+        raise ConfigError(f"epsilon {epsilon}: the least change that counts must be finite and not below zero")
     if epsilon and kind == "discrete":
-        raise ConfigError(f"epsilon {epsilon:g}: these answers are right or wrong, which no least change applies to")
+        raise ConfigError(f"epsilon {epsilon:g}: applies to scores only, but these answers are right or wrong")
     return epsilon + ROUNDING if epsilon else 0.0
 
 
@@ -158,7 +162,7 @@ def _refuse_unknown(**arguments: tuple[str, tuple[str, ...]]) -> None:
 
 
 def _told_apart(names: list[str], roles: list[str]) -> list[str]:
-    """The names of the models; where two are the same (a/x.jsonl, b/x.jsonl), with their roles."""
+    """The names of the models, with their roles if two have the same (a/x.jsonl, b/x.jsonl)."""
     return [f"{name} ({role})" if names.count(name) > 1 else name for name, role in zip(names, roles, strict=True)]
 
 
@@ -169,7 +173,7 @@ def with_columns(selection: Selection | None, columns: Sequence[str]) -> Selecti
 
 
 def resolved(results: Results, selection: Selection, score: str | JudgeSettings | None, role: str) -> PredictionSet:
-    """The PredictionSet in a path or a frame (then named `role`), scored anew where a score is asked for."""
+    """The PredictionSet in a path or a frame (then named `role`), scored anew if a score is given."""
     found = _read(results, selection, role)
     return found if score is None else rescored(found, score)
 

@@ -1,6 +1,6 @@
 """CSV and TSV, where every value is text.
 
-An empty cell is a missing value, except in `output`: there it is the answer of a model that wrote nothing.
+An empty cell is a missing value, except in `output`, where it is the answer of a model that wrote nothing.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ FLAGS = {"true": True, "yes": True, "1": True, "1.0": True, "false": False, "no"
 
 
 def read_csv(path: Path, selection: Selection) -> PredictionSet:
-    """The PredictionSet in a file of comma-separated values, or tab-separated ones (.tsv), perhaps packed (.gz).
+    """The PredictionSet in a file of comma-separated values, or tab-separated ones (.tsv), perhaps gzipped.
 
     Raises DataError naming file and line.
     """
@@ -34,20 +34,23 @@ def read_csv(path: Path, selection: Selection) -> PredictionSet:
     rows = _rows(path)
     _, names = next(rows, (0, None))
     if names is None:
-        raise DataError(f"{path}: no samples")
+        raise DataError(f"{path}: no samples; the first line must name the columns, each further one hold a sample")
     ours = columns_of(names, selection, str(path))
     at = {own: names.index(theirs) for own, theirs in ours.items()}
     columns: dict[str, list[Any]] = {own: [] for own in ours}
     for line, cells in rows:
         if len(cells) != len(names):
-            raise DataError(f"{path}:{line}: {len(cells)} cells, but {len(names)} columns")
+            raise DataError(
+                f"{path}:{line}: {len(cells)} cells, but {len(names)} columns; "
+                f"quote cells that hold a {_delimiter(path)!r}"
+            )
         for own, index in at.items():
             columns[own].append(_value(own, cells[index], f"{path}:{line}"))
     return from_table(table_of(columns, str(path)), header_of(stem(path), selection), str(path))
 
 
 def _refuse_other_delimiter(path: Path) -> None:
-    """Raises DataError where the names of columns are all in one cell, since something else stands between them."""
+    """Raises DataError if the names of columns are all in one cell, since they are separated by something else."""
     line = first_bytes(path, 4096).split(b"\n")[0].decode("utf-8", "replace")
     other = next((each for each in ";\t|," if each in line), None)
     if other is not None and _delimiter(path) not in line:
@@ -60,7 +63,7 @@ def _delimiter(path: Path) -> str:
 
 
 def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """Number of the (last) line, and cells, of every row that is not blank."""
+    """Number of the (last) line, and cells, of each row that is not blank."""
     with open_binary(path) as file, _long_cells():
         text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
         reader = csv.reader(text, delimiter=_delimiter(path), strict=True)
@@ -74,7 +77,7 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
 
 @contextmanager
 def _long_cells() -> Iterator[None]:
-    """Lets cells be longer than the 128 kB that the csv module allows, for as long as a file is read."""
+    """While a file is read, lets cells be longer than the 128 kB that the csv module allows."""
     before = csv.field_size_limit(CELL_CHARACTERS)
     try:
         yield
@@ -93,13 +96,13 @@ def _value(name: str, cell: str, place: str) -> Any:
 
 
 def _score(cell: str) -> float:
-    if "_" in cell:  # which Python would take
+    if "_" in cell:  # which Python would accept
         raise ValueError
     return float(cell)
 
 
 def _references(cell: str) -> str | list[Any]:
-    """The right answer, or the right answers where the cell is a JSON list of texts and numbers."""
+    """The right answer, or several if the cell is a JSON list of texts and numbers."""
     if cell.startswith("["):
         try:
             return list(msgspec.json.decode(cell, type=list[str | float | int]))

@@ -1,7 +1,7 @@
 """Policy + results -> pass, fail or cannot tell.
 
-A limit that too few samples stand behind, or whose metric is undefined, is not judged: it cannot tell. One failed check
-fails the gate; without a failed one, one that cannot tell keeps it from passing.
+A limit on too few samples, or whose metric is undefined, is not judged: it cannot tell. One failed check fails the
+gate; without one, a check that cannot tell keeps it from passing.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import polars as pl
 from pydantic import BaseModel, ConfigDict
 
 from stillright.comparison import Account, Comparison, Slice, compare, judged
-from stillright.comparison.compare import Results, resolved, with_columns
+from stillright.comparison.comparison import Results, resolved, with_columns
 from stillright.comparison.pairing import OnMissing, of_one_kind
 from stillright.config import Limit, Policy
 from stillright.config.policy import DISCRETE_FRACTIONS
@@ -34,7 +34,7 @@ WORSE: tuple[Outcome, ...] = ("pass", "cannot tell", "fail")
 
 
 class Check(BaseModel):
-    """One rule of the policy on some samples, and what became of it. Of limits also the numbers."""
+    """One rule of the policy on some samples, and its outcome; for limits also the numbers."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -43,12 +43,12 @@ class Check(BaseModel):
     reason: str
     metric: str | None = None
     estimate: Estimate | None = None
-    held: float | None = None  # what was held against the limit: an end of the interval, or the value
+    held: float | None = None  # what was compared with the limit: an end of the interval, or the value
     n: int | None = None
 
 
 class Verdict(BaseModel):
-    """All checks; the outcome is the worst of theirs."""
+    """All checks, and the worst of their outcomes."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -66,7 +66,7 @@ class Verdict(BaseModel):
 
 
 class Gated(NamedTuple):
-    """What the gate says, and the comparison it judged."""
+    """The verdict, and the comparison it judges."""
 
     verdict: Verdict
     comparison: Comparison
@@ -84,9 +84,9 @@ def gate(
     on_missing: OnMissing = "error",
     epsilon: float = 0.0,
 ) -> Gated:
-    """What `policy` says of the update from `old` to `new`; the other arguments are those of compare().
+    """The verdict of `policy` on the update from `old` to `new`; the other arguments are those of compare().
 
-    Raises DataError where the results cannot be compared, ConfigError for a slice or an id that does not occur.
+    Raises what compare() raises, and ConfigError for a slice, an id or a metric that the results do not have.
     """
     selection = with_columns(selection, policy.columns)
     sets = [resolved(each, selection, score, "old") for each in (old, *old_runs)]
@@ -106,10 +106,10 @@ def gate(
 
 
 def judge_update(policy: Policy, comparison: Comparison, old: PredictionSet, new: Sequence[PredictionSet]) -> Verdict:
-    """What `policy` says of the update that `comparison` accounts for, sliced by `policy.columns`.
+    """The verdict of `policy` on `comparison`, which is sliced by `policy.columns`.
 
-    old, new: the results compared, of new every run; only ids that must pass are looked up in them.
-    Raises ConfigError for a slice or an id that does not occur.
+    old, new: the results compared, every run of new; only ids that must pass are looked up in them.
+    Raises ConfigError for a slice, an id or a metric that the results do not have.
     """
     _refuse_limits(policy, comparison)
     checks = [_unscored_check(policy, comparison)]
@@ -120,11 +120,11 @@ def judge_update(policy: Policy, comparison: Comparison, old: PredictionSet, new
 
 
 def _refuse_limits(policy: Policy, comparison: Comparison) -> None:
-    """Raises ConfigError for a metric that results of this kind never have, and a limit that none of them breaks."""
+    """Raises ConfigError for a metric that results of this kind lack, and a limit that is always or never kept."""
     kind, other = ("right or wrong", "scores") if comparison.kind == "discrete" else ("scores", "right or wrong")
     for limit in policy.limits:
         if limit.metric in OF_OTHER_KIND[comparison.kind]:
-            raise ConfigError(f"policy: {limit.metric} is of answers that are {other}; these are {kind}")
+            raise ConfigError(f"policy: {limit.metric} is for answers that are {other}; these are {kind}")
         if comparison.kind == "discrete" and (problem := limit.problem(DISCRETE_FRACTIONS)):
             raise ConfigError(f"policy: {problem}")
 
@@ -185,13 +185,13 @@ def _metric(limit: Limit, account: Account) -> Estimate | None:
 
 
 def _bound(limit: Limit) -> str:
-    """The field of an Estimate that is held against the limit: the worse end, unless the policy says another."""
+    """The field of an Estimate that is compared with the limit: the worse end, unless the policy names another."""
     worse = "high" if limit.max is not None else "low"
     return worse if limit.bound == "pessimistic" else limit.bound
 
 
 def _hint(limit: Limit) -> str:
-    return "; give reruns with --old-run or --new-run" if limit.metric == "nfr_above_noise" else ""
+    return "; it needs reruns of old or new" if limit.metric == "nfr_above_noise" else ""
 
 
 def _must_pass_check(policy: Policy, comparison: Comparison, old: PredictionSet, new: Sequence[PredictionSet]) -> Check:
@@ -214,7 +214,7 @@ def _must_pass_check(policy: Policy, comparison: Comparison, old: PredictionSet,
 
 
 def _passes(wanted: list[str], comparison: Comparison, old: PredictionSet, new: PredictionSet) -> list[bool | None]:
-    """Of every wanted id whether new has it right (continuous: not worse than old), None where unscored."""
+    """Whether new has each wanted id right (continuous: not worse than old), None if unscored."""
     if comparison.kind == "discrete":
         verdicts = judged(new.table)["right"]
         found = _looked_up(wanted, new, verdicts)
