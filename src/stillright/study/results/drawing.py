@@ -30,6 +30,7 @@ PARTS = {  # of the samples: label, colour, colour of its number
 FLIPS = {"nfr": ("NFR", "#0072B2"), "nfr_mc": ("NFR_mc", "#E69F00")}
 RETRAINED = "new (retrained)"
 NO_RESULT = "no result"
+UNDEFINED = "undefined"  # of a measure that the answers do not give, where no bar would look like zero
 NOTE = 44  # letters of a line in a panel
 FRONT: dict[str, Any] = {"ls": "--", "color": "#666666", "lw": 0.9, "zorder": 1}
 LEAST_LABELLED = 0.12  # share of samples that has room for its number
@@ -97,6 +98,9 @@ def nfr_mc(rows: Sequence[Row]) -> Figure:
                 xerr=_deviations(found),
                 error_kw={"elinewidth": 0.8, "capsize": 1.5},
             )
+            for bar, y, each in zip(bars, places, found, strict=True):
+                if bar.row.done and each.mean is None:
+                    axes.text(0.01, y, UNDEFINED, va="center", fontsize=6, transform=axes.get_yaxis_transform())
         _label_bars(axes, bars)
     _name_x(figure, panels, "share of samples (%)")
     _legend(figure, [Line2D([], [], marker="s", ls="", color=colour, label=label) for label, colour in FLIPS.values()])
@@ -156,8 +160,7 @@ def nfr_vs_gain(rows: Sequence[Row]) -> Figure:
                 "color": COLOURS[tasks.index(str(row.task)) % len(COLOURS)],
                 "marker": MARKERS[updates.index(row.update) % len(MARKERS)],
             }
-            gain = 100 * ((row["new"].mean or 0.0) - (row["old"].mean or 0.0))
-            axes.plot(gain, 100 * (row["nfr_new"].mean or 0.0), ls="", markersize=6, **_filled(look, row))
+            axes.plot(_percent(row.gain), _percent(row["nfr_new"].mean), ls="", markersize=6, **_filled(look, row))
         axes.axvline(0, color="#BBBBBB", lw=0.8, zorder=0)
         axes.margins(0.1)
         axes.set_ylim(0, axes.get_ylim()[1])
@@ -218,12 +221,16 @@ def _label_bars(axes: Axes, bars: Sequence[Bar]) -> None:
 
 
 def _means(found: Iterable[Spread]) -> list[float]:
-    return [100 * (each.mean or 0.0) for each in found]
+    return [_percent(each.mean) for each in found]
 
 
 def _deviations(found: Iterable[Spread]) -> list[float]:
-    """NaN, which draws no whisker, for None."""
-    return [math.nan if each.deviation is None else 100 * each.deviation for each in found]
+    return [_percent(each.deviation) for each in found]
+
+
+def _percent(fraction: float | None) -> float:
+    """NaN, for which nothing is drawn, where it is None."""
+    return math.nan if fraction is None else 100 * fraction
 
 
 def _filled(look: dict[str, Any], row: Row) -> dict[str, Any]:

@@ -73,14 +73,19 @@ class Finding(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-Compared = tuple[Row, int, Difference]  # a row, over how many seeds, its candidate less some reference
+class Compared(NamedTuple):
+    """A row, and its candidate less some reference over the seeds that both have."""
+
+    row: Row
+    seeds: int
+    difference: Difference
 
 
 def findings_of(rows: Sequence[Row], out: Path) -> list[Finding]:
     """All findings that the strategies of the study allow to ask for."""
     found = []
     for name, own in _entries(row for row in rows if row.method not in CONTROLS).items():
-        retrained = [(row, len(row.done), row.difference) for row in own if row.difference]
+        retrained = [Compared(row, len(row.done), row.difference) for row in own if row.difference]
         found.append(_fewer(f"{name} flips fewer answers than retraining", retrained, own))
         found += _fewer_than(_of(CONTINUED, rows), name, own, out)
         found.append(_inconsistency(f"{name}: NFR_mc falls with NFR", retrained, own))
@@ -129,7 +134,7 @@ def _against(own: Iterable[Row], reference: Sequence[Row], out: Path) -> list[Co
             triples = [Triple(*(predictions(path, out) for path in paths)) for paths in shared]
             less, _ = pooled(triples)
             if less:
-                found.append((row, len(triples), less))
+                found.append(Compared(row, len(triples), less))
     return found
 
 
@@ -139,21 +144,23 @@ def _fewer(claim: str, compared: Sequence[Compared], own: Sequence[Row]) -> Find
 
 
 def _inconsistency(claim: str, compared: Sequence[Compared], own: Sequence[Row]) -> Finding:
-    known = [each for each in compared if each[2].nfr_mc_p is not None]
+    known = [each for each in compared if each.difference.nfr_mc_p is not None]
     nfr = _pairs(known, lambda found: found.nfr, lambda found: found.nfr_p)
     fallen = [each for each, pair in zip(known, nfr, strict=True) if pair.outcome == "fewer"]
-    pairs = _pairs(fallen, lambda found: found.nfr_mc, lambda found: found.nfr_mc_p or 0.0)
+    pairs = _pairs(fallen, lambda found: found.nfr_mc, lambda found: found.nfr_mc_p)
     discrete = [row for row in own if row.task.kind == "discrete"]
     return Finding(claim, MC_RULE, _verdict(pairs), pairs, notes=_left_out(known, discrete))
 
 
 def _pairs(
-    compared: Sequence[Compared], delta: Callable[[Difference], Estimate], p: Callable[[Difference], float]
+    compared: Sequence[Compared], delta: Callable[[Difference], Estimate], p: Callable[[Difference], float | None]
 ) -> tuple[Pair, ...]:
-    ps = [p(found) for _, _, found in compared]
+    """Those that have a p, which is adjusted among them."""
+    tested = [(each, value) for each in compared if (value := p(each.difference)) is not None]
+    corrected = adjusted([value for _, value in tested], "holm") if tested else []
     return tuple(
-        Pair(row.task.name, row.update, seeds, delta(found), p(found), corrected, found.score)
-        for (row, seeds, found), corrected in zip(compared, adjusted(ps, "holm") if ps else [], strict=True)
+        Pair(row.task.name, row.update, seeds, delta(found), value, p_adjusted, found.score)
+        for ((row, seeds, found), value), p_adjusted in zip(tested, corrected, strict=True)
     )
 
 
@@ -166,7 +173,7 @@ def _verdict(pairs: Sequence[Pair]) -> Verdict:
 
 def _left_out(compared: Sequence[Compared], own: Sequence[Row]) -> tuple[str, ...]:
     """What the pairs do not cover: pairs without results, and seeds that one side lacks."""
-    there = {(row.task.name, row.update): seeds for row, seeds, _ in compared}
+    there = {(each.row.task.name, each.row.update): each.seeds for each in compared}
     notes = []
     for row in own:
         seeds = there.get((row.task.name, row.update))
@@ -182,11 +189,12 @@ def _gains(rows: Sequence[Row]) -> list[Finding]:
     """Smaller gain, more flips: for each kind of task."""
     found = []
     for kind in ("discrete", "continuous"):
-        points = [row for row in one_an_update(rows) if row.task.kind == kind]
-        gains = [(row["new"].mean or 0.0) - (row["old"].mean or 0.0) for row in points]
-        correlation = Correlation(len(points), *rank_correlation(gains, [row["nfr_new"].mean or 0.0 for row in points]))
-        weak = (f"weak: {len(points)} points",) if len(points) < FEW else ()
+        both = [(row.gain, row["nfr_new"].mean) for row in one_an_update(rows) if row.task.kind == kind]
+        points = [(gain, nfr) for gain, nfr in both if gain is not None and nfr is not None]
         if points:
+            gains, flips = zip(*points, strict=True)
+            correlation = Correlation(len(points), *rank_correlation(gains, flips))
+            weak = (f"weak: {len(points)} points",) if len(points) < FEW else ()
             claim = f"the smaller the gain of an update, the more flips ({kind} tasks)"
             found.append(Finding(claim, GAIN_RULE, _sign(correlation), correlation=correlation, notes=weak))
     return found

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -71,6 +72,11 @@ class Row:
     def is_new(self) -> bool:
         """Whether the candidate is the new model itself."""
         return bool(self.done) and all(cell.is_new for cell in self.done)
+
+    @property
+    def gain(self) -> Number:
+        """Mean score of the new model less that of the old one."""
+        return _less(self["new"].mean, self["old"].mean)
 
     @property
     def delta_nfr_relative(self) -> Number:
@@ -219,8 +225,9 @@ def _refuse_other_numbers(cell: CellRecord, found: Comparison) -> None:
         "nfr": (last.comparison if last else found.comparison).nfr.value,
     }
     for name, value in ours.items():
-        if not abs((value or 0.0) - getattr(cell, name)) <= ROUNDED:  # which NaN is not either
+        given = math.nan if value is None else value
+        if not abs(given - getattr(cell, name)) <= ROUNDED:  # which NaN is not either
             raise DataError(
                 f"{CELLS}: {cell}: {name} {getattr(cell, name):g}, "
-                f"but its prediction files give {value:g}; run the study again to write it anew"
+                f"but its prediction files give {given:g}; run the study again to write it anew"
             )
