@@ -142,6 +142,14 @@ def test_a_study_that_began_no_stage_shows_no_tracebacks(
     assert "Tracebacks" not in printed
 
 
+def test_common_takes_dotted_keys_as_overrides_do(values: dict[str, Any], tmp_path: Path) -> None:
+    values["common"] |= {"training.epochs": 3, "dtype": "bfloat16"}
+    values["overrides"] = [{"where": {"strategy": "choice"}, "set": {"training.epochs": 4}}]
+    cells = cells_of(load_study(written(values, tmp_path)), "study")
+    assert {cell.strategy: cell.own.training.epochs for cell in cells} == {"student_wrong": 3, "choice": 4, "half": 3}
+    assert {(cell.shared.training.epochs, cell.own.training.max_length) for cell in cells} == {(3, 64)}
+
+
 def test_a_cell_says_what_its_strategy_is(values: dict[str, Any], tmp_path: Path) -> None:
     values["strategies"] = {"plain": {"baseline": "retrain"}, "muscle": {"mask": "student_wrong"}, "choice": {}}
     values["overrides"] = [{"where": {"strategy": "choice"}, "set": {"strategy.mask": "choice_ce"}}]

@@ -110,7 +110,9 @@ class StudyConfig(Strict):
         description="name -> strategy of update.yaml, or baseline", min_length=1
     )
     seeds: list[Seed] = Field([0], description="of task adapters and of alignment", min_length=1)
-    common: dict[str, Any] = Field({}, description="anything else of update.yaml, for all cells")
+    common: dict[str, Any] = Field(
+        {}, description="any other key of update.yaml, such as training.epochs, for all cells"
+    )
     overrides: list[Override] = Field([], description="for some cells; later ones win")
     resources: dict[StageKind, Resources] = Field({}, description="of stages on a Ray cluster")
     out: Path = Field(Path("runs/study"), description="folder of the study")
