@@ -12,7 +12,7 @@ from rich.console import Console
 
 from stillright.config.study import Resources
 from stillright.study.cluster import Cluster, joined, run_on_cluster
-from stillright.study.graph import Stage
+from stillright.study.stages import Stage
 from stillright.study.store import Store
 
 QUIET = Console(quiet=True)

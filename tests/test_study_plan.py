@@ -15,7 +15,7 @@ from rich.console import Console
 from samples import colour_rows, write_rows
 from stillright.cli import main
 from stillright.config import load_study
-from stillright.study.board import Board
+from stillright.study.cell_status import Board
 from stillright.study.matrix import cells_of
 from stillright.study.store import Store
 from stillright.workspace import Workspace
@@ -46,7 +46,7 @@ def planned(values: dict[str, Any], tmp_path: Path) -> dict[str, tuple[str, str 
     """Of each strategy what becomes of its cell before any stage is built, and why."""
     board = board_of(values, tmp_path)
     board.plan()
-    return {row.strategy: (row.status, row.reason) for row in board.rows}
+    return {row.strategy: (row.status, row.reason) for row in board.records}
 
 
 def board_of(values: dict[str, Any], tmp_path: Path) -> Board:
@@ -153,5 +153,5 @@ def test_common_takes_dotted_keys_as_overrides_do(values: dict[str, Any], tmp_pa
 def test_a_cell_says_what_its_strategy_is(values: dict[str, Any], tmp_path: Path) -> None:
     values["strategies"] = {"plain": {"baseline": "retrain"}, "muscle": {"mask": "student_wrong"}, "choice": {}}
     values["overrides"] = [{"where": {"strategy": "choice"}, "set": {"strategy.mask": "choice_ce"}}]
-    methods = {row.strategy: row.method for row in board_of(values, tmp_path).rows}
+    methods = {row.strategy: row.method for row in board_of(values, tmp_path).records}
     assert methods == {"plain": "retrain", "muscle": "student_wrong", "choice": "choice_ce"}

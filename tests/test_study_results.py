@@ -22,8 +22,8 @@ from samples import write_rows
 from stillright.cli import main
 from stillright.errors import DataError, MissingExtra
 from stillright.records import Header, PredictionSet
+from stillright.study.cells_csv import read_cells
 from stillright.study.results import drawing, write_results
-from stillright.study.results.cells import read_cells
 from stillright.study.results.findings import Correlation, Finding, findings_of
 from stillright.study.results.paired import Triple, difference
 from stillright.study.results.rank_correlation import rank_correlation
@@ -297,7 +297,7 @@ def test_rank_correlation_by_hand() -> None:
         ({"n": "4"}, "llama_1-to-2 piqa continue_ce seed 0: n 4, but its prediction files give 60"),
         ({"n": "4", "score": "0.5"}, "n 4, but its prediction files give 60"),
         ({"predictions": "nowhere.jsonl"}, "nowhere.jsonl: no such file"),
-        ({"seed": "1"}, "stands twice"),
+        ({"seed": "1"}, "is there twice"),
         ({"metric": "f1"}, "several metrics"),
     ],
 )

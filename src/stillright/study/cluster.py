@@ -14,8 +14,8 @@ from rich.console import Console
 
 from stillright.config.study import Resources, StageKind
 from stillright.errors import MissingExtra, RunError
-from stillright.study.graph import Stage
 from stillright.study.schedule import Outcome, attempt, failure_of_needs, said
+from stillright.study.stages import Stage
 from stillright.study.store import Store
 
 RETRIES = 5  # of a stage whose node was lost

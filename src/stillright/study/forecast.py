@@ -13,11 +13,11 @@ from stillright.config import StudyConfig
 from stillright.data import Data
 from stillright.errors import ConfigError, StillrightError
 from stillright.inputs import text_inputs
-from stillright.study.fits import misfit
-from stillright.study.graph import Graph, Stage
+from stillright.study.applicability import misfit
 from stillright.study.matrix import Cell, cells_of
 from stillright.study.reading import Reading
 from stillright.study.schedule import said
+from stillright.study.stages import Graph, Stage
 from stillright.study.store import Store
 from stillright.training.choice.texts import ChoiceText
 from stillright.training.loop import optimizer_steps

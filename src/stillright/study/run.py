@@ -11,14 +11,14 @@ from stillright import ranks
 from stillright.config import StudyConfig
 from stillright.errors import MissingExtra, RunError
 from stillright.pipeline import write_provenance
-from stillright.study.board import Board
+from stillright.study.cell_status import Board
 from stillright.study.cluster import Cluster, connect, joined, run_on_cluster
-from stillright.study.graph import Stage
 from stillright.study.matrix import cells_of
 from stillright.study.results import write_results
 from stillright.study.schedule import Outcome, run_here, todo
-from stillright.study.show import shown, summary
+from stillright.study.stages import Stage
 from stillright.study.store import Store
+from stillright.study.terminal import shown, summary
 from stillright.workspace import Workspace
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from rich.console import Console
 
 from stillright.errors import StillrightError
-from stillright.study.graph import Stage
+from stillright.study.stages import Stage
 from stillright.study.store import Store
 
 

@@ -14,7 +14,7 @@ from rich.console import Console
 from stillright.models import ModelRef
 from stillright.pipeline import Update
 from stillright.study.baselines import carry, interpolate
-from stillright.study.graph import Stage, shared_vocabulary
+from stillright.study.stages import Stage, shared_vocabulary
 from stillright.training.teachers.cached import Taught
 from stillright.workspace import Workspace
 

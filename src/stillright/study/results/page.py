@@ -7,7 +7,7 @@ from typing import Any
 
 from stillright.report.markdown import cell, table
 from stillright.report.words import DASH
-from stillright.study.csv_text import as_csv
+from stillright.study.cells_csv import as_csv
 from stillright.study.results.findings import Finding, Pair
 from stillright.study.results.layout import number, p_text
 

@@ -13,13 +13,15 @@ from stillright.comparison import Comparison, Flips, compare
 from stillright.errors import DataError
 from stillright.importers import read_predictions
 from stillright.records import PredictionSet
-from stillright.study.results.cells import CELLS, CellRecord, Task, tasks_of
+from stillright.study.cells_csv import CELLS, CellRecord, candidate_of, measured
 from stillright.study.results.paired import Difference, Triple, difference, same_samples
+from stillright.study.results.tasks import TaskSummary, tasks_of
 
 Number = float | None
 RATES = ("nfr", "pfr", "nfr_mc", "mean_gain", "mean_regression")
 COUNTS = ("both_right", "gain", "both_wrong", "unchanged", "regression")
-ROUNDED = 1e-6  # by which cells.csv may differ from its files
+CHECKED = ("n", "old_score", "new_score", "nfr_new", "score", "nfr")  # of cells.csv, against the files
+ROUNDED = 1e-6  # by which they may differ
 
 
 class Spread(NamedTuple):
@@ -50,7 +52,7 @@ class Row:
     notes: what a reader must know of the numbers.
     """
 
-    task: Task
+    task: TaskSummary
     update: str
     strategy: str
     method: str  # the baseline or mask that the strategy is
@@ -123,7 +125,7 @@ def predictions(path: str | None, out: Path) -> PredictionSet:
     return read_predictions(out / path)
 
 
-def _row(task: Task, cells: list[CellRecord], out: Path) -> Row:
+def _row(task: TaskSummary, cells: list[CellRecord], out: Path) -> Row:
     done = [cell for cell in cells if cell.done]
     triples = [triple(cell, out) for cell in done]
     by_seed, counted, notes = [], [], _missing(cells)
@@ -151,15 +153,13 @@ def _row(task: Task, cells: list[CellRecord], out: Path) -> Row:
 
 
 def _measures(found: Comparison) -> dict[str, Number]:
-    """Of one seed. Without a candidate the new model stands in its place, and nothing differs from it."""
-    candidate = found.candidates[0] if found.candidates else None
-    flips = candidate.comparison if candidate else found.comparison
-    values: dict[str, Number] = {"old": found.old.score, "new": found.new.score}
-    values["score"] = candidate.score if candidate else found.new.score
+    """Of one seed; where the candidate is the new model, nothing differs from it."""
+    score, flips = candidate_of(found)
+    values: dict[str, Number] = {"old": found.old.score, "new": found.new.score, "score": score}
     before, after = _rates(found.comparison, found.n), _rates(flips, found.n)
     values |= {f"{name}_new": value for name, value in before.items()} | after
-    if candidate:
-        values["delta_score"] = candidate.score - found.new.score
+    if found.candidates:
+        values["delta_score"] = score - found.new.score
         values |= {f"delta_{name}": _less(after[name], before[name]) for name in RATES}
     return values
 
@@ -209,25 +209,17 @@ def _refuse_other_samples(cell: CellRecord, files: Triple) -> None:
         held = ", ".join(f"{path} {len(each.table):,}" for path, each in zip(paths, files, strict=True))
         raise DataError(
             f"{CELLS}: {cell}: its prediction files do not answer the same samples ({held}); "
-            "run the study again to write them anew"
+            "run the study again to rewrite them"
         )
 
 
 def _refuse_other_numbers(cell: CellRecord, found: Comparison) -> None:
-    """Raises DataError where cells.csv says something else of a cell than its files, which both count alike."""
-    last = found.candidates[0] if found.candidates else None
-    ours = {
-        "n": found.n,
-        "old_score": found.old.score,
-        "new_score": found.new.score,
-        "nfr_new": found.comparison.nfr.value,
-        "score": last.score if last else found.new.score,
-        "nfr": (last.comparison if last else found.comparison).nfr.value,
-    }
-    for name, value in ours.items():
-        given = math.nan if value is None else value
+    """Raises DataError where cells.csv differs from what the cell's files give, both counted alike."""
+    ours = measured(found)
+    for name in CHECKED:
+        given = math.nan if ours[name] is None else ours[name]
         if not abs(given - getattr(cell, name)) <= ROUNDED:  # which NaN is not either
             raise DataError(
                 f"{CELLS}: {cell}: {name} {getattr(cell, name):g}, "
-                f"but its prediction files give {given:g}; run the study again to write it anew"
+                f"but its prediction files give {given:g}; run the study again to rewrite it"
             )

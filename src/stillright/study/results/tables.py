@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from stillright.records import Kind
 from stillright.report.words import DASH
-from stillright.study.csv_text import as_csv
+from stillright.study.cells_csv import as_csv
 from stillright.study.results.layout import Sheet, number, p_text
 from stillright.study.results.paired import Difference
 from stillright.study.results.rows import Row

@@ -6,7 +6,7 @@ from itertools import product
 from pathlib import Path
 
 from stillright.errors import MissingExtra
-from stillright.study.results.cells import read_cells
+from stillright.study.cells_csv import read_cells
 from stillright.study.results.figures import need_matplotlib, write_figures
 from stillright.study.results.findings import findings_of
 from stillright.study.results.layout import latex, markdown

@@ -1,32 +1,35 @@
-"""What has come of every cell so far, and cells.csv, which always says so."""
+"""What has become of every cell so far, and cells.csv, which always shows it."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
 
+from stillright.comparison import compare
 from stillright.errors import StillrightError
-from stillright.study.csv_text import as_csv
-from stillright.study.fits import misfit
-from stillright.study.graph import CellStages, Graph, Stage
+from stillright.study.applicability import misfit
+from stillright.study.cells_csv import CELLS, CellRecord, Status, cells_text, measured
 from stillright.study.matrix import Cell
 from stillright.study.reading import Reading
 from stillright.study.schedule import Outcome, said
+from stillright.study.stages import CellStages, Graph, Stage
 from stillright.study.store import Store
-from stillright.study.table import CellRow, done_row, open_row
 from stillright.workspace import Workspace, fingerprint
 
 
 class Board:
-    """The rows of all cells, in the order of the matrix."""
+    """The records of all cells, in the order of the matrix.
+
+    on_close: called with the record of every cell that is closed from now on.
+    """
 
     def __init__(self, cells: list[Cell], store: Store, workspace: Workspace) -> None:
         self.cells = cells
         self.store = store
         self.workspace = workspace
-        self.rows: list[CellRow] = [open_row(cell) for cell in cells]
+        self.records = [unfinished(cell, "pending") for cell in cells]
         self.stages: list[CellStages | None] = [None] * len(cells)
-        self.closed = Callbacks()
+        self.on_close: Callable[[CellRecord], None] | None = None
         self._errors: dict[str, str | None] = {}  # of prediction stages that were tried, or were done before
         self._reading = Reading()
         self._misfits: dict[str, str | None] = {}
@@ -39,9 +42,9 @@ class Board:
                 self.stages[i] = stages = graph.stages_of(cell)
                 self._note_done(stages)
                 if not self._close(i) and (reason := self._misfit(graph.distilled(cell))) is not None:
-                    self._set(i, open_row(cell, "skipped", reason))
+                    self._set(i, unfinished(cell, "skipped", reason))
             except StillrightError as error:
-                self._set(i, open_row(cell, "failed", said(error)))
+                self._set(i, unfinished(cell, "failed", said(error)))
         self.write()
         waiting = [stages for i, stages in self._open() if stages is not None]
         return [stage for stages in waiting for stage in stages.predictions]
@@ -55,14 +58,14 @@ class Board:
 
     def counts(self) -> Counter[str]:
         """How many cells have each status."""
-        return Counter(row.status for row in self.rows)
+        return Counter(record.status for record in self.records)
 
     def write(self) -> None:
-        """cells.csv, whole or not at all."""
-        self.workspace.write("cells.csv", as_csv([CellRow._fields, *self.rows]))
+        """Writes cells.csv, whole or not at all."""
+        self.workspace.write(CELLS, cells_text(self.records))
 
     def _open(self) -> list[tuple[int, CellStages | None]]:
-        return [(i, self.stages[i]) for i, row in enumerate(self.rows) if row.status == "pending"]
+        return [(i, self.stages[i]) for i, record in enumerate(self.records) if record.status == "pending"]
 
     def _note_done(self, stages: CellStages) -> None:
         for stage in stages.predictions:
@@ -83,30 +86,46 @@ class Board:
             return False
         errors = [self._errors[stage.key] for stage in stages.predictions]
         reason = next((error for error in errors if error is not None), None)
-        self._set(i, self._done(cell, stages) if reason is None else open_row(cell, "failed", reason))
+        self._set(i, self._done(cell, stages) if reason is None else unfinished(cell, "failed", reason))
         return True
 
-    def _done(self, cell: Cell, stages: CellStages) -> CellRow:
+    def _done(self, cell: Cell, stages: CellStages) -> CellRecord:
         try:
-            return done_row(cell, stages, self.store)
+            return finished(cell, stages, self.store)
         except StillrightError as error:
-            return open_row(cell, "failed", said(error))
+            return unfinished(cell, "failed", said(error))
 
-    def _set(self, i: int, row: CellRow) -> None:
-        self.rows[i] = row
-        self.closed(row)
+    def _set(self, i: int, record: CellRecord) -> None:
+        self.records[i] = record
+        if self.on_close is not None:
+            self.on_close(record)
 
 
-class Callbacks:
-    """Who wants to know of closed cells."""
+def unfinished(cell: Cell, status: Status, reason: str | None = None) -> CellRecord:
+    """The record of a cell without results."""
+    return CellRecord(
+        update=cell.update,
+        old=cell.old,
+        new=cell.new,
+        task=cell.task,
+        metric=cell.own.task.metric,
+        strategy=cell.strategy,
+        method=cell.recipe.baseline or cell.own.strategy.mask,
+        seed=cell.seed,
+        status=status,
+        reason=reason,
+    )
 
-    def __init__(self) -> None:
-        self._called: list[Callable[[CellRow], None]] = []
 
-    def add(self, callback: Callable[[CellRow], None]) -> None:
-        """Calls `callback` with the row of every cell that is closed from now on."""
-        self._called.append(callback)
-
-    def __call__(self, row: CellRow) -> None:
-        for callback in self._called:
-            callback(row)
+def finished(cell: Cell, stages: CellStages, store: Store) -> CellRecord:
+    """The record of a cell whose predictions are there. Raises DataError where they cannot be compared."""
+    old, new, candidate = files = [store.path(stage) for stage in stages.predictions]
+    found = compare(old, new, () if candidate == new else (candidate,))
+    columns = ("predictions_old", "predictions_new", "predictions")
+    paths = [file.relative_to(store.root.parent).as_posix() for file in files]
+    costs = {
+        "seconds": round(sum(store.seconds(stage) for stage in stages.own), 3),
+        "tokens": sum(store.tokens(stage) for stage in stages.own),
+    }
+    known = {**measured(found), **dict(zip(columns, paths, strict=True)), **costs}
+    return unfinished(cell, "done").model_copy(update=known)
