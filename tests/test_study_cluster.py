@@ -70,7 +70,7 @@ def chain(name: str) -> list[Stage]:
     kinds: tuple[Any, ...] = ("fit", "align", "predict")
     for kind in kinds:
         needs = {"model": found[-1]} if found else {}
-        found.append(Stage(kind, f"{kind} {name}", f"{kind}-{name}", None, needs))  # type: ignore[arg-type]
+        found.append(Stage(kind, name, f"{kind}-{name}", None, needs))  # type: ignore[arg-type]
     return found
 
 
