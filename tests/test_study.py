@@ -20,7 +20,7 @@ from samples import colour_rows, write_rows
 from stillright.cli import main
 from stillright.config import load_study
 from stillright.errors import ConfigError
-from stillright.study import forecast, reading, schedule
+from stillright.study import forecast, schedule, shared_data
 from stillright.tasks import load_task
 
 COLUMNS = (
@@ -472,7 +472,7 @@ def test_a_task_is_read_once_for_all_cells(
         loaded.append(given)
         return load_task(*given)
 
-    monkeypatch.setattr(reading, "load_task", counted)
+    monkeypatch.setattr(shared_data, "load_task", counted)
     strategies: dict[str, Any] = {name: {} for name in ("old_only", "student_wrong", "choice", "ensemble")}
     file.write_text(yaml.safe_dump({**values, "strategies": strategies, "seeds": [0, 1]}, sort_keys=False))
     forecast.print_forecast(load_study(file), str(file), Console(quiet=True))

@@ -138,7 +138,7 @@ def test_a_study_that_began_no_stage_shows_no_tracebacks(
     assert main(["study", str(written(values, tmp_path))]) == 1
     printed = capsys.readouterr().out
     assert f"failed (3 cells): {GONE}" in printed
-    assert "Mend the cause" in printed
+    assert "Fix the cause" in printed
     assert "Tracebacks" not in printed
 
 

@@ -13,7 +13,7 @@ from stillright.config.update import Mask, Seed, StrategyConfig, TaskOrName, wit
 
 Baseline = Literal["retrain", "continue_ce", "old_adapter", "interpolation", "ensemble"]
 StageKind = Literal["fit", "teach", "align", "carry", "interpolate", "predict", "ensemble"]
-OF_THE_STUDY = frozenset({"old", "new", "task", "strategy", "controls", "seed", "out"})  # not for common and overrides
+STUDY_KEYS = frozenset({"old", "new", "task", "strategy", "controls", "seed", "out"})  # not for common and overrides
 
 
 class StudyUpdate(Strict):
@@ -125,7 +125,7 @@ class StudyConfig(Strict):
             twice = next((name for name in names if names.count(name) > 1), None)
             if twice is not None:
                 raise ValueError(f"{what}: {twice} stands twice; every cell needs coordinates of its own")
-        stray = (OF_THE_STUDY & {key.split(".")[0] for key in self.common}) - {"strategy"}
+        stray = (STUDY_KEYS & {key.split(".")[0] for key in self.common}) - {"strategy"}
         if stray or "strategy" in self.common:
             raise ValueError(f"common: {min(stray or {'strategy'})} is what a study varies; leave it out")
         return self
@@ -156,7 +156,7 @@ class StudyConfig(Strict):
         for key, names in known.items():
             if (value := getattr(where, key)) is not None:
                 _refuse_unknown(f"{place}.where.{key}", (value,), names)
-        stray = {key.split(".")[0] for key in override.set} & (OF_THE_STUDY - {"task", "strategy"})
+        stray = {key.split(".")[0] for key in override.set} & (STUDY_KEYS - {"task", "strategy"})
         if stray:
             raise ValueError(f"{place}.set: {min(stray)} is what a study varies; leave it out")
         if any(key.startswith("strategy") for key in override.set) and where.strategy is None:

@@ -10,8 +10,8 @@ from stillright.errors import StillrightError
 from stillright.study.applicability import misfit
 from stillright.study.cells_csv import CELLS, CellRecord, Status, cells_text, measured
 from stillright.study.matrix import Cell
-from stillright.study.reading import Reading
-from stillright.study.schedule import Outcome, said
+from stillright.study.schedule import Outcome, error_line
+from stillright.study.shared_data import SharedData
 from stillright.study.stages import CellStages, Graph, Stage
 from stillright.study.store import Store
 from stillright.workspace import Workspace, fingerprint
@@ -31,11 +31,11 @@ class Board:
         self.stages: list[CellStages | None] = [None] * len(cells)
         self.on_close: Callable[[CellRecord], None] | None = None
         self._errors: dict[str, str | None] = {}  # of prediction stages that were tried, or were done before
-        self._reading = Reading()
+        self._data = SharedData()
         self._misfits: dict[str, str | None] = {}
 
     def plan(self) -> list[Stage]:
-        """The prediction stages that open cells wait for. Cells that are done, or cannot be, are closed now."""
+        """The prediction stages that open cells wait for. Closes the cells that are done, or cannot be."""
         graph = Graph(self.cells)
         for i, cell in enumerate(self.cells):
             try:
@@ -44,13 +44,13 @@ class Board:
                 if not self._close(i) and (reason := self._misfit(graph.distilled(cell))) is not None:
                     self._set(i, unfinished(cell, "skipped", reason))
             except StillrightError as error:
-                self._set(i, unfinished(cell, "failed", said(error)))
+                self._set(i, unfinished(cell, "failed", error_line(error)))
         self.write()
         waiting = [stages for i, stages in self._open() if stages is not None]
         return [stage for stages in waiting for stage in stages.predictions]
 
     def record(self, outcome: Outcome) -> None:
-        """Takes note of a stage; cells that waited for it alone are closed, and cells.csv is written."""
+        """Notes the outcome of a stage; closes the cells that waited for it alone, and then writes cells.csv."""
         self._errors[outcome.stage.key] = outcome.error
         closed = [self._close(i) for i, _ in self._open()]
         if any(closed):
@@ -76,7 +76,7 @@ class Board:
         """The same for all seeds, so it is found once."""
         key = fingerprint(cell.own.model_dump(exclude={"seed", "fit_seed", "align_seed"}) | {"recipe": cell.recipe})
         if key not in self._misfits:
-            self._misfits[key] = misfit(cell, self._reading)
+            self._misfits[key] = misfit(cell, self._data)
         return self._misfits[key]
 
     def _close(self, i: int) -> bool:
@@ -93,7 +93,7 @@ class Board:
         try:
             return finished(cell, stages, self.store)
         except StillrightError as error:
-            return unfinished(cell, "failed", said(error))
+            return unfinished(cell, "failed", error_line(error))
 
     def _set(self, i: int, record: CellRecord) -> None:
         self.records[i] = record

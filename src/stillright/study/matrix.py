@@ -1,4 +1,4 @@
-"""The cells of a study, each with the update.yaml that it amounts to."""
+"""The cells of a study, each with the update.yaml it amounts to."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _cell(config: StudyConfig, update: StudyUpdate, task: str, strategy: str, se
 
 
 def _with_plain_dtype(config: UpdateConfig) -> UpdateConfig:
-    """`auto` is what it means here, on every node."""
+    """`auto` resolved here, so that every node uses the same."""
     return config.model_copy(update={"dtype": str(compute_dtype(config.dtype)).removeprefix("torch.")})
 
 
@@ -77,7 +77,7 @@ def _with(values: dict[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _absolute(base: str) -> str:
-    """A folder's name as other nodes find it; a hub id as it is."""
+    """A folder as an absolute path, which other nodes can find; a hub id unchanged."""
     return str(Path(base).resolve()) if Path(base).exists() else base
 
 

@@ -1,4 +1,4 @@
-"""The stages that cells need, each named by what determines it, so that cells share them. Computes nothing."""
+"""The stages that cells need, each keyed by what determines it, so that cells share them. Computes nothing."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Graph:
         return CellStages(by_old, by_new, predicted, (candidate, predicted))
 
     def distilled(self, cell: Cell) -> Cell:
-        """The cell whose strategy is distilled for `cell`: of an interpolation another one, whose adapter it takes."""
+        """The cell whose strategy is distilled for `cell`: for an interpolation the one whose adapter it takes."""
         if cell.recipe.of is None:
             return cell
         return self.cells[cell.update, cell.task, cell.recipe.of, cell.seed]
@@ -105,7 +105,7 @@ class Graph:
         return self._stage("fit", f"{base} {cell.task} seed {cell.seed}", config, inputs, {})
 
     def _continue(self, cell: Cell, model: Stage) -> Stage:
-        """The new adapter, trained on with the seed that alignment has."""
+        """The new adapter, trained further with the seed of alignment."""
         config = cell.own.model_copy(update={"old": cell.own.new, "fit_seed": cell.own.align_seed})
         return self._stage("fit", str(cell), config, fit_inputs(config, model.key), {"model": model})
 
@@ -145,7 +145,7 @@ class Graph:
 
 
 def shared_vocabulary(config: UpdateConfig) -> int:
-    """Pieces that old and new both know; one vocabulary may be padded further."""
+    """Tokens that old and new share; either vocabulary may be padded beyond them."""
     return min(map(vocabulary_size, _bases(config)))
 
 

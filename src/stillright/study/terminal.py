@@ -23,7 +23,7 @@ SIGNS: dict[Status, tuple[str, str]] = {  # and their style
 
 
 def table(board: Board) -> Table:
-    """Updates and tasks down, strategies across, a sign for every seed."""
+    """Updates and tasks down, strategies across, one sign per seed."""
     shown = Table(title="cells: ✓ done, ✗ failed, - not applicable, · to come", title_justify="left")
     strategies = list(dict.fromkeys(cell.strategy for cell in board.records))
     for name in ("update", "task", *strategies):
@@ -37,7 +37,7 @@ def table(board: Board) -> Table:
 
 @contextmanager
 def shown(board: Board, console: Console) -> Iterator[None]:
-    """On a terminal the table, below what is printed; elsewhere a line for every cell."""
+    """On a terminal the table, below what is printed; elsewhere one line per cell."""
     if not console.is_terminal:
         board.on_close = lambda cell: console.print(line(cell), highlight=False, markup=False)
         yield
@@ -71,6 +71,6 @@ def summary(board: Board, out: Path, console: Console) -> None:
         store = out / "store"
         tracebacks = f" Tracebacks: {store}/*/error.txt" if any(store.glob("*/error.txt")) else ""
         console.print(
-            f"Mend the cause and run the same command again: only what is missing is built.{tracebacks}",
+            f"Fix the cause and run the same command again: only what is missing is built.{tracebacks}",
             highlight=False,
         )

@@ -9,14 +9,14 @@ from typing import Literal, NamedTuple
 from stillright.stats import Estimate, adjusted
 from stillright.study.results.paired import Difference, Triple
 from stillright.study.results.rank_correlation import rank_correlation
-from stillright.study.results.rows import Row, one_an_update, pooled, predictions
+from stillright.study.results.rows import StrategyRow, one_an_update, pooled, predictions
 
 Verdict = Literal["holds", "does not hold", "cannot tell"]
 Outcome = Literal["fewer", "more", "unclear"]
 MUSCLE, OLD_ONLY, CONTINUED = "student_wrong", "old_only", "continue_ce"
-CONTROLS = ("retrain", CONTINUED, "new_only", "choice_ce")  # methods that know nothing of the old model
+CONTROLS = ("retrain", CONTINUED, "new_only", "choice_ce")  # methods that never see the old model
 LEVEL = 0.05
-FEW = 5  # updates x tasks below which a correlation says little
+FEW = 5  # updates x tasks below which a correlation means little
 PAIRS_RULE = (
     "A pair is one task of one update. It shows fewer flips, or more, where the exact sign test over samples has "
     f"p < {LEVEL:g} after Holm's adjustment among the pairs of this line; else it is unclear. The finding holds where "
@@ -55,7 +55,7 @@ class Pair(NamedTuple):
 
 
 class Correlation(NamedTuple):
-    """Spearman's rho of n points; None where all points have one gain or one NFR, or fewer than three exist."""
+    """Spearman's rho of n points; None for fewer than three, or where all have the same gain or the same NFR."""
 
     n: int
     rho: float | None
@@ -63,7 +63,7 @@ class Correlation(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """A claim, the numbers for it, and what they say by `rule`."""
+    """A claim, the numbers for it, and the verdict that `rule` gives."""
 
     claim: str
     rule: str
@@ -76,13 +76,13 @@ class Finding(NamedTuple):
 class Compared(NamedTuple):
     """A row, and its candidate less some reference over the seeds that both have."""
 
-    row: Row
+    row: StrategyRow
     seeds: int
     difference: Difference
 
 
-def findings_of(rows: Sequence[Row], out: Path) -> list[Finding]:
-    """All findings that the strategies of the study allow to ask for."""
+def findings_of(rows: Sequence[StrategyRow], out: Path) -> list[Finding]:
+    """All findings that can be checked with the strategies of the study."""
     found = []
     for name, own in _entries(row for row in rows if row.method not in CONTROLS).items():
         retrained = [Compared(row, len(row.done), row.difference) for row in own if row.difference]
@@ -94,28 +94,30 @@ def findings_of(rows: Sequence[Row], out: Path) -> list[Finding]:
     return [*found, *_gains(rows)]
 
 
-def _entries(rows: Iterable[Row]) -> dict[str, list[Row]]:
+def _entries(rows: Iterable[StrategyRow]) -> dict[str, list[StrategyRow]]:
     """The rows by the name of their strategy."""
-    found: dict[str, list[Row]] = {}
+    found: dict[str, list[StrategyRow]] = {}
     for row in rows:
         found.setdefault(row.strategy, []).append(row)
     return found
 
 
-def _of(method: str, rows: Sequence[Row]) -> dict[str, list[Row]]:
-    """The rows of the strategies that are `method`, by their names."""
+def _of(method: str, rows: Sequence[StrategyRow]) -> dict[str, list[StrategyRow]]:
+    """The rows of the strategies whose method is `method`, by their names."""
     return _entries(row for row in rows if row.method == method)
 
 
-def _fewer_than(others: dict[str, list[Row]], name: str, own: Sequence[Row], out: Path) -> list[Finding]:
-    """One finding for each of the strategies `others` that strategy `name` is compared with."""
+def _fewer_than(
+    others: dict[str, list[StrategyRow]], name: str, own: Sequence[StrategyRow], out: Path
+) -> list[Finding]:
+    """One finding for each strategy of `others`, which strategy `name` is compared with."""
     return [
         _fewer(f"{name} flips fewer answers than {other}", _against(own, rows, out), own)
         for other, rows in others.items()
     ]
 
 
-def _against(own: Iterable[Row], reference: Sequence[Row], out: Path) -> list[Compared]:
+def _against(own: Iterable[StrategyRow], reference: Sequence[StrategyRow], out: Path) -> list[Compared]:
     """Each row's candidate less that of `reference`, over the seeds that both have on the same old model."""
     found = []
     for row in own:
@@ -138,12 +140,12 @@ def _against(own: Iterable[Row], reference: Sequence[Row], out: Path) -> list[Co
     return found
 
 
-def _fewer(claim: str, compared: Sequence[Compared], own: Sequence[Row]) -> Finding:
+def _fewer(claim: str, compared: Sequence[Compared], own: Sequence[StrategyRow]) -> Finding:
     pairs = _pairs(compared, lambda found: found.nfr, lambda found: found.nfr_p)
     return Finding(claim, PAIRS_RULE, _verdict(pairs), pairs, notes=_left_out(compared, own))
 
 
-def _inconsistency(claim: str, compared: Sequence[Compared], own: Sequence[Row]) -> Finding:
+def _inconsistency(claim: str, compared: Sequence[Compared], own: Sequence[StrategyRow]) -> Finding:
     known = [each for each in compared if each.difference.nfr_mc_p is not None]
     nfr = _pairs(known, lambda found: found.nfr, lambda found: found.nfr_p)
     fallen = [each for each, pair in zip(known, nfr, strict=True) if pair.outcome == "fewer"]
@@ -171,7 +173,7 @@ def _verdict(pairs: Sequence[Pair]) -> Verdict:
     return "holds" if outcomes.count("fewer") > len(outcomes) / 2 else "cannot tell"
 
 
-def _left_out(compared: Sequence[Compared], own: Sequence[Row]) -> tuple[str, ...]:
+def _left_out(compared: Sequence[Compared], own: Sequence[StrategyRow]) -> tuple[str, ...]:
     """What the pairs do not cover: pairs without results, and seeds that one side lacks."""
     there = {(each.row.task.name, each.row.update): each.seeds for each in compared}
     notes = []
@@ -185,7 +187,7 @@ def _left_out(compared: Sequence[Compared], own: Sequence[Row]) -> tuple[str, ..
     return tuple(notes)
 
 
-def _gains(rows: Sequence[Row]) -> list[Finding]:
+def _gains(rows: Sequence[StrategyRow]) -> list[Finding]:
     """Smaller gain, more flips: for each kind of task."""
     found = []
     for kind in ("discrete", "continuous"):

@@ -1,4 +1,4 @@
-"""One row a task x update x strategy: means and deviations over seeds, and differences from the new model."""
+"""One row per task x update x strategy: means and deviations over seeds, and differences from the new model."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ROUNDED = 1e-6  # by which they may differ
 
 
 class Spread(NamedTuple):
-    """Mean and sample deviation (ddof 1) over the seeds that have a value; None where there is none, or but one."""
+    """Mean and sample deviation (ddof 1) over the seeds that have a value; None for too few of them."""
 
     mean: Number
     deviation: Number
@@ -33,7 +33,7 @@ class Spread(NamedTuple):
 
 
 def spread(values: Iterable[Number]) -> Spread:
-    """The Spread of `values`, of which those that are None do not count."""
+    """The Spread of the `values` that are not None."""
     known = [value for value in values if value is not None]
     deviation = statistics.stdev(known) if len(known) > 1 else None
     return Spread(statistics.fmean(known) if known else None, deviation, len(known))
@@ -43,20 +43,20 @@ NOTHING = spread(())
 
 
 @dataclass(frozen=True)
-class Row:
+class StrategyRow:
     """What one strategy did to one task in one update.
 
     measures: over the seeds that are done, fractions: `old`, `new`, `score`; RATES and COUNTS (as shares of n) of
     old -> candidate, with the suffix `_new` those of old -> new, with the prefix `delta_` candidate less new.
     difference: candidate less new over samples; None where nothing is done, or the candidate is the new model.
-    notes: what a reader must know of the numbers.
+    notes: what a reader must know about the numbers.
     """
 
     task: TaskSummary
     update: str
     strategy: str
     method: str  # the baseline or mask that the strategy is
-    cells: tuple[CellRecord, ...]  # one a seed
+    cells: tuple[CellRecord, ...]  # one per seed
     measures: dict[str, Spread]
     n: tuple[int, ...]  # of the seeds done, distinct
     difference: Difference | None
@@ -87,10 +87,10 @@ class Row:
         return None if delta is None or not base else delta / base
 
 
-def rows_of(cells: Sequence[CellRecord], out: Path) -> list[Row]:
+def rows_of(cells: Sequence[CellRecord], out: Path) -> list[StrategyRow]:
     """Rows by task, update and strategy, in order of appearance.
 
-    Raises DataError where prediction files are missing, cannot be compared, or are not those that cells.csv counted.
+    Raises DataError where prediction files are missing, cannot be compared, or give other numbers than cells.csv.
     """
     rows = []
     for task in tasks_of(list(cells)).values():
@@ -101,9 +101,9 @@ def rows_of(cells: Sequence[CellRecord], out: Path) -> list[Row]:
     return rows
 
 
-def one_an_update(rows: Iterable[Row]) -> list[Row]:
-    """Of each task and update that row whose old and new models have most seeds; updates without results left out."""
-    best: dict[tuple[str, str], Row] = {}
+def one_an_update(rows: Iterable[StrategyRow]) -> list[StrategyRow]:
+    """For each task and update the row with most finished seeds; updates without results are left out."""
+    best: dict[tuple[str, str], StrategyRow] = {}
     for row in rows:
         key = (row.task.name, row.update)
         if row.done and (key not in best or len(row.done) > len(best[key].done)):
@@ -125,7 +125,7 @@ def predictions(path: str | None, out: Path) -> PredictionSet:
     return read_predictions(out / path)
 
 
-def _row(task: TaskSummary, cells: list[CellRecord], out: Path) -> Row:
+def _row(task: TaskSummary, cells: list[CellRecord], out: Path) -> StrategyRow:
     done = [cell for cell in cells if cell.done]
     triples = [triple(cell, out) for cell in done]
     by_seed, counted, notes = [], [], _missing(cells)
@@ -139,7 +139,7 @@ def _row(task: TaskSummary, cells: list[CellRecord], out: Path) -> Row:
     measures = {name: spread(seed[name] for seed in by_seed) for name in names}
     less, why = pooled(triples) if any(not cell.is_new for cell in done) else (None, [])
     notes += _undefined(measures, len(done)) + why
-    return Row(
+    return StrategyRow(
         task=task,
         update=cells[0].update,
         strategy=cells[0].strategy,
@@ -175,7 +175,7 @@ def _rates(flips: Flips, n: int) -> dict[str, Number]:
 
 
 def pooled(triples: Sequence[Triple]) -> tuple[Difference | None, list[str]]:
-    """Over the samples of all seeds; where seeds answer different samples none, and why."""
+    """The difference over the samples of all seeds; where seeds answer different samples None, and why."""
     if not same_samples([each for files in triples for each in files]):
         return None, ["no interval over all seeds: they answer different samples"]
     try:
@@ -185,16 +185,16 @@ def pooled(triples: Sequence[Triple]) -> tuple[Difference | None, list[str]]:
 
 
 def _missing(cells: list[CellRecord]) -> list[str]:
-    """What is not done, and that means are over the others."""
+    """Notes on which seeds are not done, and over how many the means are."""
     lacking = [cell for cell in cells if not cell.done]
     if not lacking:
         return []
     seeds: dict[str, list[str]] = {}
     for cell in lacking:
         seeds.setdefault(cell.status + (f": {cell.reason}" if cell.reason else ""), []).append(str(cell.seed))
-    said = "; ".join(f"seed{'s' * (len(which) > 1)} {', '.join(which)} {why}" for why, which in seeds.items())
+    reasons = "; ".join(f"seed{'s' * (len(which) > 1)} {', '.join(which)} {why}" for why, which in seeds.items())
     done = len(cells) - len(lacking)
-    return [f"{f'over {done} of {len(cells)} seeds' if done else 'no result'}; {said}"]
+    return [f"{f'over {done} of {len(cells)} seeds' if done else 'no result'}; {reasons}"]
 
 
 def _undefined(measures: dict[str, Spread], seeds: int) -> list[str]:
@@ -203,7 +203,7 @@ def _undefined(measures: dict[str, Spread], seeds: int) -> list[str]:
 
 
 def _refuse_other_samples(cell: CellRecord, files: Triple) -> None:
-    """Raises DataError where a file of a cell was cut, or is that of other samples."""
+    """Raises DataError where a cell's file was cut, or has other samples."""
     if not same_samples(files):
         paths = (cell.predictions_old, cell.predictions_new, cell.predictions)
         held = ", ".join(f"{path} {len(each.table):,}" for path, each in zip(paths, files, strict=True))
