@@ -20,7 +20,7 @@ from samples import colour_rows, write_rows
 from stillright.cli import main
 from stillright.config import load_study
 from stillright.errors import ConfigError
-from stillright.study import forecast, reading, schedule
+from stillright.study import forecast, schedule, shared_data
 from stillright.tasks import load_task
 
 COLUMNS = (
@@ -400,20 +400,22 @@ def test_overrides(values: dict[str, Any], run: Callable[..., tuple[int, list[Ro
         ({"strategies": {"retrain": {"temperature": 1}}}, "retrain does not read the key temperature"),
         ({"tasks": {"a": {"nam": "x"}}}, "unknown key 'tasks.a.nam'; did you mean 'name'?"),
         ({"updates": [["small", "lrge"]]}, "there is no 'lrge' in this study; there are small, large"),
-        ({"updates": [["small", "large"]] * 2}, "small-to-large stands twice"),
+        ({"updates": [["small", "large"]] * 2}, "small-to-large is given twice"),
         ({"overrides": [{"where": {"taks": "x"}, "set": {}}]}, "'overrides.0.where.taks'; did you mean 'task'?"),
         ({"overrides": [{"where": {"task": "x"}, "set": {}}]}, "there is no 'x' in this study; there are colours"),
         ({"overrides": [{"set": {"seed": 1}}]}, "seed is what a study varies"),
         ({"common": {"out": "x"}}, "common: out is what a study varies"),
+        ({"common": {"strategy.temperature": 1}}, "common: strategy is what a study varies"),
+        ({"common": {"training.epoch": 1}}, "unknown key 'training.epoch'; did you mean 'epochs'?"),
         ({"common": {"trainig": {}}}, "unknown key 'trainig'; did you mean 'training'?"),
         ({"seeds": []}, "seeds"),
         (
             {"strategies": {"retrain": {}, "half": {"baseline": "interpolation", "of": "nope"}}},
-            "strategies.half.of: 'nope' is no distilled strategy of this study; there is none; add one to strategies",
+            "strategies.half.of: 'nope' is not a distilled strategy of this study; there are none; add one",
         ),
         (
             {"strategies": {"choice": {}, "retrain": {}, "half": {"baseline": "interpolation", "of": "retrain"}}},
-            "strategies.half.of: 'retrain' is no distilled strategy of this study; there are choice",
+            "strategies.half.of: 'retrain' is not a distilled strategy of this study; there are choice",
         ),
     ],
 )
@@ -472,7 +474,7 @@ def test_a_task_is_read_once_for_all_cells(
         loaded.append(given)
         return load_task(*given)
 
-    monkeypatch.setattr(reading, "load_task", counted)
+    monkeypatch.setattr(shared_data, "load_task", counted)
     strategies: dict[str, Any] = {name: {} for name in ("old_only", "student_wrong", "choice", "ensemble")}
     file.write_text(yaml.safe_dump({**values, "strategies": strategies, "seeds": [0, 1]}, sort_keys=False))
     forecast.print_forecast(load_study(file), str(file), Console(quiet=True))

@@ -13,7 +13,7 @@ from rich.console import Console
 from stillright.config import parse_update
 from stillright.config.study import Resources
 from stillright.study.cluster import Cluster, joined, run_on_cluster
-from stillright.study.graph import Stage
+from stillright.study.stages import Stage
 from stillright.study.store import Store
 
 QUIET = Console(quiet=True)
@@ -72,7 +72,7 @@ def chain(name: str) -> list[Stage]:
     kinds: tuple[Any, ...] = ("fit", "align", "predict")
     for kind in kinds:
         needs = {"model": found[-1]} if found else {}
-        found.append(Stage(kind, f"{kind} {name}", f"{kind}-{name}", CONFIG, needs))
+        found.append(Stage(kind, name, f"{kind}-{name}", CONFIG, needs))
     return found
 
 

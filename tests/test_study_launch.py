@@ -17,9 +17,9 @@ from stillright.config.study import Resources
 from stillright.errors import ConfigError
 from stillright.importers import read_predictions
 from stillright.study.cluster import Cluster, build_on_node, run_on_cluster
-from stillright.study.graph import Graph, Stage
 from stillright.study.launch import divided, processes_for
 from stillright.study.matrix import cells_of
+from stillright.study.stages import Graph, Stage
 from stillright.study.store import Store
 from test_study import values  # noqa: F401 - a fixture
 from test_study_cluster import PlayedRay

@@ -15,7 +15,7 @@ from rich.console import Console
 from samples import colour_rows, write_rows
 from stillright.cli import main
 from stillright.config import load_study
-from stillright.study.board import Board
+from stillright.study.cell_status import Board
 from stillright.study.matrix import cells_of
 from stillright.study.store import Store
 from stillright.workspace import Workspace
@@ -46,7 +46,7 @@ def planned(values: dict[str, Any], tmp_path: Path) -> dict[str, tuple[str, str 
     """Of each strategy what becomes of its cell before any stage is built, and why."""
     board = board_of(values, tmp_path)
     board.plan()
-    return {row.strategy: (row.status, row.reason) for row in board.rows}
+    return {row.strategy: (row.status, row.reason) for row in board.records}
 
 
 def board_of(values: dict[str, Any], tmp_path: Path) -> Board:
@@ -138,12 +138,20 @@ def test_a_study_that_began_no_stage_shows_no_tracebacks(
     assert main(["study", str(written(values, tmp_path))]) == 1
     printed = capsys.readouterr().out
     assert f"failed (3 cells): {GONE}" in printed
-    assert "Mend the cause" in printed
+    assert "Fix the cause" in printed
     assert "Tracebacks" not in printed
+
+
+def test_common_takes_dotted_keys_as_overrides_do(values: dict[str, Any], tmp_path: Path) -> None:
+    values["common"] |= {"training.epochs": 3, "dtype": "bfloat16"}
+    values["overrides"] = [{"where": {"strategy": "choice"}, "set": {"training.epochs": 4}}]
+    cells = cells_of(load_study(written(values, tmp_path)), "study")
+    assert {cell.strategy: cell.own.training.epochs for cell in cells} == {"student_wrong": 3, "choice": 4, "half": 3}
+    assert {(cell.shared.training.epochs, cell.own.training.max_length) for cell in cells} == {(3, 64)}
 
 
 def test_a_cell_says_what_its_strategy_is(values: dict[str, Any], tmp_path: Path) -> None:
     values["strategies"] = {"plain": {"baseline": "retrain"}, "muscle": {"mask": "student_wrong"}, "choice": {}}
     values["overrides"] = [{"where": {"strategy": "choice"}, "set": {"strategy.mask": "choice_ce"}}]
-    methods = {row.strategy: row.method for row in board_of(values, tmp_path).rows}
+    methods = {row.strategy: row.method for row in board_of(values, tmp_path).records}
     assert methods == {"plain": "retrain", "muscle": "student_wrong", "choice": "choice_ce"}

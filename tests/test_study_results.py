@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import json
+import math
 import re
 import shutil
 import sys
@@ -13,13 +15,15 @@ from typing import Any
 from xml.etree import ElementTree
 
 import pytest
+from matplotlib.container import BarContainer
 
 import brute
+from samples import write_rows
 from stillright.cli import main
 from stillright.errors import DataError, MissingExtra
 from stillright.records import Header, PredictionSet
-from stillright.study.results import write_results
-from stillright.study.results.cells import read_cells
+from stillright.study.cells_csv import read_cells
+from stillright.study.results import drawing, write_results
 from stillright.study.results.findings import Correlation, Finding, findings_of
 from stillright.study.results.paired import Triple, difference
 from stillright.study.results.rank_correlation import rank_correlation
@@ -170,6 +174,25 @@ def test_the_legend_names_no_strategy_without_results(tmp_path: Path) -> None:
     assert "continue_ce" not in texts
 
 
+def graded_alone(path: Path) -> None:
+    """Leaves of every answer whether it is right, which defines NFR but not NFR_mc."""
+    header, *rows = map(json.loads, path.read_text().splitlines())
+    write_rows(path, [header, *({"id": row["id"], "correct": row["prediction"] == "A"} for row in rows)])
+
+
+def test_an_undefined_value_is_no_bar_of_length_zero(tmp_path: Path) -> None:
+    made = Study(tmp_path, ["student_wrong", "old_only"], seeds=[0])
+    for cell in made.cells:
+        if (cell["task"], cell["strategy"]) == ("piqa", "student_wrong"):
+            graded_alone(tmp_path / cell["predictions"])
+    rows = [row for row in rows_of(read_cells(made.write()), tmp_path) if row.task.kind == "discrete"]
+    axes = drawing.nfr_mc(rows).axes[0]
+    nfr, nfr_mc = ([bar.get_width() for bar in bars] for bars in axes.containers if isinstance(bars, BarContainer))
+    assert not any(map(math.isnan, nfr))
+    assert [math.isnan(width) for width in nfr_mc] == [False, True, False]  # new, student_wrong, old_only
+    assert [text.get_text() for text in axes.texts] == ["undefined"]
+
+
 def test_the_same_study_gives_the_same_bytes(study: Study, tmp_path: Path) -> None:
     again = shutil.copytree(study.folder, tmp_path / "again")
     (again / "tables/continuous.md").write_text("of before")
@@ -274,7 +297,7 @@ def test_rank_correlation_by_hand() -> None:
         ({"n": "4"}, "llama_1-to-2 piqa continue_ce seed 0: n 4, but its prediction files give 60"),
         ({"n": "4", "score": "0.5"}, "n 4, but its prediction files give 60"),
         ({"predictions": "nowhere.jsonl"}, "nowhere.jsonl: no such file"),
-        ({"seed": "1"}, "stands twice"),
+        ({"seed": "1"}, "is there twice"),
         ({"metric": "f1"}, "several metrics"),
     ],
 )

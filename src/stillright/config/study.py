@@ -1,4 +1,4 @@
-"""study.yaml: updates x tasks x strategies x seeds. Each key is documented beside the key."""
+"""study.yaml: updates x tasks x strategies x seeds. Each key is documented beside its field."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from stillright.config.update import Mask, Seed, StrategyConfig, TaskOrName, wit
 
 Baseline = Literal["retrain", "continue_ce", "old_adapter", "interpolation", "ensemble"]
 StageKind = Literal["fit", "teach", "align", "carry", "interpolate", "predict", "ensemble"]
-OF_THE_STUDY = frozenset({"old", "new", "task", "strategy", "controls", "seed", "out"})  # not for common and overrides
+STUDY_KEYS = frozenset({"old", "new", "task", "strategy", "controls", "seed", "out"})  # set by the study, cell by cell
 
 
 class StudyUpdate(Strict):
@@ -34,7 +34,7 @@ class StudyUpdate(Strict):
 
 
 class StudyStrategy(StrategyConfig):
-    """A strategy of update.yaml, or a baseline that distils nothing. Without either, the name of the entry says it."""
+    """A strategy of update.yaml, or a baseline that distils nothing. An entry with neither is what its name means."""
 
     baseline: Baseline | None = Field(None, description="a model that is not distilled, see docs/study.md")
     weight: float = Field(0.5, ge=0, le=1, description="interpolation: share of the compat adapter")
@@ -42,16 +42,17 @@ class StudyStrategy(StrategyConfig):
 
     @model_validator(mode="after")
     def _one_kind(self) -> StudyStrategy:
-        allowed = {"interpolation": {"weight", "of"}}.get(self.baseline or "", set())
-        if self.baseline is None:
-            stray = self.model_fields_set & {"weight", "of"}
-        else:
-            stray = self.model_fields_set - {"baseline", *allowed}
+        stray = self.model_fields_set - self._read_keys()
         if stray:
             raise ValueError(f"{self.baseline or self.mask} does not read the key {min(stray)}; leave it out")
         if self.baseline == "interpolation" and self.of is None:
             raise ValueError("interpolation needs the key of: the strategy whose compat adapter is mixed in")
         return self
+
+    def _read_keys(self) -> set[str]:
+        if self.baseline is None:
+            return {"baseline", *StrategyConfig.model_fields}
+        return {"baseline", "weight", "of"} if self.baseline == "interpolation" else {"baseline"}
 
     def distillation(self) -> dict[str, Any]:
         """The strategy section of update.yaml."""
@@ -59,11 +60,13 @@ class StudyStrategy(StrategyConfig):
 
 
 def _named(strategies: Any) -> Any:
-    """Entries with neither mask nor baseline are what their names say."""
-    return {name: _said_by(name, entry) for name, entry in strategies.items()} if isinstance(strategies, dict) else None
+    """Entries with neither mask nor baseline get the one that they are named after."""
+    if not isinstance(strategies, dict):
+        return None
+    return {name: _named_after(name, entry) for name, entry in strategies.items()}
 
 
-def _said_by(name: str, entry: Any) -> Any:
+def _named_after(name: str, entry: Any) -> Any:
     values = {} if entry is None else entry
     if not isinstance(values, dict) or values.keys() & {"mask", "baseline"}:
         return values
@@ -76,7 +79,7 @@ def _said_by(name: str, entry: Any) -> Any:
 
 
 class Where(Strict):
-    """Which cells an override is for; keys that are absent stand for all."""
+    """Which cells an override is for; an absent key means all."""
 
     update: str | None = None
     old: str | None = None
@@ -87,14 +90,14 @@ class Where(Strict):
 
 
 class Override(Strict):
-    """Other settings for some cells. One that names a strategy leaves the task adapters as they are."""
+    """Other settings for some cells. One that names a strategy does not change the task adapters."""
 
     where: Where = Where()
     set: dict[str, Any] = Field(description="keys of update.yaml, such as training.epochs")
 
 
 class Resources(Strict):
-    """What one stage takes of a Ray cluster; with several GPUs, one process works on each."""
+    """What one stage takes from a Ray cluster; with several GPUs, one process works on each."""
 
     num_cpus: float = Field(1, ge=0)
     num_gpus: float = Field(0, ge=0, description="a part of one, or a whole number")
@@ -117,7 +120,9 @@ class StudyConfig(Strict):
         description="name -> strategy of update.yaml, or baseline", min_length=1
     )
     seeds: list[Seed] = Field([0], description="of task adapters and of alignment", min_length=1)
-    common: dict[str, Any] = Field({}, description="anything else of update.yaml, for all cells")
+    common: dict[str, Any] = Field(
+        {}, description="any other key of update.yaml, such as training.epochs, for all cells"
+    )
     overrides: list[Override] = Field([], description="for some cells; later ones win")
     resources: dict[StageKind, Resources] = Field({}, description="of stages on a Ray cluster")
     out: Path = Field(Path("runs/study"), description="folder of the study")
@@ -129,10 +134,10 @@ class StudyConfig(Strict):
         for what, names in coordinates.items():
             twice = next((name for name in names if names.count(name) > 1), None)
             if twice is not None:
-                raise ValueError(f"{what}: {twice} stands twice; every cell needs coordinates of its own")
-        stray = (OF_THE_STUDY & {key.split(".")[0] for key in self.common}) - {"strategy"}
-        if stray or "strategy" in self.common:
-            raise ValueError(f"common: {min(stray or {'strategy'})} is what a study varies; leave it out")
+                raise ValueError(f"{what}: {twice} is given twice; every cell needs its own coordinates")
+        stray = STUDY_KEYS & {key.split(".")[0] for key in self.common}
+        if stray:
+            raise ValueError(f"common: {min(stray)} is what a study varies; leave it out")
         return self
 
     def _refuse_unknown_names(self) -> None:
@@ -141,9 +146,9 @@ class StudyConfig(Strict):
         distilled = [name for name, strategy in self.strategies.items() if strategy.baseline is None]
         for name, strategy in self.strategies.items():
             if strategy.of is not None and strategy.of not in distilled:
-                there = f"there are {', '.join(distilled)}" if distilled else "there is none; add one to strategies"
+                there = f"there are {', '.join(distilled)}" if distilled else "there are none; add one"
                 raise ValueError(
-                    f"strategies.{name}.of: {strategy.of!r} is no distilled strategy of this study; {there}"
+                    f"strategies.{name}.of: {strategy.of!r} is not a distilled strategy of this study; {there}"
                 )
         for i, override in enumerate(self.overrides):
             self._refuse_unknown_places(f"overrides.{i}", override)
@@ -161,11 +166,11 @@ class StudyConfig(Strict):
         for key, names in known.items():
             if (value := getattr(where, key)) is not None:
                 _refuse_unknown(f"{place}.where.{key}", (value,), names)
-        stray = {key.split(".")[0] for key in override.set} & (OF_THE_STUDY - {"task", "strategy"})
+        stray = {key.split(".")[0] for key in override.set} & (STUDY_KEYS - {"task", "strategy"})
         if stray:
             raise ValueError(f"{place}.set: {min(stray)} is what a study varies; leave it out")
         if any(key.startswith("strategy") for key in override.set) and where.strategy is None:
-            raise ValueError(f"{place}.set: strategy.* needs where.strategy, for strategies have different keys")
+            raise ValueError(f"{place}.set: strategy.* needs where.strategy, since strategies have different keys")
 
 
 def _refuse_unknown(place: str, names: Iterable[Any], known: Iterable[Any]) -> None:

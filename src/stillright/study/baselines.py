@@ -1,20 +1,23 @@
-"""Adapters that no training makes: the old one on the new base, and a mixture of two."""
+"""Adapters made without training: the old one on the new base, and a mixture of two."""
 
 from __future__ import annotations
 
 import json
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from stillright.errors import ModelError
 from stillright.models import ModelRef, Source, load_model, load_skeleton
+
+if TYPE_CHECKING:
+    import torch
 
 Shapes = dict[str, tuple[int, ...]]
 
 
 def carry(adapter: Path, base: Source, out: Path) -> None:
-    """Writes the adapter in a folder as one of another base of equal shapes."""
+    """Writes the adapter in a folder as one for another base of the same shapes."""
     out.mkdir()
     shutil.copy(adapter / "adapter_model.safetensors", out)
     config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))
@@ -23,7 +26,7 @@ def carry(adapter: Path, base: Source, out: Path) -> None:
 
 
 def refuse_other_shapes(old: Source, new: Source) -> None:
-    """Raises ModelError where an adapter of `old` does not fit `new`. No weights are loaded."""
+    """Raises ModelError where an adapter of `old` does not fit `new`. Loads no weights."""
     shapes, others = _linear_shapes(old), _linear_shapes(new)
     for name in sorted(shapes.keys() | others.keys()):
         if shapes.get(name) != others.get(name):
@@ -34,9 +37,9 @@ def refuse_other_shapes(old: Source, new: Source) -> None:
 
 
 def _linear_shapes(base: Source) -> Shapes:
-    """Of the layers that adapters sit on, by name: (out, in)."""
+    """Shapes (out, in) of the layers that take adapters, by name."""
     model = load_skeleton(base)
-    head: Any = model.get_output_embeddings()
+    head = model.get_output_embeddings()
     return {
         name: tuple(module.weight.shape)
         for name, module in model.named_modules()
@@ -48,11 +51,11 @@ def _shown(shape: tuple[int, ...] | None) -> str:
     return "absent" if shape is None else " x ".join(map(str, shape))
 
 
-def interpolate(new: ModelRef, compat: ModelRef, weight: float, dtype: Any, out: Path) -> None:
+def interpolate(new: ModelRef, compat: ModelRef, weight: float, dtype: torch.dtype, out: Path) -> None:
     """Writes the adapter whose change of every layer is (1 - weight) * new's + weight * compat's.
 
-    Exact, since A and B of both stand beside each other: the rank is the sum of theirs. Mixing A with A and B with B
-    would mix in products of the one's A with the other's B.
+    Exact, since the A and B of both are kept side by side: the rank is the sum of theirs. Mixing A with A and B with B
+    would add products of one's A with the other's B.
     """
     assert compat.adapter is not None
     model = load_model(new, dtype)

@@ -1,7 +1,7 @@
 """The same stages as tasks of a Ray cluster, whose nodes share the folder of the study.
 
-The driver gives a stage to Ray when the stages it needs are done. Ray starts it again where its node is lost; the stage
-goes on from its last checkpoint, which stands in the shared folder.
+The driver gives a stage to Ray when the stages it needs are done. Ray restarts it if its node is lost; the stage then
+resumes from its last checkpoint, which is in the shared folder.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ from rich.console import Console
 
 from stillright.config.study import Resources, StageKind
 from stillright.errors import MissingExtra, RunError
-from stillright.study.graph import Stage
 from stillright.study.launch import attempt_by, divided, processes_for
-from stillright.study.schedule import Outcome, attempt, failure_of_needs, said
+from stillright.study.schedule import Outcome, attempt, error_line, failure_of_needs
+from stillright.study.stages import Stage
 from stillright.study.store import Store
 
 RETRIES = 5  # of a stage whose node was lost
-LOOK_AGAIN = 30.0  # seconds after which a cluster that has grown is given more
+LOOK_AGAIN = 30.0  # seconds between looks at whether the cluster has grown
 
 
 def connect(address: str) -> Any:
-    """The module ray, connected. Raises MissingExtra or RunError where it cannot be."""
+    """The module ray, connected to a cluster. Raises MissingExtra or RunError where that fails."""
     try:
         import ray
     except ModuleNotFoundError:
@@ -32,7 +32,9 @@ def connect(address: str) -> Any:
     try:
         ray.init(address=address, log_to_driver=False, logging_level="ERROR")
     except (ConnectionError, ValueError, RuntimeError) as error:
-        raise RunError(f"--ray {address}: no cluster answers there: {said(error)}; start one with ray start") from None
+        raise RunError(
+            f"--ray {address}: no cluster answers there: {error_line(error)}; start one with ray start"
+        ) from None
     return ray
 
 
@@ -44,7 +46,7 @@ def joined(ray: Any) -> str:
 
 
 def build_on_node(stage: Stage, root: Path, processes: int = 1) -> str | None:
-    """Builds a stage on the node that runs this; what it prints is beside its result, in log.txt."""
+    """Builds a stage on the node that runs this; what it prints goes to log.txt beside its result."""
     folder = root / stage.folder
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "log.txt").open("a", encoding="utf-8") as log:
@@ -62,7 +64,7 @@ def node() -> str:
 
 
 class Cluster:
-    """Gives stages to Ray, and hands back what came of them."""
+    """Gives stages to Ray, and returns their outcomes."""
 
     def __init__(self, ray: Any, store: Store, resources: Mapping[StageKind, Resources]) -> None:
         self.ray = ray
@@ -72,10 +74,10 @@ class Cluster:
         self.running: dict[Any, Stage] = {}  # by the reference to its result
 
     def has_room(self, stage: Stage) -> bool:
-        """Whether, of what `stage` takes, no more has been given than the cluster holds now.
+        """Whether the stages given so far take no more than the cluster has now of what `stage` takes.
 
-        So one stage more than fits is waiting there, which a cluster that grows by demand sees. A stage that exceeds
-        the whole cluster waits for it to grow, and keeps no other from running.
+        So one stage more than fits is waiting there, and a cluster that grows on demand sees it. A stage that exceeds
+        the whole cluster waits for it to grow, and blocks no other.
         """
         takes, held = self._takes(stage), self._held()
         given = [each for each in map(self._takes, self.running.values()) if _fits(each, held)]
@@ -109,7 +111,7 @@ class Cluster:
         self.running[task.remote(stage, self.store.root, processes)] = stage
 
     def next(self) -> Outcome | None:
-        """The next stage that has ended; None where none does for a while, in which the cluster may have changed."""
+        """The next stage to end; None where none does for a while, so that a cluster that has grown is given more."""
         ended, _ = self.ray.wait(list(self.running), num_returns=1, timeout=LOOK_AGAIN)
         if not ended:
             return None
@@ -117,7 +119,7 @@ class Cluster:
         try:
             return Outcome(stage, self.ray.get(ended[0]))
         except self.ray.exceptions.RayError as error:  # its node was lost too often, or has no memory
-            return Outcome(stage, f"{stage.label}: {said(error)}")
+            return Outcome(stage, f"{stage.label}: {error_line(error)}")
 
 
 def _fits(takes: Resources, held: Resources) -> bool:
@@ -125,8 +127,8 @@ def _fits(takes: Resources, held: Resources) -> bool:
 
 
 def run_on_cluster(stages: list[Stage], cluster: Cluster, console: Console) -> Iterator[Outcome]:
-    """Builds stages on a cluster, as many at once as it has room for, those of earlier cells first; those that need a
-    failed one are not tried."""
+    """Builds stages on a cluster, as many at once as it has room for, earlier cells first; a stage that needs a failed
+    one is not tried."""
     for stage in stages:
         cluster.refuse_indivisible(stage)
     waiting = {stage.key: stage for stage in stages}

@@ -13,11 +13,11 @@ from stillright.config import StudyConfig
 from stillright.data import Data
 from stillright.errors import ConfigError, StillrightError
 from stillright.inputs import text_inputs
-from stillright.study.fits import misfit
-from stillright.study.graph import Graph, Stage
+from stillright.study.applicability import misfit
 from stillright.study.matrix import Cell, cells_of
-from stillright.study.reading import Reading
-from stillright.study.schedule import said
+from stillright.study.schedule import error_line
+from stillright.study.shared_data import SharedData
+from stillright.study.stages import Graph, Stage
 from stillright.study.store import Store
 from stillright.training.choice.texts import ChoiceText
 from stillright.training.loop import optimizer_steps
@@ -28,14 +28,14 @@ TRAINED = ("fit", "align")
 
 
 class Work(NamedTuple):
-    """Of one training."""
+    """What one training takes."""
 
     steps: int  # optimizer steps
     tokens: int  # all epochs, without padding and validation
 
 
-class Plan(NamedTuple):
-    """The stages of the cells that can be, each once; of the others how many there are, by reason."""
+class Forecast(NamedTuple):
+    """The stages of the cells that can be planned, each once; by reason, how many cells cannot."""
 
     stages: list[Stage]
     skipped: Counter[str]  # not applicable
@@ -43,38 +43,38 @@ class Plan(NamedTuple):
 
 
 def print_forecast(config: StudyConfig, source: str, console: Console) -> int:
-    """Prints how many stages of each kind there are, how many are done, and what the others will train; before it why
-    other cells cannot be. Returns how many cells an error keeps from being planned.
+    """Prints why some cells cannot be planned, then how many stages of each kind there are, how many are done, and what
+    the others will train. Returns how many cells an error keeps from being planned.
 
     Raises ConfigError as `run_study` does, and where errors leave no cell to plan.
     """
-    sizes, store = Sizes(Reading()), Store(config.out.resolve() / "store")
-    plan = _plan(cells_of(config, source), sizes, store)
-    for what, reasons in (("not applicable", plan.skipped), ("cannot be planned", plan.failed)):
+    sizes, store = Sizes(SharedData()), Store(config.out.resolve() / "store")
+    forecast = _forecast(cells_of(config, source), sizes, store)
+    for what, reasons in (("not applicable", forecast.skipped), ("cannot be planned", forecast.failed)):
         for reason, cells in reasons.items():
             console.print(f"{what} ({cells} cells): {reason}", highlight=False, markup=False, soft_wrap=True)
-    if plan.stages:
-        console.print(_table(plan.stages, sizes, store))
-    elif plan.failed:
-        raise ConfigError(f"{source}: no cell can be planned, see above; mend the cause and try again")
-    return plan.failed.total()
+    if forecast.stages:
+        console.print(_table(forecast.stages, sizes, store))
+    elif forecast.failed:
+        raise ConfigError(f"{source}: no cell can be planned, see above; fix the cause and try again")
+    return forecast.failed.total()
 
 
-def _plan(cells: list[Cell], sizes: Sizes, store: Store) -> Plan:
+def _forecast(cells: list[Cell], sizes: Sizes, store: Store) -> Forecast:
     graph, wanted = Graph(cells), list[Stage]()
     skipped, failed = Counter[str](), Counter[str]()
     for cell in cells:
         try:
             found = graph.stages_of(cell).predictions
-            reason = misfit(graph.distilled(cell), sizes.reading)
+            reason = misfit(graph.distilled(cell), sizes.shared)
             if reason is None:
-                sizes.of_all(_left_to_train(_closure(found), store))  # what they read may be wrong
+                sizes.of_all(_left_to_train(_closure(found), store))  # raises where what they read is wrong
                 wanted += found
             else:
                 skipped[reason] += 1
         except StillrightError as error:
-            failed[said(error)] += 1
-    return Plan(_closure(wanted), skipped, failed)
+            failed[error_line(error)] += 1
+    return Forecast(_closure(wanted), skipped, failed)
 
 
 def _left_to_train(stages: Sequence[Stage], store: Store) -> list[Stage]:
@@ -106,10 +106,10 @@ def _closure(wanted: Sequence[Stage]) -> list[Stage]:
 
 
 class Sizes:
-    """What trainings read; texts are cut once for all that share them."""
+    """Steps and tokens of trainings; texts are tokenized once for all that share them."""
 
-    def __init__(self, reading: Reading) -> None:
-        self.reading = reading
+    def __init__(self, shared: SharedData) -> None:
+        self.shared = shared
         self._texts: dict[str, Sequence[Text] | Sequence[ChoiceText]] = {}
 
     def of_all(self, stages: Iterable[Stage]) -> Work:
@@ -125,7 +125,7 @@ class Sizes:
         trees = stage.kind == "align" and stage.config.strategy.is_choice
         key = fingerprint({**text_inputs(stage.config), "base": stage.config.new, "kind": stage.kind, "trees": trees})
         if key not in self._texts:
-            self._texts[key] = _texts(stage, self.reading.data(stage.config))
+            self._texts[key] = _texts(stage, self.shared.data(stage.config))
         return self._texts[key]
 
 

@@ -20,8 +20,8 @@ from rich.console import Console
 from stillright import ranks
 from stillright.config import UpdateConfig
 from stillright.errors import ConfigError
-from stillright.study.graph import Stage
 from stillright.study.schedule import attempt
+from stillright.study.stages import Stage
 from stillright.study.store import Store
 
 SHARED_WORK = ("fit", "teach", "align", "predict", "ensemble")  # kinds whose work processes can share

@@ -1,7 +1,8 @@
-"""The cells of a study, each with the update.yaml that it amounts to."""
+"""The cells of a study, each with the update.yaml it amounts to."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -38,8 +39,7 @@ def _cell(config: StudyConfig, update: StudyUpdate, task: str, strategy: str, se
     recipe = config.strategies[strategy]
     place = {"update": update.name, "old": update.old, "new": update.new, "task": task, "seed": seed}
     values = {
-        "split_seed": 0,  # all seeds answer the same rows
-        **config.common,
+        **_with({"split_seed": 0}, config.common),  # all seeds answer the same rows
         "old": _absolute(config.bases[update.old]),
         "new": _absolute(config.bases[update.new]),
         "task": _absolute_files(config.tasks[task].model_dump()),
@@ -57,7 +57,7 @@ def _cell(config: StudyConfig, update: StudyUpdate, task: str, strategy: str, se
 
 
 def _with_plain_dtype(config: UpdateConfig) -> UpdateConfig:
-    """`auto` is what it means here, on every node."""
+    """`auto` resolved here, so that every node uses the same."""
     return config.model_copy(update={"dtype": str(compute_dtype(config.dtype)).removeprefix("torch.")})
 
 
@@ -65,13 +65,19 @@ def _overridden(values: dict[str, Any], overrides: list[Override], place: dict[s
     for override in overrides:
         where = override.where.model_dump(exclude_none=True)
         if all(place[key] == value for key, value in where.items()):
-            for key, value in override.set.items():
-                values = with_key(values, key, value)
+            values = _with(values, override.set)
+    return values
+
+
+def _with(values: dict[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """`values` with settings whose keys may be dotted."""
+    for key, value in settings.items():
+        values = with_key(values, key, value)
     return values
 
 
 def _absolute(base: str) -> str:
-    """A folder's name as other nodes find it; a hub id as it is."""
+    """A folder as an absolute path, which other nodes can find; a hub id unchanged."""
     return str(Path(base).resolve()) if Path(base).exists() else base
 
 

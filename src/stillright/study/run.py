@@ -1,4 +1,4 @@
-"""One study, top to bottom: cells, the stages they need, their building, cells.csv."""
+"""One study, top to bottom: cells, the stages they need, building these, cells.csv."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from stillright import ranks
 from stillright.config import StudyConfig
 from stillright.errors import MissingExtra, RunError
 from stillright.pipeline import write_provenance
-from stillright.study.board import Board
+from stillright.study.cell_status import Board
 from stillright.study.cluster import Cluster, connect, joined, run_on_cluster
-from stillright.study.graph import Stage
 from stillright.study.matrix import cells_of
 from stillright.study.results import write_results
 from stillright.study.schedule import Outcome, run_here, todo
-from stillright.study.show import shown, summary
+from stillright.study.stages import Stage
 from stillright.study.store import Store
+from stillright.study.terminal import shown, summary
 from stillright.workspace import Workspace
 
 
 def run_study(config: StudyConfig, source: str, console: Console, address: str | None = None) -> int:
-    """Builds what is missing of a study and returns the number of cells that failed.
+    """Builds what a study lacks and returns the number of cells that failed.
 
     source: the file it was read from, for messages. address: of a Ray cluster; None: stages run in this process.
-    Raises ConfigError for settings that no cell can have, RunError where another run works in the folder.
+    Raises ConfigError for settings that no cell can have, RunError where another run is using the folder.
     """
     if ranks.world() > 1:
         raise RunError("a study runs in one process; start it without a launcher, or spread it with --ray")
@@ -48,7 +48,7 @@ def _report(out: Path, console: Console) -> None:
     """Tables, figures and findings of the cells that are done."""
     try:
         write_results(out)
-    except MissingExtra as error:  # figures alone are lacking, and it says so
+    except MissingExtra as error:  # only figures are missing, as its message explains
         console.print(str(error), highlight=False, markup=False)
     else:
         console.print(f"written: {out}/tables, figures, findings.md and findings.csv", highlight=False)
@@ -57,7 +57,7 @@ def _report(out: Path, console: Console) -> None:
 def _outcomes(
     stages: list[Stage], config: StudyConfig, address: str | None, store: Store, console: Console
 ) -> Iterator[Outcome]:
-    """What comes of the stages, one after another, here or on a cluster."""
+    """The outcomes of the stages as they end, here or on a cluster."""
     if address is None or not stages:
         yield from run_here(stages, store, console)
         return
@@ -66,4 +66,4 @@ def _outcomes(
         console.print(joined(ray), highlight=False, markup=False)
         yield from run_on_cluster(stages, Cluster(ray, store, config.resources), console)
     finally:
-        ray.shutdown()  # also ends the stages that still run
+        ray.shutdown()  # also ends stages that are still running

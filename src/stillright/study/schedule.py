@@ -1,4 +1,4 @@
-"""Which stages are still to be built, in what order, and their building one after another in this process."""
+"""Which stages are left to build, in what order, and building them one after another in this process."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 from rich.console import Console
 
 from stillright.errors import StillrightError
-from stillright.study.graph import Stage
+from stillright.study.stages import Stage
 from stillright.study.store import Store
 
 
@@ -21,8 +21,8 @@ class Outcome(NamedTuple):
 
 
 def todo(wanted: Iterable[Stage], store: Store) -> list[Stage]:
-    """The stages to build for `wanted`, each after those it needs. What only stages that are done need is not asked
-    for, so it may have been deleted."""
+    """The stages to build for `wanted`, each after those it needs. What only finished stages need is not looked at, so
+    it may have been deleted."""
     found: dict[str, Stage] = {}
     done: set[str] = set()
 
@@ -41,7 +41,7 @@ def todo(wanted: Iterable[Stage], store: Store) -> list[Stage]:
     return list(found.values())
 
 
-def said(error: BaseException) -> str:
+def error_line(error: BaseException) -> str:
     """An error in one line."""
     text = " ".join(str(error).split())[:300]
     return text if isinstance(error, StillrightError) else f"{type(error).__name__}: {text}"
@@ -53,19 +53,19 @@ def failure_of_needs(stage: Stage, failed: dict[str, str]) -> str | None:
 
 
 def attempt(stage: Stage, store: Store, console: Console) -> str | None:
-    """Builds a stage; of an error, its line is returned, and the traceback left beside the result."""
+    """Builds a stage. Returns an error in one line, and leaves its traceback beside the result."""
     try:
         store.build(stage, console)
     except Exception as error:
         report = store.root / stage.folder / "error.txt"
         report.write_text(traceback.format_exc(), encoding="utf-8")
-        return f"{stage.label}: {said(error)}"
+        return f"{stage.label}: {error_line(error)}"
     (store.root / stage.folder / "error.txt").unlink(missing_ok=True)
     return None
 
 
 def run_here(stages: list[Stage], store: Store, console: Console) -> Iterator[Outcome]:
-    """Builds one stage after another; those that need a failed one are not tried."""
+    """Builds one stage after another; a stage that needs a failed one is not tried."""
     failed: dict[str, str] = {}
     for number, stage in enumerate(stages, start=1):
         error = failure_of_needs(stage, failed)

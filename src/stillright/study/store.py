@@ -1,10 +1,10 @@
-"""Where results of stages stand: OUT/store/KIND-FINGERPRINT, each a workspace of its own; builds a stage there."""
+"""The results of stages: OUT/store/KIND-FINGERPRINT, each a workspace of its own; builds a stage there."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -15,12 +15,12 @@ from stillright import ranks
 from stillright.models import ModelRef
 from stillright.pipeline import Update
 from stillright.study.baselines import carry, interpolate
-from stillright.study.graph import Stage, shared_vocabulary
+from stillright.study.stages import Stage, shared_vocabulary
 from stillright.training.teachers.cached import Taught
 from stillright.workspace import Workspace
 
 RESULTS = {"teach": "said", "predict": "predictions.jsonl", "ensemble": "predictions.jsonl"}  # of others: adapter
-PATIENCE = 600.0  # seconds until a process that was lost has let go of its stage
+PATIENCE = 600.0  # seconds to wait for a lost process to release its stage
 
 
 class Store:
@@ -43,47 +43,48 @@ class Store:
         if not folder.exists():
             return False
         result = self.path(stage).name
-        return self._workspace(stage).holds(_name(stage), result)
+        return self._workspace(stage).holds(_mark(stage), result)
 
     def seconds(self, stage: Stage) -> float:
-        """Seconds spent on the stage, interrupted attempts counted."""
+        """Seconds spent on the stage, including interrupted attempts."""
         try:
             return float(json.loads(self._clock(stage).read_text(encoding="utf-8"))["seconds"])
         except (OSError, ValueError, KeyError):
             return 0.0
 
     def tokens(self, stage: Stage) -> int:
-        """Tokens trained on, without padding; 0 of a stage that trains nothing."""
+        """Tokens trained on, without padding; 0 for a stage that trains nothing."""
         account = self.path(stage) / "training.json"
         return int(json.loads(account.read_text(encoding="utf-8"))["tokens"]) if account.exists() else 0
 
     def build(self, stage: Stage, console: Console) -> None:
-        """Makes the result of a stage whose needs are done, or goes on where it was interrupted."""
+        """Makes the result of a stage whose needs are done, or resumes where it was interrupted."""
         with self._workspace(stage).locked(PATIENCE) as workspace, self._timed(stage):
             self._build(stage, Update(stage.config, workspace, console))
 
     def _build(self, stage: Stage, update: Update) -> None:
         result = self.path(stage).name
         made = {role: self.model(need) for role, need in stage.needs.items() if need.kind != "teach"}
-        name = _name(stage)
-        inputs = {"models": {role: ref.fingerprint() for role, ref in made.items()}, "key": stage.key}
         if stage.kind == "fit":
             update.fit(made.get("model", update.new), result)
         elif stage.kind == "teach":
-            vocabulary = shared_vocabulary(stage.config)
-            update.teach(made["model"], result, vocabulary, stage.label.removeprefix("teach "))
+            update.teach(made["model"], result, shared_vocabulary(stage.config), stage.name)
         elif stage.kind == "align":
             update.align(made["old"], made["new"], result, self._taught(stage))
         elif stage.kind == "carry":
-            folder = self.path(stage.needs["old"])
-            update.workspace.stage(name, result, inputs, lambda _, out: carry(folder, update.new.base, out))
+            self._make(stage, update, made, partial(carry, self.path(stage.needs["old"]), update.new.base))
         elif stage.kind == "interpolate":
             mix = partial(interpolate, made["new"], made["compat"], stage.weight, update.dtype)
-            update.workspace.stage(name, result, inputs, lambda _, out: mix(out))
+            self._make(stage, update, made, mix)
         elif stage.kind == "ensemble":
-            update.predict_together([made["old"], made["new"]], result, stage.label.removeprefix("ensemble "))
+            update.predict_together([made["old"], made["new"]], result, stage.name)
         else:
-            update.predict(made["model"], result, stage.label.removeprefix("predict "))
+            update.predict(made["model"], result, stage.name)
+
+    def _make(self, stage: Stage, update: Update, made: Mapping[str, ModelRef], write: Callable[[Path], None]) -> None:
+        """An adapter that no training makes: `write` is given the folder for it."""
+        inputs = {"models": {role: ref.fingerprint() for role, ref in made.items()}, "key": stage.key}
+        update.workspace.stage(_mark(stage), self.path(stage).name, inputs, lambda _, out: write(out))
 
     def _taught(self, stage: Stage) -> Taught | None:
         if "teach_old" not in stage.needs:
@@ -98,7 +99,7 @@ class Store:
 
     @contextmanager
     def _timed(self, stage: Stage) -> Iterator[None]:
-        """Adds the time spent here to the stage's account, also of an attempt that fails."""
+        """Adds the time spent here to the stage's account, even if the attempt fails."""
         before, started = self.seconds(stage), time.monotonic()
         try:
             yield
@@ -108,7 +109,7 @@ class Store:
                 self._clock(stage).write_text(json.dumps({"seconds": spent}) + "\n", encoding="utf-8")
 
 
-def _name(stage: Stage) -> str:
+def _mark(stage: Stage) -> str:
     """What the stage is called in its workspace: as in a run of one update."""
     kind = "predict" if stage.kind == "ensemble" else stage.kind
     return f"{kind}-{Path(RESULTS.get(stage.kind, 'adapter')).stem}"

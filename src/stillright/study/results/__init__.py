@@ -1,7 +1,7 @@
 """cells.csv and the predictions it names -> tables, figures and findings. Knows files; trains and predicts nothing.
 
-cells (what the file says) -> rows (means over seeds) and paired (differences over samples) -> tables, figures,
-findings; layout turns a table into text.
+cells_csv (read) -> rows (means over seeds) and paired (differences over samples) -> tables, figures, findings; layout
+turns a table into text.
 """
 
 from stillright.study.results.write import write_results

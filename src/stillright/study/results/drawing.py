@@ -1,7 +1,7 @@
 """Rows -> figures 2, 4 and 5 of Echterhoff et al., 2024, and score against NFR. Knows matplotlib, no files.
 
 Tasks are rows of panels, updates columns. Bars and points are means over seeds, whiskers the deviation over seeds;
-what is over fewer seeds than asked says so, or is hollow.
+what covers fewer seeds than asked is labelled so, or hollow.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from stillright.study.results.rows import Row, Spread, one_an_update
+from stillright.study.results.rows import Spread, StrategyRow, one_an_update
 
 # Okabe and Ito, 2008, with an indigo for their yellow, which is faint on white; markers tell apart without colour
 COLOURS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#332288", "#999999"]
@@ -30,22 +30,26 @@ PARTS = {  # of the samples: label, colour, colour of its number
 FLIPS = {"nfr": ("NFR", "#0072B2"), "nfr_mc": ("NFR_mc", "#E69F00")}
 RETRAINED = "new (retrained)"
 NO_RESULT = "no result"
-NOTE = 44  # letters of a line in a panel
+UNDEFINED = "undefined"  # in place of a bar: an absent one looks like zero
+NOTE = 44  # letters per line in a panel
 FRONT: dict[str, Any] = {"ls": "--", "color": "#666666", "lw": 0.9, "zorder": 1}
 LEAST_LABELLED = 0.12  # share of samples that has room for its number
 WIDTH, BAR, MARGIN = 3.2, 0.24, 0.95  # inches: of a panel, of a bar's room, of a panel's title and axis
 
 
-class Bar(NamedTuple):
-    """A model of a panel; suffix: of its measures in the row."""
+class ModelBar(NamedTuple):
+    """A model in a panel; suffix: of its measures in the row."""
 
     label: str
-    row: Row
+    row: StrategyRow
     suffix: str
 
 
-def quadrants(rows: Sequence[Row]) -> Figure:
-    """What became of the samples: one stacked bar a model, the new model first (figure 2)."""
+Panels = list[tuple[Axes, list[StrategyRow]]]
+
+
+def quadrants(rows: Sequence[StrategyRow]) -> Figure:
+    """What became of the samples: one stacked bar per model, the new model first (figure 2)."""
     figure, panels = _grid(rows, most_bars=_most_bars(rows))
     used = set()
     for axes, within in panels:
@@ -54,7 +58,7 @@ def quadrants(rows: Sequence[Row]) -> Figure:
             used |= _stack(axes, y, bar)
         _label_bars(axes, bars)
         axes.set_xlim(0, 100)
-    _name_x(figure, panels, "share of samples (%)")
+    _name_x(panels, "share of samples (%)")
     handles = [
         Line2D([], [], marker="s", ls="", color=colour, label=label)
         for key, (label, colour, _) in PARTS.items()
@@ -64,7 +68,7 @@ def quadrants(rows: Sequence[Row]) -> Figure:
     return figure
 
 
-def _stack(axes: Axes, y: int, bar: Bar) -> set[str]:
+def _stack(axes: Axes, y: int, bar: ModelBar) -> set[str]:
     """Draws one bar; returns its parts."""
     left, used = 0.0, set()
     for part, (_, colour, text) in PARTS.items():
@@ -81,7 +85,7 @@ def _stack(axes: Axes, y: int, bar: Bar) -> set[str]:
     return used
 
 
-def nfr_mc(rows: Sequence[Row]) -> Figure:
+def nfr_mc(rows: Sequence[StrategyRow]) -> Figure:
     """NFR beside NFR_mc of the new model and of every candidate (figure 5)."""
     figure, panels = _grid(rows, most_bars=2 * _most_bars(rows))
     for axes, within in panels:
@@ -97,14 +101,17 @@ def nfr_mc(rows: Sequence[Row]) -> Figure:
                 xerr=_deviations(found),
                 error_kw={"elinewidth": 0.8, "capsize": 1.5},
             )
+            for bar, y, each in zip(bars, places, found, strict=True):
+                if bar.row.done and each.mean is None:
+                    axes.text(0.01, y, UNDEFINED, va="center", fontsize=6, transform=axes.get_yaxis_transform())
         _label_bars(axes, bars)
-    _name_x(figure, panels, "share of samples (%)")
+    _name_x(panels, "share of samples (%)")
     _legend(figure, [Line2D([], [], marker="s", ls="", color=colour, label=label) for label, colour in FLIPS.values()])
     return figure
 
 
-def plane(rows: Sequence[Row]) -> Figure:
-    """Score against NFR, one point a strategy, with the front of those that no other beats in both."""
+def plane(rows: Sequence[StrategyRow]) -> Figure:
+    """Score against NFR, one point per strategy, with the front of those that no other beats in both."""
     figure, panels = _grid(rows, height=2.4)
     names = list(dict.fromkeys(row.strategy for row in rows if row.done and not row.is_new))
     looks: dict[str, dict[str, Any]] = {
@@ -118,14 +125,14 @@ def plane(rows: Sequence[Row]) -> Figure:
         if lacking:
             note = textwrap.fill(f"{NO_RESULT}: {', '.join(lacking)}", NOTE)
             axes.text(1, 0.02, note, ha="right", fontsize=7, transform=axes.transAxes)
-    _name_x(figure, panels, "NFR (%)")
+    _name_x(panels, "NFR (%)")
     handles = [Line2D([], [], ls="", label=name, **look) for name, look in looks.items()]
     front = Line2D([], [], label="not beaten in both", **FRONT)
     _legend(figure, [*handles, front, *_hollow(rows)])
     return figure
 
 
-def _points(axes: Axes, bars: Sequence[Bar], looks: dict[str, dict[str, Any]]) -> None:
+def _points(axes: Axes, bars: Sequence[ModelBar], looks: dict[str, dict[str, Any]]) -> None:
     """A point with its deviations for each model, and the front."""
     found = [(bar.row["nfr" + bar.suffix], bar.row["new" if bar.suffix else "score"]) for bar in bars]
     for bar, (x, y) in zip(bars, found, strict=True):
@@ -137,15 +144,15 @@ def _points(axes: Axes, bars: Sequence[Bar], looks: dict[str, dict[str, Any]]) -
 
 
 def _front(axes: Axes, points: Sequence[tuple[float, float]]) -> None:
-    """The border of what is beaten: steps through the points that no other one equals in both and beats in one."""
+    """The border of what is beaten: steps through the points that no other matches in both and beats in one."""
     best = {p for p in points if not any(q != p and q[0] <= p[0] and q[1] >= p[1] for q in points)}
     (_, right), (bottom, _) = axes.get_xlim(), axes.get_ylim()
     xs, ys = zip(*sorted(best), strict=True)
     axes.step([xs[0], *xs, right], [bottom, *ys, ys[-1]], where="post", scalex=False, scaley=False, **FRONT)
 
 
-def nfr_vs_gain(rows: Sequence[Row]) -> Figure:
-    """NFR of plain updates against their gain, one point a task and update, kinds of task apart (figure 4)."""
+def nfr_vs_gain(rows: Sequence[StrategyRow]) -> Figure:
+    """NFR of plain updates against their gain, one point per task and update, kinds of task apart (figure 4)."""
     kinds = [kind for kind in ("discrete", "continuous") if any(row.task.kind == kind for row in rows)]
     tasks = list(dict.fromkeys(str(row.task) for row in rows))
     updates = list(dict.fromkeys(row.update for row in rows))
@@ -156,8 +163,7 @@ def nfr_vs_gain(rows: Sequence[Row]) -> Figure:
                 "color": COLOURS[tasks.index(str(row.task)) % len(COLOURS)],
                 "marker": MARKERS[updates.index(row.update) % len(MARKERS)],
             }
-            gain = 100 * ((row["new"].mean or 0.0) - (row["old"].mean or 0.0))
-            axes.plot(gain, 100 * (row["nfr_new"].mean or 0.0), ls="", markersize=6, **_filled(look, row))
+            axes.plot(_percent(row.gain), _percent(row["nfr_new"].mean), ls="", markersize=6, **_filled(look, row))
         axes.axvline(0, color="#BBBBBB", lw=0.8, zorder=0)
         axes.margins(0.1)
         axes.set_ylim(0, axes.get_ylim()[1])
@@ -171,8 +177,8 @@ def nfr_vs_gain(rows: Sequence[Row]) -> Figure:
     return figure
 
 
-def _grid(rows: Sequence[Row], most_bars: int = 0, height: float = 0.0) -> tuple[Figure, list[tuple[Axes, list[Row]]]]:
-    """A figure with one panel a task and update, and the panels that have results with their rows."""
+def _grid(rows: Sequence[StrategyRow], most_bars: int = 0, height: float = 0.0) -> tuple[Figure, Panels]:
+    """A figure with one panel per task and update, and the panels that have results with their rows."""
     tasks = list(dict.fromkeys(row.task for row in rows))
     updates = list(dict.fromkeys(row.update for row in rows))
     tall = height or MARGIN + BAR * most_bars
@@ -191,23 +197,23 @@ def _grid(rows: Sequence[Row], most_bars: int = 0, height: float = 0.0) -> tuple
     return figure, panels
 
 
-def _bars(rows: Sequence[Row]) -> list[Bar]:
+def _bars(rows: Sequence[StrategyRow]) -> list[ModelBar]:
     """The new model, then every candidate that is another model."""
     new = one_an_update(rows)[0]
-    candidates = [Bar(row.strategy + _seeds(row), row, "") for row in rows if not row.is_new]
-    return [Bar(RETRAINED + _seeds(new), new, "_new"), *candidates]
+    candidates = [ModelBar(row.strategy + _seeds(row), row, "") for row in rows if not row.is_new]
+    return [ModelBar(RETRAINED + _seeds(new), new, "_new"), *candidates]
 
 
-def _most_bars(rows: Iterable[Row]) -> int:
+def _most_bars(rows: Iterable[StrategyRow]) -> int:
     return 1 + len({row.strategy for row in rows if not row.is_new})
 
 
-def _seeds(row: Row) -> str:
-    """Says so where a mean is over fewer seeds than asked."""
+def _seeds(row: StrategyRow) -> str:
+    """A label for a mean over fewer seeds than asked."""
     return "" if len(row.done) in (0, len(row.cells)) else f" [{len(row.done)}/{len(row.cells)} seeds]"
 
 
-def _label_bars(axes: Axes, bars: Sequence[Bar]) -> None:
+def _label_bars(axes: Axes, bars: Sequence[ModelBar]) -> None:
     for y, bar in enumerate(bars):
         if not bar.row.done:
             axes.text(0.01, y, NO_RESULT, va="center", fontsize=7, transform=axes.get_yaxis_transform())
@@ -218,20 +224,24 @@ def _label_bars(axes: Axes, bars: Sequence[Bar]) -> None:
 
 
 def _means(found: Iterable[Spread]) -> list[float]:
-    return [100 * (each.mean or 0.0) for each in found]
+    return [_percent(each.mean) for each in found]
 
 
 def _deviations(found: Iterable[Spread]) -> list[float]:
-    """NaN, which draws no whisker, for None."""
-    return [math.nan if each.deviation is None else 100 * each.deviation for each in found]
+    return [_percent(each.deviation) for each in found]
 
 
-def _filled(look: dict[str, Any], row: Row) -> dict[str, Any]:
+def _percent(fraction: float | None) -> float:
+    """NaN, for which nothing is drawn, where it is None."""
+    return math.nan if fraction is None else 100 * fraction
+
+
+def _filled(look: dict[str, Any], row: StrategyRow) -> dict[str, Any]:
     """The look, hollow where seeds are missing."""
     return dict(look) if len(row.done) == len(row.cells) else {**look, "markerfacecolor": "white"}
 
 
-def _hollow(rows: Iterable[Row]) -> list[Line2D]:
+def _hollow(rows: Iterable[StrategyRow]) -> list[Line2D]:
     if all(len(row.done) == len(row.cells) for row in rows):
         return []
     return [
@@ -245,7 +255,7 @@ def _short(name: str) -> str:
     return textwrap.shorten(name, 44, placeholder="…") if " " in name else name if len(name) <= 44 else f"{name[:43]}…"
 
 
-def _name_x(figure: Figure, panels: Sequence[tuple[Axes, list[Row]]], name: str) -> None:
+def _name_x(panels: Panels, name: str) -> None:
     for axes, _ in panels:
         axes.set_xlabel(name)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stillright.scoring.extras import needs
-from stillright.study.results.rows import Row, one_an_update
+from stillright.study.results.rows import StrategyRow, one_an_update
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,7 +28,7 @@ def need_matplotlib() -> None:
         import matplotlib  # noqa: F401
 
 
-def write_figures(rows: Sequence[Row], folder: Path) -> list[Path]:
+def write_figures(rows: Sequence[StrategyRow], folder: Path) -> list[Path]:
     """Draws every figure that the rows have results for; returns the files. Ask need_matplotlib first."""
     import matplotlib
 
@@ -36,7 +36,7 @@ def write_figures(rows: Sequence[Row], folder: Path) -> list[Path]:
 
     known = [row for row in rows if row.task.kind is not None]
     discrete = [row for row in known if row.task.kind == "discrete"]
-    drawings: dict[str, tuple[Callable[[Sequence[Row]], Figure], list[Row]]] = {
+    drawings: dict[str, tuple[Callable[[Sequence[StrategyRow]], Figure], list[StrategyRow]]] = {
         "quadrants": (drawing.quadrants, known),
         "nfr_vs_gain": (drawing.nfr_vs_gain, one_an_update(known)),
         "nfr_mc": (drawing.nfr_mc, discrete if any(row["nfr_mc"].mean is not None for row in discrete) else []),

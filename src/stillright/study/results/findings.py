@@ -9,14 +9,14 @@ from typing import Literal, NamedTuple
 from stillright.stats import Estimate, adjusted
 from stillright.study.results.paired import Difference, Triple
 from stillright.study.results.rank_correlation import rank_correlation
-from stillright.study.results.rows import Row, one_an_update, pooled, predictions
+from stillright.study.results.rows import StrategyRow, one_an_update, pooled, predictions
 
 Verdict = Literal["holds", "does not hold", "cannot tell"]
 Outcome = Literal["fewer", "more", "unclear"]
 MUSCLE, OLD_ONLY, CONTINUED = "student_wrong", "old_only", "continue_ce"
-CONTROLS = ("retrain", CONTINUED, "new_only", "choice_ce")  # methods that know nothing of the old model
+CONTROLS = ("retrain", CONTINUED, "new_only", "choice_ce")  # methods that never see the old model
 LEVEL = 0.05
-FEW = 5  # updates x tasks below which a correlation says little
+FEW = 5  # updates x tasks below which a correlation means little
 PAIRS_RULE = (
     "A pair is one task of one update. It shows fewer flips, or more, where the exact sign test over samples has "
     f"p < {LEVEL:g} after Holm's adjustment among the pairs of this line; else it is unclear. The finding holds where "
@@ -55,7 +55,7 @@ class Pair(NamedTuple):
 
 
 class Correlation(NamedTuple):
-    """Spearman's rho of n points; None where all points have one gain or one NFR, or fewer than three exist."""
+    """Spearman's rho of n points; None for fewer than three, or where all have the same gain or the same NFR."""
 
     n: int
     rho: float | None
@@ -63,7 +63,7 @@ class Correlation(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """A claim, the numbers for it, and what they say by `rule`."""
+    """A claim, the numbers for it, and the verdict that `rule` gives."""
 
     claim: str
     rule: str
@@ -73,14 +73,19 @@ class Finding(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-Compared = tuple[Row, int, Difference]  # a row, over how many seeds, its candidate less some reference
+class Compared(NamedTuple):
+    """A row, and its candidate less some reference over the seeds that both have."""
+
+    row: StrategyRow
+    seeds: int
+    difference: Difference
 
 
-def findings_of(rows: Sequence[Row], out: Path) -> list[Finding]:
-    """All findings that the strategies of the study allow to ask for."""
+def findings_of(rows: Sequence[StrategyRow], out: Path) -> list[Finding]:
+    """All findings that can be checked with the strategies of the study."""
     found = []
     for name, own in _entries(row for row in rows if row.method not in CONTROLS).items():
-        retrained = [(row, len(row.done), row.difference) for row in own if row.difference]
+        retrained = [Compared(row, len(row.done), row.difference) for row in own if row.difference]
         found.append(_fewer(f"{name} flips fewer answers than retraining", retrained, own))
         found += _fewer_than(_of(CONTINUED, rows), name, own, out)
         found.append(_inconsistency(f"{name}: NFR_mc falls with NFR", retrained, own))
@@ -89,28 +94,30 @@ def findings_of(rows: Sequence[Row], out: Path) -> list[Finding]:
     return [*found, *_gains(rows)]
 
 
-def _entries(rows: Iterable[Row]) -> dict[str, list[Row]]:
+def _entries(rows: Iterable[StrategyRow]) -> dict[str, list[StrategyRow]]:
     """The rows by the name of their strategy."""
-    found: dict[str, list[Row]] = {}
+    found: dict[str, list[StrategyRow]] = {}
     for row in rows:
         found.setdefault(row.strategy, []).append(row)
     return found
 
 
-def _of(method: str, rows: Sequence[Row]) -> dict[str, list[Row]]:
-    """The rows of the strategies that are `method`, by their names."""
+def _of(method: str, rows: Sequence[StrategyRow]) -> dict[str, list[StrategyRow]]:
+    """The rows of the strategies whose method is `method`, by their names."""
     return _entries(row for row in rows if row.method == method)
 
 
-def _fewer_than(others: dict[str, list[Row]], name: str, own: Sequence[Row], out: Path) -> list[Finding]:
-    """One finding for each of the strategies `others` that strategy `name` is compared with."""
+def _fewer_than(
+    others: dict[str, list[StrategyRow]], name: str, own: Sequence[StrategyRow], out: Path
+) -> list[Finding]:
+    """One finding for each strategy of `others`, which strategy `name` is compared with."""
     return [
         _fewer(f"{name} flips fewer answers than {other}", _against(own, rows, out), own)
         for other, rows in others.items()
     ]
 
 
-def _against(own: Iterable[Row], reference: Sequence[Row], out: Path) -> list[Compared]:
+def _against(own: Iterable[StrategyRow], reference: Sequence[StrategyRow], out: Path) -> list[Compared]:
     """Each row's candidate less that of `reference`, over the seeds that both have on the same old model."""
     found = []
     for row in own:
@@ -129,31 +136,33 @@ def _against(own: Iterable[Row], reference: Sequence[Row], out: Path) -> list[Co
             triples = [Triple(*(predictions(path, out) for path in paths)) for paths in shared]
             less, _ = pooled(triples)
             if less:
-                found.append((row, len(triples), less))
+                found.append(Compared(row, len(triples), less))
     return found
 
 
-def _fewer(claim: str, compared: Sequence[Compared], own: Sequence[Row]) -> Finding:
+def _fewer(claim: str, compared: Sequence[Compared], own: Sequence[StrategyRow]) -> Finding:
     pairs = _pairs(compared, lambda found: found.nfr, lambda found: found.nfr_p)
     return Finding(claim, PAIRS_RULE, _verdict(pairs), pairs, notes=_left_out(compared, own))
 
 
-def _inconsistency(claim: str, compared: Sequence[Compared], own: Sequence[Row]) -> Finding:
-    known = [each for each in compared if each[2].nfr_mc_p is not None]
+def _inconsistency(claim: str, compared: Sequence[Compared], own: Sequence[StrategyRow]) -> Finding:
+    known = [each for each in compared if each.difference.nfr_mc_p is not None]
     nfr = _pairs(known, lambda found: found.nfr, lambda found: found.nfr_p)
     fallen = [each for each, pair in zip(known, nfr, strict=True) if pair.outcome == "fewer"]
-    pairs = _pairs(fallen, lambda found: found.nfr_mc, lambda found: found.nfr_mc_p or 0.0)
+    pairs = _pairs(fallen, lambda found: found.nfr_mc, lambda found: found.nfr_mc_p)
     discrete = [row for row in own if row.task.kind == "discrete"]
     return Finding(claim, MC_RULE, _verdict(pairs), pairs, notes=_left_out(known, discrete))
 
 
 def _pairs(
-    compared: Sequence[Compared], delta: Callable[[Difference], Estimate], p: Callable[[Difference], float]
+    compared: Sequence[Compared], delta: Callable[[Difference], Estimate], p: Callable[[Difference], float | None]
 ) -> tuple[Pair, ...]:
-    ps = [p(found) for _, _, found in compared]
+    """Those that have a p, which is adjusted among them."""
+    tested = [(each, value) for each in compared if (value := p(each.difference)) is not None]
+    corrected = adjusted([value for _, value in tested], "holm") if tested else []
     return tuple(
-        Pair(row.task.name, row.update, seeds, delta(found), p(found), corrected, found.score)
-        for (row, seeds, found), corrected in zip(compared, adjusted(ps, "holm") if ps else [], strict=True)
+        Pair(row.task.name, row.update, seeds, delta(found), value, p_adjusted, found.score)
+        for ((row, seeds, found), value), p_adjusted in zip(tested, corrected, strict=True)
     )
 
 
@@ -164,9 +173,9 @@ def _verdict(pairs: Sequence[Pair]) -> Verdict:
     return "holds" if outcomes.count("fewer") > len(outcomes) / 2 else "cannot tell"
 
 
-def _left_out(compared: Sequence[Compared], own: Sequence[Row]) -> tuple[str, ...]:
+def _left_out(compared: Sequence[Compared], own: Sequence[StrategyRow]) -> tuple[str, ...]:
     """What the pairs do not cover: pairs without results, and seeds that one side lacks."""
-    there = {(row.task.name, row.update): seeds for row, seeds, _ in compared}
+    there = {(each.row.task.name, each.row.update): each.seeds for each in compared}
     notes = []
     for row in own:
         seeds = there.get((row.task.name, row.update))
@@ -178,15 +187,16 @@ def _left_out(compared: Sequence[Compared], own: Sequence[Row]) -> tuple[str, ..
     return tuple(notes)
 
 
-def _gains(rows: Sequence[Row]) -> list[Finding]:
+def _gains(rows: Sequence[StrategyRow]) -> list[Finding]:
     """Smaller gain, more flips: for each kind of task."""
     found = []
     for kind in ("discrete", "continuous"):
-        points = [row for row in one_an_update(rows) if row.task.kind == kind]
-        gains = [(row["new"].mean or 0.0) - (row["old"].mean or 0.0) for row in points]
-        correlation = Correlation(len(points), *rank_correlation(gains, [row["nfr_new"].mean or 0.0 for row in points]))
-        weak = (f"weak: {len(points)} points",) if len(points) < FEW else ()
+        both = [(row.gain, row["nfr_new"].mean) for row in one_an_update(rows) if row.task.kind == kind]
+        points = [(gain, nfr) for gain, nfr in both if gain is not None and nfr is not None]
         if points:
+            gains, flips = zip(*points, strict=True)
+            correlation = Correlation(len(points), *rank_correlation(gains, flips))
+            weak = (f"weak: {len(points)} points",) if len(points) < FEW else ()
             claim = f"the smaller the gain of an update, the more flips ({kind} tasks)"
             found.append(Finding(claim, GAIN_RULE, _sign(correlation), correlation=correlation, notes=weak))
     return found

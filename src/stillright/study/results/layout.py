@@ -1,4 +1,4 @@
-"""A table of text -> Markdown and LaTeX, and the one way in which numbers are written."""
+"""A table of text -> Markdown and LaTeX, and the one way in which a study's numbers are written."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NEGATIVE = re.compile(r"(?<![\w-])-(?=\d)")
 
 
 class Sheet(NamedTuple):
-    """A table as text. texts: how many first columns are words; notes: numbered from 1, as cells refer to them."""
+    """A table as text. texts: how many leading columns are words; notes: numbered from 1, as cells refer to them."""
 
     caption: str
     head: list[str]
@@ -66,7 +66,7 @@ def markdown(sheet: Sheet) -> str:
 
 
 def latex_escaped(text: str) -> str:
-    """`text` as LaTeX shows it."""
+    """`text` with LaTeX's special characters escaped."""
     if text == DASH:
         return "--"
     return NEGATIVE.sub("$-$", "".join(LATEX.get(character, character) for character in text))

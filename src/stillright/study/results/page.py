@@ -7,7 +7,7 @@ from typing import Any
 
 from stillright.report.markdown import cell, table
 from stillright.report.words import DASH
-from stillright.study.csv_text import as_csv
+from stillright.study.cells_csv import as_csv
 from stillright.study.results.findings import Finding, Pair
 from stillright.study.results.layout import number, p_text
 
@@ -48,14 +48,14 @@ def _summary(finding: Finding) -> str:
 
 
 def _pair_cells(pair: Pair) -> list[str]:
-    """A pair as text, under PAIR_HEAD."""
+    """The cells of a pair, under PAIR_HEAD."""
     ps = [p_text(pair.p), p_text(pair.p_adjusted)]
     delta, score = (number(each.value, None, each, "+") for each in (pair.delta, pair.delta_score))
     return [cell(pair.task), cell(pair.update), str(pair.seeds), delta, *ps, pair.outcome, score]
 
 
 def findings_csv(findings: Iterable[Finding]) -> str:
-    """One row a pair, or one for a finding without pairs; fractions in full."""
+    """One row per pair, or one for a finding without pairs; fractions in full."""
     return as_csv([CSV_HEAD, *(record for finding in findings for record in _records(finding))])
 
 

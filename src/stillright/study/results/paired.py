@@ -1,6 +1,6 @@
 """Differences between two models of one update over the same samples, several seeds together.
 
-Of every sample the mean over seeds is one value, and samples are what is drawn: a sample's seeds stay together.
+A sample's mean over seeds is one value, and samples are what is drawn: a sample's seeds stay together.
 """
 
 from __future__ import annotations

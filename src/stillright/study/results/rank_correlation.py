@@ -1,4 +1,4 @@
-"""Spearman's rank correlation with a permutation test. Knows numbers alone."""
+"""Spearman's rank correlation with a permutation test. Knows only numbers."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ DRAWN = 20_000  # orders tried of more points
 def rank_correlation(a: Sequence[float], b: Sequence[float]) -> tuple[float | None, float | None]:
     """Spearman's rho (1904), ties with their mean rank, and its two-sided p over permutations of `b`.
 
-    All orders are tried for up to MOST_EXACT points, else DRAWN ones with a fixed seed. (None, None) for fewer than
+    Tries all orders of up to MOST_EXACT points, and DRAWN ones of more, with a fixed seed. (None, None) for fewer than
     three points, or where one side does not vary.
     """
     if len(a) < 3 or len(set(a)) == 1 or len(set(b)) == 1:
         return None, None
-    x, y = (_standardised(_ranks(values)) for values in (a, b))
+    x, y = (_standardized(_ranks(values)) for values in (a, b))
     rho = float(x @ y)
     others = y[_orders(len(x))] @ x
     extreme = int((np.abs(others) >= abs(rho) - 1e-12).sum())
@@ -34,13 +34,13 @@ def _ranks(values: Sequence[float]) -> Array:
     return np.array([ordered.index(value) + (ordered.count(value) - 1) / 2 for value in values], dtype=np.float64)
 
 
-def _standardised(ranks: Array) -> Array:
+def _standardized(ranks: Array) -> Array:
     centred: Array = ranks - ranks.mean()
     return centred / np.linalg.norm(centred)
 
 
 def _orders(n: int) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
-    """Orders of n points, one a row."""
+    """Orders of n points, one per row."""
     if n <= MOST_EXACT:
         return np.array(list(permutations(range(n))), dtype=np.int64)
     generator = np.random.default_rng(0)

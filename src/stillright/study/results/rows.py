@@ -1,7 +1,8 @@
-"""One row a task x update x strategy: means and deviations over seeds, and differences from the new model."""
+"""One row per task x update x strategy: means and deviations over seeds, and differences from the new model."""
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,17 +13,19 @@ from stillright.comparison import Comparison, Flips, compare
 from stillright.errors import DataError
 from stillright.importers import read_predictions
 from stillright.records import PredictionSet
-from stillright.study.results.cells import CELLS, CellRecord, Task, tasks_of
+from stillright.study.cells_csv import CELLS, CellRecord, candidate_of, measured
 from stillright.study.results.paired import Difference, Triple, difference, same_samples
+from stillright.study.results.tasks import TaskSummary, tasks_of
 
 Number = float | None
 RATES = ("nfr", "pfr", "nfr_mc", "mean_gain", "mean_regression")
 COUNTS = ("both_right", "gain", "both_wrong", "unchanged", "regression")
-ROUNDED = 1e-6  # by which cells.csv may differ from its files
+CHECKED = ("n", "old_score", "new_score", "nfr_new", "score", "nfr")  # of cells.csv, against the files
+ROUNDED = 1e-6  # by which they may differ
 
 
 class Spread(NamedTuple):
-    """Mean and sample deviation (ddof 1) over the seeds that have a value; None where there is none, or but one."""
+    """Mean and sample deviation (ddof 1) over the seeds that have a value; None for too few of them."""
 
     mean: Number
     deviation: Number
@@ -30,7 +33,7 @@ class Spread(NamedTuple):
 
 
 def spread(values: Iterable[Number]) -> Spread:
-    """The Spread of `values`, of which those that are None do not count."""
+    """The Spread of the `values` that are not None."""
     known = [value for value in values if value is not None]
     deviation = statistics.stdev(known) if len(known) > 1 else None
     return Spread(statistics.fmean(known) if known else None, deviation, len(known))
@@ -40,20 +43,20 @@ NOTHING = spread(())
 
 
 @dataclass(frozen=True)
-class Row:
+class StrategyRow:
     """What one strategy did to one task in one update.
 
     measures: over the seeds that are done, fractions: `old`, `new`, `score`; RATES and COUNTS (as shares of n) of
     old -> candidate, with the suffix `_new` those of old -> new, with the prefix `delta_` candidate less new.
     difference: candidate less new over samples; None where nothing is done, or the candidate is the new model.
-    notes: what a reader must know of the numbers.
+    notes: what a reader must know about the numbers.
     """
 
-    task: Task
+    task: TaskSummary
     update: str
     strategy: str
     method: str  # the baseline or mask that the strategy is
-    cells: tuple[CellRecord, ...]  # one a seed
+    cells: tuple[CellRecord, ...]  # one per seed
     measures: dict[str, Spread]
     n: tuple[int, ...]  # of the seeds done, distinct
     difference: Difference | None
@@ -73,16 +76,21 @@ class Row:
         return bool(self.done) and all(cell.is_new for cell in self.done)
 
     @property
+    def gain(self) -> Number:
+        """Mean score of the new model less that of the old one."""
+        return _less(self["new"].mean, self["old"].mean)
+
+    @property
     def delta_nfr_relative(self) -> Number:
         """Mean change of NFR over mean NFR of old -> new; None where that is zero."""
         delta, base = self["delta_nfr"].mean, self["nfr_new"].mean
         return None if delta is None or not base else delta / base
 
 
-def rows_of(cells: Sequence[CellRecord], out: Path) -> list[Row]:
+def rows_of(cells: Sequence[CellRecord], out: Path) -> list[StrategyRow]:
     """Rows by task, update and strategy, in order of appearance.
 
-    Raises DataError where prediction files are missing, cannot be compared, or are not those that cells.csv counted.
+    Raises DataError where prediction files are missing, cannot be compared, or give other numbers than cells.csv.
     """
     rows = []
     for task in tasks_of(list(cells)).values():
@@ -93,9 +101,9 @@ def rows_of(cells: Sequence[CellRecord], out: Path) -> list[Row]:
     return rows
 
 
-def one_an_update(rows: Iterable[Row]) -> list[Row]:
-    """Of each task and update that row whose old and new models have most seeds; updates without results left out."""
-    best: dict[tuple[str, str], Row] = {}
+def one_an_update(rows: Iterable[StrategyRow]) -> list[StrategyRow]:
+    """For each task and update the row with most finished seeds; updates without results are left out."""
+    best: dict[tuple[str, str], StrategyRow] = {}
     for row in rows:
         key = (row.task.name, row.update)
         if row.done and (key not in best or len(row.done) > len(best[key].done)):
@@ -117,7 +125,7 @@ def predictions(path: str | None, out: Path) -> PredictionSet:
     return read_predictions(out / path)
 
 
-def _row(task: Task, cells: list[CellRecord], out: Path) -> Row:
+def _row(task: TaskSummary, cells: list[CellRecord], out: Path) -> StrategyRow:
     done = [cell for cell in cells if cell.done]
     triples = [triple(cell, out) for cell in done]
     by_seed, counted, notes = [], [], _missing(cells)
@@ -131,7 +139,7 @@ def _row(task: Task, cells: list[CellRecord], out: Path) -> Row:
     measures = {name: spread(seed[name] for seed in by_seed) for name in names}
     less, why = pooled(triples) if any(not cell.is_new for cell in done) else (None, [])
     notes += _undefined(measures, len(done)) + why
-    return Row(
+    return StrategyRow(
         task=task,
         update=cells[0].update,
         strategy=cells[0].strategy,
@@ -145,15 +153,13 @@ def _row(task: Task, cells: list[CellRecord], out: Path) -> Row:
 
 
 def _measures(found: Comparison) -> dict[str, Number]:
-    """Of one seed. Without a candidate the new model stands in its place, and nothing differs from it."""
-    candidate = found.candidates[0] if found.candidates else None
-    flips = candidate.comparison if candidate else found.comparison
-    values: dict[str, Number] = {"old": found.old.score, "new": found.new.score}
-    values["score"] = candidate.score if candidate else found.new.score
+    """Of one seed; where the candidate is the new model, nothing differs from it."""
+    score, flips = candidate_of(found)
+    values: dict[str, Number] = {"old": found.old.score, "new": found.new.score, "score": score}
     before, after = _rates(found.comparison, found.n), _rates(flips, found.n)
     values |= {f"{name}_new": value for name, value in before.items()} | after
-    if candidate:
-        values["delta_score"] = candidate.score - found.new.score
+    if found.candidates:
+        values["delta_score"] = score - found.new.score
         values |= {f"delta_{name}": _less(after[name], before[name]) for name in RATES}
     return values
 
@@ -169,7 +175,7 @@ def _rates(flips: Flips, n: int) -> dict[str, Number]:
 
 
 def pooled(triples: Sequence[Triple]) -> tuple[Difference | None, list[str]]:
-    """Over the samples of all seeds; where seeds answer different samples none, and why."""
+    """The difference over the samples of all seeds; where seeds answer different samples None, and why."""
     if not same_samples([each for files in triples for each in files]):
         return None, ["no interval over all seeds: they answer different samples"]
     try:
@@ -179,16 +185,16 @@ def pooled(triples: Sequence[Triple]) -> tuple[Difference | None, list[str]]:
 
 
 def _missing(cells: list[CellRecord]) -> list[str]:
-    """What is not done, and that means are over the others."""
+    """Notes on which seeds are not done, and over how many the means are."""
     lacking = [cell for cell in cells if not cell.done]
     if not lacking:
         return []
     seeds: dict[str, list[str]] = {}
     for cell in lacking:
         seeds.setdefault(cell.status + (f": {cell.reason}" if cell.reason else ""), []).append(str(cell.seed))
-    said = "; ".join(f"seed{'s' * (len(which) > 1)} {', '.join(which)} {why}" for why, which in seeds.items())
+    reasons = "; ".join(f"seed{'s' * (len(which) > 1)} {', '.join(which)} {why}" for why, which in seeds.items())
     done = len(cells) - len(lacking)
-    return [f"{f'over {done} of {len(cells)} seeds' if done else 'no result'}; {said}"]
+    return [f"{f'over {done} of {len(cells)} seeds' if done else 'no result'}; {reasons}"]
 
 
 def _undefined(measures: dict[str, Spread], seeds: int) -> list[str]:
@@ -197,30 +203,23 @@ def _undefined(measures: dict[str, Spread], seeds: int) -> list[str]:
 
 
 def _refuse_other_samples(cell: CellRecord, files: Triple) -> None:
-    """Raises DataError where a file of a cell was cut, or is that of other samples."""
+    """Raises DataError where a cell's file was cut, or has other samples."""
     if not same_samples(files):
         paths = (cell.predictions_old, cell.predictions_new, cell.predictions)
         held = ", ".join(f"{path} {len(each.table):,}" for path, each in zip(paths, files, strict=True))
         raise DataError(
             f"{CELLS}: {cell}: its prediction files do not answer the same samples ({held}); "
-            "run the study again to write them anew"
+            "run the study again to rewrite them"
         )
 
 
 def _refuse_other_numbers(cell: CellRecord, found: Comparison) -> None:
-    """Raises DataError where cells.csv says something else of a cell than its files, which both count alike."""
-    last = found.candidates[0] if found.candidates else None
-    ours = {
-        "n": found.n,
-        "old_score": found.old.score,
-        "new_score": found.new.score,
-        "nfr_new": found.comparison.nfr.value,
-        "score": last.score if last else found.new.score,
-        "nfr": (last.comparison if last else found.comparison).nfr.value,
-    }
-    for name, value in ours.items():
-        if not abs((value or 0.0) - getattr(cell, name)) <= ROUNDED:  # which NaN is not either
+    """Raises DataError where cells.csv differs from what the cell's files give, both counted alike."""
+    ours = measured(found)
+    for name in CHECKED:
+        given = math.nan if ours[name] is None else ours[name]
+        if not abs(given - getattr(cell, name)) <= ROUNDED:  # which NaN is not either
             raise DataError(
                 f"{CELLS}: {cell}: {name} {getattr(cell, name):g}, "
-                f"but its prediction files give {value:g}; run the study again to write it anew"
+                f"but its prediction files give {given:g}; run the study again to rewrite it"
             )

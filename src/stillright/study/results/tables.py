@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 
 from stillright.records import Kind
 from stillright.report.words import DASH
-from stillright.study.csv_text import as_csv
+from stillright.study.cells_csv import as_csv
 from stillright.study.results.layout import Sheet, number, p_text
 from stillright.study.results.paired import Difference
-from stillright.study.results.rows import Row
+from stillright.study.results.rows import StrategyRow
 
-Show = Callable[[Row], str]
+Show = Callable[[StrategyRow], str]
 
 
 def value(measure: str) -> Show:
@@ -23,18 +23,18 @@ def value(measure: str) -> Show:
 def delta(measure: str, interval: str = "") -> Show:
     """A column of a difference from the new model in points, with the interval of that name in `row.difference`."""
 
-    def show(row: Row) -> str:
+    def show(row: StrategyRow) -> str:
         found = getattr(row.difference, interval) if interval and row.difference else None
         return number(row[measure].mean, row[measure].deviation, found, sign="+")
 
     return show
 
 
-def _relative(row: Row) -> str:
+def _relative(row: StrategyRow) -> str:
     return number(row.delta_nfr_relative, None, row.difference.nfr_relative if row.difference else None, sign="+")
 
 
-def _p(row: Row) -> str:
+def _p(row: StrategyRow) -> str:
     return p_text(row.difference.nfr_p if row.difference else None)
 
 
@@ -85,8 +85,8 @@ class Table(NamedTuple):
     csv: str
 
 
-def tables_of(rows: Sequence[Row]) -> dict[str, Table]:
-    """Tables by name: discrete, continuous, ablation and missing, of which those without a row are left out."""
+def tables_of(rows: Sequence[StrategyRow]) -> dict[str, Table]:
+    """Tables by name: discrete, continuous, ablation and missing; those without a row are left out."""
     found: dict[str, Table] = {}
     for kind, columns in COLUMNS.items():
         of_kind = [row for row in rows if row.task.kind == kind]
@@ -103,7 +103,7 @@ def tables_of(rows: Sequence[Row]) -> dict[str, Table]:
     return found
 
 
-def _sheet(caption: str, rows: Sequence[Row], columns: dict[str, Show]) -> Sheet:
+def _sheet(caption: str, rows: Sequence[StrategyRow], columns: dict[str, Show]) -> Sheet:
     notes = list(dict.fromkeys(note for row in rows for note in row.notes))
     lines = []
     for row in rows:
@@ -114,8 +114,8 @@ def _sheet(caption: str, rows: Sequence[Row], columns: dict[str, Show]) -> Sheet
     return Sheet(caption, ["task", "update", "strategy", "seeds", "n", *columns], lines, texts=3, notes=notes)
 
 
-def _missing(rows: Iterable[Row]) -> Sheet:
-    """Every cell that has no result."""
+def _missing(rows: Iterable[StrategyRow]) -> Sheet:
+    """Every cell without a result."""
     lines = [
         [row.task.name, row.update, row.strategy, str(cell.seed), cell.status, cell.reason or ""]
         for row in rows
@@ -125,7 +125,7 @@ def _missing(rows: Iterable[Row]) -> Sheet:
     return Sheet("Cells without a result.", ["task", "update", "strategy", "seed", "status", "reason"], lines, 6, [])
 
 
-def numbers(rows: Sequence[Row]) -> str:
+def numbers(rows: Sequence[StrategyRow]) -> str:
     """The CSV of `rows`: fractions in full, `_sd` deviations over seeds, `_low` and `_high` intervals over samples."""
     records = [_record(row) for row in rows]
     names = list(dict.fromkeys(name for record in records for name in record if name != "note"))
@@ -133,7 +133,7 @@ def numbers(rows: Sequence[Row]) -> str:
     return as_csv([[*names, "note"], *lines])
 
 
-def _record(row: Row) -> dict[str, Any]:
+def _record(row: StrategyRow) -> dict[str, Any]:
     record: dict[str, Any] = {
         **{"task": row.task.name, "metric": row.task.metric, "update": row.update, "strategy": row.strategy},
         **{"seeds": len(row.cells), "done": len(row.done), "n": " ".join(map(str, row.n))},

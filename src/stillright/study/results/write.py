@@ -6,12 +6,12 @@ from itertools import product
 from pathlib import Path
 
 from stillright.errors import MissingExtra
-from stillright.study.results.cells import read_cells
+from stillright.study.cells_csv import read_cells
 from stillright.study.results.figures import need_matplotlib, write_figures
 from stillright.study.results.findings import findings_of
 from stillright.study.results.layout import latex, markdown
 from stillright.study.results.page import findings_csv, findings_markdown
-from stillright.study.results.rows import Row, rows_of
+from stillright.study.results.rows import StrategyRow, rows_of
 from stillright.study.results.tables import tables_of
 
 TABLES = (("discrete", "continuous", "ablation", "missing"), ("md", "tex", "csv"))
@@ -19,11 +19,11 @@ FIGURES = (("quadrants", "nfr_vs_gain", "nfr_mc", "plane"), ("svg", "png"))
 
 
 def write_results(out: Path) -> list[Path]:
-    """Writes tables/, figures/ and findings of the study in folder `out`; returns the files, those of before replaced.
+    """Writes tables/, figures/ and findings of the study in folder `out`, replacing earlier ones; returns the files.
 
-    Reads cells.csv and the prediction files it names, and nothing else, so it can be called again at any time.
+    Reads only cells.csv and the prediction files it names, so it can be called again at any time.
     Raises DataError where they are missing or do not fit each other; MissingExtra, after tables and findings are
-    written, where figures cannot be drawn: those of before stay.
+    written, where figures cannot be drawn: earlier ones are kept.
     """
     rows = rows_of(read_cells(out), out)
     findings = findings_of(rows, out)
@@ -37,7 +37,7 @@ def write_results(out: Path) -> list[Path]:
     return [out / name for name in texts] + _redrawn(rows, out / "figures")
 
 
-def _redrawn(rows: list[Row], folder: Path) -> list[Path]:
+def _redrawn(rows: list[StrategyRow], folder: Path) -> list[Path]:
     try:
         need_matplotlib()
     except MissingExtra as error:
@@ -49,7 +49,7 @@ def _redrawn(rows: list[Row], folder: Path) -> list[Path]:
 
 
 def _emptied(folder: Path, made: tuple[tuple[str, ...], tuple[str, ...]]) -> Path:
-    """The folder without what an earlier call made: a table that has no row any more would stay as it was."""
+    """The folder without what an earlier call made: a table that no longer has rows would stay as it was."""
     folder.mkdir(exist_ok=True)
     for name, ending in product(*made):
         (folder / f"{name}.{ending}").unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""What the stages of a study read, for looking at it beforehand: once for all cells that share it."""
+"""The data that stages will read, looked at beforehand: each once for all cells that share it."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from stillright.tasks import Task, load_task
 from stillright.workspace import fingerprint
 
 
-class Reading:
-    """Tasks and training texts by what determines them."""
+class SharedData:
+    """Tasks and training texts, kept by what determines them."""
 
     def __init__(self) -> None:
         self._tasks: dict[str, Task] = {}
         self._data: dict[str, Data] = {}
 
     def data(self, config: UpdateConfig) -> Data:
-        """Equal but for strategy and seeds of training, that of one update. Raises StillrightError, see Data."""
+        """The data of one update, whatever its strategy and training seeds. Raises StillrightError, see Data."""
         of_task: Inputs = {"task": task_inputs(config.task), "split_seed": config.split_seed}
         key = fingerprint({**of_task, "old": config.old, "new": config.new, "texts": text_inputs(config)})
         if key not in self._data:

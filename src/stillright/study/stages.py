@@ -1,4 +1,4 @@
-"""The stages that cells need, each named by what determines it, so that cells share them. Computes nothing."""
+"""The stages that cells need, each keyed by what determines it, so that cells share them. Computes nothing."""
 
 from __future__ import annotations
 
@@ -20,15 +20,20 @@ class Stage:
     """One piece of work. The model it makes sits on `config.new`; `needs` are the stages it reads."""
 
     kind: StageKind
-    label: str
+    name: str  # what it makes, for people: no part of the key
     key: str  # fingerprint of kind, settings, bases, data and of all that it needs
     config: UpdateConfig
     needs: Mapping[str, Stage]
     weight: float = 0.0  # of an interpolation
 
     @property
+    def label(self) -> str:
+        """What messages call it."""
+        return f"{self.kind} {self.name}"
+
+    @property
     def folder(self) -> str:
-        """Where its result stands in the store."""
+        """The folder of its result in the store."""
         return f"{self.kind}-{self.key[:16]}"
 
 
@@ -67,7 +72,7 @@ class Graph:
         return CellStages(by_old, by_new, predicted, (candidate, predicted))
 
     def distilled(self, cell: Cell) -> Cell:
-        """The cell whose strategy is distilled for `cell`: of an interpolation another one, whose adapter it takes."""
+        """The cell whose strategy is distilled for `cell`: for an interpolation the one whose adapter it takes."""
         if cell.recipe.of is None:
             return cell
         return self.cells[cell.update, cell.task, cell.recipe.of, cell.seed]
@@ -84,23 +89,23 @@ class Graph:
     def _stage(
         self,
         kind: StageKind,
-        label: str,
+        name: str,
         config: UpdateConfig,
         inputs: Mapping[str, Any],
         needs: Mapping[str, Stage],
         weight: float = 0.0,
     ) -> Stage:
         key = fingerprint({"kind": kind, **inputs})
-        return self.stages.setdefault(key, Stage(kind, f"{kind} {label}", key, config, needs, weight))
+        return self.stages.setdefault(key, Stage(kind, name, key, config, needs, weight))
 
     def _fit(self, cell: Cell, base: str) -> Stage:
-        name = cell.shared.old if base == cell.old else cell.shared.new
-        config = cell.shared.model_copy(update={"old": name, "new": name})
-        inputs = fit_inputs(config, ModelRef.parse(name).fingerprint())
+        model = cell.shared.old if base == cell.old else cell.shared.new
+        config = cell.shared.model_copy(update={"old": model, "new": model})
+        inputs = fit_inputs(config, ModelRef.parse(model).fingerprint())
         return self._stage("fit", f"{base} {cell.task} seed {cell.seed}", config, inputs, {})
 
     def _continue(self, cell: Cell, model: Stage) -> Stage:
-        """The new adapter, trained on with the seed that alignment has."""
+        """The new adapter, trained further with the seed of alignment."""
         config = cell.own.model_copy(update={"old": cell.own.new, "fit_seed": cell.own.align_seed})
         return self._stage("fit", str(cell), config, fit_inputs(config, model.key), {"model": model})
 
@@ -132,15 +137,15 @@ class Graph:
         form = form_of(cell.own.teachers, cell.own.strategy.temperature, vocabulary)._asdict()
         read = {**text_inputs(cell.own), "max_length": longest_text(_bases(cell.own), cell.own.training.max_length)}
         inputs = teach_inputs(cell.own, model.key, fingerprint(read), form, vocabulary)
-        return self._stage("teach", model.label.removeprefix("fit "), cell.own, inputs, {"model": model})
+        return self._stage("teach", model.name, cell.own, inputs, {"model": model})
 
-    def _predict(self, cell: Cell, model: Stage, name: str) -> Stage:
-        label, inputs = f"{name} {cell.task} seed {cell.seed}", predict_inputs(model.config, model.key)
-        return self._stage("predict", label, model.config, inputs, {"model": model})
+    def _predict(self, cell: Cell, model: Stage, of: str) -> Stage:
+        name, inputs = f"{of} {cell.task} seed {cell.seed}", predict_inputs(model.config, model.key)
+        return self._stage("predict", name, model.config, inputs, {"model": model})
 
 
 def shared_vocabulary(config: UpdateConfig) -> int:
-    """Pieces that old and new both know; one vocabulary may be padded further."""
+    """Tokens that old and new share; either vocabulary may be padded beyond them."""
     return min(map(vocabulary_size, _bases(config)))
 
 

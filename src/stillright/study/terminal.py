@@ -1,4 +1,4 @@
-"""What a person sees of a study: a table of cells that fills while it runs, lines in a log, and a summary."""
+"""What a study shows on a terminal or in a log: a table of cells that fills while it runs, and a summary."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from stillright.study.board import Board
-from stillright.study.table import CellRow, Status
+from stillright.study.cell_status import Board
+from stillright.study.cells_csv import CellRecord, Status
 
 SIGNS: dict[Status, tuple[str, str]] = {  # and their style
     "done": ("✓", "green"),
@@ -23,23 +23,23 @@ SIGNS: dict[Status, tuple[str, str]] = {  # and their style
 
 
 def table(board: Board) -> Table:
-    """Updates and tasks down, strategies across, a sign for every seed."""
+    """Updates and tasks down, strategies across, one sign per seed."""
     shown = Table(title="cells: ✓ done, ✗ failed, - not applicable, · to come", title_justify="left")
-    strategies = list(dict.fromkeys(row.strategy for row in board.rows))
+    strategies = list(dict.fromkeys(cell.strategy for cell in board.records))
     for name in ("update", "task", *strategies):
         shown.add_column(name)
-    for update, task in dict.fromkeys((row.update, row.task) for row in board.rows):
-        here = [row for row in board.rows if (row.update, row.task) == (update, task)]
-        signs = [Text.assemble(*(SIGNS[row.status] for row in here if row.strategy == name)) for name in strategies]
+    for update, task in dict.fromkeys((cell.update, cell.task) for cell in board.records):
+        here = [cell for cell in board.records if (cell.update, cell.task) == (update, task)]
+        signs = [Text.assemble(*(SIGNS[cell.status] for cell in here if cell.strategy == name)) for name in strategies]
         shown.add_row(update, task, *signs)
     return shown
 
 
 @contextmanager
 def shown(board: Board, console: Console) -> Iterator[None]:
-    """On a terminal the table, below what is printed; elsewhere a line for every cell."""
+    """On a terminal the table, below what is printed; elsewhere one line per cell."""
     if not console.is_terminal:
-        board.closed.add(lambda row: console.print(line(row), highlight=False, markup=False))
+        board.on_close = lambda cell: console.print(line(cell), highlight=False, markup=False)
         yield
         return
     with Live(get_renderable=lambda: table(board), console=console, refresh_per_second=2, transient=True):
@@ -47,30 +47,30 @@ def shown(board: Board, console: Console) -> Iterator[None]:
     console.print(table(board))
 
 
-def line(row: CellRow) -> str:
+def line(cell: CellRecord) -> str:
     """A closed cell in one line."""
-    name = f"{row.update} {row.task} {row.strategy} seed {row.seed}: {row.status}"
-    if row.status != "done":
-        return f"{name}: {row.reason}"
-    return f"{name}: {row.metric} {row.score:.4f} (new {row.new_score:.4f}), NFR {row.nfr:.4f} (new {row.nfr_new:.4f})"
+    if not cell.done:
+        return f"{cell}: {cell.status}: {cell.reason}"
+    score = f"{cell.metric} {cell.score:.4f} (new {cell.new_score:.4f})"
+    return f"{cell}: done: {score}, NFR {cell.nfr:.4f} (new {cell.nfr_new:.4f})"
 
 
 def summary(board: Board, out: Path, console: Console) -> None:
-    """How many cells are done, where their numbers stand, and what to do about those that are not."""
+    """Prints how many cells are done, where their numbers are, and what to do about those that failed."""
     counts = board.counts()
     console.print(
         f"{counts['done']} cells done, {counts['skipped']} not applicable, {counts['failed']} failed: "
         f"{out / 'cells.csv'}",
         highlight=False,
     )
-    failed = [row for row in board.rows if row.status == "failed"]
-    for reason in dict.fromkeys(row.reason for row in failed):
-        cells = sum(row.reason == reason for row in failed)
+    failed = [cell for cell in board.records if cell.status == "failed"]
+    for reason in dict.fromkeys(cell.reason for cell in failed):
+        cells = sum(cell.reason == reason for cell in failed)
         console.print(f"  failed ({cells} cells): {reason}", highlight=False, markup=False)
     if failed:
         store = out / "store"
         tracebacks = f" Tracebacks: {store}/*/error.txt" if any(store.glob("*/error.txt")) else ""
         console.print(
-            f"Mend the cause and run the same command again: only what is missing is built.{tracebacks}",
+            f"Fix the cause and run the same command again: only what is missing is built.{tracebacks}",
             highlight=False,
         )

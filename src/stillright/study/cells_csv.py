@@ -1,0 +1,139 @@
+"""cells.csv: one row per cell, the contract that tables and figures are made from (docs/study.md). Knows no stages."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from stillright.comparison import Comparison, Flips
+from stillright.errors import DataError
+from stillright.records import Kind
+
+CELLS = "cells.csv"
+MAY_BE_EMPTY = frozenset({"reason", "nfr_mc_new", "nfr_mc", "seconds", "tokens"})  # although the cell is done
+Status = Literal["done", "failed", "skipped", "pending"]
+
+
+class CellRecord(BaseModel):
+    """A cell and what became of it; None where a field is empty. Rates are fractions, paths relative to the folder.
+
+    *_new: of old -> new; the others of old -> candidate.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    update: str
+    old: str
+    new: str
+    task: str
+    metric: str | None = None
+    kind: Kind | None = None
+    strategy: str
+    method: str  # the baseline, or else the mask: what the strategy is, whatever it is called
+    seed: int
+    status: Status
+    reason: str | None = None
+    n: int | None = None
+    old_score: float | None = None
+    new_score: float | None = None
+    score: float | None = None
+    nfr_new: float | None = None
+    nfr: float | None = None
+    nfr_mc_new: float | None = None
+    nfr_mc: float | None = None
+    pfr_new: float | None = None
+    pfr: float | None = None
+    predictions_old: str | None = None
+    predictions_new: str | None = None
+    predictions: str | None = None
+    seconds: float | None = None
+    tokens: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.update} {self.task} {self.strategy} seed {self.seed}"
+
+    @property
+    def done(self) -> bool:
+        """Whether it has results."""
+        return self.status == "done"
+
+    @property
+    def is_new(self) -> bool:
+        """Whether the candidate is the new model itself, as with plain retraining."""
+        return self.done and self.predictions == self.predictions_new
+
+
+def candidate_of(found: Comparison) -> tuple[float, Flips]:
+    """Score and flips of a cell's candidate, which is the new model where no other is compared."""
+    if not found.candidates:
+        return found.new.score, found.comparison
+    return found.candidates[0].score, found.candidates[0].comparison
+
+
+def measured(found: Comparison) -> dict[str, Any]:
+    """The fields of a CellRecord that its prediction files determine."""
+    new, (score, flips) = found.comparison, candidate_of(found)
+    rates = {name: getattr(flips, name).value for name in ("nfr", "nfr_mc", "pfr")}
+    rates |= {f"{name}_new": getattr(new, name).value for name in ("nfr", "nfr_mc", "pfr")}
+    scores = {"old_score": found.old.score, "new_score": found.new.score, "score": score}
+    return {"metric": found.metric, "kind": found.kind, "n": found.n, **scores, **rates}
+
+
+def as_csv(rows: Iterable[Iterable[Any]]) -> str:
+    """Rows as CSV, the head first; None is an empty field."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    return text.getvalue()
+
+
+def cells_text(cells: Iterable[CellRecord]) -> str:
+    """What cells.csv holds of these cells."""
+    return as_csv([CellRecord.model_fields, *(cell.model_dump().values() for cell in cells)])
+
+
+def read_cells(out: Path) -> list[CellRecord]:
+    """The cells of the study in folder `out`, in the order of the file.
+
+    Raises DataError, naming row and column, where cells.csv is missing, not as in docs/study.md, or has a cell twice.
+    """
+    path = out / CELLS
+    if not path.is_file():
+        raise DataError(f"{path}: no such file; give the folder that `stillright study` wrote")
+    with path.open(encoding="utf-8", newline="") as file:
+        reader = csv.DictReader(file)
+        missing = [name for name in CellRecord.model_fields if name not in (reader.fieldnames or ())]
+        if missing:
+            raise DataError(f"{path}: no column {', '.join(missing)}; run the study again to rewrite it")
+        cells = [_cell(row, f"{path}: row {i}") for i, row in enumerate(reader, start=1)]
+    if not cells:
+        raise DataError(f"{path}: no cells; run the study again to rewrite it")
+    _refuse_twice(cells, path)
+    return cells
+
+
+def _cell(row: dict[str, Any], place: str) -> CellRecord:
+    try:
+        cell = CellRecord.model_validate({name: value for name, value in row.items() if value != ""})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise DataError(
+            f"{place}: {'.'.join(map(str, first['loc']))}: {first['msg']} ({first['input']!r:.60})"
+        ) from None
+    lacking = [name for name, value in cell if value is None and name not in MAY_BE_EMPTY]
+    if cell.done and lacking:
+        raise DataError(f"{place}: its status is done, but {', '.join(lacking)} is empty; run the study again")
+    return cell
+
+
+def _refuse_twice(cells: list[CellRecord], path: Path) -> None:
+    seen = set()
+    for cell in cells:
+        key = (cell.update, cell.task, cell.strategy, cell.seed)
+        if key in seen:
+            raise DataError(f"{path}: {cell} is there twice; a cell has one row")
+        seen.add(key)
