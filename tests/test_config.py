@@ -35,6 +35,9 @@ def test_overrides_reach_into_sections() -> None:
     assert config.seed == 7
 
 
+OWN = {"name": "x", "prompt": "{{q}}", "answer": "a", "train": "train.jsonl", "test": "test.jsonl"}
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -44,6 +47,12 @@ def test_overrides_reach_into_sections() -> None:
         ({"strategy": {"mask": "both"}}, "strategy.mask"),
         ({"task": {"name": "x", "train": "a"}}, "give both or neither"),
         ({"task": {"name": "x", "prompt": "{{q}}"}}, "also needs train, test and answer"),
+        (
+            {"task": {**OWN, "metric": "f1"}},
+            "a task of one's own has no metric f1; with choices it has acc, acc_norm, without them exact_match, rouge1",
+        ),
+        ({"task": {**OWN, "metric": "acc"}}, "the metric acc needs choices"),
+        ({"task": {**OWN, "choices": "c", "metric": "rouge1"}}, "the metric rouge1 is for generated answers"),
         ({"seed": -1}, "seed"),
         ({"training": {"loss_on": "answer"}}, "training.loss_on: should be 'all' or 'completion' (given: 'answer')"),
         ({"teachers": {"form": "hiden"}}, "did you mean 'hidden'?"),

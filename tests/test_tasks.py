@@ -91,6 +91,22 @@ def test_metrics_that_mislead_are_refused(
         load_task(TaskConfig(**choice_task))
 
 
+@pytest.mark.parametrize(
+    ("aggregations", "listed"), [({"f1": "f1", "em": "mean"}, "em"), ({"f1": "f1", "bleu": "bleu"}, "it has none")]
+)
+def test_metrics_of_the_whole_test_set_are_refused(
+    choice_task: dict[str, Any], monkeypatch: pytest.MonkeyPatch, aggregations: dict[str, str], listed: str
+) -> None:
+    def keys(config: TaskConfig) -> dict[str, Any]:
+        entries = [{"metric": name, "aggregation": by, "higher_is_better": True} for name, by in aggregations.items()]
+        return {**own_task(config), "metric_list": entries}
+
+    monkeypatch.setattr("stillright.tasks.task.own_task", keys)
+    message = f"its metric f1 is computed over the whole test set.*choose a per-sample metric: {listed}"
+    with pytest.raises(TaskError, match=message):
+        load_task(TaskConfig(**{**choice_task, "answer": "text", "choices": None}))
+
+
 def test_generation_harness_task_takes_its_first_filter(tmp_path: Path) -> None:
     data = write_rows(tmp_path / "rows.jsonl", [{"question": "1 + 1?", "answer": "It is 2.\n#### 2"}])
     task = load_task(TaskConfig(name="gsm8k", train=data, test=data))

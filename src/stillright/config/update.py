@@ -15,7 +15,6 @@ from pydantic import BeforeValidator, Field, model_validator
 from stillright.config.strict import Strict, parse, read_yaml
 from stillright.errors import ConfigError
 
-Metric = Literal["acc", "acc_norm", "exact_match", "rouge1"]
 Mask = Literal[
     "student_wrong",
     "old_right",
@@ -29,6 +28,7 @@ Mask = Literal[
     "choice_mixture",
     "choice_ce",
 ]
+OWN_CHOICE_METRICS, OWN_TEXT_METRICS = ("acc", "acc_norm"), ("exact_match", "rouge1")
 OF_OWN_TASKS = ("choices", "answer", "delimiter", "stop", "max_new_tokens")  # a harness task brings its own
 NEED_NO_LABEL = ("old_only", "new_only", "mixture", "choice_mixture")  # masks that never look at the right answer
 Control = Literal["continue_ce"]
@@ -55,7 +55,7 @@ class TaskConfig(Strict):
     delimiter: str = Field(" ", description="what stands between prompt and answer")
     stop: list[str] = Field(["\n\n"], description="texts that end a generated answer")
     max_new_tokens: Positive = Field(64, description="longest generated answer")
-    metric: Metric | None = Field(None, description="default: acc for choices, else the task's first metric")
+    metric: str | None = Field(None, description="default: acc for choices, else the task's first metric")
     filter: str | None = Field(None, description="harness filter, where the task has several; default: its first")
     train_limit: Positive | None = Field(None, description="train on so many rows only, drawn with split_seed")
     test_limit: Positive | None = Field(None, description="predict so many rows only, drawn with split_seed")
@@ -73,11 +73,21 @@ class TaskConfig(Strict):
             raise ValueError("train and test replace a harness task's data together; give both or neither")
         if not self.is_own and (given := [name for name in OF_OWN_TASKS if self._is_changed(name)]):
             raise ValueError(f"{given[0]} belongs to a task of one's own; give prompt too, or leave it out")
-        if self.is_own and self.metric in ("acc", "acc_norm") and self.choices is None:
-            raise ValueError(f"the metric {self.metric} needs choices")
-        if self.is_own and self.metric in ("exact_match", "rouge1") and self.choices is not None:
-            raise ValueError(f"the metric {self.metric} is for generated answers; leave choices out")
+        if self.is_own and self.metric is not None:
+            self._refuse_unknown_metric(self.metric)
         return self
+
+    def _refuse_unknown_metric(self, metric: str) -> None:
+        """A harness task names its own metrics, see stillright.tasks."""
+        if metric not in OWN_CHOICE_METRICS + OWN_TEXT_METRICS:
+            raise ValueError(
+                f"a task of one's own has no metric {metric}; with choices it has {', '.join(OWN_CHOICE_METRICS)}, "
+                f"without them {', '.join(OWN_TEXT_METRICS)}"
+            )
+        if metric in OWN_CHOICE_METRICS and self.choices is None:
+            raise ValueError(f"the metric {metric} needs choices")
+        if metric in OWN_TEXT_METRICS and self.choices is not None:
+            raise ValueError(f"the metric {metric} is for generated answers; leave choices out")
 
     def _is_changed(self, name: str) -> bool:
         return bool(getattr(self, name) != type(self).model_fields[name].default)

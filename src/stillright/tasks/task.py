@@ -8,6 +8,7 @@ import random
 from dataclasses import dataclass, replace
 from typing import Any
 
+from lm_eval.api.metrics import mean, nanmean
 from lm_eval.api.task import ConfigurableTask
 
 from stillright.config import TaskConfig
@@ -19,7 +20,6 @@ from stillright.tasks.rows import read_rows
 
 DISCRETE = frozenset({"acc", "acc_norm", "acc_bytes", "exact_match"})
 CHOICE_METRICS = ("acc", "acc_norm", "acc_bytes")
-OF_ALL_SAMPLES = frozenset({"bleu", "chrf", "ter", "mcc"})  # as the harness computes them
 GENERATED = 256  # tokens of an answer at most, where a task does not say: the harness's own default
 Document = dict[str, Any]
 OFFLINE = "without a network, give local files of the same columns as train and test"
@@ -253,11 +253,20 @@ def _metric(config: TaskConfig, harness: Any) -> str:
         )
     if not harness.higher_is_better().get(metric, True):
         raise TaskError(f"task {config.name}: of its metric {metric} less is better, which is not supported")
-    if metric in OF_ALL_SAMPLES:
-        raise TaskError(
-            f"task {config.name}: its metric {metric} is one of all samples together, so no sample can flip"
-        )
+    if harness.OUTPUT_TYPE != "multiple_choice":
+        _refuse_whole_set(config.name, metric, harness)
     return metric
+
+
+def _refuse_whole_set(name: str, metric: str, harness: Any) -> None:
+    """Of generated answers only a mean is known to have a number per sample; choices are ranked here."""
+    higher = harness.higher_is_better()
+    per_sample = [k for k, total in harness.aggregation().items() if total in (mean, nanmean) and higher.get(k, True)]
+    if metric not in per_sample:
+        raise TaskError(
+            f"task {name}: its metric {metric} is computed over the whole test set, so individual samples cannot flip; "
+            f"choose a per-sample metric: {', '.join(per_sample) or 'it has none'}"
+        )
 
 
 def _filter(config: TaskConfig, harness: Any) -> str | None:
