@@ -1,5 +1,4 @@
-"""How the harness asks our models: it cuts texts into tokens, and gets log-likelihoods summed in float32, of choices
-whose prompt was read once."""
+"""How the harness asks our models: log-likelihoods are summed in float32, and a prompt is read once for all choices."""
 
 from __future__ import annotations
 
@@ -7,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
-from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 from torch import Tensor
 from torch.nn import functional
@@ -17,6 +15,7 @@ from stillright.forward.heads import LMHead, chunk_rows, lm_head
 from stillright.forward.passes import check_head, evaluating
 from stillright.forward.trees import Ids, Tree, continued, plant, reads_trees
 from stillright.progress import Bar
+from stillright.tasks.encoding import read_requests
 
 BATCH_TOKENS = 4096  # padding counted; more do not fit the caches of a CPU, which is then slower
 Answer = tuple[float, bool]  # summed log-probability of a continuation, whether each of its tokens is the likeliest
@@ -27,42 +26,6 @@ class Place(NamedTuple):
 
     tree: int
     choice: int
-
-
-def read_requests(requests: Sequence[Any], prefix_token_id: int) -> list[tuple[Ids, Ids]]:
-    """Ids of prompt and continuation of the harness's requests ((texts), prompt, continuation).
-
-    A prompt without tokens, such as a line end that the harness counts to the continuation, becomes what the harness
-    takes for an empty one. Raises DataError for a continuation without tokens.
-    """
-    for (prompt, continuation), _, ids in requests:
-        if not ids:
-            raise DataError(
-                f"answer {continuation!r}: has no token of its own behind {prompt[-40:]!r}, for the tokenizer joins "
-                "them; put a delimiter between the two"
-            )
-    return [(list(prompt) or [prefix_token_id], list(continuation)) for _, prompt, continuation in requests]
-
-
-class _HarnessEncoder(HFLM):
-    """The harness's tokenization without its model: `loglikelihood` returns the ids it would score."""
-
-    def __init__(self, tokenizer: Any) -> None:
-        self.tokenizer = tokenizer
-        self.backend = "causal"
-        self.add_bos_token = None
-        self.custom_prefix_token_id = None
-        self.enable_thinking = None
-
-    def _loglikelihood_tokens(self, requests: Any, **_: Any) -> Any:
-        return read_requests(requests, self.prefix_token_id)
-
-
-def encode_pairs(pairs: Sequence[tuple[str, str]], tokenizer: Any) -> list[tuple[Ids, Ids]]:
-    """Ids of each context and of what follows it, as the harness cuts them. Raises DataError, see `read_requests`."""
-    requests = [Instance("loglikelihood", {}, pair, i) for i, pair in enumerate(pairs)]
-    encoded: list[tuple[Ids, Ids]] = _HarnessEncoder(tokenizer).loglikelihood(requests, disable_tqdm=True)
-    return encoded
 
 
 class HarnessModel(HFLM):

@@ -25,8 +25,9 @@ from stillright.estimate.cost import (
 )
 from stillright.estimate.shape import Shape, shape_of
 from stillright.forward.trees import Tree
-from stillright.harness_model import batches_of_rows, encode_pairs, grow
+from stillright.harness_model import batches_of_rows, grow
 from stillright.models import ModelRef, load_adapter_config, load_tokenizer
+from stillright.tasks.encoding import encode_pairs
 from stillright.tasks.task import Document
 from stillright.training.choice.loss import LABELS_ALONE
 from stillright.training.loop import optimizer_steps

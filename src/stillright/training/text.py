@@ -9,8 +9,8 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from stillright.config.update import LossOn
 from stillright.errors import DataError, ModelError
-from stillright.harness_model import encode_pairs
 from stillright.tasks import Task
+from stillright.tasks.encoding import encode_pairs
 
 Ids = list[int]
 IGNORED = -100  # label of a place that is not scored

@@ -7,8 +7,8 @@ from typing import Any
 
 from stillright.errors import TaskError
 from stillright.forward.trees import Ids, Tree
-from stillright.harness_model import encode_pairs
 from stillright.tasks import Task
+from stillright.tasks.encoding import encode_pairs
 from stillright.training.text import IGNORED
 
 Sample = tuple[str, list[str]]  # prompt and choices
