@@ -18,8 +18,8 @@ from stillright.errors import ConfigError, DataError
 from stillright.models import load_tokenizer
 from stillright.pipeline import run_update
 from stillright.training.choice.loss import choice_sums
+from stillright.training.choice.scoring import accepted, flips
 from stillright.training.choice.texts import ChoiceText
-from stillright.training.choice.trainer import accepted, flips
 from stillright.training.text import IGNORED
 
 QUIET = Console(quiet=True)

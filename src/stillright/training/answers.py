@@ -9,8 +9,8 @@ from torch import Tensor
 from stillright.forward.passes import Collate
 from stillright.models import ModelRef
 from stillright.training.choice.loss import is_right
+from stillright.training.choice.scoring import Samples, accepted, reading_of, scores_of_old, tree_scores
 from stillright.training.choice.texts import ChoiceText
-from stillright.training.choice.trainer import Samples, accepted, reading_of, scores_of_old, tree_scores
 from stillright.training.loop import Job
 from stillright.training.trainer import token_sums
 
