@@ -196,7 +196,7 @@ def shard(base: Path, folder: Path) -> tuple[dict[str, Tensor], dict[str, Tensor
 
 def main(base: Path, folder: Path) -> None:
     """Trains every kind, and keeps what was found."""
-    text.BATCH_TOKENS = BATCH_TOKENS
+    vars(text).update(BATCH_TOKENS=BATCH_TOKENS)
     gradients = shard(base, folder / "shard")
     if ranks.is_main():
         torch.save(gradients, folder / "sharded.pt")

@@ -15,8 +15,8 @@ from architectures import tiny
 from stillright.errors import DataError, ModelError
 from stillright.forward.heads import read_contiguous
 from stillright.forward.passes import check_head
-from stillright.forward.trees import Tree
-from stillright.harness_model import BATCH_TOKENS, HarnessModel, Place, batches_of_rows, grow
+from stillright.forward.trees import BATCH_TOKENS, Tree
+from stillright.harness_model import HarnessModel, Place, batches_of_rows, grow
 from stillright.models import Source, load_base, load_tokenizer
 from stillright.tasks.encoding import encode_pairs
 

@@ -7,17 +7,14 @@ from typing import Any, NamedTuple
 
 import torch
 from lm_eval.models.huggingface import HFLM
-from torch import Tensor
-from torch.nn import functional
 
 from stillright.errors import DataError, ModelError
-from stillright.forward.heads import LMHead, chunk_rows, lm_head
+from stillright.forward.heads import lm_head
 from stillright.forward.passes import check_head, evaluating
-from stillright.forward.trees import Ids, Tree, continued, plant, reads_trees
+from stillright.forward.trees import BATCH_TOKENS, Ids, Tree, continued, label_logp, plant, reads_trees
 from stillright.progress import Bar
 from stillright.tasks.encoding import read_requests
 
-BATCH_TOKENS = 4096  # padding counted; more do not fit the caches of a CPU, which is then slower
 Answer = tuple[float, bool]  # summed log-probability of a continuation, whether each of its tokens is the likeliest
 
 
@@ -137,7 +134,7 @@ def batches_of_rows(trees: Sequence[Tree], apart: bool, rows: int) -> Iterator[l
 def score(base: Any, trees: Sequence[Tree], pad_token_id: int, apart: bool) -> dict[Place, Answer]:
     """The answers of a batch, from one forward pass of a causal model without adapter wrapper."""
     tokens = continued(base, plant(trees, pad_token_id, apart).to(base.device))
-    logp, likeliest = token_scores(lm_head(base), tokens.states, tokens.labels)
+    logp, likeliest = label_logp(lm_head(base), tokens.states, tokens.labels)
     shape = (len(trees), max(len(tree.choices) for tree in trees))
     where = (tokens.sample, tokens.choice)
     sums = logp.new_zeros(shape).index_put(where, logp, accumulate=True).tolist()
@@ -145,16 +142,3 @@ def score(base: Any, trees: Sequence[Tree], pad_token_id: int, apart: bool) -> d
     return {
         Place(i, k): (sums[i][k], missed[i][k] == 0) for i, tree in enumerate(trees) for k in range(len(tree.choices))
     }
-
-
-def token_scores(head: LMHead, states: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """(N,) log-probability of each label after states (N, H) in float32, and (N,) whether no token is likelier.
-
-    Logits exist for `chunk_rows` rows at a time.
-    """
-    logp, likeliest = [], []
-    for rows, targets in zip(states.split(chunk_rows(head)), labels.split(chunk_rows(head)), strict=True):
-        logits = head.logits(rows, len(head.weight))
-        logp.append(-functional.cross_entropy(logits, targets, reduction="none"))
-        likeliest.append(logits.gather(1, targets[:, None])[:, 0] >= logits.amax(dim=-1))
-    return torch.cat(logp), torch.cat(likeliest)

@@ -24,7 +24,7 @@ from stillright.estimate.cost import (
     training_memory,
 )
 from stillright.estimate.shape import Shape, shape_of
-from stillright.forward.trees import Tree
+from stillright.forward.trees import BATCH_TOKENS, Tree
 from stillright.harness_model import batches_of_rows, grow
 from stillright.models import ModelRef, load_adapter_config, load_tokenizer
 from stillright.tasks.encoding import encode_pairs
@@ -34,7 +34,6 @@ from stillright.training.loop import optimizer_steps
 from stillright.training.lora import lora_config
 from stillright.training.strategies import STRATEGIES
 from stillright.training.teachers.forms import Form, form_of
-from stillright.training.text import BATCH_TOKENS
 
 
 class Stage(NamedTuple):

@@ -19,6 +19,7 @@ from torch.utils.checkpoint import checkpoint
 from stillright.forward.heads import LMHead, chunk_rows, lm_head
 
 Ids = list[int]
+BATCH_TOKENS = 4096  # of a forward pass, padding counted; more do not fit the caches of a CPU, which is then slower
 MULTIPLE = 16  # rows are padded to a multiple of so many tokens: a CPU compiles a kernel for every length
 PADDING = -1  # branch of padded places
 # nats a token by which a choice in a tree may differ from the same apart; bfloat16 rounds logits beyond 16 to eighths
@@ -135,7 +136,7 @@ def continued(model: Any, trees: Trees) -> Continued:
 def log_likelihoods(model: Any, trees: Trees, shape: Sequence[int]) -> Tensor:
     """`shape` (B, K) summed log-probabilities of each choice's tokens, float32; 0 for choices that a sample lacks."""
     tokens = continued(model, trees)
-    logp = _token_logp(lm_head(model), tokens.states, tokens.labels)
+    logp, _ = label_logp(lm_head(model), tokens.states, tokens.labels)
     return logp.new_zeros(tuple(shape)).index_put((tokens.sample, tokens.choice), logp, accumulate=True)
 
 
@@ -160,11 +161,18 @@ def _same_apart(model: Any, text: Tree, pad_token_id: int) -> bool:
     return bool((gaps <= TREE_TOLERANCE.get(model.dtype, HALF_TREE_TOLERANCE)).all())
 
 
-def _token_logp(head: LMHead, states: Tensor, labels: Tensor) -> Tensor:
-    """(N,) log-probability of each label after states (N, H); logits exist for `chunk_rows` rows at a time."""
+def label_logp(head: LMHead, states: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """(N,) log-probability of each label after states (N, H) in float32, and (N,) whether no token is likelier.
 
-    def chunk(rows: Tensor, targets: Tensor) -> Tensor:
-        return -functional.cross_entropy(head.logits(rows, len(head.weight)), targets, reduction="none")
+    Logits exist for `chunk_rows` rows at a time, and are made again for a gradient.
+    """
+
+    def chunk(rows: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        logits = head.logits(rows, len(head.weight))
+        likeliest = logits.gather(1, targets[:, None])[:, 0] >= logits.amax(dim=-1)
+        return -functional.cross_entropy(logits, targets, reduction="none"), likeliest
 
     parts = zip(states.split(chunk_rows(head)), labels.split(chunk_rows(head)), strict=True)
-    return torch.cat([checkpoint(chunk, rows, targets, use_reentrant=False) for rows, targets in parts])
+    scored = [checkpoint(chunk, rows, targets, use_reentrant=False) for rows, targets in parts]
+    logp, likeliest = (torch.cat(part) for part in zip(*scored, strict=True))
+    return logp, likeliest
