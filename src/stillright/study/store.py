@@ -80,9 +80,9 @@ class Store:
             mix = partial(interpolate, made["new"], made["compat"], stage.weight, update.dtype)
             update.workspace.stage(name, result, inputs, lambda _, out: mix(out))
         elif stage.kind == "ensemble":
-            update.predict_together([made["old"], made["new"]], result, stage.label.removeprefix("ensemble "))
+            update.predict([made["old"], made["new"]], result, stage.label.removeprefix("ensemble "))
         else:
-            update.predict(made["model"], result, stage.label.removeprefix("predict "))
+            update.predict([made["model"]], result, stage.label.removeprefix("predict "))
 
     def _taught(self, stage: Stage) -> Taught | None:
         if "teach_old" not in stage.needs:
