@@ -136,8 +136,8 @@ def _choice_row(task: Task, sample: Sample, identifier: str) -> Row:
     chosen, correct = _chosen(task, sample), bool(sample[task.metric])
     if correct != (chosen in accepted):
         raise TaskError(
-            f"task {task.name}: sample {identifier}: the harness gives {task.metric} {sample[task.metric]}, but ranked "
-            f"first is choice {chosen}, and right is {accepted}; please report this task"
+            f"task {task.name}: sample {identifier}: the harness gives {task.metric} {sample[task.metric]}, but the "
+            f"choice ranked first is {chosen}, and right is one of {accepted}; please report this task"
         )
     return {
         "id": identifier,
