@@ -232,5 +232,5 @@ def test_generated_answers_are_refused(update_values: dict[str, Any]) -> None:
 def test_an_answer_that_is_no_choice_is_refused(choice_task: dict[str, Any], tokenizer_folder: Path) -> None:
     task = load_task(TaskConfig(**choice_task))
     task.train_documents[0]["label"] = 3
-    with pytest.raises(DataError, match="the answer 3 is none of the 3 choices"):
+    with pytest.raises(DataError, match="the answer 3 is not one of the 3 choices"):
         encode_choices(task, load_tokenizer(Source(str(tokenizer_folder))), 64)

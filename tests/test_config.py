@@ -49,7 +49,7 @@ OWN = {"name": "x", "prompt": "{{q}}", "answer": "a", "train": "train.jsonl", "t
         ({"task": {"name": "x", "prompt": "{{q}}"}}, "also needs train, test and answer"),
         (
             {"task": {**OWN, "metric": "f1"}},
-            "a task of one's own has no metric f1; with choices it has acc, acc_norm, without them exact_match, rouge1",
+            "a task of your own has no metric f1; use acc or acc_norm with choices, exact_match or rouge1 without",
         ),
         ({"task": {**OWN, "metric": "acc"}}, "the metric acc needs choices"),
         ({"task": {**OWN, "choices": "c", "metric": "rouge1"}}, "the metric rouge1 is for generated answers"),
@@ -59,7 +59,7 @@ OWN = {"name": "x", "prompt": "{{q}}", "answer": "a", "train": "train.jsonl", "t
         ({"teachers": {"form": "topk", "entries": 0}}, "teachers.entries: should be greater than 0 (given: 0)"),
         (
             {"teachers": {"form": "topk"}, "strategy": {"mask": "mixture"}},
-            "strategy.mask mixture needs whole distributions, and teachers.form topk keeps parts; "
+            "strategy.mask mixture needs whole distributions, and teachers.form topk keeps only part; "
             "use form hidden or live",
         ),
     ],
