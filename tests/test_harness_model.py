@@ -162,7 +162,7 @@ def test_an_answer_that_is_too_long_is_refused(make_base: Callable[..., Path], t
     model = load_base(Source(str(make_base(seed=7))), torch.float32).eval()
     lm = HarnessModel(pretrained=model, tokenizer=tokenizer, batch_size=2, max_length=4, backend="causal")
     assert lm._loglikelihood_tokens([]) == []
-    with pytest.raises(DataError, match=r"an answer has 4 tokens, and with its prompt at most 4 are read; raise train"):
+    with pytest.raises(DataError, match=r"an answer has 4 tokens, but only 4 are read, prompt included; raise train"):
         lm._loglikelihood_tokens([(("", ""), [5], [6, 7, 8, 9])])
 
 

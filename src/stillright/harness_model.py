@@ -19,17 +19,17 @@ Answer = tuple[float, bool]  # summed log-probability of a continuation, whether
 
 
 class Place(NamedTuple):
-    """Where a request's continuation hangs."""
+    """Where a request's continuation is."""
 
     tree: int
     choice: int
 
 
 class HarnessModel(HFLM):
-    """Answers as HFLM does, but for rounding: HFLM adds up log-probabilities in the dtype of the logits, which in
-    bfloat16 are steps of half a nat for an answer of a usual length.
+    """Answers as HFLM does, except for rounding: HFLM sums log-probabilities in the dtype of the logits, where a sum
+    in bfloat16 has steps of half a nat for an answer of usual length.
 
-    Where an architecture's head is not understood, HFLM's own pass is taken, with a softmax in float32.
+    Where an architecture's head is not understood, HFLM's own pass is used, with a softmax in float32.
     """
 
     bar: Bar
@@ -60,7 +60,7 @@ class HarnessModel(HFLM):
         longest = max(len(continuation) for _, continuation in pairs)
         if longest >= self.max_length:
             raise DataError(
-                f"an answer has {longest:,} tokens, and with its prompt at most {self.max_length:,} are read; raise "
+                f"an answer has {longest:,} tokens, but only {self.max_length:,} are read, prompt included; raise "
                 "training.max_length as far as the model allows, or leave the sample out"
             )
 
@@ -87,11 +87,11 @@ class HarnessModel(HFLM):
 
 
 def grow(pairs: Sequence[tuple[Ids, Ids]], max_length: int) -> tuple[list[Tree], list[Place]]:
-    """Continuations of the same prompt on one tree, together at most `max_length` tokens, and the place of each pair's.
+    """Continuations of the same prompt as one tree, together at most `max_length` tokens, and the place of each pair's.
 
-    Prompts lose their beginning where they do not fit `max_length` with their continuation.
+    Prompts are cut at their start where they do not fit `max_length` with their continuation.
     """
-    latest: dict[tuple[int, ...], int] = {}  # the tree that still grows, by its prompt
+    latest: dict[tuple[int, ...], int] = {}  # the tree that is still growing, by its prompt
     trees: list[Tree] = []
     places = []
     for prompt, continuation in pairs:
@@ -108,12 +108,12 @@ def grow(pairs: Sequence[tuple[Ids, Ids]], max_length: int) -> tuple[list[Tree],
 
 
 def _has_room(tree: Tree, continuation: Ids, max_length: int) -> bool:
-    """Samples may all have the same prompt; then their trees end somewhere."""
+    """All samples may have the same prompt, so a tree is limited."""
     return continuation in tree.choices or sum(map(len, tree.choices)) + len(continuation) <= max_length
 
 
 def batches_of_rows(trees: Sequence[Tree], apart: bool, rows: int) -> Iterator[list[int]]:
-    """Numbers of trees of like length, the longest first: at most `rows` rows and BATCH_TOKENS, or one tree."""
+    """Numbers of trees of similar length, the longest first: at most `rows` rows and BATCH_TOKENS, or one tree."""
 
     def length(i: int) -> int:
         return trees[i].longest() if apart else trees[i].tokens(apart=False)

@@ -1,4 +1,4 @@
-"""The answers to validation samples while tokens are trained: how many are right, and how many are lost against old."""
+"""The answers to validation samples while tokens are trained: how many are right, and how many of old's are lost."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from stillright.training.trainer import token_sums
 
 
 class Validation(NamedTuple):
-    """The validation samples, for the choice of the checkpoint by flips."""
+    """The validation samples, to choose the checkpoint by flips."""
 
     old: ModelRef
     old_texts: list[ChoiceText]
@@ -34,7 +34,7 @@ class Validation(NamedTuple):
 
 
 class AnswersCollator:
-    """Another collator, and under "answers" the choices of the texts, where these are validation samples."""
+    """Another collator's batch and, for validation samples, their choices under "answers"."""
 
     def __init__(self, collate: Collate, validation: Samples, first: int) -> None:
         self.collate = collate
