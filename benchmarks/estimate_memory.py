@@ -24,7 +24,7 @@ import yaml
 from stillright.config import parse_update, read_yaml, with_overrides
 from stillright.data import Data
 from stillright.demo import demo_update
-from stillright.estimate import Plan, Stage
+from stillright.estimate import Plan, StageCost
 from stillright.estimate.rate import Rate, measured_rate
 
 OF_STAGES = ("lora", "training", "strategy", "dtype", "predict_batch_size")  # --task takes none of them
@@ -40,7 +40,7 @@ def measured(arguments: list[str]) -> tuple[int, float]:
     return usage.ru_maxrss * 1024, time.perf_counter() - start
 
 
-def show(stage: Stage, arguments: list[str], rate: Rate) -> None:
+def show(stage: StageCost, arguments: list[str], rate: Rate) -> None:
     """Runs a stage and prints both."""
     memory, seconds = measured(arguments)
     print(

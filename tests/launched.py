@@ -22,8 +22,9 @@ from stillright.config import LoraConfig
 from stillright.models import ModelRef, Source, load_base, load_tokenizer
 from stillright.progress import Progress
 from stillright.training import text
+from stillright.training.choice.scoring import Reading, Samples, choice_scores
 from stillright.training.choice.texts import ChoiceText
-from stillright.training.choice.trainer import ChoiceCollator, ChoiceTrainer, Reading, Samples, _rows, choice_scores
+from stillright.training.choice.trainer import ChoiceCollator, ChoiceTrainer, _rows
 from stillright.training.compat import CompatTrainer
 from stillright.training.compat_config import CompatConfig
 from stillright.training.head_loss import CrossEntropy
@@ -195,7 +196,7 @@ def shard(base: Path, folder: Path) -> tuple[dict[str, Tensor], dict[str, Tensor
 
 def main(base: Path, folder: Path) -> None:
     """Trains every kind, and keeps what was found."""
-    text.BATCH_TOKENS = BATCH_TOKENS
+    vars(text).update(BATCH_TOKENS=BATCH_TOKENS)
     gradients = shard(base, folder / "shard")
     if ranks.is_main():
         torch.save(gradients, folder / "sharded.pt")

@@ -22,10 +22,10 @@ from stillright.forward.trees import MULTIPLE, log_likelihoods, plant, reads_tre
 from stillright.models import Source, load_base, load_tokenizer
 from stillright.pipeline import run_update
 from stillright.tasks import load_task
-from stillright.training.choice import trainer
+from stillright.training.choice import scoring, trainer
 from stillright.training.choice.loss import CHOICE_STRATEGIES, Beliefs, choice_sums, follows_old
+from stillright.training.choice.scoring import accepted, flips, normalized
 from stillright.training.choice.texts import ABSENT, ChoiceText, encode_choices
-from stillright.training.choice.trainer import accepted, flips, normalised
 
 TEXTS = [
     ChoiceText([5, 6, 7], [[8, 9], [10], [11, 12, 13]], [1, 1, 1], [0]),
@@ -108,8 +108,8 @@ def test_the_gradient_flows_through_the_tree(make_base: Callable[..., Path]) -> 
     assert gradient.norm() > 0
 
 
-def test_scores_are_normalised_and_absent_choices_have_none() -> None:
-    scores = normalised(torch.tensor([[-6.0, -3.0], [-4.0, 0.0]]), torch.tensor([[3, 1], [2, 0]]))
+def test_scores_are_normalized_and_absent_choices_have_none() -> None:
+    scores = normalized(torch.tensor([[-6.0, -3.0], [-4.0, 0.0]]), torch.tensor([[3, 1], [2, 0]]))
     assert scores.tolist() == [[-2.0, -3.0], [-2.0, ABSENT]]
 
 
@@ -181,13 +181,14 @@ def test_runs_lower_their_loss(update_values: dict[str, Any], mask: str) -> None
 
 
 def test_the_control_learns_from_labels_alone(update_values: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    choice_scores, asked = trainer.choice_scores, []
+    choice_scores, asked = scoring.choice_scores, []
 
     def counted(*args: Any) -> torch.Tensor:
         asked.append(args[-1])
         return choice_scores(*args)
 
-    monkeypatch.setattr(trainer, "choice_scores", counted)
+    for module in (scoring, trainer):
+        monkeypatch.setattr(module, "choice_scores", counted)
     training = aligned(update_values, "choice_ce")
     assert asked == ["old teacher"]  # for `lost`
     for evaluation in training["validation"]:
@@ -213,8 +214,11 @@ def test_a_base_that_cannot_read_trees_is_aligned_all_the_same(
     values = {**update_values, "new": str(windowed), "strategy": {"mask": "choice"}}
     run_update(parse_update(values, "test"), console)
     printed = console.export_text()
-    assert "align compat: reads choices in a tree otherwise than apart; the prompt is repeated for each" in printed
-    assert "old teacher: reads" not in printed
+    assert (
+        "align compat: scores choices in a tree differently from choices apart, so the prompt is repeated for each"
+        in printed
+    )
+    assert "old teacher: scores" not in printed
     training = json.loads((Path(values["out"]) / "adapters/compat/training.json").read_text())
     assert training["best_validation_loss"] < training["validation_losses"][0]
 
@@ -228,5 +232,5 @@ def test_generated_answers_are_refused(update_values: dict[str, Any]) -> None:
 def test_an_answer_that_is_no_choice_is_refused(choice_task: dict[str, Any], tokenizer_folder: Path) -> None:
     task = load_task(TaskConfig(**choice_task))
     task.train_documents[0]["label"] = 3
-    with pytest.raises(DataError, match="the answer 3 is none of the 3 choices"):
+    with pytest.raises(DataError, match="the answer 3 is not one of the 3 choices"):
         encode_choices(task, load_tokenizer(Source(str(tokenizer_folder))), 64)

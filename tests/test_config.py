@@ -35,6 +35,9 @@ def test_overrides_reach_into_sections() -> None:
     assert config.seed == 7
 
 
+OWN = {"name": "x", "prompt": "{{q}}", "answer": "a", "train": "train.jsonl", "test": "test.jsonl"}
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -44,13 +47,19 @@ def test_overrides_reach_into_sections() -> None:
         ({"strategy": {"mask": "both"}}, "strategy.mask"),
         ({"task": {"name": "x", "train": "a"}}, "give both or neither"),
         ({"task": {"name": "x", "prompt": "{{q}}"}}, "also needs train, test and answer"),
+        (
+            {"task": {**OWN, "metric": "f1"}},
+            "a task of your own has no metric f1; use acc or acc_norm with choices, exact_match or rouge1 without",
+        ),
+        ({"task": {**OWN, "metric": "acc"}}, "the metric acc needs choices"),
+        ({"task": {**OWN, "choices": "c", "metric": "rouge1"}}, "the metric rouge1 is for generated answers"),
         ({"seed": -1}, "seed"),
         ({"training": {"loss_on": "answer"}}, "training.loss_on: should be 'all' or 'completion' (given: 'answer')"),
         ({"teachers": {"form": "hiden"}}, "did you mean 'hidden'?"),
         ({"teachers": {"form": "topk", "entries": 0}}, "teachers.entries: should be greater than 0 (given: 0)"),
         (
             {"teachers": {"form": "topk"}, "strategy": {"mask": "mixture"}},
-            "strategy.mask mixture needs whole distributions, and teachers.form topk keeps parts; "
+            "strategy.mask mixture needs whole distributions, and teachers.form topk keeps only part; "
             "use form hidden or live",
         ),
     ],

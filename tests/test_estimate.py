@@ -17,7 +17,7 @@ from stillright import models
 from stillright.cli import main
 from stillright.config import LoraConfig, parse_update
 from stillright.data import Data
-from stillright.estimate import Plan, Stage
+from stillright.estimate import Plan, StageCost
 from stillright.estimate.cost import (
     Amount,
     checkpoint_bytes,
@@ -80,7 +80,7 @@ def test_bytes_by_hand() -> None:
     assert training_memory(SHAPE, 6, 4, accelerator=True, logits=3, teacher_head=160) == tensors
 
 
-def planned(values: dict[str, Any]) -> dict[str, Stage]:
+def planned(values: dict[str, Any]) -> dict[str, StageCost]:
     return {stage.name: stage for stage in Plan(Data(parse_update(values, "test")), accelerator=False).update()}
 
 

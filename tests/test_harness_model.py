@@ -15,9 +15,10 @@ from architectures import tiny
 from stillright.errors import DataError, ModelError
 from stillright.forward.heads import read_contiguous
 from stillright.forward.passes import check_head
-from stillright.forward.trees import Tree
-from stillright.harness_model import BATCH_TOKENS, HarnessModel, Place, batches_of_rows, encode_pairs, grow
+from stillright.forward.trees import BATCH_TOKENS, Tree
+from stillright.harness_model import HarnessModel, Place, batches_of_rows, grow
 from stillright.models import Source, load_base, load_tokenizer
+from stillright.tasks.encoding import encode_pairs
 
 # prompt and continuation; three share a prompt, and stand apart
 PAIRS = [([5, 6, 7], [8, 9]), ([14], [15, 16]), ([5, 6, 7], [10]), ([5, 6, 7], [11, 12, 13]), ([14], [17])]
@@ -153,7 +154,7 @@ def test_a_prompt_without_tokens_is_what_the_harness_takes_for_none(tokenizer: A
 
 def test_an_answer_without_tokens_is_refused(tokenizer: Any) -> None:
     joined = next(word for word in tokenizer.get_vocab() if word.isalpha() and word.isascii() and len(word) > 2)
-    with pytest.raises(DataError, match=f"answer {joined[-1]!r}: has no token of its own behind '{joined[:-1]}'"):
+    with pytest.raises(DataError, match=f"answer {joined[-1]!r}: has no token of its own after '{joined[:-1]}'"):
         encode_pairs([(joined[:-1], joined[-1])], tokenizer)
 
 
@@ -161,7 +162,7 @@ def test_an_answer_that_is_too_long_is_refused(make_base: Callable[..., Path], t
     model = load_base(Source(str(make_base(seed=7))), torch.float32).eval()
     lm = HarnessModel(pretrained=model, tokenizer=tokenizer, batch_size=2, max_length=4, backend="causal")
     assert lm._loglikelihood_tokens([]) == []
-    with pytest.raises(DataError, match=r"an answer has 4 tokens, and with its prompt at most 4 are read; raise train"):
+    with pytest.raises(DataError, match=r"an answer has 4 tokens, but only 4 are read, prompt included; raise train"):
         lm._loglikelihood_tokens([(("", ""), [5], [6, 7, 8, 9])])
 
 

@@ -105,6 +105,24 @@ def test_gsm8k_has_two_filters(tmp_path: Path, output: str, strict: float, flexi
     assert scored(on_rows("gsm8k", [SUM], tmp_path, filter="flexible-extract"), output) == flexible
 
 
+PASSAGE = {
+    "query_id": "q1",
+    "passage": "Ann bakes a plum cake.",
+    "question": "What does Ann bake?",
+    "answer": {"number": "", "date": {"day": "", "month": "", "year": ""}, "spans": ["plum cake"]},
+    "validated_answers": {"number": [], "date": [], "spans": []},
+}
+
+
+@pytest.mark.parametrize(("output", "f1", "em"), [("plum cake", 1.0, 1.0), ("cake", 0.67, 0.0), ("bread", 0.0, 0.0)])
+def test_a_harness_task_is_scored_by_any_of_its_metrics_per_sample(
+    tmp_path: Path, output: str, f1: float, em: float
+) -> None:
+    by_f1, by_em = (on_rows("drop", [PASSAGE], tmp_path, metric=metric) for metric in ("f1", "em"))
+    assert [scored(task, output) for task in (by_f1, by_em)] == [f1, em]
+    assert by_f1.kind == "continuous"
+
+
 @pytest.mark.parametrize("name", ["piqa", "hellaswag"])
 def test_the_right_choice_is_that_of_the_label(tmp_path: Path, name: str) -> None:
     files = task_files(name, tmp_path)

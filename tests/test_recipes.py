@@ -132,7 +132,7 @@ def test_a_dry_run_needs_no_weights(
     assert main(["run", str(path), *arguments, "--dry-run"]) == 0
     printed = " ".join(capsys.readouterr().out.split())
     assert re.search(r"On an A100 at 40% of its 3.1e\+14 operations/s: .+, and at most .+ of its memory", printed)
-    assert re.search(r"In all .+ on disk", printed)
+    assert re.search(r"In total .+ on disk", printed)
 
 
 def without_weights(stand_in: StandIn, folder: Path) -> StandIn:

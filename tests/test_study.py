@@ -326,14 +326,13 @@ def test_an_ensemble_ranks_by_mean_log_likelihoods(
 
     from stillright.config.update import TaskConfig
     from stillright.models import ModelRef
-    from stillright.predict import predict_together
+    from stillright.predict import PredictJob, predict
     from stillright.progress import Progress
     from stillright.tasks import load_task
 
     both = [bases[0], make_base(seed=9)]
     task, refs = load_task(TaskConfig(**choice_task)), [ModelRef.parse(str(base)) for base in both]
-    how: dict[str, Any] = {"dtype": torch.float32, "batch_size": 4, "max_length": 64}
-    found = predict_together(refs, task, name="both", progress=Progress(Console(quiet=True)), **how)
+    found = predict(refs, task, PredictJob("both", torch.float32, 4, 64, Progress(Console(quiet=True))))
     models = [AutoModelForCausalLM.from_pretrained(base).eval() for base in both]
     tokenizer = AutoTokenizer.from_pretrained(both[0])
 

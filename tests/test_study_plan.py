@@ -118,7 +118,7 @@ def test_a_dry_run_says_each_reason_once_and_forecasts_the_others(
     code, lines, err = dry_run(values, tmp_path, capsys)
     assert (code, err) == (1, "")
     of_data, of_base = lines
-    assert of_data.startswith("cannot be planned (4 cells): task colours: the answer 7 is none of the 3 choices")
+    assert of_data.startswith("cannot be planned (4 cells): task colours: the answer 7 is not one of the 3 choices")
     assert of_base == f"cannot be planned (8 cells): {GONE}"
 
 

@@ -75,8 +75,8 @@ def test_unknown_metric_is_named(piqa_on_files: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("metric", "less_is_better", "message"),
     [
-        ("f1", False, "its metric f1 ranks no choices; supported are acc, acc_norm, acc_bytes"),
-        ("acc", True, "of its metric acc less is better"),
+        ("f1", False, "its metric f1 does not rank choices; use acc, acc_norm, acc_bytes"),
+        ("acc", True, "for its metric acc lower is better"),
     ],
 )
 def test_metrics_that_mislead_are_refused(
@@ -89,6 +89,22 @@ def test_metrics_that_mislead_are_refused(
     monkeypatch.setattr("stillright.tasks.task.own_task", keys)
     with pytest.raises(TaskError, match=message):
         load_task(TaskConfig(**choice_task))
+
+
+@pytest.mark.parametrize(
+    ("aggregations", "listed"), [({"f1": "f1", "em": "mean"}, "em"), ({"f1": "f1", "bleu": "bleu"}, "it has none")]
+)
+def test_metrics_of_the_whole_test_set_are_refused(
+    choice_task: dict[str, Any], monkeypatch: pytest.MonkeyPatch, aggregations: dict[str, str], listed: str
+) -> None:
+    def keys(config: TaskConfig) -> dict[str, Any]:
+        entries = [{"metric": name, "aggregation": by, "higher_is_better": True} for name, by in aggregations.items()]
+        return {**own_task(config), "metric_list": entries}
+
+    monkeypatch.setattr("stillright.tasks.task.own_task", keys)
+    message = f"its metric f1 is computed over the whole test set.*choose a per-sample metric: {listed}"
+    with pytest.raises(TaskError, match=message):
+        load_task(TaskConfig(**{**choice_task, "answer": "text", "choices": None}))
 
 
 def test_generation_harness_task_takes_its_first_filter(tmp_path: Path) -> None:
@@ -119,10 +135,10 @@ def test_limits_draw_rows_with_the_seed(choice_task: dict[str, Any]) -> None:
         ({"train": "nowhere.jsonl"}, DataError, "nowhere.jsonl: no such file"),
         ({"prompt": "{{quetsion}}"}, DataError, "uses the column 'quetsion', but the file has only"),
         ({"answer": "lable"}, DataError, "uses the column 'lable'"),
-        ({"prompt": "{{question"}, TaskError, "is not Jinja"),
+        ({"prompt": "{{question"}, TaskError, "is not valid Jinja"),
         ({"filter": "strict"}, TaskError, "has no filter 'strict'"),
         ({"name": "piqua", "prompt": None, "choices": None, "answer": None}, TaskError, "did you mean piqa"),
-        ({"name": "mmlu", "prompt": None, "choices": None, "answer": None}, TaskError, "give one single task"),
+        ({"name": "mmlu", "prompt": None, "choices": None, "answer": None}, TaskError, "give a single task"),
         (
             {"name": "piqa", "prompt": None, "choices": None, "answer": None},
             TaskError,
@@ -161,7 +177,7 @@ def test_any_of_several_answers_is_right(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("key", [{"stop": ["."]}, {"max_new_tokens": 5}, {"delimiter": "#"}, {"answer": "sol1"}])
 def test_keys_of_own_tasks_are_refused_elsewhere(piqa_on_files: dict[str, Any], key: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=f"{next(iter(key))} belongs to a task of one's own; give prompt too"):
+    with pytest.raises(ValueError, match=f"{next(iter(key))} belongs to a task of your own; give prompt too"):
         TaskConfig(**piqa_on_files, **key)
     assert TaskConfig(**TaskConfig(**piqa_on_files).model_dump()) == TaskConfig(**piqa_on_files)
 
@@ -179,7 +195,7 @@ def test_texts_are_no_longer_than_the_bases_read(update_values: dict[str, Any]) 
 
 
 def test_hub_data_without_a_network_asks_for_files() -> None:
-    with pytest.raises(TaskError, match="; without a network, give local files of the same columns"):
+    with pytest.raises(TaskError, match="; without a network, give local files with the same columns"):
         load_task(TaskConfig(name="piqa"))
 
 

@@ -24,6 +24,7 @@ from stillright.forward.passes import check_head
 from stillright.models import ModelRef, Source, load_base, load_model, load_tokenizer
 from stillright.progress import Progress
 from stillright.training import compat, loop, lora
+from stillright.training.choice import scoring
 from stillright.training.choice import trainer as choice
 from stillright.training.compat import CompatTrainer
 from stillright.training.compat_config import CompatConfig
@@ -151,7 +152,7 @@ def test_trained_models_do_not_stay_in_memory(
         kept.append(weakref.ref(model.get_base_model() if hasattr(model, "get_base_model") else model))
         return model
 
-    for module in (lora, compat, choice, pipeline):
+    for module in (lora, compat, scoring, choice, pipeline):
         monkeypatch.setattr(module, "load_model", loaded)
     gc.collect()
     gc.disable()

@@ -18,8 +18,8 @@ from stillright.errors import ConfigError, DataError
 from stillright.models import load_tokenizer
 from stillright.pipeline import run_update
 from stillright.training.choice.loss import choice_sums
+from stillright.training.choice.scoring import accepted, flips
 from stillright.training.choice.texts import ChoiceText
-from stillright.training.choice.trainer import accepted, flips
 from stillright.training.text import IGNORED
 
 QUIET = Console(quiet=True)
@@ -66,7 +66,7 @@ def test_other_prompts_align_anew_and_fit_nothing(update_values: dict[str, Any],
 
 @pytest.mark.parametrize("strategy", [{"mask": "student_wrong"}, {"mask": "choice"}, {"ce_weight": 0.1}])
 def test_masks_that_need_answers_refuse(update_values: dict[str, Any], prompts: Path, strategy: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match="rows without answers can teach by strategy.mask old_only, new_only, mix"):
+    with pytest.raises(ConfigError, match="rows without answers need strategy.mask old_only, new_only, mix"):
         update(update_values, prompts, **strategy)
 
 
@@ -116,7 +116,7 @@ def test_what_is_not_answered_is_not_counted() -> None:
     [
         ({"question": "a"}, r"row 1: its choices cannot be read \(KeyError: 'choices'\)"),
         ({"question": "a", "choices": ["red"]}, r"row 1: its choices are \['red'\]; each row needs two or more"),
-        ({"question": "a", "choices": ["red", " "]}, r"row 1: its choices are \['red', ' '\].* none that is blank"),
+        ({"question": "a", "choices": ["red", " "]}, r"row 1: its choices are \['red', ' '\].* none of them blank"),
     ],
 )
 def test_choices_that_lack_are_named(

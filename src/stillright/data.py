@@ -15,10 +15,10 @@ T = TypeVar("T")
 
 
 class Data:
-    """Read from files and tokenizers alone; no weights are loaded, and nothing is written."""
+    """Read from files and tokenizers only; no weights are loaded, and nothing is written."""
 
     def __init__(self, config: UpdateConfig, task: Task | None = None) -> None:
-        """task: that of `config`, where it has been read already."""
+        """task: the task of `config`, where it has been read already."""
         self.config = config
         self.old = ModelRef.parse(config.old)
         self.new = ModelRef.parse(config.new)
@@ -36,7 +36,7 @@ class Data:
         return self._split(self._encoded[base])
 
     def aligned_texts(self, base: Source) -> Texts[Text]:
-        """The same, and in training the prompts without answers."""
+        """The same, with the prompts without answers added to the training part."""
         texts = self.texts(base)
         if not self.task.unlabelled:
             return texts
@@ -48,7 +48,7 @@ class Data:
         return self._split(encode_choices(self.task, load_tokenizer(base), self.longest))
 
     def aligned_choices(self, base: Source) -> Texts[ChoiceText]:
-        """The same, and in training the rows without answers."""
+        """The same, with the rows without answers added to the training part."""
         texts, further = self.choices(base), self.task.unlabelled_choices()
         if not further:
             return texts
@@ -75,11 +75,13 @@ class Data:
 
     def refuse_misfits(self, strategy: StrategyConfig) -> None:
         """Raises ModelError where tokens are distilled but cut differently by the two tokenizers; TaskError where
-        choices are distilled, or choose the checkpoint, but the task has none; DataError where a row without an
-        answer has none."""
-        generated = f"task {self.task.name}: its answers are generated, but strategy"
+        choices are distilled, or choose the checkpoint, but the task has none; DataError where an unlabelled row has
+        no choices."""
         if strategy.choose == "flips" and not self.task.is_choice:
-            raise TaskError(f"{generated}.choose flips needs choices; take strategy.choose=loss")
+            raise TaskError(
+                f"task {self.task.name}: its answers are generated, but strategy.choose flips needs choices; "
+                "take strategy.choose=loss"
+            )
         if not strategy.is_choice:
             old, new = (
                 [*cut.train, *cut.validation]
@@ -87,6 +89,8 @@ class Data:
             )
             refuse_different_tokenizers(old, new)
         elif not self.task.is_choice:
-            raise TaskError(f"{generated}.mask {strategy.mask} needs choices")
+            raise TaskError(
+                f"task {self.task.name}: its answers are generated, but strategy.mask {strategy.mask} needs choices"
+            )
         else:
             self.task.unlabelled_choices()

@@ -1,5 +1,4 @@
-"""How the harness asks our models: it cuts texts into tokens, and gets log-likelihoods summed in float32, of choices
-whose prompt was read once."""
+"""How the harness asks our models: log-likelihoods are summed in float32, and a prompt is read once for all choices."""
 
 from __future__ import annotations
 
@@ -7,69 +6,30 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
-from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
-from torch import Tensor
-from torch.nn import functional
 
 from stillright.errors import DataError, ModelError
-from stillright.forward.heads import LMHead, chunk_rows, lm_head
+from stillright.forward.heads import lm_head
 from stillright.forward.passes import check_head, evaluating
-from stillright.forward.trees import Ids, Tree, continued, plant, reads_trees
+from stillright.forward.trees import BATCH_TOKENS, Ids, Tree, continued, label_logp, plant, reads_trees
 from stillright.progress import Bar
+from stillright.tasks.encoding import read_requests
 
-BATCH_TOKENS = 4096  # padding counted; more do not fit the caches of a CPU, which is then slower
 Answer = tuple[float, bool]  # summed log-probability of a continuation, whether each of its tokens is the likeliest
 
 
 class Place(NamedTuple):
-    """Where a request's continuation hangs."""
+    """Where a request's continuation is."""
 
     tree: int
     choice: int
 
 
-def read_requests(requests: Sequence[Any], prefix_token_id: int) -> list[tuple[Ids, Ids]]:
-    """Ids of prompt and continuation of the harness's requests ((texts), prompt, continuation).
-
-    A prompt without tokens, such as a line end that the harness counts to the continuation, becomes what the harness
-    takes for an empty one. Raises DataError for a continuation without tokens.
-    """
-    for (prompt, continuation), _, ids in requests:
-        if not ids:
-            raise DataError(
-                f"answer {continuation!r}: has no token of its own behind {prompt[-40:]!r}, for the tokenizer joins "
-                "them; put a delimiter between the two"
-            )
-    return [(list(prompt) or [prefix_token_id], list(continuation)) for _, prompt, continuation in requests]
-
-
-class _HarnessEncoder(HFLM):
-    """The harness's tokenization without its model: `loglikelihood` returns the ids it would score."""
-
-    def __init__(self, tokenizer: Any) -> None:
-        self.tokenizer = tokenizer
-        self.backend = "causal"
-        self.add_bos_token = None
-        self.custom_prefix_token_id = None
-        self.enable_thinking = None
-
-    def _loglikelihood_tokens(self, requests: Any, **_: Any) -> Any:
-        return read_requests(requests, self.prefix_token_id)
-
-
-def encode_pairs(pairs: Sequence[tuple[str, str]], tokenizer: Any) -> list[tuple[Ids, Ids]]:
-    """Ids of each context and of what follows it, as the harness cuts them. Raises DataError, see `read_requests`."""
-    requests = [Instance("loglikelihood", {}, pair, i) for i, pair in enumerate(pairs)]
-    encoded: list[tuple[Ids, Ids]] = _HarnessEncoder(tokenizer).loglikelihood(requests, disable_tqdm=True)
-    return encoded
-
-
 class HarnessModel(HFLM):
-    """Answers as HFLM does, but for rounding: HFLM adds up log-probabilities in the dtype of the logits, which in
-    bfloat16 are steps of half a nat for an answer of a usual length.
+    """Answers as HFLM does, except for rounding: HFLM sums log-probabilities in the dtype of the logits, where a sum
+    in bfloat16 has steps of half a nat for an answer of usual length.
 
-    Where an architecture's head is not understood, HFLM's own pass is taken, with a softmax in float32.
+    Where an architecture's head is not understood, HFLM's own pass is used, with a softmax in float32.
     """
 
     bar: Bar
@@ -100,7 +60,7 @@ class HarnessModel(HFLM):
         longest = max(len(continuation) for _, continuation in pairs)
         if longest >= self.max_length:
             raise DataError(
-                f"an answer has {longest:,} tokens, and with its prompt at most {self.max_length:,} are read; raise "
+                f"an answer has {longest:,} tokens, but only {self.max_length:,} are read, prompt included; raise "
                 "training.max_length as far as the model allows, or leave the sample out"
             )
 
@@ -127,11 +87,11 @@ class HarnessModel(HFLM):
 
 
 def grow(pairs: Sequence[tuple[Ids, Ids]], max_length: int) -> tuple[list[Tree], list[Place]]:
-    """Continuations of the same prompt on one tree, together at most `max_length` tokens, and the place of each pair's.
+    """Continuations of the same prompt as one tree, together at most `max_length` tokens, and the place of each pair's.
 
-    Prompts lose their beginning where they do not fit `max_length` with their continuation.
+    Prompts are cut at their start where they do not fit `max_length` with their continuation.
     """
-    latest: dict[tuple[int, ...], int] = {}  # the tree that still grows, by its prompt
+    latest: dict[tuple[int, ...], int] = {}  # the tree that is still growing, by its prompt
     trees: list[Tree] = []
     places = []
     for prompt, continuation in pairs:
@@ -148,12 +108,12 @@ def grow(pairs: Sequence[tuple[Ids, Ids]], max_length: int) -> tuple[list[Tree],
 
 
 def _has_room(tree: Tree, continuation: Ids, max_length: int) -> bool:
-    """Samples may all have the same prompt; then their trees end somewhere."""
+    """All samples may have the same prompt, so a tree is limited."""
     return continuation in tree.choices or sum(map(len, tree.choices)) + len(continuation) <= max_length
 
 
 def batches_of_rows(trees: Sequence[Tree], apart: bool, rows: int) -> Iterator[list[int]]:
-    """Numbers of trees of like length, the longest first: at most `rows` rows and BATCH_TOKENS, or one tree."""
+    """Numbers of trees of similar length, the longest first: at most `rows` rows and BATCH_TOKENS, or one tree."""
 
     def length(i: int) -> int:
         return trees[i].longest() if apart else trees[i].tokens(apart=False)
@@ -174,7 +134,7 @@ def batches_of_rows(trees: Sequence[Tree], apart: bool, rows: int) -> Iterator[l
 def score(base: Any, trees: Sequence[Tree], pad_token_id: int, apart: bool) -> dict[Place, Answer]:
     """The answers of a batch, from one forward pass of a causal model without adapter wrapper."""
     tokens = continued(base, plant(trees, pad_token_id, apart).to(base.device))
-    logp, likeliest = token_scores(lm_head(base), tokens.states, tokens.labels)
+    logp, likeliest = label_logp(lm_head(base), tokens.states, tokens.labels)
     shape = (len(trees), max(len(tree.choices) for tree in trees))
     where = (tokens.sample, tokens.choice)
     sums = logp.new_zeros(shape).index_put(where, logp, accumulate=True).tolist()
@@ -182,16 +142,3 @@ def score(base: Any, trees: Sequence[Tree], pad_token_id: int, apart: bool) -> d
     return {
         Place(i, k): (sums[i][k], missed[i][k] == 0) for i, tree in enumerate(trees) for k in range(len(tree.choices))
     }
-
-
-def token_scores(head: LMHead, states: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """(N,) log-probability of each label after states (N, H) in float32, and (N,) whether no token is likelier.
-
-    Logits exist for `chunk_rows` rows at a time.
-    """
-    logp, likeliest = [], []
-    for rows, targets in zip(states.split(chunk_rows(head)), labels.split(chunk_rows(head)), strict=True):
-        logits = head.logits(rows, len(head.weight))
-        logp.append(-functional.cross_entropy(logits, targets, reduction="none"))
-        likeliest.append(logits.gather(1, targets[:, None])[:, 0] >= logits.amax(dim=-1))
-    return torch.cat(logp), torch.cat(likeliest)

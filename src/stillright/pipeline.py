@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +19,6 @@ from stillright.importers.jsonl import write_predictions
 from stillright.inputs import align_inputs, fit_inputs, predict_inputs
 from stillright.models import ModelRef, load_model, vocabulary_size
 from stillright.progress import Progress
-from stillright.records import PredictionSet
 from stillright.report.html import html
 from stillright.report.markdown import markdown
 from stillright.report.terminal import print_comparison
@@ -119,37 +117,25 @@ class Update(Data):
         old_texts, new_texts = (self.aligned_choices(ref.base) for ref in (old, new))
         align_choices(old, new, old_texts, new_texts, self.config.strategy, job)
 
-    def predict(self, ref: ModelRef, result: str, name: str | None = None) -> Path:
-        """The file with the answers of `ref` to the test split.
+    def predict(self, refs: Sequence[ModelRef], result: str, name: str | None = None) -> Path:
+        """The file with the answers to the test split of a model, or of several as an ensemble.
 
         name: what reports call the model; default: as the file.
         """
-        from stillright.predict import predict
-
-        return self._predict(partial(predict, ref), ref.fingerprint(), result, name)
-
-    def predict_together(self, refs: Sequence[ModelRef], result: str, name: str | None = None) -> Path:
-        """The same of an ensemble, see stillright.predict."""
-        from stillright.predict import predict_together
-
-        print_of_all = " ".join(ref.fingerprint() for ref in refs)
-        return self._predict(partial(predict_together, refs), print_of_all, result, name)
-
-    def _predict(self, ask: Callable[..., PredictionSet], model: str, result: str, name: str | None) -> Path:
         stem = Path(result).stem
 
         def build(_: Path, out: Path) -> None:
-            predictions = ask(
-                self.task,
-                name=name or stem,
-                dtype=self.dtype,
-                batch_size=self.config.predict_batch_size,
-                max_length=self.config.training.max_length,
-                progress=self.progress,
+            from stillright.predict import PredictJob, predict
+
+            config = self.config
+            job = PredictJob(
+                name or stem, self.dtype, config.predict_batch_size, config.training.max_length, self.progress
             )
+            predictions = predict(refs, self.task, job)
             ranks.on_main(lambda: write_predictions(predictions, out))
 
-        return self.workspace.stage(f"predict-{stem}", result, predict_inputs(self.config, model), build)
+        inputs = predict_inputs(self.config, " ".join(ref.fingerprint() for ref in refs))
+        return self.workspace.stage(f"predict-{stem}", result, inputs, build)
 
 
 def run_update(config: UpdateConfig, console: Console) -> Comparison:
@@ -166,7 +152,7 @@ def run_update(config: UpdateConfig, console: Console) -> Comparison:
             models["compat"] = update.align(old, new, "adapters/compat")
         if "continue_ce" in config.controls:
             models["continue_ce"] = update.fit(new, "adapters/continue_ce", config.align_seed)
-        files = [update.predict(ref, f"predictions/{name}.jsonl") for name, ref in models.items()]
+        files = [update.predict([ref], f"predictions/{name}.jsonl") for name, ref in models.items()]
         return ranks.on_main(lambda: _report(files, workspace, console))
 
 
@@ -191,7 +177,7 @@ def predict_alone(config: UpdateConfig, out: Path, console: Console) -> None:
     out = out.resolve()
     with Workspace(out.parent, console).locked() as workspace:
         update = ranks.main_first(lambda: Update(config, workspace, console))
-        update.predict(update.new, out.name)
+        update.predict([update.new], out.name)
 
 
 def _checked(config: UpdateConfig, workspace: Workspace, console: Console, have_adapters: bool = False) -> Update:

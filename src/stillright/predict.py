@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import lm_eval
 import numpy as np
+import torch
 from lm_eval import evaluator
 
 from stillright import ranks
@@ -23,63 +24,61 @@ from stillright.tasks import Task
 Sample = dict[str, Any]
 
 
-def predict(
-    ref: ModelRef, task: Task, *, name: str, dtype: Any, batch_size: int, max_length: int, progress: Progress
-) -> PredictionSet:
-    """The answers of `ref` to the task's test documents, greedy and zero-shot; processes share the documents.
+class PredictJob(NamedTuple):
+    """How a model is asked."""
 
-    Raises ModelError where the model cannot be loaded, TaskError where the harness scored in a way that is not
-    understood.
+    name: str  # of the model, in reports and progress
+    dtype: torch.dtype
+    batch_size: int
+    max_length: int  # tokens
+    progress: Progress
+
+
+def predict(refs: Sequence[ModelRef], task: Task, job: PredictJob) -> PredictionSet:
+    """The answers of a model to the task's test documents, greedy and zero-shot; processes share the documents.
+
+    Several models are an ensemble: a choice's log-likelihood is the mean of theirs.
+
+    Raises ModelError where a model cannot be loaded, TaskError where the harness scored in a way that is not
+    understood, and for an ensemble without choices.
     """
-    samples = _samples(ref, task, name, dtype, batch_size, max_length, progress)
-    return PredictionSet.from_rows(_header(str(ref), task, name, dtype), _rows(task, samples))
-
-
-def predict_together(
-    refs: Sequence[ModelRef],
-    task: Task,
-    *,
-    name: str,
-    dtype: Any,
-    batch_size: int,
-    max_length: int,
-    progress: Progress,
-) -> PredictionSet:
-    """The same of an ensemble: a choice's log-likelihood is the mean of those that the models give it.
-
-    Raises TaskError for a task without choices, and as `predict` does.
-    """
-    if not task.is_choice:
-        raise TaskError(f"task {task.name}: an ensemble needs choices")
-    each = [_samples(ref, task, name, dtype, batch_size, max_length, progress) for ref in refs]
-    samples = [_mean_sample(task, group) for group in zip(*each, strict=True)]
-    return PredictionSet.from_rows(_header(" & ".join(map(str, refs)), task, name, dtype), _rows(task, samples))
+    if len(refs) > 1 and not task.is_choice:
+        raise TaskError(f"task {task.name}: an ensemble needs choices, and the answers of this task are generated")
+    each = [_samples(ref, task, job) for ref in refs]
+    samples = each[0] if len(each) == 1 else [_mean_sample(task, group) for group in zip(*each, strict=True)]
+    return PredictionSet.from_rows(_header(" & ".join(map(str, refs)), task, job), _rows(task, samples))
 
 
 def _mean_sample(task: Task, group: Sequence[Sample]) -> Sample:
-    first = group[0]
-    said = np.array([[response[0] for response in sample["filtered_resps"]] for sample in group])  # (models, choices)
-    mean = said.mean(axis=0)
-    lengths = task.choice_lengths(task.choices(first["doc"]))
-    right = int(np.argmax(mean / np.array(lengths))) in task.accepted(first["doc"])
-    return {**first, "filtered_resps": [(value, False) for value in mean], task.metric: float(right)}
+    mean = np.mean([_log_likelihoods(sample) for sample in group], axis=0)
+    sample = {**group[0], "filtered_resps": [(value, False) for value in mean]}
+    return {**sample, task.metric: float(_chosen(task, sample) in task.accepted(sample["doc"]))}
 
 
-def _samples(
-    ref: ModelRef, task: Task, name: str, dtype: Any, batch_size: int, max_length: int, progress: Progress
-) -> list[Sample]:
+def _log_likelihoods(sample: Sample) -> list[float]:
+    """One per choice."""
+    return [response[0] for response in sample["filtered_resps"]]
+
+
+def _chosen(task: Task, sample: Sample) -> int:
+    """Number of the choice that the metric ranks first."""
+    lengths = task.choice_lengths(task.choices(sample["doc"]))
+    return int(np.argmax(np.array(_log_likelihoods(sample)) / np.array(lengths)))
+
+
+def _samples(ref: ModelRef, task: Task, job: PredictJob) -> list[Sample]:
     """What the harness logs of all test documents, in their order."""
-    model = load_model(ref, dtype).to(dtype).eval()
+    model = load_model(ref, job.dtype).to(job.dtype).eval()
     read_contiguous(model)
     lm = HarnessModel(
         pretrained=model,
         tokenizer=load_tokenizer(ref.base),
-        batch_size=batch_size,
-        max_length=longest_text([ref.base], max_length),
+        batch_size=job.batch_size,
+        max_length=longest_text([ref.base], job.max_length),
         backend="causal",
     )
     positions = ranks.share(task.test_positions)
-    with progress.bar(f"predict {name}", _requests(task, positions)) as lm.bar:
+    with job.progress.bar(f"predict {job.name}", _requests(task, positions)) as lm.bar:
         samples = _answers(lm, task, positions) if positions else []
     return sorted(ranks.gather(samples), key=lambda sample: int(sample["doc_id"]))
 
@@ -104,9 +103,9 @@ def _requests(task: Task, positions: list[int]) -> int:
     return sum(len(task.harness.doc_to_choice(documents[i])) for i in positions)
 
 
-def _header(model: str, task: Task, name: str, dtype: Any) -> Header:
+def _header(model: str, task: Task, job: PredictJob) -> Header:
     return Header(
-        name=name,
+        name=job.name,
         task=task.name,
         metric=task.metric,
         filter=task.filter,
@@ -114,7 +113,7 @@ def _header(model: str, task: Task, name: str, dtype: Any) -> Header:
         settings={"task_version": task.harness.VERSION, "fewshot": 0, **_generation(task)},
         source={
             "model": model,
-            "dtype": str(dtype).removeprefix("torch."),
+            "dtype": str(job.dtype).removeprefix("torch."),
             "lm_eval": lm_eval.__version__,
             "scoring": SCORING,
         },
@@ -134,11 +133,12 @@ def _rows(task: Task, samples: list[Sample]) -> list[Row]:
 
 def _choice_row(task: Task, sample: Sample, identifier: str) -> Row:
     choices, accepted = task.choices(sample["doc"]), task.accepted(sample["doc"])
-    log_likelihoods = np.array([response[0] for response in sample["filtered_resps"]])
-    chosen = int(np.argmax(log_likelihoods / np.array(task.choice_lengths(choices))))
-    correct = bool(sample[task.metric])
+    chosen, correct = _chosen(task, sample), bool(sample[task.metric])
     if correct != (chosen in accepted):
-        raise TaskError(f"task {task.name}: the harness counts sample {identifier} in another way than {task.metric}")
+        raise TaskError(
+            f"task {task.name}: sample {identifier}: the harness gives {task.metric} {sample[task.metric]}, but the "
+            f"choice ranked first is {chosen}, and right is one of {accepted}; please report this task"
+        )
     return {
         "id": identifier,
         "prompt": task.prompt(sample["doc"]),

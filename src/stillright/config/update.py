@@ -15,7 +15,6 @@ from pydantic import BeforeValidator, Field, model_validator
 from stillright.config.strict import Strict, parse, read_yaml
 from stillright.errors import ConfigError
 
-Metric = Literal["acc", "acc_norm", "exact_match", "rouge1"]
 Mask = Literal[
     "student_wrong",
     "old_right",
@@ -29,8 +28,9 @@ Mask = Literal[
     "choice_mixture",
     "choice_ce",
 ]
-OF_OWN_TASKS = ("choices", "answer", "delimiter", "stop", "max_new_tokens")  # a harness task brings its own
-NEED_NO_LABEL = ("old_only", "new_only", "mixture", "choice_mixture")  # masks that never look at the right answer
+OWN_CHOICE_METRICS, OWN_TEXT_METRICS = ("acc", "acc_norm"), ("exact_match", "rouge1")
+OWN_TASK_KEYS = ("choices", "answer", "delimiter", "stop", "max_new_tokens")  # a harness task has its own
+NEED_NO_LABEL = ("old_only", "new_only", "mixture", "choice_mixture")  # masks that do not use the right answer
 Control = Literal["continue_ce"]
 LossOn = Literal["all", "completion"]
 Choose = Literal["loss", "flips"]
@@ -39,26 +39,26 @@ Positive = Annotated[int, Field(gt=0)]
 
 
 class TaskConfig(Strict):
-    """A task of lm-evaluation-harness, perhaps on local files; with `prompt`, a task of one's own."""
+    """A task of lm-evaluation-harness, perhaps on local files; with `prompt`, a task of your own."""
 
     name: str = Field(description="harness task, or a name for your own task")
-    train: Path | None = Field(None, description="JSONL to train on, one object a line")
+    train: Path | None = Field(None, description="JSONL to train on, one object per line")
     test: Path | None = Field(None, description="JSONL to predict; never trained on")
     unlabelled: Path | None = Field(
-        None, description="JSONL of further rows without answers, for alignment by a mask that needs none"
+        None, description="JSONL of further rows without answers, for alignment with a mask that needs none"
     )
     prompt: str | None = Field(None, description='template over the columns: "Question: {{question}}\\nAnswer:"')
     choices: str | list[str] | None = Field(
-        None, description="column with the list of choices, or one template a choice"
+        None, description="column with the list of choices, or one template per choice"
     )
     answer: str | None = Field(None, description="column: number of the right choice (from 0), or the right text")
-    delimiter: str = Field(" ", description="what stands between prompt and answer")
+    delimiter: str = Field(" ", description="text between prompt and answer")
     stop: list[str] = Field(["\n\n"], description="texts that end a generated answer")
     max_new_tokens: Positive = Field(64, description="longest generated answer")
-    metric: Metric | None = Field(None, description="default: acc for choices, else the task's first metric")
+    metric: str | None = Field(None, description="default: acc for choices, else the task's first metric")
     filter: str | None = Field(None, description="harness filter, where the task has several; default: its first")
-    train_limit: Positive | None = Field(None, description="train on so many rows only, drawn with split_seed")
-    test_limit: Positive | None = Field(None, description="predict so many rows only, drawn with split_seed")
+    train_limit: Positive | None = Field(None, description="train on only this many rows, drawn with split_seed")
+    test_limit: Positive | None = Field(None, description="predict only this many rows, drawn with split_seed")
 
     @property
     def is_own(self) -> bool:
@@ -68,16 +68,26 @@ class TaskConfig(Strict):
     @model_validator(mode="after")
     def _whole(self) -> TaskConfig:
         if self.is_own and (self.train is None or self.test is None or self.answer is None):
-            raise ValueError("a task with a prompt of its own also needs train, test and answer")
+            raise ValueError("a task of your own, which gives prompt, also needs train, test and answer")
         if not self.is_own and (self.train is None) != (self.test is None):
             raise ValueError("train and test replace a harness task's data together; give both or neither")
-        if not self.is_own and (given := [name for name in OF_OWN_TASKS if self._is_changed(name)]):
-            raise ValueError(f"{given[0]} belongs to a task of one's own; give prompt too, or leave it out")
-        if self.is_own and self.metric in ("acc", "acc_norm") and self.choices is None:
-            raise ValueError(f"the metric {self.metric} needs choices")
-        if self.is_own and self.metric in ("exact_match", "rouge1") and self.choices is not None:
-            raise ValueError(f"the metric {self.metric} is for generated answers; leave choices out")
+        if not self.is_own and (given := [name for name in OWN_TASK_KEYS if self._is_changed(name)]):
+            raise ValueError(f"{given[0]} belongs to a task of your own; give prompt too, or leave it out")
+        if self.is_own and self.metric is not None:
+            self._refuse_unknown_metric(self.metric)
         return self
+
+    def _refuse_unknown_metric(self, metric: str) -> None:
+        """Those of a harness task are checked when it is loaded, see stillright.tasks."""
+        if metric not in OWN_CHOICE_METRICS + OWN_TEXT_METRICS:
+            raise ValueError(
+                f"a task of your own has no metric {metric}; use {' or '.join(OWN_CHOICE_METRICS)} with choices, "
+                f"{' or '.join(OWN_TEXT_METRICS)} without"
+            )
+        if metric in OWN_CHOICE_METRICS and self.choices is None:
+            raise ValueError(f"the metric {metric} needs choices")
+        if metric in OWN_TEXT_METRICS and self.choices is not None:
+            raise ValueError(f"the metric {metric} is for generated answers; leave choices out")
 
     def _is_changed(self, name: str) -> bool:
         return bool(getattr(self, name) != type(self).model_fields[name].default)
@@ -87,7 +97,7 @@ TaskOrName = Annotated[TaskConfig, BeforeValidator(lambda value: {"name": value}
 
 
 class LoraConfig(Strict):
-    """Low-rank adapters on every linear layer but the LM head (Hu et al., 2021)."""
+    """Low-rank adapters on every linear layer except the LM head (Hu et al., 2021)."""
 
     r: Positive = Field(128, description="rank")
     alpha: Positive = Field(256, description="scale: the update is multiplied by alpha / r")
@@ -95,32 +105,32 @@ class LoraConfig(Strict):
 
 
 class TrainingConfig(Strict):
-    """The procedure of every adapter; the same for old, new and compat."""
+    """How every adapter is trained; the same for old, new and compat."""
 
     epochs: Positive = 10
     learning_rate: float = Field(1e-4, gt=0)
-    batch_size: Positive = Field(8, description="sequences a step and device")
-    gradient_accumulation: Positive = Field(8, description="steps an optimizer step")
-    warmup_steps: int = Field(500, ge=0, description="optimizer steps; at most a tenth of all are used")
+    batch_size: Positive = Field(8, description="sequences per step and device")
+    gradient_accumulation: Positive = Field(8, description="steps per optimizer step")
+    warmup_steps: int = Field(500, ge=0, description="optimizer steps; at most a tenth of all steps")
     weight_decay: float = Field(0.0, ge=0)
-    max_length: Positive = Field(1024, description="tokens; longer texts lose their beginning, as in scoring")
+    max_length: Positive = Field(1024, description="tokens; longer texts are cut at their start, as in scoring")
     loss_on: LossOn = Field(
         "all",
-        description="tokens scored in training and validation: of prompt and answer, as in the paper, or of the answer "
-        "and its end alone; strategies over choices always score the choices",
+        description="tokens scored in training and validation: prompt and answer, as in the paper, or only the answer "
+        "and its end; strategies over choices always score the choices",
     )
-    validation_fraction: float = Field(0.2, gt=0, lt=1, description="part of train that chooses the checkpoint")
+    validation_fraction: float = Field(0.2, gt=0, lt=1, description="fraction of train that chooses the checkpoint")
 
 
 class StrategyConfig(Strict):
     """How the compat adapter is distilled from the old and the new model."""
 
-    mask: Mask = Field("student_wrong", description="which tokens follow the old model; the others follow the new one")
+    mask: Mask = Field("student_wrong", description="which tokens follow the old model; the rest follow the new one")
     temperature: float = Field(2.0, gt=0)
-    ce_weight: float = Field(0.0, ge=0, le=1, description="weight of cross-entropy beside the distillation")
+    ce_weight: float = Field(0.0, ge=0, le=1, description="weight of cross-entropy against distillation")
     choose: Choose = Field(
         "loss",
-        description="the checkpoint that is kept: lowest validation loss, or fewest answers lost at no less accuracy",
+        description="the checkpoint to keep: lowest validation loss, or fewest right answers lost at no less accuracy",
     )
 
     @property
@@ -130,33 +140,33 @@ class StrategyConfig(Strict):
 
 
 class TeachersConfig(Strict):
-    """How what the two teachers say of the training texts is kept, see docs/strategies.md.
+    """How the outputs of both teachers on the training texts are cached, see docs/strategies.md.
 
-    Choice strategies do not read it: they keep one number a choice.
+    Choice strategies do not use it: they keep one number per choice.
     """
 
     form: Literal["hidden", "topk", "sampled", "live"] = Field(
         "hidden",
-        description="hidden: exact, 2 x hidden size bytes a token in bfloat16; topk: the likeliest tokens, biased; "
-        "sampled: drawn tokens, unbiased over draws; live: nothing is kept, both are asked in every step",
+        description="hidden: exact, 2 x hidden size bytes per token in bfloat16; topk: the likeliest tokens, biased; "
+        "sampled: drawn tokens, unbiased over draws; live: nothing is cached, both run in every step",
     )
-    entries: Positive = Field(64, description="tokens kept a position by topk and sampled; other forms do not read it")
+    entries: Positive = Field(64, description="tokens kept per position by topk and sampled; other forms ignore it")
 
     @property
     def keeps_parts(self) -> bool:
-        """Whether only parts of a distribution are kept."""
+        """Whether only part of a distribution is kept."""
         return self.form in ("topk", "sampled")
 
     def determining(self) -> dict[str, Any]:
-        """The keys that are read."""
+        """The keys that affect the result."""
         return self.model_dump(include={"form", "entries"} if self.keeps_parts else {"form"})
 
 
 def unmixable(strategy: StrategyConfig, teachers: TeachersConfig) -> str | None:
-    """What is wrong with a strategy for teachers that are kept in parts."""
+    """Why a strategy cannot be used with teachers that keep only part of a distribution; None where it can."""
     if strategy.mask == "mixture" and teachers.keeps_parts:
         return (
-            f"strategy.mask mixture needs whole distributions, and teachers.form {teachers.form} keeps parts; "
+            f"strategy.mask mixture needs whole distributions, and teachers.form {teachers.form} keeps only part; "
             "use form hidden or live"
         )
     return None
@@ -165,29 +175,29 @@ def unmixable(strategy: StrategyConfig, teachers: TeachersConfig) -> str | None:
 class UpdateConfig(Strict):
     """One update of a base for one task: update.yaml."""
 
-    old: str = Field(description="base[@revision][+adapter]; hub id or folder; an adapter given skips its fit")
+    old: str = Field(description="base[@revision][+adapter]; hub id or folder; with an adapter, its fit is skipped")
     new: str = Field(description="the same, for the base that replaces it")
     task: TaskOrName
     lora: LoraConfig = LoraConfig()
     training: TrainingConfig = TrainingConfig()
     strategy: StrategyConfig = StrategyConfig()
     teachers: TeachersConfig = TeachersConfig()
-    align: bool = Field(True, description="false: no compat adapter; old and new are fitted and compared, no more")
+    align: bool = Field(True, description="false: no compat adapter; old and new are only fitted and compared")
     controls: tuple[Control, ...] = Field(("continue_ce",), description="models trained beside the compat adapter")
     dtype: Literal["auto", "bfloat16", "float32"] = Field(
         "auto", description="auto: bfloat16 where the processor has it"
     )
     predict_batch_size: Positive = 16
     seed: Seed = Field(0, description="default of the three seeds below")
-    split_seed: Seed = Field(0, description="which rows are validation, and which are drawn by a limit")
-    fit_seed: Seed = Field(0, description="initial weights and order of the task adapters")
-    align_seed: Seed = Field(0, description="order while the compat adapter, and continue_ce, are trained")
+    split_seed: Seed = Field(0, description="which rows are for validation, and which a limit draws")
+    fit_seed: Seed = Field(0, description="initial weights and data order of the task adapters")
+    align_seed: Seed = Field(0, description="data order of the compat adapter and continue_ce")
     out: Path = Field(Path("runs/update"), description="run folder")
 
     @model_validator(mode="before")
     @classmethod
     def _seeds(cls, values: Any) -> Any:
-        """`seed` stands for those that are not given; 0 is a seed like any other."""
+        """`seed` is the default for those that are not given; 0 is a seed like any other."""
         if isinstance(values, dict):
             for name in ("split_seed", "fit_seed", "align_seed"):
                 if values.get(name) is None:
@@ -206,14 +216,14 @@ class UpdateConfig(Strict):
         only_answers = self.training.loss_on == "completion" and not strategy.is_choice
         if self.task.unlabelled and (strategy.mask not in NEED_NO_LABEL or strategy.ce_weight or only_answers):
             raise ValueError(
-                f"task.unlabelled: rows without answers can teach by strategy.mask {', '.join(NEED_NO_LABEL)}, with "
-                "ce_weight 0 and, but for choices, training.loss_on all; leave it out, or change these"
+                f"task.unlabelled: rows without answers need strategy.mask {', '.join(NEED_NO_LABEL)}, ce_weight 0 "
+                "and, unless choices are distilled, training.loss_on all; leave it out, or change these"
             )
         return self
 
 
 def with_overrides(values: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
-    """`values` with each "a.b=c" of `overrides` set; c is read as YAML. Raises ConfigError for another form."""
+    """`values` with each "a.b=c" of `overrides` set; c is read as YAML. Raises ConfigError for any other form."""
     changed = dict(values)
     for override in overrides:
         key, equals, text = override.partition("=")

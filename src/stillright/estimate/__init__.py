@@ -9,11 +9,11 @@ from rich.console import Console
 
 from stillright.config import UpdateConfig
 from stillright.data import Data
-from stillright.estimate.plan import Plan, Stage
+from stillright.estimate.plan import Plan, StageCost
 from stillright.estimate.rate import measured_rate
 from stillright.estimate.table import print_plan
 
-__all__ = ["Plan", "Stage", "print_align", "print_fit", "print_update"]
+__all__ = ["Plan", "StageCost", "print_align", "print_fit", "print_update"]
 
 
 def print_update(config: UpdateConfig, console: Console) -> None:
@@ -37,7 +37,7 @@ def print_align(config: UpdateConfig, console: Console) -> None:
     _print(data, Plan.align, console)
 
 
-def _print(data: Data, stages: Callable[[Plan], list[Stage]], console: Console) -> None:
+def _print(data: Data, stages: Callable[[Plan], list[StageCost]], console: Console) -> None:
     here = stages(Plan(data, torch.accelerator.is_available()))
     elsewhere = stages(Plan(data, accelerator=True))
     dtype = str(data.dtype).removeprefix("torch.")

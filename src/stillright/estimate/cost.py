@@ -1,6 +1,6 @@
-"""What a stage costs: bytes on disk and in memory, floating-point operations. The formulas stand in docs/estimate.md.
+"""What a stage costs: bytes on disk and in memory, floating-point operations. docs/estimate.md has the formulas.
 
-Files are exact, all else is an estimate. One token of a linear layer is two operations a weight.
+File sizes are exact, all else is an estimate. A token costs a linear layer two operations per weight.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from stillright.forward.heads import LOGITS_ON_CPU, LOGITS_ON_DEVICE
 from stillright.training.teachers.forms import Form, Hidden
 from stillright.training.text import Text
 
-ADAPTER_BYTES = 4  # a parameter; PEFT keeps adapters in float32 beside bases of any dtype
-OPTIMIZER_BYTES = 8  # a parameter: AdamW's two moments
+ADAPTER_BYTES = 4  # per parameter; PEFT keeps adapters in float32 beside bases of any dtype
+OPTIMIZER_BYTES = 8  # per parameter: AdamW's two moments
 # numbers kept for the backward pass, as a part of the widths of all linear layers; counted on a Llama
 KEPT_WIDTHS = 0.85
-# float32 numbers of vocabulary size held at once for a position: by cross-entropy, by distillation; measured
+# float32 numbers per vocabulary entry held at once for a position: in cross-entropy, in distillation; measured
 PLAIN_LOGITS, TAUGHT_LOGITS = 3, 7
-# a process on a CPU: libraries and compiled kernels; and in training what its allocator keeps of freed blocks; measured
+# a process on a CPU: its libraries and compiled kernels; in training, a factor for freed blocks that are kept; measured
 PROCESS_BYTES, FRAGMENTED = 800_000_000, 1.5
 
 
 class Amount(NamedTuple):
-    """Texts that a model reads, and the positions of which it makes logits."""
+    """Texts that a model reads, and the positions for which it makes logits."""
 
     lengths: Sequence[int]  # tokens of each text
     scored: int  # positions
@@ -52,12 +52,12 @@ def adapter_bytes(shape: Shape) -> int:
 
 
 def checkpoint_bytes(shape: Shape, epochs: int) -> int:
-    """Bytes of checkpoints on disk at most: that of step 0, the best, the last, and one that is being written."""
+    """Largest size of the checkpoints on disk, in bytes: step 0, the best, the last, and the one being written."""
     return adapter_bytes(shape) + min(epochs, 3) * (ADAPTER_BYTES + OPTIMIZER_BYTES) * shape.adapter
 
 
 def teacher_bytes(rows: int, form: Form, hidden: int, vocabulary: int, dtype: torch.dtype) -> int:
-    """Bytes on disk of what a teacher says at so many positions, and of its head where the form needs it.
+    """Bytes on disk of what a teacher outputs at `rows` positions, and of its head where the form needs it.
 
     A row is what the form keeps, the most likely token (8 bytes), and a log-probability (4 bytes).
     """
@@ -67,7 +67,7 @@ def teacher_bytes(rows: int, form: Form, hidden: int, vocabulary: int, dtype: to
 
 
 def forward_flops(shape: Shape, amount: Amount) -> float:
-    """Operations to read texts and to make logits; attention looks back over half of a text on average."""
+    """Operations to read texts and to make logits; attention looks back over half a text on average."""
     attention = 2 * shape.layers * shape.attention * sum(length**2 for length in amount.lengths)
     return 2 * shape.linear * amount.tokens + attention + 2 * shape.head * amount.scored
 
@@ -75,8 +75,8 @@ def forward_flops(shape: Shape, amount: Amount) -> float:
 def training_flops(shape: Shape, amount: Amount, accelerator: bool, teacher_head: int) -> float:
     """Operations of one epoch: forward and backward through a frozen base, and an adapter's gradients.
 
-    accelerator: there activations are made again in the backward pass. teacher_head: weights of the heads that make
-    the teachers' logits, a position.
+    accelerator: activations are made again in the backward pass. teacher_head: weights of the heads that make the
+    teachers' logits.
     """
     attention = 2 * shape.layers * shape.attention * sum(length**2 for length in amount.lengths)
     through_base = 2 * shape.linear * amount.tokens
@@ -90,8 +90,8 @@ def training_memory(
 ) -> int:
     """Bytes at the peak of a training step: weights, adapter with gradient and optimizer, activations, logits.
 
-    On an accelerator tensors alone, activations made again; on a CPU the whole process. logits: numbers a position and
-    piece of the vocabulary. teacher_head: weights of a further head.
+    On an accelerator tensors alone, with activations made again; on a CPU the whole process. logits: numbers per
+    position and vocabulary entry. teacher_head: weights of a further head.
     """
     weights = (shape.parameters + teacher_head) * dtype_bytes
     adapter = (2 * ADAPTER_BYTES + OPTIMIZER_BYTES) * shape.adapter
@@ -109,7 +109,7 @@ def held_logits(accelerator: bool) -> int:
 
 
 def reading_memory(shape: Shape, batch_tokens: int, dtype_bytes: int, accelerator: bool, logits: int) -> int:
-    """Bytes at the peak of a forward pass: weights, one layer's activations, and so many bytes of logits."""
+    """Bytes at the peak of a forward pass: weights, one layer's activations, and `logits` bytes of logits."""
     weights = shape.parameters * dtype_bytes + ADAPTER_BYTES * shape.adapter
     layer = shape.widths * dtype_bytes * batch_tokens // shape.layers
     return weights + layer + logits + (0 if accelerator else PROCESS_BYTES)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import torch
-
 from stillright.data import Data
 from stillright.estimate.cost import (
     ADAPTER_BYTES,
@@ -24,38 +22,38 @@ from stillright.estimate.cost import (
     training_memory,
 )
 from stillright.estimate.shape import Shape, shape_of
-from stillright.forward.trees import Tree
-from stillright.harness_model import batches_of_rows, encode_pairs, grow
+from stillright.forward.trees import BATCH_TOKENS, Tree
+from stillright.harness_model import batches_of_rows, grow
 from stillright.models import ModelRef, load_adapter_config, load_tokenizer
+from stillright.tasks.encoding import encode_pairs
 from stillright.tasks.task import Document
 from stillright.training.choice.loss import LABELS_ALONE
 from stillright.training.loop import optimizer_steps
 from stillright.training.lora import lora_config
 from stillright.training.strategies import STRATEGIES
 from stillright.training.teachers.forms import Form, form_of
-from stillright.training.text import BATCH_TOKENS
 
 
-class Stage(NamedTuple):
+class StageCost(NamedTuple):
     """One stage, and what it will cost."""
 
     name: str
     samples: int
     tokens: int  # without padding; of a training all epochs, validation left out
     steps: int | None  # optimizer steps
-    kept: int | None  # bytes on disk; None: small
+    kept: int | None  # bytes on disk; None: a small amount
     temporary: int  # bytes on disk while it runs
     memory: int  # bytes at the peak: of the process on a CPU, of tensors on an accelerator
     flops: float  # validation counted
 
 
 class Plan:
-    """Makes the stages of an update from its data, on one device of one process: this one, or an accelerator."""
+    """Works out the stages of an update from its data, for one process on one device: this one, or an accelerator."""
 
     def __init__(self, data: Data, accelerator: bool) -> None:
         self.data = data
         self.config = data.config
-        self.bytes = torch.empty(0, dtype=data.dtype).element_size()
+        self.bytes = data.dtype.itemsize
         self.accelerator = accelerator
         self.old, self.new = (self._shape(ref) for ref in (data.old, data.new))
 
@@ -63,7 +61,7 @@ class Plan:
         adapter = lora_config(self.config.lora, ref) if ref.adapter is None else load_adapter_config(ref.adapter)
         return shape_of(ref.base, adapter)
 
-    def update(self) -> list[Stage]:
+    def update(self) -> list[StageCost]:
         """All of `stillright run`."""
         fits = [
             self.fit(f"fit-{name}", ref)
@@ -75,7 +73,7 @@ class Plan:
         names = ["old", "new", *compat, *self.config.controls]
         return [*fits, *align, *controls, *(self.predict(name) for name in names)]
 
-    def fit(self, name: str, ref: ModelRef) -> Stage:
+    def fit(self, name: str, ref: ModelRef) -> StageCost:
         """A task adapter."""
         train, validation = map(next_tokens, self.data.texts(ref.base))
         return self._training(name, self._of(ref), train, validation, PLAIN_LOGITS, 0)
@@ -85,12 +83,12 @@ class Plan:
 
     def _training(
         self, name: str, shape: Shape, train: Amount, validation: Amount, logits: int, teacher_head: int
-    ) -> Stage:
+    ) -> StageCost:
         config = self.config.training
         epochs, samples = config.epochs, len(train.lengths)
         validated = forward_flops(shape, validation) + 2 * teacher_head * validation.scored
         batch_tokens = min(config.batch_size, samples) * train.longest
-        return Stage(
+        return StageCost(
             name,
             samples,
             tokens=epochs * train.tokens,
@@ -101,11 +99,11 @@ class Plan:
             flops=epochs * training_flops(shape, train, self.accelerator, teacher_head) + (epochs + 1) * validated,
         )
 
-    def align(self) -> list[Stage]:
+    def align(self) -> list[StageCost]:
         """The teachers and the compat adapter."""
         return self._align_choices() if self.config.strategy.is_choice else self._align_tokens()
 
-    def _align_tokens(self) -> list[Stage]:
+    def _align_tokens(self) -> list[StageCost]:
         texts = self.data.aligned_texts(self.data.new.base)
         every = next_tokens([*texts.train, *texts.validation])
         strategy = STRATEGIES[self.config.strategy.mask]
@@ -118,7 +116,7 @@ class Plan:
             return [self._with_live_teachers(align, train, validation)]
         return [self._teach("teach-old", self.old, every), self._teach("teach-new", self.new, every), align]
 
-    def _with_live_teachers(self, align: Stage, train: Amount, validation: Amount) -> Stage:
+    def _with_live_teachers(self, align: StageCost, train: Amount, validation: Amount) -> StageCost:
         """The old model stays in memory, and both teachers read every batch."""
         epochs = self.config.training.epochs
         read = [epochs * forward_flops(shape, train) for shape in (self.old, self.new)]
@@ -132,10 +130,10 @@ class Plan:
         evaluations = self.config.training.epochs + 1
         return forward_flops(self.old, old) + evaluations * forward_flops(self.new, new)
 
-    def _teach(self, name: str, shape: Shape, every: Amount) -> Stage:
+    def _teach(self, name: str, shape: Shape, every: Amount) -> StageCost:
         batch = max(every.longest, min(BATCH_TOKENS, every.tokens))
         logits = 2 * 4 * every.longest * shape.vocabulary  # of one text, and their probabilities, in float32
-        return Stage(
+        return StageCost(
             name,
             len(every.lengths),
             every.tokens,
@@ -150,7 +148,7 @@ class Plan:
         shared = min(self.old.vocabulary, self.new.vocabulary)
         return form_of(self.config.teachers, self.config.strategy.temperature, shared)
 
-    def _align_choices(self) -> list[Stage]:
+    def _align_choices(self) -> list[StageCost]:
         old, new = (self.data.aligned_choices(ref.base) for ref in (self.data.old, self.data.new))
         alone = self.config.strategy.mask in LABELS_ALONE
         train, validation = map(_trees, new)
@@ -161,11 +159,11 @@ class Plan:
         small = [teacher._replace(kept=None) for teacher in teachers]
         return [*small, align._replace(flops=align.flops + again)]
 
-    def predict(self, name: str) -> Stage:
+    def predict(self, name: str) -> StageCost:
         """The answers to the test documents."""
         shape, ref = (self.old, self.data.old) if name == "old" else (self.new, self.data.new)
         read, batch, logits = (self._read_choices if self.data.task.is_choice else self._generate)(shape, ref)
-        return Stage(
+        return StageCost(
             f"predict-{name}",
             len(self.data.task.test_positions),
             read.tokens,

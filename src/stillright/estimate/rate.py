@@ -1,4 +1,4 @@
-"""How fast this device computes, tried in a blink."""
+"""How fast this device computes, measured in a fraction of a second."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from stillright import models
 
 SIDE = 1024  # of the matrices
 SECONDS = 0.3
-REACHED_ON_CPU, REACHED = 0.1, 0.4  # part of the rate of matrix products that whole stages reach; the first is measured
+REACHED_ON_CPU, REACHED = 0.1, 0.4  # part of the matrix-product rate that whole stages reach; the first is measured
 OTHER = 312e12, "an A100"  # its bfloat16 peak
 
 
 class Rate(NamedTuple):
-    """Operations a second, and of what."""
+    """Operations per second, and on what."""
 
     flops: float
     device: str
     reached: float = REACHED
 
     def seconds(self, flops: float) -> float:
-        """Seconds for so many operations, at the part of the rate that is reached."""
+        """Seconds for `flops` operations, at the part of the rate that is reached."""
         return flops / (self.reached * self.flops)
 
 

@@ -1,4 +1,4 @@
-"""The stages and their costs as a table a person reads."""
+"""The stages and their costs as a table for people."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from stillright.estimate.plan import Stage
+from stillright.estimate.plan import StageCost
 from stillright.estimate.rate import OTHER, Rate
 
 COLUMNS = ("stage", "samples", "tokens", "steps", "disk", "disk meanwhile", "memory", "operations", "time")
@@ -16,7 +16,7 @@ TIMES = ((3600, "h"), (60, "min"), (1, "s"))
 
 
 def _readable(number: float, units: Sequence[tuple[float, str]]) -> str:
-    """Three digits, in the largest unit of which there is one."""
+    """Three digits, in the largest unit that gives at least 1."""
     unit, name = next((pair for pair in units if number >= pair[0]), units[-1])
     scaled = number / unit
     return f"{scaled:,.0f} {name}" if scaled >= 100 else f"{scaled:.3g} {name}"
@@ -34,7 +34,7 @@ def duration(seconds: float) -> str:
     return _readable(seconds, TIMES)
 
 
-def _cells(stage: Stage, rate: Rate) -> tuple[str, ...]:
+def _cells(stage: StageCost, rate: Rate) -> tuple[str, ...]:
     return (
         stage.name,
         f"{stage.samples:,}",
@@ -48,26 +48,28 @@ def _cells(stage: Stage, rate: Rate) -> tuple[str, ...]:
     )
 
 
-def _notes(stages: Sequence[Stage], elsewhere: Sequence[Stage], dtype: str, rate: Rate) -> list[str]:
-    """What the numbers are, and their sums."""
+def _notes(stages: Sequence[StageCost], elsewhere: Sequence[StageCost], dtype: str, rate: Rate) -> list[str]:
+    """What the numbers mean, and their sums."""
     flops, there = (sum(stage.flops for stage in plan) for plan in (stages, elsewhere))
     other = Rate(*OTHER)
     kept, meanwhile = sum(stage.kept or 0 for stage in stages), max(stage.temporary for stage in stages)
     most = size(max(stage.memory for stage in elsewhere))
     return [
-        f"In all {size(kept)} on disk and {size(meanwhile)} more meanwhile, {flops:.1e} operations, "
-        f"{duration(rate.seconds(flops))}. What is done already is counted too.",
+        f"In total {size(kept)} on disk and {size(meanwhile)} more while running, {flops:.1e} operations, "
+        f"{duration(rate.seconds(flops))}. Finished stages are counted too.",
         "Tokens (without padding and validation), steps and disk are counted; memory, operations and time are "
         "estimates, see docs/estimate.md.",
-        f"Memory and time are those of {dtype} on one device; time is at {rate.reached:.0%} of the {rate.flops:.1e} "
+        f"Memory and time are for {dtype} on one device; time assumes {rate.reached:.0%} of the {rate.flops:.1e} "
         f"operations/s that matrix products reach on {rate.device} now.",
         f"On {other.device} at {other.reached:.0%} of its {other.flops:.1e} operations/s: "
         f"{duration(other.seconds(there))}, and at most {most} of its memory.",
     ]
 
 
-def print_plan(stages: Sequence[Stage], elsewhere: Sequence[Stage], dtype: str, rate: Rate, console: Console) -> None:
-    """Prints the table and, below it, what its numbers are.
+def print_plan(
+    stages: Sequence[StageCost], elsewhere: Sequence[StageCost], dtype: str, rate: Rate, console: Console
+) -> None:
+    """Prints the table and, below it, what its numbers mean.
 
     elsewhere: the same stages on an accelerator.
     """

@@ -1,8 +1,8 @@
-"""Several continuations of one prompt as a tree: the prompt stands once, and each of them sees it and itself alone.
+"""Several continuations of one prompt as a tree: the prompt is there once, and each of them sees only it and itself.
 
 So a sample costs its prompt once, however many choices it has, and one forward pass gives the log-likelihood of each.
-Models that cannot read a tree get a row a continuation, with the prompt repeated: slower, and as right.
-Knows ids and tensors; nothing of tasks or losses.
+Models that cannot read a tree get one row per continuation, with the prompt repeated: slower, but just as right.
+Knows ids and tensors, but no tasks or losses.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from torch.utils.checkpoint import checkpoint
 from stillright.forward.heads import LMHead, chunk_rows, lm_head
 
 Ids = list[int]
-MULTIPLE = 16  # rows are padded to a multiple of so many tokens: a CPU compiles a kernel for every length
+BATCH_TOKENS = 4096  # of a forward pass, padding counted; more do not fit the caches of a CPU, which is then slower
+MULTIPLE = 16  # rows are padded to a multiple of this many tokens: a CPU compiles a kernel for every length
 PADDING = -1  # branch of padded places
-# nats a token by which a choice in a tree may differ from the same apart; bfloat16 rounds logits beyond 16 to eighths
+# nats per token by which a choice in a tree may differ from the same apart; bfloat16 rounds logits above 16 to eighths
 TREE_TOLERANCE, HALF_TREE_TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-3}, 0.15
 
 
@@ -47,16 +48,16 @@ class Tree:
 
 
 class Trees(NamedTuple):
-    """A batch of B samples and at most K choices in R rows of at most L tokens: a tree a row, or a choice a row."""
+    """A batch of B samples and at most K choices in R rows of at most L tokens, each row a tree or a single choice."""
 
     apart: bool  # whether every choice has a row of its own, with the prompt
     input_ids: Tensor  # (R, L)
-    position_ids: Tensor  # (R, L); every choice goes on where the prompt ends
+    position_ids: Tensor  # (R, L); every choice continues where the prompt ends
     branch: Tensor  # (R, L) 0 in the prompt, k in choice k from 1, PADDING beyond
-    before: Tensor  # (R, L) place of the token before, within the row; for the prompt meaningless
+    before: Tensor  # (R, L) place of the token before, within the row; meaningless in the prompt
     sample: Tensor  # (R,) number of the sample within the batch
 
-    def to(self, device: Any) -> Trees:
+    def to(self, device: torch.device) -> Trees:
         """The same batch on a device."""
         return Trees(self.apart, *(part.to(device) for part in self[1:]))
 
@@ -88,7 +89,7 @@ def plant(texts: Sequence[Tree], pad_token_id: int, apart: bool = False) -> Tree
 
 
 def _columns_apart(text: Tree) -> list[tuple[Ids, ...]]:
-    """Those of a tree of one choice for each, with the number that the choice has in the sample."""
+    """One tree per choice, with the number that the choice has in the sample."""
     rows: list[tuple[Ids, ...]] = []
     for k, choice in enumerate(text.choices, start=1):
         ids, positions, branch, before = _columns(text.prompt, [choice])
@@ -107,7 +108,7 @@ def _columns(prompt: Ids, choices: list[Ids]) -> tuple[Ids, ...]:
     return Tree(prompt, choices).ids, positions, branch, before
 
 
-def attention_mask(branch: Tensor, dtype: Any) -> Tensor:
+def attention_mask(branch: Tensor, dtype: torch.dtype) -> Tensor:
     """(B, 1, L, L) to be added to attention scores: a token sees the prompt and its own choice, up to itself."""
     places = torch.arange(branch.shape[1], device=branch.device)
     same = (branch[:, None, :] == branch[:, :, None]) | (branch[:, None, :] == 0)
@@ -135,15 +136,15 @@ def continued(model: Any, trees: Trees) -> Continued:
 def log_likelihoods(model: Any, trees: Trees, shape: Sequence[int]) -> Tensor:
     """`shape` (B, K) summed log-probabilities of each choice's tokens, float32; 0 for choices that a sample lacks."""
     tokens = continued(model, trees)
-    logp = _token_logp(lm_head(model), tokens.states, tokens.labels)
+    logp, _ = label_logp(lm_head(model), tokens.states, tokens.labels)
     return logp.new_zeros(tuple(shape)).index_put((tokens.sample, tokens.choice), logp, accumulate=True)
 
 
 @torch.no_grad()
 def reads_trees(model: Any, texts: Sequence[Tree], pad_token_id: int) -> bool:
-    """Whether `model` says of choices in a tree what it says of them apart, tried on the longest texts.
+    """Whether `model` scores choices in a tree as it scores them apart, tried on the longest texts.
 
-    Models whose layers have a window of attention, or a state instead of attention, ignore the mask that makes a tree.
+    Layers with a window of attention, or with a state instead of attention, ignore the mask that makes a tree.
     """
     tried = [max(texts, key=length) for length in (Tree.longest, lambda text: text.tokens(apart=False))]
     return all(_same_apart(model, text, pad_token_id) for text in tried)
@@ -154,17 +155,24 @@ def _same_apart(model: Any, text: Tree, pad_token_id: int) -> bool:
     apart = log_likelihoods(model, plant([text], pad_token_id, apart=True).to(model.device), shape)
     try:
         tree = log_likelihoods(model, plant([text], pad_token_id).to(model.device), shape)
-    except (IndexError, RuntimeError, TypeError, ValueError):  # some layers take no mask of four dimensions
+    except (IndexError, RuntimeError, TypeError, ValueError):  # some layers accept no four-dimensional mask
         return False
     gaps = (tree - apart).abs().cpu() / tokens
     return bool((gaps <= TREE_TOLERANCE.get(model.dtype, HALF_TREE_TOLERANCE)).all())
 
 
-def _token_logp(head: LMHead, states: Tensor, labels: Tensor) -> Tensor:
-    """(N,) log-probability of each label after states (N, H); logits exist for `chunk_rows` rows at a time."""
+def label_logp(head: LMHead, states: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """(N,) log-probability of each label after states (N, H) in float32, and (N,) whether no token is likelier.
 
-    def chunk(rows: Tensor, targets: Tensor) -> Tensor:
-        return -functional.cross_entropy(head.logits(rows, len(head.weight)), targets, reduction="none")
+    Logits exist for `chunk_rows` rows at a time, and are made again for a gradient.
+    """
+
+    def chunk(rows: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        logits = head.logits(rows, len(head.weight))
+        likeliest = logits.gather(1, targets[:, None])[:, 0] >= logits.amax(dim=-1)
+        return -functional.cross_entropy(logits, targets, reduction="none"), likeliest
 
     parts = zip(states.split(chunk_rows(head)), labels.split(chunk_rows(head)), strict=True)
-    return torch.cat([checkpoint(chunk, rows, targets, use_reentrant=False) for rows, targets in parts])
+    scored = [checkpoint(chunk, rows, targets, use_reentrant=False) for rows, targets in parts]
+    logp, likeliest = (torch.cat(part) for part in zip(*scored, strict=True))
+    return logp, likeliest

@@ -77,9 +77,9 @@ class Store:
             mix = partial(interpolate, made["new"], made["compat"], stage.weight, update.dtype)
             self._make(stage, update, made, mix)
         elif stage.kind == "ensemble":
-            update.predict_together([made["old"], made["new"]], result, stage.name)
+            update.predict([made["old"], made["new"]], result, stage.name)
         else:
-            update.predict(made["model"], result, stage.name)
+            update.predict([made["model"]], result, stage.name)
 
     def _make(self, stage: Stage, update: Update, made: Mapping[str, ModelRef], write: Callable[[Path], None]) -> None:
         """An adapter that no training makes: `write` is given the folder for it."""

@@ -1,4 +1,4 @@
-"""A task is an lm-evaluation-harness task: from its registry, with its data replaced, or made of a user's own files."""
+"""A task is an lm-evaluation-harness task: from its registry, on other data, or made from a user's own files."""
 
 from stillright.tasks.task import Task, load_task
 

@@ -1,4 +1,4 @@
-"""A user's own JSONL files as a harness configuration. Knows files and templates, nothing of models."""
+"""A user's own JSONL files as a harness configuration. Knows files and templates, but no models."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _metric(name: str) -> Config:
 
 def _choice_keys(config: TaskConfig) -> Config:
     choices: Any = config.choices
-    if isinstance(choices, list):  # the harness would take each as it stands
+    if isinstance(choices, list):  # the harness would not render each of them
 
         def choices(document: dict[str, Any]) -> list[str]:
             return [apply_template(template, document) for template in config.choices or ()]
@@ -93,7 +93,7 @@ def own_task(config: TaskConfig) -> Config:
 
 
 def _refuse_unknown_columns(config: TaskConfig, rows: dict[str, datasets.Dataset]) -> None:
-    """The harness renders a missing column as nothing, and a missing value as "None"; here they are errors."""
+    """The harness renders a missing column as nothing and a missing value as "None"; here both are errors."""
     assert config.prompt is not None
     templates = config.choices if isinstance(config.choices, list) else []
     used = {config.answer}.union(*(_columns(config.name, text) for text in (config.prompt, *templates)))
@@ -118,13 +118,13 @@ def _refuse_missing(task: str, used: set[Any], rows: datasets.Dataset, path: Pat
         lacking = next((i for i, value in enumerate(rows[column], start=1) if _is_none(value)), None)
         if lacking is not None:
             raise DataError(
-                f"{path}: row {lacking}: task {task} uses the column {column!r}, which has no value there; give every "
-                "row one, or leave the row out"
+                f"{path}: row {lacking}: task {task} uses the column {column!r}, which is empty there; fill it in, or "
+                "leave the row out"
             )
 
 
 def _is_none(value: Any) -> bool:
-    """Whether it is missing, or a list that is empty or lacks a value."""
+    """Whether it is missing, or a list that is empty or has a missing value."""
     return value is None or (isinstance(value, list) and (not value or None in value))
 
 
@@ -133,4 +133,4 @@ def _columns(task: str, template: str) -> set[str]:
     try:
         return set(meta.find_undeclared_variables(jinja2.Environment(autoescape=False).parse(template)))
     except jinja2.TemplateSyntaxError as error:
-        raise TaskError(f"task {task}: the template {template!r} is not Jinja: {error.message}") from None
+        raise TaskError(f"task {task}: the template {template!r} is not valid Jinja: {error.message}") from None

@@ -1,4 +1,4 @@
-"""Finds a task by name, of those shipped here or of lm-evaluation-harness, and loads its configuration."""
+"""Finds a task by name, among those shipped here and those of lm-evaluation-harness, and loads its configuration."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from typing import Any
 
 from stillright.errors import TaskError
 
-SHIPPED = Path(__file__).parent / "harness"  # tasks that the harness has not, in its own form
+SHIPPED = Path(__file__).parent / "harness"  # tasks that the harness lacks, in its own format
 
 
 def _entry_in_file(path: Path, name: str) -> Any:
-    """The entry of one YAML file, if it is of this name. Spares the index of all tasks, which takes seconds."""
+    """The entry of one YAML file, if it has this name. Avoids the index of all tasks, which takes seconds."""
     from lm_eval.tasks._index import TaskIndex
 
     entry = TaskIndex.entry_from_path(path)
@@ -46,7 +46,7 @@ def harness_config(name: str) -> dict[str, Any]:
 
     entry = _entry_beside_its_name(name) or _entry_in_index(name)
     if entry.kind.name != "TASK":
-        raise TaskError(f"task {name}: is a {entry.kind.name.lower()} of the harness; give one single task")
+        raise TaskError(f"task {name}: is a {entry.kind.name.lower()} of the harness; give a single task")
     config: dict[str, Any] = TaskFactory()._load_full_config(entry, None)
     if "class" in config:
         raise TaskError(f"task {name}: is a Python class of the harness; only tasks written in YAML are supported")

@@ -1,4 +1,4 @@
-"""What the tasks of tasks/harness call, by the names that stand in their YAML: preparation of rows, and scores."""
+"""What the tasks of tasks/harness call, by the names in their YAML: preparation of rows, and scores."""
 
 from __future__ import annotations
 

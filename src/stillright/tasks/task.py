@@ -8,6 +8,7 @@ import random
 from dataclasses import dataclass, replace
 from typing import Any
 
+from lm_eval.api.metrics import mean, nanmean
 from lm_eval.api.task import ConfigurableTask
 
 from stillright.config import TaskConfig
@@ -19,12 +20,11 @@ from stillright.tasks.rows import read_rows
 
 DISCRETE = frozenset({"acc", "acc_norm", "acc_bytes", "exact_match"})
 CHOICE_METRICS = ("acc", "acc_norm", "acc_bytes")
-OF_ALL_SAMPLES = frozenset({"bleu", "chrf", "ter", "mcc"})  # as the harness computes them
-GENERATED = 256  # tokens of an answer at most, where a task does not say: the harness's own default
+GENERATED = 256  # longest answer in tokens where a task sets no limit: the harness's own default
 Document = dict[str, Any]
-OFFLINE = "without a network, give local files of the same columns as train and test"
+OFFLINE = "without a network, give local files with the same columns as train and test"
 
-logging.getLogger("lm_eval").setLevel(logging.ERROR)  # its notes on defaults are not for our users
+logging.getLogger("lm_eval").setLevel(logging.ERROR)  # its notes on defaults are not meant for our users
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Task:
 
     @property
     def kind(self) -> Kind:
-        """Discrete answers are right or wrong; of all other metrics only differences count."""
+        """Discrete answers are right or wrong; other metrics give a score, of which only differences count."""
         return "discrete" if self.metric in DISCRETE else "continuous"
 
     @property
@@ -51,11 +51,11 @@ class Task:
 
     @property
     def longest_answer(self) -> int:
-        """Tokens of the longest answer that is generated."""
+        """Tokens of the longest answer that may be generated."""
         return int((self.harness.config.generation_kwargs or {}).get("max_gen_toks", GENERATED))
 
     def tested_in_training(self) -> int:
-        """How many rows to predict stand among those to train on, whatever their ids."""
+        """How many rows to predict are also among those to train on, whatever their ids."""
         known = {_content(document) for document in self.train_documents}
         tested = list(self.harness.eval_docs)
         return sum(_content(tested[i]) in known for i in self.test_positions)
@@ -65,9 +65,9 @@ class Task:
         return str(self.harness.fewshot_context(document, 0))
 
     def right_answer(self, document: Document) -> str:
-        """The text a model learns to say: delimiter and right choice (the first of several), or the reference.
+        """The text a model is trained on: delimiter and right choice (the first of several), or the reference.
 
-        Raises DataError where the answer is none of the choices.
+        Raises DataError where the answer is not one of the choices.
         """
         if self.is_choice:
             target = self.choices(document)[self.gold(document)]
@@ -77,31 +77,31 @@ class Task:
         return f"{self.harness.config.target_delimiter}{target}"
 
     def choices(self, document: Document) -> list[str]:
-        """The texts to choose among."""
+        """The texts to choose from."""
         return [str(choice) for choice in self.harness.doc_to_choice(document)]
 
     def unlabelled_choices(self) -> list[tuple[str, list[str]]]:
-        """Prompt and choices of each row without an answer. Raises DataError where a row has not two or more."""
+        """Prompt and choices of each row without an answer. Raises DataError where a row has fewer than two."""
         return [(prompt, self._found_choices(row, i)) for i, (prompt, row) in enumerate(self.unlabelled, start=1)]
 
     def _found_choices(self, row: Document, number: int) -> list[str]:
         place = f"task.unlabelled, row {number}"
         try:
             choices = self.choices(row)
-        except Exception as error:  # of Jinja and of the task's own code
+        except Exception as error:  # from Jinja or the task's own code
             raise DataError(f"{place}: its choices cannot be read ({_reason(error)})") from None
         if len(choices) < 2 or not all(choice.strip() for choice in choices):
-            raise DataError(f"{place}: its choices are {choices}; each row needs two or more, and none that is blank")
+            raise DataError(f"{place}: its choices are {choices}; each row needs two or more, none of them blank")
         return choices
 
     def accepted(self, document: Document) -> list[int]:
-        """Numbers of the right choices, mostly one. Raises DataError where one is none of the choices."""
+        """Numbers of the right choices, usually one. Raises DataError where the answer is not one of the choices."""
         choices, target = self.choices(document), self.harness.doc_to_target(document)
         targets = target if isinstance(target, list) else [target]
         numbers = [t if isinstance(t, int) else choices.index(t) if t in choices else -1 for t in targets]
         if not all(0 <= number < len(choices) for number in numbers):
             raise DataError(
-                f"task {self.name}: the answer {target!r} is none of the {len(choices)} choices of {document}"
+                f"task {self.name}: the answer {target!r} is not one of the {len(choices)} choices of {document}"
             )
         return numbers
 
@@ -124,7 +124,7 @@ def _content(document: Document) -> str:
 
 
 def load_task(config: TaskConfig, split_seed: int = 0) -> Task:
-    """The task that `config` describes, its rows drawn with `split_seed` where a limit is set.
+    """The task that `config` describes, its rows drawn with `split_seed` where it has a limit.
 
     Raises TaskError for a task that is unknown, has no training documents, or is of an unsupported kind; DataError for
     bad files.
@@ -132,14 +132,16 @@ def load_task(config: TaskConfig, split_seed: int = 0) -> Task:
     harness = _build(config)
     if not harness.has_training_docs():
         raise TaskError(
-            f"task {config.name}: has no training documents; give files of the same columns as train and test"
+            f"task {config.name}: has no training documents; give files with the same columns as train and test"
         )
     harness.set_config(key="num_fewshot", value=0)
     train = list(harness.training_docs())
     test = list(harness.eval_docs)
     for split, documents in (("training", train), ("test", test)):
         if not documents:
-            raise DataError(f"task {config.name}: the {split} split is empty")
+            raise DataError(
+                f"task {config.name}: the {split} split has no rows; give files with rows as train and test"
+            )
     _refuse_unsupported(config.name, harness, test[0])
     positions = _drawn(len(train), config.train_limit, split_seed)
     task = Task(
@@ -165,31 +167,31 @@ def _unlabelled(config: TaskConfig, task: Task) -> list[tuple[str, Document]]:
     refuse_unknown_prompts(config, rows)
     known = task.train_documents[0]
     if _bare_prompt(harness, known) != task.prompt(known):
-        raise TaskError(f"task {task.name}: its prompts cannot be made without answers; leave task.unlabelled out")
+        raise TaskError(f"task {task.name}: its prompts need the answers; leave task.unlabelled out")
     try:
         if harness.config.process_docs is not None:
             rows = harness.config.process_docs(rows)
         return [(_bare_prompt(harness, row), row) for row in rows]
-    except Exception as error:  # of Jinja and of the task's own code
+    except Exception as error:  # from Jinja or the task's own code
         raise DataError(f"{config.unlabelled}: its prompts cannot be read ({_reason(error)})") from None
 
 
 def _bare_prompt(harness: Any, document: Document) -> str:
-    """What the harness puts before the answer, made without looking at one, as `fewshot_context` does."""
+    """The text before the answer as `fewshot_context` makes it, but without reading an answer."""
     return f"{harness.resolve_field(document, harness.config.description) or ''}{harness.doc_to_text(document)}"
 
 
 def _refuse_lacking_columns(task: Task, split: str, document: Document, config: TaskConfig) -> None:
-    """The harness fails in many ways on a column that is not there, and has looked at one split only."""
+    """The harness fails in many ways on a missing column, and has read only one split."""
     try:
         task.prompt(document)
         task.right_answer(document)
     except StillrightError:
         raise
-    except Exception as error:  # of Jinja, of the harness and of the task's own code
+    except Exception as error:  # from Jinja, the harness or the task's own code
         raise DataError(
             f"{_file_named(config, split)}task {task.name}: its {split} rows cannot be read ({_reason(error)}); "
-            f"they need the columns of its own data, and have: {', '.join(document)}"
+            f"they need the columns of its own data, but have: {', '.join(document)}"
         ) from None
 
 
@@ -214,7 +216,7 @@ def _build(config: TaskConfig) -> Any:
         return ConfigurableTask(config=keys)
     except StillrightError:
         raise
-    except Exception as error:  # the harness, datasets and the hub raise of every kind here
+    except Exception as error:  # the harness, datasets and the hub raise all kinds here
         hint = "the files need the columns of its own data" if config.train else OFFLINE
         raise TaskError(f"task {config.name}: its data cannot be loaded ({_reason(error)}); {hint}") from None
 
@@ -222,19 +224,19 @@ def _build(config: TaskConfig) -> Any:
 def _refuse_output_type(name: str, output_type: str) -> None:
     if output_type not in ("multiple_choice", "generate_until"):
         raise TaskError(
-            f"task {name}: its output type is {output_type}; supported are multiple_choice and generate_until"
+            f"task {name}: its output type is {output_type}; only multiple_choice and generate_until are supported"
         )
 
 
 def _refuse_unsupported(name: str, harness: Any, document: Document) -> None:
     if getattr(harness, "MULTIMODAL", False) or getattr(harness, "UNSAFE_CODE", False):
-        raise TaskError(f"task {name}: needs images, sound or the execution of generated code, which is not supported")
+        raise TaskError(f"task {name}: needs images, sound or the execution of generated code; choose another task")
     if not isinstance(harness.doc_to_text(document), str):
-        raise TaskError(f"task {name}: varies the prompt rather than the answer, which is not supported")
+        raise TaskError(f"task {name}: varies the prompt instead of the answer; choose another task")
 
 
 def _drawn(n: int, limit: int | None, seed: int) -> list[int]:
-    """All of 0..n-1, or `limit` of them in ascending order; a larger limit only adds to a smaller one's."""
+    """All of 0..n-1, or `limit` of them in ascending order; a larger limit only adds to what a smaller one draws."""
     if limit is None or limit >= n:
         return list(range(n))
     order = list(range(n))
@@ -249,15 +251,26 @@ def _metric(config: TaskConfig, harness: Any) -> str:
         raise TaskError(f"task {config.name}: has no metric {metric}; it has {', '.join(known)}")
     if harness.OUTPUT_TYPE == "multiple_choice" and metric not in CHOICE_METRICS:
         raise TaskError(
-            f"task {config.name}: its metric {metric} ranks no choices; supported are {', '.join(CHOICE_METRICS)}"
+            f"task {config.name}: its metric {metric} does not rank choices; use {', '.join(CHOICE_METRICS)}"
         )
     if not harness.higher_is_better().get(metric, True):
-        raise TaskError(f"task {config.name}: of its metric {metric} less is better, which is not supported")
-    if metric in OF_ALL_SAMPLES:
         raise TaskError(
-            f"task {config.name}: its metric {metric} is one of all samples together, so no sample can flip"
+            f"task {config.name}: for its metric {metric} lower is better; choose one for which higher is better"
         )
+    if harness.OUTPUT_TYPE != "multiple_choice":
+        _refuse_whole_set(config.name, metric, harness)
     return metric
+
+
+def _refuse_whole_set(name: str, metric: str, harness: Any) -> None:
+    """Raises TaskError for a metric of generated answers that is not a mean over samples."""
+    higher = harness.higher_is_better()
+    per_sample = [k for k, total in harness.aggregation().items() if total in (mean, nanmean) and higher.get(k, True)]
+    if metric not in per_sample:
+        raise TaskError(
+            f"task {name}: its metric {metric} is computed over the whole test set, so individual samples cannot flip; "
+            f"choose a per-sample metric: {', '.join(per_sample) or 'it has none'}"
+        )
 
 
 def _filter(config: TaskConfig, harness: Any) -> str | None:

@@ -1,4 +1,4 @@
-"""The answers to validation samples while tokens are trained: how many are right, and how many are lost against old."""
+"""The answers to validation samples while tokens are trained: how many are right, and how many of old's are lost."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from torch import Tensor
 from stillright.forward.passes import Collate
 from stillright.models import ModelRef
 from stillright.training.choice.loss import is_right
+from stillright.training.choice.scoring import Samples, accepted, reading_of, scores_of_old, tree_scores
 from stillright.training.choice.texts import ChoiceText
-from stillright.training.choice.trainer import Samples, accepted, reading_of, scores_of_old, tree_scores
 from stillright.training.loop import Job
 from stillright.training.trainer import token_sums
 
 
 class Validation(NamedTuple):
-    """The validation samples, for the choice of the checkpoint by flips."""
+    """The validation samples, to choose the checkpoint by flips."""
 
     old: ModelRef
     old_texts: list[ChoiceText]
@@ -34,7 +34,7 @@ class Validation(NamedTuple):
 
 
 class AnswersCollator:
-    """Another collator, and under "answers" the choices of the texts, where these are validation samples."""
+    """Another collator's batch and, for validation samples, their choices under "answers"."""
 
     def __init__(self, collate: Collate, validation: Samples, first: int) -> None:
         self.collate = collate

@@ -16,7 +16,7 @@ from stillright.models import ModelRef, load_model, load_tokenizer
 from stillright.progress import Progress
 from stillright.training.answers import AnswersCollator, Validation, sums_or_scores
 from stillright.training.checkpoints import RULES
-from stillright.training.choice.trainer import Samples, batch_scores, first_samples, flips
+from stillright.training.choice.scoring import Samples, batch_scores, first_samples, flips
 from stillright.training.compat_config import CompatConfig
 from stillright.training.head_loss import LossSums
 from stillright.training.loop import Job, TrainingResult, as_dataset, frees_memory, train_adapter, training_arguments

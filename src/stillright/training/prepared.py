@@ -12,7 +12,8 @@ import datasets
 
 from stillright.errors import DataError, ModelError
 from stillright.forward.passes import Collate
-from stillright.training.text import IGNORED, Ids
+from stillright.forward.trees import Ids
+from stillright.training.text import IGNORED
 
 COLUMNS = ("input_ids", "labels", "seq_lengths")  # those that TRL's collator reads
 Datasets = Any  # a datasets.Dataset, a mapping of names to such, or None

@@ -9,12 +9,11 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from stillright.config.update import LossOn
 from stillright.errors import DataError, ModelError
-from stillright.harness_model import encode_pairs
+from stillright.forward.trees import BATCH_TOKENS, Ids
 from stillright.tasks import Task
+from stillright.tasks.encoding import encode_pairs
 
-Ids = list[int]
 IGNORED = -100  # label of a place that is not scored
-BATCH_TOKENS = 4096  # of a teacher's batch
 T = TypeVar("T")
 
 

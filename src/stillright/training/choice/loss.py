@@ -1,6 +1,6 @@
 """The loss over the choices of a sample: distillation of the distribution over choices, not over tokens.
 
-A teacher says one number a choice, its log-likelihood, so old and new need not share a vocabulary. Ours, beyond
+A teacher gives one number per choice, its log-likelihood, so old and new need not share a vocabulary. Ours, beyond
 Echterhoff et al., 2024: a flip is a change of the choice, so the choice is what is distilled.
 """
 
@@ -15,7 +15,7 @@ from torch.nn import functional
 
 
 class Beliefs(NamedTuple):
-    """What the teachers say of n samples."""
+    """What the teachers make of n samples."""
 
     old: Tensor  # (n, K) log-probabilities of the choices at the temperature
     new: Tensor  # (n, K)
@@ -23,7 +23,7 @@ class Beliefs(NamedTuple):
     accepted: Tensor  # (n, K) bool, which choices are right
 
 
-Target = Callable[[Beliefs], Tensor]  # -> (n, K) log-probabilities to learn
+ChoiceTarget = Callable[[Beliefs], Tensor]  # -> (n, K) log-probabilities to learn
 
 
 def is_right(scores: Tensor, accepted: Tensor) -> Tensor:
@@ -43,7 +43,7 @@ def choice(beliefs: Beliefs) -> Tensor:
 
 
 def choice_mixture(beliefs: Beliefs) -> Tensor:
-    """The mean of both distributions: what an ensemble of the two would say."""
+    """The mean of both distributions: what an ensemble of the two would give."""
     return torch.logaddexp(beliefs.old, beliefs.new) - torch.log(torch.tensor(2.0))
 
 
@@ -52,8 +52,10 @@ def choice_ce(beliefs: Beliefs) -> Tensor:
     return functional.one_hot(beliefs.gold, beliefs.old.shape[1]).float().clamp_min(1e-30).log()
 
 
-CHOICE_STRATEGIES: dict[str, Target] = {target.__name__: target for target in (choice, choice_mixture, choice_ce)}
-LABELS_ALONE = {"choice_ce"}  # trained by cross-entropy, whatever ce_weight says; of the teachers only old is logged
+CHOICE_STRATEGIES: dict[str, ChoiceTarget] = {target.__name__: target for target in (choice, choice_mixture, choice_ce)}
+LABELS_ALONE = {
+    "choice_ce"
+}  # trained by cross-entropy, whatever ce_weight is; of the teachers only old is asked, for the log
 
 
 class ChoiceSums(NamedTuple):
@@ -67,7 +69,7 @@ class ChoiceSums(NamedTuple):
 def choice_sums(scores: Tensor, target: Tensor, gold: Tensor, temperature: float, ce_weight: float) -> ChoiceSums:
     """Sums of `(1 - ce_weight) * KL(target || student) + ce_weight * CE`.
 
-    scores: (B, K) log-likelihoods as the metric normalises them. target: (B, K) log-probabilities at `temperature`.
+    scores: (B, K) log-likelihoods as the metric normalizes them. target: (B, K) log-probabilities at `temperature`.
     gold: (B,), IGNORED where it is not known; that sample has no CE. KL is of the softmax of scores / temperature,
     CE of that of scores.
     """

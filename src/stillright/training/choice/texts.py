@@ -7,8 +7,8 @@ from typing import Any
 
 from stillright.errors import TaskError
 from stillright.forward.trees import Ids, Tree
-from stillright.harness_model import encode_pairs
 from stillright.tasks import Task
+from stillright.tasks.encoding import encode_pairs
 from stillright.training.text import IGNORED
 
 Sample = tuple[str, list[str]]  # prompt and choices
@@ -19,8 +19,8 @@ ABSENT = -1e4  # score of a choice that a sample does not have
 class ChoiceText(Tree):
     """One sample: token ids of the prompt and of each choice."""
 
-    lengths: list[int]  # what log-likelihoods are divided by, as the task's metric has it
-    accepted: list[int]  # numbers of the right choices, mostly one; none where it is not known
+    lengths: list[int]  # what the task's metric divides log-likelihoods by
+    accepted: list[int]  # numbers of the right choices, usually one; none where it is not known
 
     @property
     def gold(self) -> int:
@@ -29,12 +29,12 @@ class ChoiceText(Tree):
 
 
 def encode_choices(task: Task, tokenizer: Any, max_length: int) -> list[ChoiceText]:
-    """Every training document; prompts lose their beginning beyond `max_length`.
+    """Every training document; prompts are cut at their start beyond `max_length`.
 
     Raises TaskError where the task's answers are not choices.
     """
     if not task.is_choice:
-        raise TaskError(f"task {task.name}: its answers are generated; choice strategies need choices")
+        raise TaskError(f"task {task.name}: its answers are generated, and choice strategies need choices; use another")
     documents = task.train_documents
     samples = [(task.prompt(document), task.choices(document)) for document in documents]
     accepted = [task.accepted(document) for document in documents]
@@ -42,7 +42,7 @@ def encode_choices(task: Task, tokenizer: Any, max_length: int) -> list[ChoiceTe
 
 
 def encode_unlabelled(task: Task, samples: list[Sample], tokenizer: Any, max_length: int) -> list[ChoiceText]:
-    """The same of samples of which no choice is known to be right."""
+    """The same for samples whose right choice is not known."""
     return _encode(task, samples, [[]] * len(samples), tokenizer, max_length)
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import datasets
 import torch
@@ -11,52 +10,30 @@ from torch import Tensor
 from torch.nn import functional
 from trl import SFTConfig
 
-from stillright import ranks
 from stillright.config import StrategyConfig
-from stillright.forward.lean import lean
-from stillright.forward.passes import autocast, check_head, evaluating
-from stillright.forward.trees import PADDING, Trees, log_likelihoods, plant, reads_trees
+from stillright.forward.trees import PADDING
 from stillright.models import ModelRef, load_model, load_tokenizer
-from stillright.progress import Progress
 from stillright.training.checkpoints import RULES
 from stillright.training.choice.loss import CHOICE_STRATEGIES, LABELS_ALONE, Beliefs, choice_sums, is_right
-from stillright.training.choice.texts import ABSENT, ChoiceText
+from stillright.training.choice.scoring import (
+    Samples,
+    accepted,
+    batch_scores,
+    choice_scores,
+    first_samples,
+    flips,
+    reading_of,
+    scores_of_old,
+    tree_scores,
+)
+from stillright.training.choice.texts import ChoiceText
 from stillright.training.loop import Job, TrainingResult, frees_memory, train_adapter, training_arguments
-from stillright.training.text import IGNORED, Texts, batches
+from stillright.training.text import IGNORED, Texts
 from stillright.training.trainer import Mean, MeansTrainer
 
 
-class Reading(NamedTuple):
-    """How a model reads its texts."""
-
-    pad_token_id: int
-    apart: bool  # whether the prompt is repeated for every choice
-
-    def plant(self, texts: list[ChoiceText]) -> Trees:
-        """The texts as one batch."""
-        return plant(texts, self.pad_token_id, self.apart)
-
-
-class Samples(NamedTuple):
-    """n samples whose choices are scored."""
-
-    texts: list[ChoiceText]
-    old_right: Tensor  # (n,) bool
-    reading: Reading
-
-    def batch(self, rows: list[int]) -> dict[str, Any]:
-        """The trees of B samples, the lengths (B, K) that normalise them, and which choices are right."""
-        texts = [self.texts[row] for row in rows]
-        return {
-            **self.reading.plant(texts)._asdict(),
-            "lengths": padded([text.lengths for text in texts], 0),
-            "accepted": accepted(texts),
-            "old_right": self.old_right[rows],
-        }
-
-
 class ChoiceCollator:
-    """A batch of samples, and what is to be learnt of them: target (B, K), gold (B,)."""
+    """A batch of samples, and what is to be learnt from them: target (B, K), gold (B,)."""
 
     def __init__(self, samples: Samples, target: Tensor) -> None:
         self.samples = samples
@@ -67,56 +44,11 @@ class ChoiceCollator:
         batch = self.samples.batch(rows)
         return {
             **batch,
-            "attention_mask": (batch["branch"] != PADDING).long(),  # counts tokens; the model gets one made of branch
-            "labels": torch.tensor([[IGNORED, 0]] * len(rows)),  # the trainer counts those not ignored: one a sample
+            "attention_mask": (batch["branch"] != PADDING).long(),  # counts tokens; the model makes its own from branch
+            "labels": torch.tensor([[IGNORED, 0]] * len(rows)),  # the trainer counts those not ignored: one per sample
             "target": self.target[rows],
             "gold": torch.tensor([self.samples.texts[row].gold for row in rows]),
         }
-
-
-def accepted(texts: list[ChoiceText]) -> Tensor:
-    """(B, K) bool, which choices are right."""
-    return padded([[k in text.accepted for k in range(len(text.choices))] for text in texts], False)
-
-
-def padded(rows: Sequence[Sequence[int]], fill: int) -> Tensor:
-    """Rows of different lengths as one tensor."""
-    longest = max(map(len, rows))
-    return torch.tensor([[*row, *[fill] * (longest - len(row))] for row in rows])
-
-
-def normalised(sums: Tensor, lengths: Tensor) -> Tensor:
-    """Scores (B, K) of summed log-likelihoods: divided by the metric's lengths, ABSENT where those are 0."""
-    return torch.where(lengths > 0, sums / lengths.clamp_min(1), ABSENT)
-
-
-def tree_scores(model: Any, *, shape: Sequence[int], **inputs: Any) -> Tensor:
-    """`shape` (B, K) log-likelihoods, for the fields of Trees; what else there is comes from PEFT and is empty."""
-    return log_likelihoods(model, Trees(*(inputs[name] for name in Trees._fields)), shape)
-
-
-def batch_scores(model: Any, batch: dict[str, Any]) -> Tensor:
-    """(B, K) scores of a batch of Samples by a model that answers with `tree_scores`."""
-    trees, lengths = {name: batch[name] for name in Trees._fields}, batch["lengths"]
-    return normalised(model(**trees, shape=lengths.shape, computed=True), lengths)
-
-
-def flips(scores: Tensor, batch: dict[str, Any]) -> dict[str, Mean]:
-    """Of a batch of Samples: those answered right, and those answered wrong which the old model has right (NFR).
-    Samples whose answer is not known are not counted."""
-    right = is_right(scores.detach(), batch["accepted"])
-    lost, known = batch["old_right"] & ~right, batch["accepted"].any(dim=-1).sum()
-    return {"right": Mean(right.sum(), known), "lost": Mean(lost.sum(), known)}
-
-
-def first_samples(batch: dict[str, Any], samples: int) -> dict[str, Any]:
-    """The batch without all but its first samples; a sample has one row in the fields of Trees, or several."""
-    rows = batch["sample"] < samples
-    of_rows = {"attention_mask", *Trees._fields}
-    return {
-        name: values if name == "apart" else values[rows if name in of_rows else slice(samples)]
-        for name, values in batch.items()
-    }
 
 
 class ChoiceTrainer(MeansTrainer):
@@ -145,41 +77,6 @@ class ChoiceTrainer(MeansTrainer):
     def first(self, inputs: dict[str, Any], texts: int) -> dict[str, Any]:
         """See MeansTrainer."""
         return first_samples(inputs, texts)
-
-
-def reading_of(model: Any, texts: list[ChoiceText], pad_token_id: int, progress: Progress, label: str) -> Reading:
-    """As trees, where `model` (base or PeftModel) can; where it cannot, that is said.
-
-    Raises ModelError, see `check_head`.
-    """
-    check_head(model)
-    lean(model)
-    with evaluating(model) as base, autocast(base):
-        apart = not reads_trees(base, texts, pad_token_id)
-    if apart:
-        progress.console.print(
-            f"  {label}: reads choices in a tree otherwise than apart; the prompt is repeated for each",
-            highlight=False,
-        )
-    return Reading(pad_token_id, apart)
-
-
-@torch.no_grad()
-def choice_scores(model: Any, texts: list[ChoiceText], reading: Reading, progress: Progress, label: str) -> Tensor:
-    """(n, K) scores of the choices by `model` (base or PeftModel); processes share the batches."""
-    lengths = padded([text.lengths for text in texts], 0)
-    sizes = [text.tokens(reading.apart) for text in texts]
-    todo, said = ranks.share(list(batches(sizes))), []
-    with progress.bar(label, sum(sizes[i] for batch in todo for i in batch)) as bar, evaluating(model) as base:
-        for batch in todo:
-            trees = reading.plant([texts[i] for i in batch]).to(base.device)
-            with autocast(base):
-                said.append((batch, log_likelihoods(base, trees, (len(batch), lengths.shape[1])).cpu()))
-            bar.advance(tokens=sum(sizes[i] for i in batch))
-    sums = torch.zeros(lengths.shape)
-    for batch, values in ranks.gather(said):
-        sums[batch] = values
-    return normalised(sums, lengths)
 
 
 @frees_memory
@@ -218,13 +115,6 @@ def align_choices(
         processing_class=tokenizer,
     )
     return train_adapter(trainer, job, RULES[strategy.choose])
-
-
-def scores_of_old(old: ModelRef, texts: list[ChoiceText], job: Job) -> Tensor:
-    """(n, K) scores by the old model, which is gone from memory afterwards."""
-    model, label = load_model(old, job.dtype), "old teacher"
-    reading = reading_of(model, texts, load_tokenizer(old.base).pad_token_id, job.progress, label)
-    return choice_scores(model, texts, reading, job.progress, label)
 
 
 def _spread(scores: Tensor, temperature: float) -> Tensor:
