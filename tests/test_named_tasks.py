@@ -144,6 +144,15 @@ def test_what_is_trained_is_prompt_delimiter_and_answer(tmp_path: Path, name: st
         assert tokenizer.decode(text.ids) == f"{task.prompt(document)}{task.right_answer(document)}{end}"
 
 
+def test_a_task_whose_code_lacks_a_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lacking(*_: Any) -> None:
+        raise ModuleNotFoundError("No module named 'langdetect'")
+
+    monkeypatch.setattr("lm_eval.tasks._factory.TaskFactory._load_full_config", lacking)
+    with pytest.raises(TaskError, match=r"task piqa: its code cannot be loaded \(No module named 'langdetect'\)"):
+        load_task(TaskConfig(name="piqa"))
+
+
 def items(part: str) -> dict[str, dict[str, Any]]:
     rows = [json.loads(line) for line in (DATA / f"{part}.jsonl").read_text().splitlines()]
     return {row["id"]: row for row in rows}

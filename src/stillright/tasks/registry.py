@@ -41,13 +41,17 @@ def _entry_in_index(name: str) -> Any:
 
 
 def harness_config(name: str) -> dict[str, Any]:
-    """The configuration of the task `name`. Raises TaskError where it is unknown, a group or a class."""
+    """The configuration of the task `name`. Raises TaskError where it is unknown, a group or a class, or
+    lacks a library."""
     from lm_eval.tasks._factory import TaskFactory
 
     entry = _entry_beside_its_name(name) or _entry_in_index(name)
     if entry.kind.name != "TASK":
         raise TaskError(f"task {name}: is a {entry.kind.name.lower()} of the harness; give a single task")
-    config: dict[str, Any] = TaskFactory()._load_full_config(entry, None)
+    try:
+        config: dict[str, Any] = TaskFactory()._load_full_config(entry, None)
+    except ImportError as error:  # of the task's own code
+        raise TaskError(f"task {name}: its code cannot be loaded ({error}); install what it needs") from None
     if "class" in config:
         raise TaskError(f"task {name}: is a Python class of the harness; only tasks written in YAML are supported")
     return {key: value for key, value in config.items() if key not in ("tag", "group", "task_list")}
