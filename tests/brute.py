@@ -7,8 +7,9 @@ a list of files (its runs), models are old, new and candidates. An undefined val
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
+from fractions import Fraction
 from itertools import permutations, product
 from math import comb, sqrt
 from statistics import NormalDist
@@ -49,6 +50,18 @@ def mean(values: Sequence[float]) -> Number:
 
 def divided(top: Number, bottom: Number) -> Number:
     return None if top is None or not bottom else top / bottom
+
+
+def sign_flip_p(values: list[int]) -> float:
+    """p of the sign-flip test: how likely is so large a sum, if every value could have the other sign."""
+    sums = {0: Fraction(1)}
+    for value in values:
+        flipped: dict[int, Fraction] = defaultdict(Fraction)
+        for total, p in sums.items():
+            flipped[total + value] += p / 2
+            flipped[total - value] += p / 2
+        sums = flipped
+    return float(sum(p for total, p in sums.items() if abs(total) >= abs(sum(values))))
 
 
 def coin_p(heads: int, tails: int) -> float:

@@ -24,7 +24,10 @@ SAMPLES = 60
 
 
 class Study:
-    """The rows of cells.csv as dicts, and the answers behind them by path. called: other names for some strategies."""
+    """The rows of cells.csv as dicts, and the answers behind them by path.
+
+    called: other names for some strategies. wrong: the answers of a discrete task that are not right.
+    """
 
     def __init__(
         self,
@@ -32,8 +35,9 @@ class Study:
         strategies: Sequence[str],
         seeds: Sequence[int] = (0, 1),
         called: Mapping[str, str] | None = None,
+        wrong: str = "BCD",
     ) -> None:
-        self.folder, self.called = folder, called or {}
+        self.folder, self.called, self.wrong = folder, called or {}, wrong
         self.answers: dict[str, brute.File] = {}
         axes = product(UPDATES, TASKS, strategies, seeds)
         self.cells = [self._cell(*cell) for cell in axes]
@@ -58,7 +62,7 @@ class Study:
             sample = f"q{i}"
             row: brute.Row = {"id": sample, "reference": ["A"]}
             if kind == "discrete":
-                row["prediction"] = "A" if draw.random() < chance else draw.choice("BCD")
+                row["prediction"] = "A" if draw.random() < chance else draw.choice(self.wrong)
             else:
                 row["score"] = round(min(1.0, max(0.0, draw.gauss(chance - 0.2, 0.15))), 3)
             keeps = name in KEPT and draw.random() < KEPT[name]

@@ -20,6 +20,7 @@ from stillright.stats import (
     mcnemar_exact,
     ratio,
     resampled_means,
+    sign_flip,
     smallest_difference,
     tango,
     wilson,
@@ -92,6 +93,20 @@ def test_tango_has_a_width_where_nothing_differs() -> None:
     assert (found.value, found.low, found.high) == pytest.approx((0, -z2 / (20 + z2), z2 / (20 + z2)), abs=1e-6)
     assert tango(0, 0, 0) == UNDEFINED
     assert tango(5, 0, 5).high == pytest.approx(1.0)
+
+
+def test_sign_flips_by_hand() -> None:
+    # 2 and -1 add up to 1 with p = 1 (all of +-2+-1 are 1 or 3); 2, 1 and 1 to 4 in two of eight ways
+    assert sign_flip(np.array([2.0, -1.0, 0.0]), np.array([1.0, 1.0, 5.0])) == pytest.approx(1)
+    assert sign_flip(np.array([2.0, 1.0]), np.array([1.0, 2.0])) == pytest.approx(2 / 8)
+    assert sign_flip(np.array([0.0]), np.array([9.0])) == 1
+    assert sign_flip(np.array([]), np.array([])) == 1
+
+
+@given(st.integers(0, 60), st.integers(0, 60))
+def test_flipped_signs_of_one_size_are_mcnemar(up: int, down: int) -> None:
+    found = sign_flip(np.array([3.0, -3.0]), np.array([float(up), float(down)]))
+    assert found == pytest.approx(mcnemar_exact(up, down), rel=1e-9)
 
 
 @given(st.integers(0, 40), st.integers(0, 40), st.integers(1, 200))

@@ -101,7 +101,7 @@ def test_every_number_is_that_of_plain_arithmetic(study: Study, name: str) -> No
             assert same(row["delta_nfr_relative"], ratio)
 
 
-def test_p_values_are_sign_tests_of_samples_over_seeds(study: Study) -> None:
+def test_p_values_flip_the_signs_of_samples_over_seeds(study: Study) -> None:
     for row in (row for row in table(study, "tables/ablation.csv") if row["done"] != "0"):
         gaps: dict[str, int] = {}
         for cell in cells(study, row):
@@ -109,8 +109,7 @@ def test_p_values_are_sign_tests_of_samples_over_seeds(study: Study) -> None:
             for sample in old:
                 lost = [brute.lost(old, now, sample, cell["kind"], 0.0) for now in (new, candidate)]
                 gaps[sample] = gaps.get(sample, 0) + lost[1] - lost[0]
-        signs = [gap for gap in gaps.values() if gap]
-        assert same(row["delta_nfr_p"], brute.coin_p(sum(g < 0 for g in signs), sum(g > 0 for g in signs)))
+        assert same(row["delta_nfr_p"], brute.sign_flip_p([gap for gap in gaps.values() if gap]))
         assert float(row["delta_nfr_low"]) <= float(row["delta_nfr"]) <= float(row["delta_nfr_high"])
 
 
@@ -274,6 +273,16 @@ def test_a_difference_by_hand() -> None:
         assert less.score.value == pytest.approx(0.3)
         assert less.nfr_p == pytest.approx(2 * 0.5**3)  # three samples that only new loses
         assert less.nfr_mc.value == pytest.approx(-0.3)
+
+
+def test_two_choices_say_nothing_of_changed_mistakes(tmp_path: Path) -> None:
+    two, four = (found(Study(tmp_path / wrong, ("student_wrong",), wrong=wrong)) for wrong in ("B", "BCD"))
+    fewer = [pair for pair in two["student_wrong flips fewer answers than retraining"].pairs if pair.outcome == "fewer"]
+    assert {"piqa"} <= {pair.task for pair in fewer}
+    claim = "student_wrong: NFR_mc falls with NFR"
+    assert (two[claim].pairs, two[claim].verdict) == ((), "cannot tell")
+    assert "piqa llama_1-to-2: left out, NFR_mc is NFR" in two[claim].notes
+    assert {pair.task for pair in four[claim].pairs} == {"piqa"}
 
 
 def test_rank_correlation_by_hand() -> None:

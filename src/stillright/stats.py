@@ -100,6 +100,28 @@ def mcnemar_exact(gains: int, regressions: int) -> float:
     return min(1.0, 2 * math.exp(log_term) * total)
 
 
+def sign_flip(values: Array, counts: Array) -> float:
+    """Two-sided p of the exact sign-flip test of a sum: without a difference, each value could have the other sign.
+
+    values: (m,) whole numbers; counts: (m,), how many samples have each. A sample that differs in two seeds of three
+    weighs twice as much as one that differs in one. Of values -1 and 1 this is McNemar's test.
+    """
+    sums = np.ones(1)  # probabilities of the sum of those with a positive sign: 0, 1, ...
+    for size in np.unique(np.abs(values[values != 0])).astype(int):
+        n = int(counts[np.abs(values) == size].sum())
+        spaced = np.zeros(size * n + 1)
+        spaced[::size] = _fair_coins(n)
+        sums = np.convolve(sums, spaced)
+    all_flips = 2 * np.arange(len(sums)) - (len(sums) - 1)
+    return min(1.0, float(sums[np.abs(all_flips) >= abs(counts @ values)].sum()))
+
+
+def _fair_coins(n: int) -> Array:
+    """Probabilities of 0 to n heads, (n + 1,)."""
+    logs = [math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) for k in range(n + 1)]
+    return np.exp(np.array(logs) - n * math.log(2))
+
+
 def resampled_means(columns: Mapping[str, Array], counts: Array, seed: int = 0) -> dict[str, Array]:
     """Means of every column: first the observed one, then RESAMPLES bootstrap ones (Efron, 1979), (1 + RESAMPLES,).
 

@@ -18,7 +18,7 @@ CONTROLS = ("retrain", CONTINUED, "new_only", "choice_ce")  # methods that never
 LEVEL = 0.05
 FEW = 5  # updates x tasks below which a correlation means little
 PAIRS_RULE = (
-    "A pair is one task of one update. It shows fewer flips, or more, where the exact sign test over samples has "
+    "A pair is one task of one update. It shows fewer flips, or more, where the exact sign-flip test over samples has "
     f"p < {LEVEL:g} after Holm's adjustment among the pairs of this line; else it is unclear. The finding holds where "
     "more than half of the pairs show fewer and none shows more; it does not hold where some pair shows more; else "
     "there is no telling."
@@ -31,7 +31,8 @@ GAIN_RULE = (
 )
 MC_RULE = (
     "Of the pairs whose NFR falls by the rule of the pairs, those whose NFR_mc falls by the same rule: holds where "
-    "these are more than half and NFR_mc rises in none, does not hold where it rises in some."
+    "these are more than half and NFR_mc rises in none, does not hold where it rises in some. Pairs whose NFR_mc "
+    "is NFR, as with two choices, where a mistake cannot change, say nothing and are left out."
 )
 
 
@@ -146,12 +147,18 @@ def _fewer(claim: str, compared: Sequence[Compared], own: Sequence[StrategyRow])
 
 
 def _inconsistency(claim: str, compared: Sequence[Compared], own: Sequence[StrategyRow]) -> Finding:
-    known = [each for each in compared if each.difference.nfr_mc_p is not None]
-    nfr = _pairs(known, lambda found: found.nfr, lambda found: found.nfr_p)
-    fallen = [each for each, pair in zip(known, nfr, strict=True) if pair.outcome == "fewer"]
-    pairs = _pairs(fallen, lambda found: found.nfr_mc, lambda found: found.nfr_mc_p)
+    nfr = _pairs(compared, lambda found: found.nfr, lambda found: found.nfr_p)
+    fallen = [each for each, pair in zip(compared, nfr, strict=True) if pair.outcome == "fewer"]
+    same = [each.row for each in fallen if _mistakes_cannot_change(each.row)]
+    pairs = _pairs([each for each in fallen if each.row not in same], lambda d: d.nfr_mc, lambda d: d.nfr_mc_p)
     discrete = [row for row in own if row.task.kind == "discrete"]
-    return Finding(claim, MC_RULE, _verdict(pairs), pairs, notes=_left_out(known, discrete))
+    known = [each for each in compared if each.difference.nfr_mc_p is not None]
+    notes = (*_left_out(known, discrete), *(f"{row.task.name} {row.update}: left out, NFR_mc is NFR" for row in same))
+    return Finding(claim, MC_RULE, _verdict(pairs), pairs, notes=notes)
+
+
+def _mistakes_cannot_change(row: StrategyRow) -> bool:
+    return all((cell.nfr_mc_new, cell.nfr_mc) == (cell.nfr_new, cell.nfr) for cell in row.done)
 
 
 def _pairs(

@@ -16,7 +16,7 @@ from stillright.comparison.account import relative
 from stillright.comparison.pairing import pair
 from stillright.comparison.tally import Tally, changed
 from stillright.records import Kind, PredictionSet
-from stillright.stats import UNDEFINED, Array, Estimate, mcnemar_exact, resampled_means
+from stillright.stats import UNDEFINED, Array, Estimate, resampled_means, sign_flip
 
 
 class Triple(NamedTuple):
@@ -29,7 +29,7 @@ class Triple(NamedTuple):
 
 @dataclass(frozen=True)
 class Difference:
-    """Candidate less reference, in rates that count against old. p: the exact sign test over samples."""
+    """Candidate less reference, in rates that count against old. p: the exact sign-flip test over samples."""
 
     n: int
     nfr: Estimate
@@ -48,8 +48,8 @@ def same_samples(files: Iterable[PredictionSet]) -> bool:
 def difference(seeds: Sequence[Triple]) -> Difference:
     """What the candidate changes against the reference, over the samples that every file of every seed scores.
 
-    One seed: Tango's interval, and McNemar's exact test. Several: bootstrap over samples, and the sign test of the
-    samples whose mean over seeds differs, which is McNemar's for one seed.
+    One seed: Tango's interval. Several: a bootstrap over samples. p: the exact sign-flip test of the samples' sums over
+    seeds, which is McNemar's for one seed.
     Raises DataError where the files do not answer the same samples.
     """
     paired = pair([each for seed in seeds for each in seed])
@@ -63,9 +63,9 @@ def difference(seeds: Sequence[Triple]) -> Difference:
         nfr=nfr,
         nfr_relative=relative(tally, nfr, "negative_flip.candidate", "negative_flip.reference"),
         score=tally.difference("score.candidate", "score.reference", both_right),
-        nfr_p=_sign_p(tally, "negative_flip"),
+        nfr_p=_flip_p(tally, "negative_flip"),
         nfr_mc=tally.difference("changed.candidate", "changed.reference", "changed.both") if known else UNDEFINED,
-        nfr_mc_p=_sign_p(tally, "changed") if known else None,
+        nfr_mc_p=_flip_p(tally, "changed") if known else None,
     )
 
 
@@ -101,6 +101,6 @@ def _tally(seeds: list[dict[str, Array]]) -> Tally:
     return Tally(means.shape[1], columns, counts, sums, resampled_means(columns, counts), pairs=len(seeds))
 
 
-def _sign_p(tally: Tally, name: str) -> float:
-    gap = tally.columns[f"{name}.candidate"] - tally.columns[f"{name}.reference"]
-    return mcnemar_exact(int(tally.counts[gap < -1e-12].sum()), int(tally.counts[gap > 1e-12].sum()))
+def _flip_p(tally: Tally, name: str) -> float:
+    gap = tally.columns[f"{name}.candidate"] - tally.columns[f"{name}.reference"]  # means over seeds, of 0 and 1
+    return sign_flip(np.rint(gap * tally.pairs), tally.counts)
