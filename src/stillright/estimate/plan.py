@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from stillright.config import UpdateConfig
 from stillright.data import Data
 from stillright.estimate.cost import (
     ADAPTER_BYTES,
@@ -50,9 +51,9 @@ class StageCost(NamedTuple):
 class Plan:
     """Works out the stages of an update from its data, for one process on one device: this one, or an accelerator."""
 
-    def __init__(self, data: Data, accelerator: bool) -> None:
+    def __init__(self, data: Data, accelerator: bool, config: UpdateConfig | None = None) -> None:
         self.data = data
-        self.config = data.config
+        self.config = config or data.config  # an update that reads the same data may train in another way
         self.bytes = data.dtype.itemsize
         self.accelerator = accelerator
         self.old, self.new = (self._shape(ref) for ref in (data.old, data.new))

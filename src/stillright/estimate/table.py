@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from stillright.estimate.plan import StageCost
-from stillright.estimate.rate import OTHER, Rate
+from stillright.estimate.rate import OTHER, OTHER_BYTES, Rate
 
 COLUMNS = ("stage", "samples", "tokens", "steps", "disk", "disk meanwhile", "memory", "operations", "time")
 SIZES = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1, "B"))
@@ -51,9 +51,7 @@ def _cells(stage: StageCost, rate: Rate) -> tuple[str, ...]:
 def _notes(stages: Sequence[StageCost], elsewhere: Sequence[StageCost], dtype: str, rate: Rate) -> list[str]:
     """What the numbers mean, and their sums."""
     flops, there = (sum(stage.flops for stage in plan) for plan in (stages, elsewhere))
-    other = Rate(*OTHER)
     kept, meanwhile = sum(stage.kept or 0 for stage in stages), max(stage.temporary for stage in stages)
-    most = size(max(stage.memory for stage in elsewhere))
     return [
         f"In total {size(kept)} on disk and {size(meanwhile)} more while running, {flops:.1e} operations, "
         f"{duration(rate.seconds(flops))}. Finished stages are counted too.",
@@ -61,9 +59,18 @@ def _notes(stages: Sequence[StageCost], elsewhere: Sequence[StageCost], dtype: s
         "estimates, see docs/estimate.md.",
         f"Memory and time are for {dtype} on one device; time assumes {rate.reached:.0%} of the {rate.flops:.1e} "
         f"operations/s that matrix products reach on {rate.device} now.",
-        f"On {other.device} at {other.reached:.0%} of its {other.flops:.1e} operations/s: "
-        f"{duration(other.seconds(there))}, and at most {most} of its memory.",
+        on_accelerator(there, max(stage.memory for stage in elsewhere)),
     ]
+
+
+def on_accelerator(flops: float, memory: int) -> str:
+    """Time and memory on the accelerator that the paper's updates would run on."""
+    other = Rate(*OTHER)
+    lacking = "" if memory <= OTHER_BYTES else ", which is more than it has"
+    return (
+        f"On {other.device} at {other.reached:.0%} of its {other.flops:.1e} operations/s: "
+        f"{duration(other.seconds(flops))}, and at most {size(memory)} of its {size(int(OTHER_BYTES))}{lacking}."
+    )
 
 
 def print_plan(
