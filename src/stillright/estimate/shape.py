@@ -29,8 +29,18 @@ class Shape(NamedTuple):
         return self.vocabulary * self.hidden
 
 
+_counted: dict[tuple[Source, str], Shape] = {}
+
+
 def shape_of(base: Source, adapter: PeftConfig) -> Shape:
-    """The shape of `base` with an adapter. Raises ModelError where there is no such base."""
+    """The shape of `base` with an adapter, counted once. Raises ModelError where there is no such base."""
+    key = (base, str(sorted(adapter.to_dict().items())))
+    if key not in _counted:
+        _counted[key] = _shape_of(base, adapter)
+    return _counted[key]
+
+
+def _shape_of(base: Source, adapter: PeftConfig) -> Shape:
     model = load_skeleton(base)
     config = model.config.get_text_config()
     parameters = sum(parameter.numel() for parameter in model.parameters())

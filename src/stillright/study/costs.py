@@ -39,7 +39,7 @@ def _whose(stage: Stage) -> int:
 def _determining(stage: Stage) -> dict[str, Any]:
     config = stage.config
     if stage.kind in PREDICTING:
-        return predict_inputs(config, f"{config.old} {config.new}")
+        return predict_inputs(config, config.new if stage.kind == "predict" else f"{config.old} {config.new}")
     settings = config.model_dump(
         mode="json", include={"old", "new", "training", "lora", "strategy", "teachers", "dtype"}
     )
