@@ -23,8 +23,10 @@ def evaluating(model: Any) -> Iterator[Any]:
     """The model without an adapter's wrapper, in evaluation mode for as long as the context lasts."""
     training = model.training
     model.eval()
-    yield model.get_base_model() if hasattr(model, "get_base_model") else model
-    model.train(training)
+    try:
+        yield model.get_base_model() if hasattr(model, "get_base_model") else model
+    finally:
+        model.train(training)
 
 
 def autocast(model: Any) -> Any:
