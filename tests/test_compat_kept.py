@@ -300,6 +300,16 @@ def test_models_that_cannot_be_are_refused(
     refused(ModelError, "is beyond the 100 that both models know", make, old_model=small)
 
 
+def test_a_base_by_name_is_loaded_from_safetensors_only(
+    make: Callable[..., CompatTrainer], make_base: Callable[..., Path]
+) -> None:
+    base = make_base(seed=7)
+    torch.save(load_base(Source(str(base)), torch.float32).state_dict(), base / "pytorch_model.bin")
+    (base / "model.safetensors").unlink()
+    refused(OSError, "no file named model.safetensors", make, model=str(base), peft_config=LORA)
+    make(model=str(base), peft_config=LORA, config={"model_init_kwargs": {"use_safetensors": False}})
+
+
 def test_another_tokenizer_is_refused(make: Callable[..., CompatTrainer], make_base: Callable[..., Path]) -> None:
     other = make_base(seed=6)
     file = other / "tokenizer.json"

@@ -19,7 +19,8 @@ from stillright.errors import ModelError
 from stillright.models import Source, load_base
 from stillright.pipeline import run_update
 from stillright.progress import Progress
-from stillright.training import text
+from stillright.training import compat, text
+from stillright.training.loop import train_adapter
 from stillright.training.teachers import run
 from stillright.training.teachers.cached import CachedTeachers
 from stillright.training.teachers.forms import Form, Hidden, Sampled, TopK
@@ -189,6 +190,22 @@ def test_a_temperature_is_part_of_what_parts_are_kept(update_values: dict[str, A
     assert again.count("teach-old: running") == again.count("teach-new: running") == 1
 
 
+@pytest.mark.parametrize("form", ["hidden", "topk", "sampled", "live"])
+def test_the_trainer_knows_the_form_of_its_teachers(
+    update_values: dict[str, Any], monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    """By it the trainer decides what can be trained, and a saved training_args.bin holds it."""
+    found: list[tuple[str, int]] = []
+
+    def watched(trainer: Any, *rest: Any) -> Any:
+        found.append((trainer.args.teachers, trainer.args.entries))
+        return train_adapter(trainer, *rest)
+
+    monkeypatch.setattr(compat, "train_adapter", watched)
+    printed({**update_values, "teachers": {"form": form, "entries": 7}})
+    assert found == [(form, 7)]
+
+
 def test_a_damaged_cache_is_made_again(update_values: dict[str, Any]) -> None:
     printed(update_values)
     cache = Path(update_values["out"]) / ".stillright/teachers/old/hidden.bin"
@@ -203,7 +220,8 @@ def test_a_damaged_cache_is_made_again(update_values: dict[str, Any]) -> None:
 KILLED_IN_CACHING = """
 import os, signal, sys
 from stillright.cli import main
-from stillright.training import text
+from stillright.training import compat, text
+from stillright.training.loop import train_adapter
 from stillright.training.teachers import run
 
 text.BATCH_TOKENS = 64

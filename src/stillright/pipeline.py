@@ -84,8 +84,9 @@ class Update(Data):
         validation = None
         if self.config.strategy.choose == "flips":
             validation = Validation(old, *(self.choices(ref.base).validation for ref in (old, new)))
-        teachers = old if self.config.teachers.form == "live" else taught or self._teach_both(old, new)
-        align_adapter(new, teachers, self.aligned_texts(new.base), self.config.strategy, job, validation)
+        teachers, texts = self.config.teachers, self.aligned_texts(new.base)
+        said = old if teachers.form == "live" else taught or self._teach_both(old, new)
+        align_adapter(new, said, texts, self.config.strategy, teachers, job, validation)
 
     def _teach_both(self, old: ModelRef, new: ModelRef) -> Taught:
         from stillright.training.teachers.cached import Taught

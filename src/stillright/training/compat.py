@@ -9,7 +9,7 @@ from rich.console import Console
 from torch import Tensor
 
 from stillright import ranks
-from stillright.config import StrategyConfig
+from stillright.config import StrategyConfig, TeachersConfig
 from stillright.errors import ConfigError
 from stillright.forward.passes import check_packing
 from stillright.models import ModelRef, load_model, load_tokenizer
@@ -161,8 +161,11 @@ def _refuse_foreign(args: Any, kwargs: dict[str, Any]) -> None:
 
 
 def _student(model: Any, args: CompatConfig) -> Any:
-    """`model`, loaded where it is named with its adapter; what else is a name, TRL loads."""
-    if not isinstance(model, str) or (ref := ModelRef.parse(model)).adapter is None:
+    """`model`, loaded where it is named with its adapter; TRL loads a base that is named, from safetensors only."""
+    if not isinstance(model, str):
+        return model
+    if (ref := ModelRef.parse(model)).adapter is None:
+        args.model_init_kwargs = {"use_safetensors": True, **(args.model_init_kwargs or {})}
         return model
     return load_model(ref, (args.model_init_kwargs or {}).get("dtype", torch.float32), trainable=True)
 
@@ -173,6 +176,7 @@ def align_adapter(
     taught: Taught | ModelRef,
     texts: Texts[Text],
     strategy: StrategyConfig,
+    teachers: TeachersConfig,
     job: Job,
     validation: Validation | None = None,
 ) -> TrainingResult:
@@ -193,7 +197,8 @@ def align_adapter(
         CompatConfig(
             **training_arguments(job, len(texts.train)),
             **strategy.model_dump(exclude={"choose"}),
-            teachers="hidden" if isinstance(taught, Taught) else "live",
+            teachers=teachers.form,
+            entries=teachers.entries,
         ),
         validation=samples,
         train_dataset=as_dataset(texts.train),
