@@ -21,7 +21,7 @@ from stillright.errors import ConfigError, DataError, ModelError
 from stillright.forward.passes import check_packing, last_states, model_inputs
 from stillright.models import Source, load_base
 from stillright.training import students, text
-from stillright.training.digest import model_digest
+from stillright.training.model_digest import model_digest
 from stillright.training.teachers import run
 from stillright.training.teachers.run import open_teacher
 from test_compat_api import models, moved, pairs, settings, texts, tokenizer

@@ -11,7 +11,8 @@ from typing import Any
 
 from stillright import ranks
 from stillright.config import TaskConfig, UpdateConfig
-from stillright.models import compute_dtype, folder_digest
+from stillright.digest import folder_digest
+from stillright.models import compute_dtype
 
 OF_PREDICTION = frozenset({"test", "test_limit", "filter", "stop", "max_new_tokens"})  # keys no training reads
 SCORING = "log-likelihoods summed in float32"  # how answers are scored; other predictions are not compared with them

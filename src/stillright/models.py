@@ -5,7 +5,6 @@ Weights are safetensors only, and no code of a model repository is run.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from stillright import ranks
+from stillright.digest import folder_digest
 from stillright.errors import ModelError
 
 
@@ -77,23 +77,6 @@ class ModelRef:
     def fingerprint(self) -> str:
         """What determines the model's weights and tokenizer."""
         return f"{self.base.fingerprint()}+{self.adapter.fingerprint() if self.adapter else None}"
-
-
-@cache
-def _file_digest(path: Path, _size: int, _mtime_ns: int) -> bytes:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()
-
-
-def folder_digest(folder: Path) -> str:
-    """SHA-256 over names and contents of a file, or of a folder's files; a model card does not count."""
-    digest = hashlib.sha256()
-    for path in [folder] if folder.is_file() else sorted(path for path in folder.rglob("*") if path.is_file()):
-        if path.name != "README.md":
-            status = path.stat()
-            digest.update(str(path.relative_to(folder)).encode())
-            digest.update(_file_digest(path, status.st_size, status.st_mtime_ns))
-    return digest.hexdigest()
 
 
 @cache

@@ -19,8 +19,8 @@ import filelock
 from rich.console import Console
 
 from stillright import ranks
+from stillright.digest import folder_digest
 from stillright.errors import RunError
-from stillright.models import folder_digest
 
 Build = Callable[[Path, Path], None]  # (working folder, where to write the result)
 

@@ -10,7 +10,7 @@ from stillright import ranks
 from stillright.errors import ModelError
 from stillright.forward.heads import lm_head
 from stillright.models import ModelRef, load_model, vocabulary_size
-from stillright.training.digest import model_digest
+from stillright.training.model_digest import model_digest
 
 
 class Held(NamedTuple):
