@@ -143,8 +143,13 @@ def load_config(source: Source) -> Any:
 
 
 def vocabulary_size(source: Source) -> int:
-    """Pieces that the head of a base knows, padding counted; no weights are read. Raises ModelError."""
+    """Number of vocabulary entries of a base's head, padding included; no weights are read. Raises ModelError."""
     return int(load_config(source).get_text_config().vocab_size)
+
+
+def shared_vocabulary(sources: Iterable[Source]) -> int:
+    """Number of the first vocabulary entries that all of these bases have; one may be padded further."""
+    return min(map(vocabulary_size, sources))
 
 
 def longest_text(sources: Iterable[Source], wanted: int) -> int:

@@ -17,8 +17,8 @@ from stillright.comparison import Comparison, compare
 from stillright.config import UpdateConfig
 from stillright.data import Data
 from stillright.importers.jsonl import write_jsonl
-from stillright.inputs import align_inputs, fit_inputs, predict_inputs
-from stillright.models import ModelRef, load_model, vocabulary_size
+from stillright.inputs import align_inputs, fit_inputs, predict_inputs, teacher_key
+from stillright.models import ModelRef, load_model
 from stillright.progress import Progress
 from stillright.records import PredictionSet
 from stillright.report.html import html
@@ -28,7 +28,7 @@ from stillright.training.loop import Job, optimizer_steps, warmup_steps
 from stillright.workspace import Workspace, fingerprint
 
 if TYPE_CHECKING:
-    from stillright.training.teachers.cached import Taught
+    from stillright.training.teachers.cached import TeacherFolders
 
 REPORTS = ("comparison.json", "report.md", "report.html")
 LIBRARIES = ("stillright", "torch", "transformers", "trl", "peft", "accelerate", "lm-eval")
@@ -61,10 +61,10 @@ class Update(Data):
         inputs = fit_inputs(config, ref.fingerprint())
         return ref.with_adapter(self.workspace.stage(f"fit-{Path(result).name}", result, inputs, build))
 
-    def align(self, old: ModelRef, new: ModelRef, result: str, taught: Taught | None = None) -> ModelRef:
+    def align(self, old: ModelRef, new: ModelRef, result: str, teachers: TeacherFolders | None = None) -> ModelRef:
         """The new base with a compat adapter, for two models with task adapters.
 
-        taught: what the teachers said, where they have run already; else they run when they are needed.
+        teachers: their caches, where they exist already; else they are made when they are needed.
         """
 
         def build(work: Path, out: Path) -> None:
@@ -72,47 +72,43 @@ class Update(Data):
             if self.config.strategy.is_choice:
                 self._align_choices(old, new, job)
             else:
-                self._align_tokens(old, new, taught, job)
+                self._align_tokens(old, new, teachers, job)
 
         inputs = align_inputs(self.config, old.fingerprint(), new.fingerprint())
         return new.with_adapter(self.workspace.stage(f"align-{Path(result).name}", result, inputs, build))
 
-    def _align_tokens(self, old: ModelRef, new: ModelRef, taught: Taught | None, job: Job) -> None:
+    def _align_tokens(self, old: ModelRef, new: ModelRef, caches: TeacherFolders | None, job: Job) -> None:
+        from stillright.training.align import align_adapter
         from stillright.training.answers import Validation
-        from stillright.training.compat import align_adapter
 
         validation = None
         if self.config.strategy.choose == "flips":
             validation = Validation(old, *(self.choices(ref.base).validation for ref in (old, new)))
         teachers, texts = self.config.teachers, self.aligned_texts(new.base)
-        said = old if teachers.form == "live" else taught or self._teach_both(old, new)
-        align_adapter(new, said, texts, self.config.strategy, teachers, job, validation)
+        source = old if teachers.form == "live" else caches or self._teach_both(old, new)
+        align_adapter(new, source, texts, self.config.strategy, teachers, job, validation)
 
-    def _teach_both(self, old: ModelRef, new: ModelRef) -> Taught:
-        from stillright.training.teachers.cached import Taught
+    def _teach_both(self, old: ModelRef, new: ModelRef) -> TeacherFolders:
+        from stillright.training.teachers.cached import TeacherFolders
 
-        shared = min(vocabulary_size(ref.base) for ref in (old, new))
-        folders = (
-            self.teach(ref, f".stillright/teachers/{role}", shared) for role, ref in (("old", old), ("new", new))
-        )
-        return Taught(*folders)
+        return TeacherFolders(self.teach(old, ".stillright/teachers/old"), self.teach(new, ".stillright/teachers/new"))
 
-    def teach(self, ref: ModelRef, result: str, vocabulary: int, name: str | None = None) -> Path:
-        """The folder of what a teacher says of all texts: the same for every mask and alignment seed.
+    def teach(self, ref: ModelRef, result: str, name: str | None = None) -> Path:
+        """The folder of a teacher's outputs on all texts: the same for every mask and alignment seed.
 
-        vocabulary: number of pieces that old and new share; one may be padded further. name: what the log calls the
-        teacher; default: as the folder.
+        name: what the log calls the teacher; default: as the folder.
         """
+        from stillright.training.teachers.cache import CacheSpec
         from stillright.training.teachers.forms import form_of
-        from stillright.training.teachers.teach import Lesson, teach
+        from stillright.training.teachers.stage import cache_stage
 
-        texts = self.aligned_texts(ref.base)
+        texts, vocabulary = self.aligned_texts(ref.base), self.shared_vocabulary
         every = [*texts.train, *texts.validation]
         scored = fingerprint({"scored": [(text.ids, text.first) for text in every]})
         form = form_of(self.config.teachers, self.config.strategy.temperature, vocabulary)
-        lesson = Lesson(every, {"texts": scored, "dtype": str(self.dtype)}, form, vocabulary)
-        name, model = name or Path(result).name, ref.fingerprint()
-        return teach(self.workspace, name, result, model, lambda: load_model(ref, self.dtype), lesson, self.progress)
+        spec = CacheSpec(every, teacher_key(self.config, scored), form, vocabulary)
+        load, name = partial(load_model, ref, self.dtype), name or Path(result).name
+        return cache_stage(self.workspace, name, result, ref.fingerprint(), load, spec, self.progress)
 
     def _align_choices(self, old: ModelRef, new: ModelRef, job: Job) -> None:
         from stillright.training.choice.trainer import align_choices
@@ -133,8 +129,8 @@ class Update(Data):
         """The same of an ensemble, see stillright.predict."""
         from stillright.predict import predict_together
 
-        print_of_all = " ".join(ref.fingerprint() for ref in refs)
-        return self._predict(partial(predict_together, refs), print_of_all, result, name)
+        fingerprints = " ".join(ref.fingerprint() for ref in refs)
+        return self._predict(partial(predict_together, refs), fingerprints, result, name)
 
     def _predict(self, ask: Callable[..., PredictionSet], model: str, result: str, name: str | None) -> Path:
         stem = Path(result).stem

@@ -14,8 +14,8 @@ from rich.console import Console
 from stillright.models import ModelRef
 from stillright.pipeline import Update
 from stillright.study.baselines import carry, interpolate
-from stillright.study.graph import Stage, shared_vocabulary
-from stillright.training.teachers.cached import Taught
+from stillright.study.graph import Stage
+from stillright.training.teachers.cached import TeacherFolders
 from stillright.workspace import Workspace
 
 RESULTS = {"teach": "said", "predict": "predictions.jsonl", "ensemble": "predictions.jsonl"}  # of others: adapter
@@ -69,10 +69,9 @@ class Store:
         if stage.kind == "fit":
             update.fit(made.get("model", update.new), result)
         elif stage.kind == "teach":
-            vocabulary = shared_vocabulary(stage.config)
-            update.teach(made["model"], result, vocabulary, stage.label.removeprefix("teach "))
+            update.teach(made["model"], result, stage.label.removeprefix("teach "))
         elif stage.kind == "align":
-            update.align(made["old"], made["new"], result, self._taught(stage))
+            update.align(made["old"], made["new"], result, self._teachers(stage))
         elif stage.kind == "carry":
             folder = self.path(stage.needs["old"])
             update.workspace.stage(name, result, inputs, lambda _, out: carry(folder, update.new.base, out))
@@ -84,10 +83,10 @@ class Store:
         else:
             update.predict(made["model"], result, stage.label.removeprefix("predict "))
 
-    def _taught(self, stage: Stage) -> Taught | None:
+    def _teachers(self, stage: Stage) -> TeacherFolders | None:
         if "teach_old" not in stage.needs:
             return None
-        return Taught(self.path(stage.needs["teach_old"]), self.path(stage.needs["teach_new"]))
+        return TeacherFolders(self.path(stage.needs["teach_old"]), self.path(stage.needs["teach_new"]))
 
     def _workspace(self, stage: Stage) -> Workspace:
         return Workspace(self.root / stage.folder, Console(quiet=True))

@@ -13,7 +13,7 @@ from trl import SFTConfig
 
 from stillright import ranks
 from stillright.config import StrategyConfig
-from stillright.forward.lean import lean
+from stillright.forward.lean import slim_layers
 from stillright.forward.passes import autocast, check_head, evaluating
 from stillright.forward.trees import PADDING, Trees, log_likelihoods, plant, reads_trees
 from stillright.models import ModelRef, load_model, load_tokenizer
@@ -23,7 +23,7 @@ from stillright.training.choice.loss import CHOICE_STRATEGIES, LABELS_ALONE, Bel
 from stillright.training.choice.texts import ABSENT, ChoiceText
 from stillright.training.loop import Job, TrainingResult, frees_memory, train_adapter, training_arguments
 from stillright.training.text import IGNORED, Texts, batches
-from stillright.training.trainer import Mean, MeansTrainer
+from stillright.training.trainer import ForwardLossTrainer, Mean
 
 
 class Reading(NamedTuple):
@@ -119,7 +119,7 @@ def first_samples(batch: dict[str, Any], samples: int) -> dict[str, Any]:
     }
 
 
-class ChoiceTrainer(MeansTrainer):
+class ChoiceTrainer(ForwardLossTrainer):
     """Trains an adapter of the new base towards a target distribution over choices; its means are over samples.
 
     Data sets hold rows (input_ids, text): the ids of a tree for their length alone, and the number of its sample.
@@ -134,7 +134,7 @@ class ChoiceTrainer(MeansTrainer):
         self._signature_columns = ["input_ids", "text"]
 
     def means(self, model: Any, inputs: dict[str, Any]) -> dict[str, Mean]:
-        """See MeansTrainer."""
+        """See ForwardLossTrainer."""
         scores = batch_scores(model, inputs)
         target = inputs["target"][:, : scores.shape[1]]
         sums = choice_sums(scores, target, inputs["gold"], self.temperature, self.ce_weight)
@@ -142,8 +142,8 @@ class ChoiceTrainer(MeansTrainer):
         means["cross_entropy"] = Mean(sums.cross_entropy, (inputs["gold"] != IGNORED).sum())
         return {**means, **flips(scores, inputs)}
 
-    def first(self, inputs: dict[str, Any], texts: int) -> dict[str, Any]:
-        """See MeansTrainer."""
+    def keep_first(self, inputs: dict[str, Any], texts: int) -> dict[str, Any]:
+        """See ForwardLossTrainer."""
         return first_samples(inputs, texts)
 
 
@@ -153,7 +153,7 @@ def reading_of(model: Any, texts: list[ChoiceText], pad_token_id: int, progress:
     Raises ModelError, see `check_head`.
     """
     check_head(model)
-    lean(model)
+    slim_layers(model)
     with evaluating(model) as base, autocast(base):
         apart = not reads_trees(base, texts, pad_token_id)
     if apart:
