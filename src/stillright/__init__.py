@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from stillright.comparison import Comparison, compare
-    from stillright.config import UpdateConfig, load_update
+    from stillright.config import UpdateConfig, load_update, parse_update
     from stillright.errors import StillrightError
     from stillright.importers import Selection, read_predictions
     from stillright.pipeline import run_update
@@ -28,6 +28,7 @@ __all__ = [
     "UpdateConfig",
     "compare",
     "load_update",
+    "parse_update",
     "read_predictions",
     "run_update",
 ]
@@ -42,6 +43,7 @@ _HOMES = {
     "UpdateConfig": "config",
     "compare": "comparison",
     "load_update": "config",
+    "parse_update": "config",
     "read_predictions": "importers",
     "run_update": "pipeline",
 }

@@ -149,8 +149,13 @@ class Update(Data):
         return self.workspace.stage(f"predict-{stem}", result, predict_inputs(self.config, model), build)
 
 
-def run_update(config: UpdateConfig, console: Console) -> Comparison:
-    """Everything update.yaml asks for, in its run folder; what is already done from the same inputs is skipped."""
+def run_update(config: UpdateConfig, console: Console | None = None) -> Comparison:
+    """Everything update.yaml asks for, in its run folder; what is already done from the same inputs is skipped.
+
+    config: from load_update, or from parse_update where there is no file. console: for the progress; None: quiet.
+    Raises ConfigError, DataError, TaskError, ModelError and RunError.
+    """
+    console = Console(quiet=True) if console is None else console
     with Workspace(config.out, console).locked() as workspace:
         update = ranks.main_first(lambda: _checked(config, workspace, console))
         _announce(update, console)
