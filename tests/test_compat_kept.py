@@ -277,7 +277,7 @@ def test_settings_that_cannot_be_are_refused(tmp_path: Path, make: Callable[...,
     ):
         refused(ConfigError, words, settings, folder=tmp_path, **more)
     refused(ConfigError, "compute_metrics: the loss is fixed", make, compute_metrics=lambda _: {})
-    with pytest.raises(ConfigError, match="args: SFTConfig does not say how to distil"):
+    with pytest.raises(ConfigError, match="args: SFTConfig has no settings of the distillation"):
         CompatTrainer("a", "b", SFTConfig(output_dir=str(tmp_path), bf16=False))
 
 

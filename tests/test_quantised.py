@@ -72,5 +72,5 @@ def test_a_quantised_base_is_trained(bases: tuple[Path, Path], tmp_path: Path, p
 
 
 def test_a_quantised_head_is_refused(bases: tuple[Path, Path]) -> None:
-    with pytest.raises(ModelError, match=r"llama: its LM head is kept as uint8; leave it unquantised"):
+    with pytest.raises(ModelError, match=r"\(llama\): its LM head is kept as uint8; leave it unquantized"):
         check_head(quantised(bases[0], 3, prepared=False, llm_int8_skip_modules=["none"]))

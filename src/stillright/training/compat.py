@@ -136,7 +136,7 @@ class CompatTrainer(AdapterTrainer):
 def _refuse_foreign(args: Any, kwargs: dict[str, Any]) -> None:
     """Raises ConfigError for arguments of SFTTrainer that would be ignored."""
     if not isinstance(args, CompatConfig):
-        raise ConfigError(f"args: {type(args).__name__} does not say how to distil; give a CompatConfig")
+        raise ConfigError(f"args: {type(args).__name__} has no settings of the distillation; give a CompatConfig")
     for name in FOREIGN:
         if kwargs.get(name) is not None:
             raise ConfigError(f"{name}: the loss is fixed, and logits of a whole batch are never made; leave it out")

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+import torch
+
 from stillright import ranks
 from stillright.models import ModelRef, load_model, vocabulary_size
 from stillright.training.model_digest import model_digest
@@ -35,7 +37,7 @@ class NamedTeacher(NamedTuple):
     """A teacher by name, in memory only when it is needed."""
 
     ref: ModelRef
-    dtype: Any  # torch.dtype to load it in
+    dtype: torch.dtype  # to load it in
 
     @property
     def key(self) -> str:
