@@ -28,8 +28,8 @@ from stillright.training.text import IGNORED
 class Mean(NamedTuple):
     """A mean before it is divided, so that those of several batches add up."""
 
-    total: Any  # scalar tensor or number
-    count: Any  # of tokens or samples; scalar tensor or number
+    total: Tensor | float  # scalar
+    count: Any  # of tokens or samples; a scalar too, but tuple has a method of this name
 
     def __add__(self, other: tuple[Any, ...]) -> Mean:
         return Mean(self.total + other[0], self.count + other[1])
@@ -143,7 +143,7 @@ class ForwardLossTrainer(SFTTrainer):
             for name, mean in known.items():
                 total[name] = mean + total.get(name, (0, 0))
         self._means[training] = {}
-        return {name: mean.total / mean.count for name, mean in total.items() if mean.count}
+        return {name: float(mean.total / mean.count) for name, mean in total.items() if mean.count}
 
 
 class HiddenLoss(Protocol):
