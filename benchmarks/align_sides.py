@@ -25,15 +25,16 @@ from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
 from stillright.config import parse_update
 from stillright.demo import demo_update
-from stillright.models import ModelRef, load_model, load_tokenizer, vocabulary_size
+from stillright.models import ModelRef, load_model, load_tokenizer
 from stillright.pipeline import Update
-from stillright.training.compat import CompatTrainer
+from stillright.training.align import AlignTrainer
 from stillright.training.compat_config import CompatConfig
 from stillright.training.loop import Job, as_dataset, training_arguments
 from stillright.training.lora import lora_config
-from stillright.training.teachers.cached import Taught
+from stillright.training.teachers.cache import CacheSpec, write_cache
+from stillright.training.teachers.cached import TeacherFolders
+from stillright.training.teachers.forms import Hidden
 from stillright.training.teachers.live import LiveTeachers
-from stillright.training.teachers.run import run_teacher
 from stillright.workspace import Workspace
 
 BATCH = 16
@@ -52,6 +53,7 @@ class Setting:
         self.args, self.work, self.progress, self.dtype = args, work, update.progress, update.dtype
         self.old, self.new = ModelRef.parse(config.old), ModelRef.parse(config.new)
         self.lora = config.lora
+        self.vocabulary = update.shared_vocabulary
         self.texts = update.texts(self.new.base).train
         job = Job("benchmark", config.training, 0, self.dtype, work, work, self.progress)
         self.arguments = training_arguments(job, len(self.texts)) | {
@@ -176,11 +178,11 @@ def gkd(setting: Setting) -> Side:
 
 def teach(args: argparse.Namespace, work: Path) -> None:
     """Runs both teachers of a Setting and leaves their tokens/s in caching.json."""
-    setting, taught = Setting(args, work), Taught(work / "old", work / "new")
-    shared = min(vocabulary_size(ref.base) for ref in (setting.old, setting.new))
+    setting, folders = Setting(args, work), TeacherFolders(work / "old", work / "new")
+    spec = CacheSpec(setting.texts, {}, Hidden(), setting.vocabulary)
     started = time.perf_counter()
-    for ref, folder in zip((setting.old, setting.new), taught, strict=True):
-        run_teacher(setting.base(ref), setting.texts, folder, setting.progress, folder.name, shared)
+    for ref, folder in zip((setting.old, setting.new), folders, strict=True):
+        write_cache(setting.base(ref), spec, folder, setting.progress, folder.name)
     rate = 2 * setting.tokens / (time.perf_counter() - started)
     (work / "caching.json").write_text(json.dumps(rate), encoding="utf-8")
 
@@ -193,16 +195,16 @@ def cached(setting: Setting) -> Side:
     if process.exitcode:
         raise SystemExit(f"the teachers ended with exit code {process.exitcode}")
     rate = json.loads((setting.work / "caching.json").read_text(encoding="utf-8"))
-    taught = Taught(setting.work / "old", setting.work / "new")
+    folders = TeacherFolders(setting.work / "old", setting.work / "new")
     args = CompatConfig(**setting.arguments)
-    return CompatTrainer(setting.student(), taught.open(), args, **setting.common()), rate
+    return AlignTrainer(setting.student(), folders.open(), args, **setting.common()), rate
 
 
 def live(setting: Setting) -> Side:
     """Ours, on teachers that stay in memory."""
     student = setting.student()
     teachers = LiveTeachers(setting.base(setting.old), student)
-    return CompatTrainer(student, teachers, CompatConfig(**setting.arguments), **setting.common()), None
+    return AlignTrainer(student, teachers, CompatConfig(**setting.arguments), **setting.common()), None
 
 
 SIDES: dict[str, Callable[[Setting], Side]] = {side.__name__: side for side in (sft, naive, chunked, gkd, cached, live)}

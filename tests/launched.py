@@ -17,23 +17,23 @@ from torch.distributed.tensor import DTensor
 from transformers import TrainerCallback
 from trl import SFTConfig
 
+from caches import cached
 from stillright import ranks
 from stillright.config import LoraConfig
 from stillright.models import ModelRef, Source, load_base, load_tokenizer
 from stillright.progress import Progress
 from stillright.training import text
+from stillright.training.align import AlignTrainer
 from stillright.training.choice.scoring import Reading, Samples, choice_scores
 from stillright.training.choice.texts import ChoiceText
 from stillright.training.choice.trainer import ChoiceCollator, ChoiceTrainer, _rows
-from stillright.training.compat import CompatTrainer
 from stillright.training.compat_config import CompatConfig
 from stillright.training.head_loss import CrossEntropy
 from stillright.training.loop import as_dataset
 from stillright.training.lora import lora_config
-from stillright.training.teachers.cached import Taught
-from stillright.training.teachers.run import run_teacher
+from stillright.training.teachers.cached import TeacherFolders
 from stillright.training.text import Text
-from stillright.training.trainer import AdapterTrainer, MeansTrainer
+from stillright.training.trainer import AdapterTrainer, ForwardLossTrainer
 
 QUIET = Progress(Console(quiet=True))
 BATCH_TOKENS = 40  # so that there is something to share
@@ -121,24 +121,24 @@ def _model(base: Path) -> dict[str, Any]:
     }
 
 
-def _adapter(base: Path, folder: Path, batches: Batches) -> MeansTrainer:
+def _adapter(base: Path, folder: Path, batches: Batches) -> ForwardLossTrainer:
     data = {"train_dataset": as_dataset(TEXTS), "eval_dataset": as_dataset(HELD)}
     return AdapterTrainer(CrossEntropy(), args=SFTConfig(**_settings(folder, batches)), **data, **_model(base))
 
 
 def cache(base: Path, folder: Path) -> None:
-    """What two teachers say, neither of which is the student."""
+    """The caches of two teachers, neither of which is the student."""
     model = load_base(Source(str(base)), torch.float32)
     for role in ("old", "new"):
         for weight in model.parameters():
             weight.data *= 0.9
-        run_teacher(model, TEXTS, folder / role, QUIET, role)
+        cached(model, TEXTS, folder / role)
 
 
-def _compat(base: Path, folder: Path, batches: Batches) -> MeansTrainer:
+def _compat(base: Path, folder: Path, batches: Batches) -> ForwardLossTrainer:
     cache(base, folder)
-    return CompatTrainer(
-        old_model=Taught(folder / "old", folder / "new").open(),
+    return AlignTrainer(
+        teachers=TeacherFolders(folder / "old", folder / "new").open(),
         args=CompatConfig(**_settings(folder, batches), mask="token_likelihood", ce_weight=0.3),
         train_dataset=as_dataset(TEXTS),
         eval_dataset=as_dataset(HELD),
@@ -146,7 +146,7 @@ def _compat(base: Path, folder: Path, batches: Batches) -> MeansTrainer:
     )
 
 
-def _choice(base: Path, folder: Path, batches: Batches, apart: bool = False) -> MeansTrainer:
+def _choice(base: Path, folder: Path, batches: Batches, apart: bool = False) -> ForwardLossTrainer:
     reading = Reading(0, apart)
     scores = choice_scores(load_base(Source(str(base)), torch.float32), CHOICES, reading, QUIET, "old")
     target = (30 * scores).log_softmax(-1)
@@ -162,7 +162,7 @@ def _choice(base: Path, folder: Path, batches: Batches, apart: bool = False) -> 
     )
 
 
-TRAINERS: dict[str, Callable[[Path, Path, Batches], MeansTrainer]] = {
+TRAINERS: dict[str, Callable[[Path, Path, Batches], ForwardLossTrainer]] = {
     "adapter": _adapter,
     "compat": _compat,
     "choice": _choice,

@@ -13,14 +13,14 @@ from stillright.forward.heads import LMHead
 from stillright.training.head_loss import LossSums
 from stillright.training.losses import CompatLoss
 from stillright.training.strategies import STRATEGIES
-from stillright.training.teachers.forms import Sampled, TopK, Words
-from stillright.training.teachers.taught import PartReaders, Readers, WholeReaders
+from stillright.training.teachers.forms import Columns, Sampled, TopK
+from stillright.training.teachers.loss_inputs import HiddenStateReader, PartialReader, TargetReader
 
 Divergence = Callable[[int, bool, Tensor, Tensor], Tensor]  # (row, whether it follows old, p, log q) -> scalar
 
 
 def whole(row: int, follow: bool, p: Tensor, log_q: Tensor) -> Tensor:
-    """KL(p || q), piece by piece."""
+    """KL(p || q), token by token."""
     return torch.stack([p[v] * (torch.log(p[v]) - log_q[v]) for v in range(len(p))]).sum()
 
 
@@ -58,7 +58,7 @@ def reference_loss(
 
 
 class Case:
-    """Hidden states of 7 tokens of 3 texts in fp64, heads of 11 and 13 pieces (old is padded), right labels."""
+    """Hidden states of 7 tokens of 3 texts in fp64, heads of 11 and 13 entries (old is padded), right labels."""
 
     def __init__(self) -> None:
         generator = torch.Generator().manual_seed(0)
@@ -84,24 +84,24 @@ class Case:
         old = 5.0 * torch.tanh((self.old @ self.old_head.weight.T + self.old_head.bias) / 5.0)
         return self.student_logits(), old[:, :11], self.student_logits(self.new)
 
-    def kept(self, form: TopK | Sampled, role: str) -> Words:
+    def kept(self, form: TopK | Sampled, role: str) -> Columns:
         """What a form keeps of the logits of a teacher."""
         _, old, new = self.logits()
         return form.keep(self.student, (old if role == "old" else new).detach(), seed=1 if role == "old" else 2)
 
-    def taught(self) -> dict[str, Any]:
+    def teachers(self) -> dict[str, Any]:
         old = self.logits()[1]
         logp = functional.log_softmax(old, dim=-1)[torch.arange(7), self.labels]
-        words = {"old": {"hidden": self.old}, "new": {"hidden": self.new}}
-        return {**words, "old_prediction": old.argmax(-1), "old_logp": logp}
+        columns = {"old": {"hidden": self.old}, "new": {"hidden": self.new}}
+        return {**columns, "old_prediction": old.argmax(-1), "old_logp": logp}
 
     def sums(self, strategy: str, temperature: float, ce_weight: float, form: TopK | Sampled | None = None) -> LossSums:
         """As CompatLoss has them, of states or of what a form keeps of them."""
-        readers: Readers = WholeReaders(self.old_head)
-        known = self.taught()
+        reader: TargetReader = HiddenStateReader(self.old_head)
+        known = self.teachers()
         if form is not None:
-            readers = PartReaders(form.read, 11)
+            reader = PartialReader(form.read, 11)
             known |= {name: self.kept(form, name) for name in ("old", "new")}
-        loss = CompatLoss(readers, STRATEGIES[strategy], temperature, ce_weight)
-        taught = {f"taught_{name}": values for name, values in known.items()}
-        return loss.batch_sums(self.head, self.student, self.labels, self.sequence, **taught)
+        loss = CompatLoss(reader, STRATEGIES[strategy], temperature, ce_weight)
+        teacher = {f"teacher_{name}": values for name, values in known.items()}
+        return loss.batch_sums(self.head, self.student, self.labels, self.sequence, **teacher)

@@ -20,10 +20,10 @@ from stillright import CompatTrainer
 from stillright.errors import ConfigError, DataError, ModelError
 from stillright.forward.passes import check_packing, last_states, model_inputs
 from stillright.models import Source, load_base
-from stillright.training import students, text
-from stillright.training.digest import model_digest
-from stillright.training.teachers import run
-from stillright.training.teachers.run import open_teacher
+from stillright.training import text
+from stillright.training.model_digest import model_digest
+from stillright.training.teachers import cache, source
+from stillright.training.teachers.cache import open_cache
 from test_compat_api import models, moved, pairs, settings, texts, tokenizer
 
 __all__ = ["models"]  # a fixture
@@ -54,13 +54,13 @@ def make(bases: tuple[Path, Path], models: tuple[Any, Any], tmp_path: Path) -> C
 def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Which teacher reads a batch, one entry a batch."""
     found: list[str] = []
-    say = run._say
+    write = cache._write_batch
 
     def watched(base: Any, head: Any, *rest: Any) -> None:
         found.append("old" if head.weight.shape[1] == 16 else "new")
-        say(base, head, *rest)
+        write(base, head, *rest)
 
-    monkeypatch.setattr(run, "_say", watched)
+    monkeypatch.setattr(cache, "_write_batch", watched)
     return found
 
 
@@ -70,8 +70,8 @@ def test_teachers_are_read_again_while_nothing_changes(
     make()
     assert read == ["old", "new"]
     kept = tmp_path / "out-teachers"
-    rows = open_teacher(kept / "old").starts[-1]
-    assert rows == open_teacher(kept / "new").starts[-1] > 0
+    rows = open_cache(kept / "old").starts[-1]
+    assert rows == open_cache(kept / "new").starts[-1] > 0
     make(config={"mask": "old_only", "temperature": 3.0, "ce_weight": 0.5, "seed": 7})  # states know none of it
     assert read == ["old", "new"]
     make(config={"teachers": "topk", "entries": 8})
@@ -95,7 +95,7 @@ def test_a_damaged_or_interrupted_teacher_is_made_again(
     whole, file = len(read) // 2, tmp_path / "out-teachers/old/hidden.bin"
     content = file.read_bytes()
     file.write_bytes(bytes([content[0] ^ 1]) + content[1:])
-    watched, left = run._say, iter(range(whole))
+    watched, left = cache._write_batch, iter(range(whole))
 
     def interrupted(*args: Any) -> None:
         if next(left) == 1:
@@ -103,7 +103,7 @@ def test_a_damaged_or_interrupted_teacher_is_made_again(
         watched(*args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(run, "_say", interrupted)
+        patch.setattr(cache, "_write_batch", interrupted)
         with pytest.raises(KeyboardInterrupt):
             make()
     make()
@@ -128,7 +128,7 @@ def test_models_may_be_named(
     for name in ("eval_loss", "eval_kl_old", "eval_follow_old", "eval_cross_entropy"):
         assert found[name] == pytest.approx(expected[name], rel=1e-6), name
     with monkeypatch.context() as patch:
-        patch.setattr(students, "load_model", lambda ref, *_, **__: pytest.fail(f"{ref} is loaded"))
+        patch.setattr(source, "load_model", lambda ref, *_, **__: pytest.fail(f"{ref} is loaded"))
         again = make(old_model=old).evaluate()  # which has read the rows
     assert again["eval_loss"] == found["eval_loss"]
 
@@ -277,7 +277,7 @@ def test_settings_that_cannot_be_are_refused(tmp_path: Path, make: Callable[...,
     ):
         refused(ConfigError, words, settings, folder=tmp_path, **more)
     refused(ConfigError, "compute_metrics: the loss is fixed", make, compute_metrics=lambda _: {})
-    with pytest.raises(ConfigError, match="args: SFTConfig does not say how to distil"):
+    with pytest.raises(ConfigError, match="args: SFTConfig has no settings of the distillation"):
         CompatTrainer("a", "b", SFTConfig(output_dir=str(tmp_path), bf16=False))
 
 
@@ -298,6 +298,16 @@ def test_models_that_cannot_be_are_refused(
     refused(ModelError, "its LM head is trained", make, model=str(bases[1]), peft_config=headed)
     small = load_base(Source(str(make_base(seed=5, vocabulary=100))), torch.float32)
     refused(ModelError, "is beyond the 100 that both models know", make, old_model=small)
+
+
+def test_a_base_by_name_is_loaded_from_safetensors_only(
+    make: Callable[..., CompatTrainer], make_base: Callable[..., Path]
+) -> None:
+    base, lora = make_base(seed=7), LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM")
+    torch.save(load_base(Source(str(base)), torch.float32).state_dict(), base / "pytorch_model.bin")
+    (base / "model.safetensors").unlink()
+    refused(OSError, "no file named model.safetensors", make, model=str(base), peft_config=lora)
+    make(model=str(base), peft_config=lora, config={"model_init_kwargs": {"use_safetensors": False}})
 
 
 def test_another_tokenizer_is_refused(make: Callable[..., CompatTrainer], make_base: Callable[..., Path]) -> None:

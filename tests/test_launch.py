@@ -20,8 +20,8 @@ from rich.console import Console
 import launched
 from launched import TRAINERS, Batches, Found, train
 from stillright.config import parse_update
+from stillright.digest import folder_digest
 from stillright.importers import read_predictions
-from stillright.models import folder_digest
 from stillright.pipeline import predict_alone, run_update
 from stillright.training import text
 

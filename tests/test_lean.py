@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from architectures import tiny
 from stillright.forward.attention import SHORT, attend_in_float32
-from stillright.forward.lean import lean
+from stillright.forward.lean import slim_layers
 from stillright.forward.lora_linear import fuse_lora
 
 
@@ -136,7 +136,7 @@ def test_a_lean_model_computes_the_same(architecture: str, checkpointing: bool) 
     if checkpointing:
         model.gradient_checkpointing_enable({"use_reentrant": False})
     found = []
-    for change in (unchanged, lean):
+    for change in (unchanged, slim_layers):
         change(model)
         states = hidden_states(model)
         trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -163,13 +163,13 @@ def kept_bytes(model: Any) -> int:
 def test_a_lean_model_keeps_less() -> None:
     model = adapted_model("llama", torch.bfloat16)
     before = kept_bytes(model)
-    lean(model)
+    slim_layers(model)
     assert kept_bytes(model) < 0.75 * before
 
 
 def test_a_norm_that_is_trained_keeps_its_gradient() -> None:
     model = tiny("llama")
-    lean(model)
+    slim_layers(model)
     model.base_model(input_ids=torch.tensor([[5, 6, 7]])).last_hidden_state.sum().backward()
     assert all(parameter.grad is not None for parameter in model.base_model.parameters())
 

@@ -1,5 +1,5 @@
-"""Teachers that are asked in every step: what they say is what cached ones said, and the student stays the only one
-that is trained and saved."""
+"""Teachers that run in every step: their outputs are those of cached ones, and the student stays the only one that is
+trained and saved."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from rich.console import Console
 from torch import Tensor
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
+from caches import cached
 from stillright.config import LoraConfig, TrainingConfig
 from stillright.models import ModelRef, Source, load_base, load_tokenizer
 from stillright.progress import Progress
-from stillright.training.compat import CompatTrainer
+from stillright.training.align import AlignTrainer
 from stillright.training.compat_config import CompatConfig
 from stillright.training.loop import Job, as_dataset, training_arguments
 from stillright.training.lora import lora_config
-from stillright.training.teachers.cached import CachedTeachers, Taught, TeacherCollator
+from stillright.training.teachers.cached import CachedTeachers, TeacherCollator, TeacherFolders
 from stillright.training.teachers.live import LiveTeachers
-from stillright.training.teachers.run import run_teacher
 from stillright.training.text import Text
 
 TEXTS = [Text([9, 10]), Text([12, 13, 14], first=2), Text([15, 16, 17, 18]), Text(list(range(5, 40)), first=3)]
@@ -53,10 +53,10 @@ def shake(student: Any, seed: int) -> None:
 def trainer_of(teachers: CachedTeachers | LiveTeachers, student: Any, base: Path, work: Path, **more: Any) -> Any:
     training = TrainingConfig(epochs=1, batch_size=4)
     job = Job("align", training, 0, student.dtype, work / "work", work / "out", QUIET)
-    return CompatTrainer(
+    return AlignTrainer(
         model=student,
         args=CompatConfig(**{**training_arguments(job, len(TEXTS)), **more}, ce_weight=0.2),
-        old_model=teachers,
+        teachers=teachers,
         train_dataset=as_dataset(TEXTS),
         eval_dataset=as_dataset(TEXTS),
         processing_class=load_tokenizer(Source(str(base))),
@@ -67,10 +67,10 @@ def both(bases: tuple[Path, Path], work: Path, dtype: torch.dtype) -> tuple[Cach
     """Teachers that have run and the same ones live, and the student, which has moved since."""
     old, student = load_base(Source(str(bases[0])), dtype), student_of(bases[1], dtype)
     for name, model in (("old", old), ("new", student)):
-        run_teacher(model, TEXTS, work / name, QUIET, name, vocabulary=320)
+        cached(model, TEXTS, work / name)
     live = LiveTeachers(old, student)
     shake(student, seed=1)
-    return Taught(work / "old", work / "new").open(), live, student
+    return TeacherFolders(work / "old", work / "new").open(), live, student
 
 
 def gradients(trainer: Any, batch: dict[str, Any]) -> tuple[Tensor, list[Tensor]]:
@@ -86,20 +86,22 @@ def gradients(trainer: Any, batch: dict[str, Any]) -> tuple[Tensor, list[Tensor]
 @pytest.mark.parametrize("checkpointing", [False, True])
 def test_live_equals_cached_for_the_same_batch(bases: tuple[Path, Path], tmp_path: Path, checkpointing: bool) -> None:
     """To the last bit, with dropout and gradient checkpointing in the student, which has moved on."""
-    cached, live, student = both(bases, tmp_path, torch.float32)
+    kept, live, student = both(bases, tmp_path, torch.float32)
     trainers = []
-    for teachers, trained in ((cached, copy.deepcopy(student)), (live, student)):
+    for teachers, trained in ((kept, copy.deepcopy(student)), (live, student)):
         if checkpointing:
             trained.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
         trainers.append(trainer_of(teachers, trained, bases[1], tmp_path))
     examples = [as_dataset(TEXTS)[i] for i in range(len(TEXTS))]
     batches = [trainer.data_collator([dict(example) for example in examples]) for trainer in trainers]
-    said = live.say(student.get_base_model(), {"input_ids": batches[1]["input_ids"]}, batches[1]["labels"][:, 1:])
-    assert said.keys() == {name for name in batches[0] if name.startswith("taught_")}
-    for role in ("taught_old", "taught_new"):
-        assert torch.equal(said[role]["hidden"], batches[0][role]["hidden"])
-    for name in ("taught_old_prediction", "taught_old_logp"):
-        assert torch.equal(said[name], batches[0][name])
+    outputs = live.outputs(
+        student.get_base_model(), {"input_ids": batches[1]["input_ids"]}, batches[1]["labels"][:, 1:]
+    )
+    assert outputs.keys() == {name for name in batches[0] if name.startswith("teacher_")}
+    for role in ("teacher_old", "teacher_new"):
+        assert torch.equal(outputs[role]["hidden"], batches[0][role]["hidden"])
+    for name in ("teacher_old_prediction", "teacher_old_logp"):
+        assert torch.equal(outputs[name], batches[0][name])
     (loss, found), (expected_loss, expected) = (
         gradients(trainer, batch) for trainer, batch in zip(trainers, batches, strict=True)
     )
@@ -109,17 +111,17 @@ def test_live_equals_cached_for_the_same_batch(bases: tuple[Path, Path], tmp_pat
 
 
 def test_live_in_half_precision_and_other_batches_is_close(bases: tuple[Path, Path], tmp_path: Path) -> None:
-    cached, live, student = both(bases, tmp_path, torch.bfloat16)
+    kept, live, student = both(bases, tmp_path, torch.bfloat16)
     trainer = trainer_of(live, student, bases[1], tmp_path)
-    collate = TeacherCollator(DataCollatorForLanguageModeling(0), cached)
+    collate = TeacherCollator(DataCollatorForLanguageModeling(0), kept)
     for i in range(len(TEXTS)):
         batch = collate([dict(as_dataset(TEXTS)[i])])
         with trainer.accelerator.autocast():
-            said = live.say(student.get_base_model(), {"input_ids": batch["input_ids"]}, batch["labels"][:, 1:])
-        for role in ("taught_old", "taught_new"):
-            state, kept = said[role]["hidden"], batch[role]["hidden"]
-            assert state.dtype == kept.dtype == torch.bfloat16
-            assert (state - kept).abs().max() <= BFLOAT16_BOUND * kept.abs().max()
+            found = live.outputs(student.get_base_model(), {"input_ids": batch["input_ids"]}, batch["labels"][:, 1:])
+        for role in ("teacher_old", "teacher_new"):
+            state, known = found[role]["hidden"], batch[role]["hidden"]
+            assert state.dtype == known.dtype == torch.bfloat16
+            assert (state - known).abs().max() <= BFLOAT16_BOUND * known.abs().max()
 
 
 def test_only_the_student_is_trained_and_saved(bases: tuple[Path, Path], tmp_path: Path) -> None:

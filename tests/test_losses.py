@@ -18,7 +18,7 @@ from stillright.training import head_loss
 from stillright.training.head_loss import CrossEntropy
 from stillright.training.losses import CompatLoss
 from stillright.training.strategies import STRATEGIES, Tokens, focal_weight
-from stillright.training.teachers.taught import WholeReaders
+from stillright.training.teachers.loss_inputs import HiddenStateReader
 
 Divergence = Callable[[Tensor, Tensor, float], float]
 
@@ -28,13 +28,13 @@ def divergence(request: pytest.FixtureRequest) -> Divergence:
     """KL(teacher || student) of logits (N, V), summed over N, as the loss has it with a frozen and a trained head."""
 
     def measured(teacher: Tensor, student: Tensor, temperature: float) -> float:
-        rows, pieces = teacher.shape
-        old, new = LMHead(torch.eye(pieces)), LMHead(torch.eye(pieces).requires_grad_(not request.param))
+        rows, entries = teacher.shape
+        old, new = LMHead(torch.eye(entries)), LMHead(torch.eye(entries).requires_grad_(not request.param))
         labels, states = torch.zeros(rows).long(), student.clone().requires_grad_()
-        taught: dict[str, Any] = {"taught_old": {"hidden": teacher}, "taught_new": {"hidden": student}}
-        taught |= {"taught_old_prediction": labels, "taught_old_logp": torch.zeros(rows)}
-        sums = CompatLoss(WholeReaders(old), STRATEGIES["old_only"], temperature).batch_sums(
-            new, states, labels, labels, **taught
+        inputs: dict[str, Any] = {"teacher_old": {"hidden": teacher}, "teacher_new": {"hidden": student}}
+        inputs |= {"teacher_old_prediction": labels, "teacher_old_logp": torch.zeros(rows)}
+        sums = CompatLoss(HiddenStateReader(old), STRATEGIES["old_only"], temperature).batch_sums(
+            new, states, labels, labels, **inputs
         )
         assert sums.loss.item() == pytest.approx(sums.kl_old.item())
         return sums.kl_old.item()
@@ -164,11 +164,11 @@ def test_sums_of_nothing_are_zeros(strategy: str, frozen: bool) -> None:
     states = case.student  # the leaf
     case.student, case.labels, case.sequence = states[:0], case.labels[:0], case.sequence[:0]
     case.old, case.new = case.old[:0], case.new[:0]
-    loss = CompatLoss(WholeReaders(case.old_head), STRATEGIES[strategy], 2.0, 0.3)
+    loss = CompatLoss(HiddenStateReader(case.old_head), STRATEGIES[strategy], 2.0, 0.3)
     nothing = torch.zeros(0)
-    words = {"old": {"hidden": case.old}, "new": {"hidden": case.new}}
-    taught = {**words, "old_prediction": case.labels, "old_logp": nothing}
-    rows = {f"taught_{name}": values for name, values in taught.items()}
+    columns = {"old": {"hidden": case.old}, "new": {"hidden": case.new}}
+    inputs = {**columns, "old_prediction": case.labels, "old_logp": nothing}
+    rows = {f"teacher_{name}": values for name, values in inputs.items()}
     for sums in (
         loss.batch_sums(case.head, case.student, case.labels, case.sequence, **rows),
         CrossEntropy().batch_sums(case.head, case.student, case.labels, case.sequence),
@@ -184,15 +184,15 @@ def test_trainer_shifts_labels_and_ignores_padding(bases: tuple[Path, Path], tmp
     from peft import get_peft_model
     from rich.console import Console
 
+    from caches import cached
     from stillright.config import LoraConfig, TrainingConfig
     from stillright.models import ModelRef, Source, load_base, load_tokenizer
     from stillright.progress import Progress
-    from stillright.training.compat import CompatTrainer
+    from stillright.training.align import AlignTrainer
     from stillright.training.compat_config import CompatConfig
     from stillright.training.loop import Job, as_dataset, training_arguments
     from stillright.training.lora import lora_config
-    from stillright.training.teachers.cached import Taught
-    from stillright.training.teachers.run import run_teacher
+    from stillright.training.teachers.cached import TeacherFolders
     from stillright.training.text import Text
 
     texts = [Text([5, 6, 7, 8, 9, 10, 11]), Text([12, 13, 14]), Text([15, 16, 17, 18])]
@@ -200,14 +200,14 @@ def test_trainer_shifts_labels_and_ignores_padding(bases: tuple[Path, Path], tmp
     progress = Progress(Console(quiet=True))
     student = get_peft_model(new, lora_config(LoraConfig(r=4, alpha=8), ModelRef.parse(str(bases[1]))))
     for name, teacher in (("old", old), ("new", student)):
-        run_teacher(teacher, texts, tmp_path / name, progress, name)
+        cached(teacher, texts, tmp_path / name)
     _shake(student)
     training = TrainingConfig(epochs=1, batch_size=3)
     job = Job("align", training, 0, torch.float32, tmp_path / "work", tmp_path / "out", progress)
-    trainer = CompatTrainer(
+    trainer = AlignTrainer(
         model=student,
         args=CompatConfig(**training_arguments(job, 3), mask=mask),
-        old_model=Taught(tmp_path / "old", tmp_path / "new").open(),
+        teachers=TeacherFolders(tmp_path / "old", tmp_path / "new").open(),
         train_dataset=as_dataset(texts),
         eval_dataset=as_dataset(texts),
         processing_class=load_tokenizer(Source(str(bases[1]))),

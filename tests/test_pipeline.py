@@ -14,10 +14,11 @@ import pytest
 import yaml
 from rich.console import Console
 
+import stillright
 from samples import colour_rows, write_rows
 from stillright.comparison import Comparison
 from stillright.config import parse_update
-from stillright.errors import ModelError
+from stillright.errors import ConfigError, ModelError
 from stillright.importers import read_predictions
 from stillright.pipeline import run_update
 from stillright.training import loop
@@ -224,7 +225,15 @@ def test_different_tokenizers(update_values: dict[str, Any], make_base: Callable
     content["model"]["merges"] = content["model"]["merges"][:10]
     (other / "tokenizer.json").write_text(json.dumps(content))
     changed = {**update_values, "new": str(other)}
-    with pytest.raises(ModelError, match="an update that changes the tokenizer is not supported yet"):
+    with pytest.raises(ModelError, match="supported only by the choice strategies"):
         run(changed)
     comparison, _ = run({**changed, "align": False})
     assert (comparison.n, comparison.candidates) == (12, ())
+
+
+def test_an_update_in_python_is_quiet(update_values: dict[str, Any], capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ConfigError, match=r"update: unknown key 'align_sed'"):
+        stillright.parse_update({**update_values, "align_sed": 1}, "update")
+    comparison = stillright.run_update(stillright.parse_update({**update_values, "align": False}, "update"))
+    assert comparison.to_json() == (Path(update_values["out"]) / "comparison.json").read_text(encoding="utf-8")
+    assert "running" not in "".join(capfd.readouterr())

@@ -14,7 +14,7 @@ from transformers import AutoModelForCausalLM, BitsAndBytesConfig
 from stillright import CompatTrainer
 from stillright.errors import ModelError
 from stillright.forward.passes import check_head
-from stillright.training.teachers.run import open_teacher
+from stillright.training.teachers.cache import open_cache
 from test_compat_api import pairs, settings, tokenizer
 
 pytest.importorskip("bitsandbytes", reason="bitsandbytes, which quantises, is not installed")
@@ -60,8 +60,8 @@ def test_a_quantised_base_is_trained(bases: tuple[Path, Path], tmp_path: Path, p
     kept, live = (trainer(bases, tmp_path, prepared, teachers=form).evaluate() for form in ("hidden", "live"))
     assert kept["eval_loss"] == pytest.approx(live["eval_loss"], rel=2**-6)
     assert trainer(bases, tmp_path, prepared, mask="new_only").evaluate()["eval_loss"] == pytest.approx(0.0, abs=1e-4)
-    said = open_teacher(tmp_path / "out-teachers/new").said.words["hidden"]
-    assert said.dtype == (torch.float32 if prepared else torch.bfloat16)  # that of what is not quantised
+    states = open_cache(tmp_path / "out-teachers/new").outputs.columns["hidden"]
+    assert states.dtype == (torch.float32 if prepared else torch.bfloat16)  # that of what is not quantised
     trained = trainer(bases, tmp_path, prepared, gradient_checkpointing=True)
     before = {name: weight.detach().clone() for name, weight in trained.model.named_parameters()}
     trained.train()
@@ -72,5 +72,5 @@ def test_a_quantised_base_is_trained(bases: tuple[Path, Path], tmp_path: Path, p
 
 
 def test_a_quantised_head_is_refused(bases: tuple[Path, Path]) -> None:
-    with pytest.raises(ModelError, match=r"llama: its LM head is kept as uint8; leave it unquantised"):
+    with pytest.raises(ModelError, match=r"\(llama\): its LM head is kept as uint8; leave it unquantized"):
         check_head(quantised(bases[0], 3, prepared=False, llm_int8_skip_modules=["none"]))

@@ -193,7 +193,7 @@ def test_a_failed_cell_does_not_stop_the_others(
     assert Counter(status.values()) == {"done": 3, "failed": 9}
     assert all(status["small-to-large", "colours", name] == "done" for name in values["strategies"])
     reason = next(row["reason"] for row in rows if row["update"] == "to nowhere")
-    assert "gone: no such folder, and no hub id" in reason
+    assert "gone: neither a folder nor a hub id" in reason
     assert "\n" not in reason
     printed = " ".join(capsys.readouterr().out.split())
     assert "3 cells done, 0 not applicable, 9 failed" in printed

@@ -87,7 +87,7 @@ def test_an_interpolation_applies_where_its_strategy_does(
     assert (found["choice"], found["half"]) == (("pending", None), ("pending", None))
 
 
-GONE = "model ./gone: no such folder, and no hub id, which is OWNER/NAME; check the path"
+GONE = "model ./gone: neither a folder nor a hub id, which is OWNER/NAME; check the path"
 
 
 def dry_run(values: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, list[str], str]:

@@ -275,5 +275,5 @@ def test_empty_split_is_refused() -> None:
 
 def test_different_tokenizers_are_refused() -> None:
     refuse_different_tokenizers([Text([1, 2])], [Text([1, 2])])
-    with pytest.raises(StillrightError, match="not supported yet"):
+    with pytest.raises(StillrightError, match="supported only by the choice strategies"):
         refuse_different_tokenizers([Text([1, 2])], [Text([1, 2, 3])])

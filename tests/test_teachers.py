@@ -14,21 +14,21 @@ import torch
 import yaml
 from rich.console import Console
 
+from caches import cached
 from stillright.config import parse_update
 from stillright.errors import ModelError
 from stillright.models import Source, load_base
 from stillright.pipeline import run_update
-from stillright.progress import Progress
-from stillright.training import text
-from stillright.training.teachers import run
+from stillright.training import align, text
+from stillright.training.loop import train_adapter
+from stillright.training.teachers import cache
+from stillright.training.teachers.cache import DONE, open_cache
 from stillright.training.teachers.cached import CachedTeachers
 from stillright.training.teachers.forms import Form, Hidden, Sampled, TopK
-from stillright.training.teachers.run import DONE, open_teacher, run_teacher
 from stillright.training.text import Text
 
 IDS = [[5, 6, 7, 8], [9, 10], [11, 12, 13, 14, 15], [16, 17, 18]]
 TEXTS = [Text(ids) for ids in IDS]
-QUIET = Progress(Console(quiet=True))
 
 
 @pytest.fixture
@@ -36,78 +36,78 @@ def model(make_base: Callable[..., Path]) -> Any:
     return load_base(Source(str(make_base(seed=3))), torch.float32)
 
 
-def test_what_a_teacher_said_is_what_the_live_model_says(model: Any, tmp_path: Path) -> None:
-    run_teacher(model, TEXTS, tmp_path, QUIET, "old")
-    teacher = open_teacher(tmp_path)
+def test_a_cache_is_what_the_live_model_outputs(model: Any, tmp_path: Path) -> None:
+    cached(model, TEXTS, tmp_path)
+    teacher = open_cache(tmp_path)
     assert teacher.head is not None
     for i, ids in enumerate(IDS):
         live = model(input_ids=torch.tensor([ids])).logits[0, :-1]
         rows = teacher.rows(i)
         torch.testing.assert_close(
-            teacher.head.logits(teacher.said.words["hidden"][rows], 320), live, rtol=1e-4, atol=1e-5
+            teacher.head.logits(teacher.outputs.columns["hidden"][rows], 320), live, rtol=1e-4, atol=1e-5
         )
-        assert teacher.said.prediction[rows].tolist() == live.argmax(-1).tolist()
+        assert teacher.outputs.prediction[rows].tolist() == live.argmax(-1).tolist()
         logp = live.log_softmax(-1)[torch.arange(len(ids) - 1), torch.tensor(ids[1:])]
-        torch.testing.assert_close(teacher.said.logp[rows], logp, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(teacher.outputs.logp[rows], logp, rtol=1e-4, atol=1e-5)
 
 
 def test_padding_of_a_vocabulary_has_no_probability(make_base: Callable[..., Path], tmp_path: Path) -> None:
-    """Pieces beyond those that old and new share are no predictions, likely as they may seem."""
+    """Tokens beyond those that old and new share are not predicted, likely as they may seem."""
     padded = load_base(Source(str(make_base(seed=4, vocabulary=384))), torch.float32)
     padded.lm_head.weight.data[320:] *= 50
-    run_teacher(padded, TEXTS, tmp_path, QUIET, "old", vocabulary=320)
-    said = open_teacher(tmp_path).said
+    cached(padded, TEXTS, tmp_path)
+    outputs = open_cache(tmp_path).outputs
     live = torch.cat([padded(input_ids=torch.tensor([ids])).logits[0, :-1] for ids in IDS])
     assert (live.argmax(-1) >= 320).any()
-    assert said.prediction.tolist() == live[:, :320].argmax(-1).tolist()
+    assert outputs.prediction.tolist() == live[:, :320].argmax(-1).tolist()
     labels = torch.tensor([i for ids in IDS for i in ids[1:]])
     logp = live[:, :320].log_softmax(-1)[torch.arange(len(labels)), labels]
-    torch.testing.assert_close(said.logp, logp, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(outputs.logp, logp, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("padded", ["old", "new"])
-def test_an_update_s_teachers_speak_the_shared_vocabulary(
+def test_an_update_s_teachers_share_a_vocabulary(
     update_values: dict[str, Any], make_base: Callable[..., Path], padded: str
 ) -> None:
     printed({**update_values, padded: str(make_base(seed=5, vocabulary=384))})
     for role in ("old", "new"):
-        teacher = open_teacher(Path(update_values["out"]) / ".stillright/teachers" / role)
+        teacher = open_cache(Path(update_values["out"]) / ".stillright/teachers" / role)
         assert teacher.head is not None
         assert len(teacher.head.weight) == (384 if role == padded else 320)
-        shared = teacher.head.logits(teacher.said.words["hidden"], 320).log_softmax(-1)
-        assert (shared - teacher.said.logp[:, None]).abs().amin(-1).max() < 1e-5  # it is that of some piece
-        assert teacher.said.prediction.tolist() == shared.argmax(-1).tolist()
+        shared = teacher.head.logits(teacher.outputs.columns["hidden"], 320).log_softmax(-1)
+        assert (shared - teacher.outputs.logp[:, None]).abs().amin(-1).max() < 1e-5  # it is that of some token
+        assert teacher.outputs.prediction.tolist() == shared.argmax(-1).tolist()
 
 
 def test_only_scored_tokens_have_rows(model: Any, tmp_path: Path) -> None:
     scored = [Text(ids, first) for ids, first in zip(IDS, (2, 1, 3, 3), strict=True)]
-    run_teacher(model, TEXTS, tmp_path / "all", QUIET, "old")
-    run_teacher(model, scored, tmp_path / "scored", QUIET, "old")
-    every, teacher = open_teacher(tmp_path / "all"), open_teacher(tmp_path / "scored")
+    cached(model, TEXTS, tmp_path / "all")
+    cached(model, scored, tmp_path / "scored")
+    every, teacher = open_cache(tmp_path / "all"), open_cache(tmp_path / "scored")
     assert teacher.starts == [0, 2, 3, 5, 5]  # of four tokens the last two, of three none
     rows = [1, 2, 3, 6, 7]
-    assert torch.equal(teacher.said.words["hidden"], every.said.words["hidden"][rows])
-    assert torch.equal(teacher.said.prediction, every.said.prediction[rows])
-    assert torch.equal(teacher.said.logp, every.said.logp[rows])
+    assert torch.equal(teacher.outputs.columns["hidden"], every.outputs.columns["hidden"][rows])
+    assert torch.equal(teacher.outputs.prediction, every.outputs.prediction[rows])
+    assert torch.equal(teacher.outputs.logp, every.outputs.logp[rows])
 
 
 @pytest.mark.parametrize("form", [TopK(5, 2.0), Sampled(5, 2.0)], ids=["topk", "sampled"])
 def test_parts_are_kept_of_the_live_model(model: Any, tmp_path: Path, form: TopK | Sampled) -> None:
-    run_teacher(model, TEXTS, tmp_path, QUIET, "old", vocabulary=300, form=form)
-    teacher = open_teacher(tmp_path)
+    cached(model, TEXTS, tmp_path, form, vocabulary=300)
+    teacher = open_cache(tmp_path)
     assert (teacher.form, teacher.vocabulary, teacher.head) == (form, 300, None)
     assert not (tmp_path / "head.safetensors").exists()
     live = torch.cat([model(input_ids=torch.tensor([ids])).logits[0, :-1, :300] for ids in IDS])
-    log_p, words = (live / 2).log_softmax(-1), teacher.said.words
-    assert words["ids"].dtype == torch.int32
+    log_p, columns = (live / 2).log_softmax(-1), teacher.outputs.columns
+    assert columns["ids"].dtype == torch.int32
     if isinstance(form, TopK):
         likeliest, ids = log_p.topk(5)
-        assert torch.equal(words["ids"], ids.int())
-        torch.testing.assert_close(words["log_p"], likeliest, rtol=1e-4, atol=1e-5)
+        assert torch.equal(columns["ids"], ids.int())
+        torch.testing.assert_close(columns["log_p"], likeliest, rtol=1e-4, atol=1e-5)
     else:
-        assert 0 <= words["ids"].min() <= words["ids"].max() < 300
-        torch.testing.assert_close(words["entropy"], -(log_p.exp() * log_p).sum(-1), rtol=1e-4, atol=1e-5)
-    assert teacher.said.prediction.tolist() == live.argmax(-1).tolist()
+        assert 0 <= columns["ids"].min() <= columns["ids"].max() < 300
+        torch.testing.assert_close(columns["entropy"], -(log_p.exp() * log_p).sum(-1), rtol=1e-4, atol=1e-5)
+    assert teacher.outputs.prediction.tolist() == live.argmax(-1).tolist()
     bytes_a_row = {path.stem: path.stat().st_size / len(live) for path in tmp_path.glob("*.bin")}
     kept = {"ids": 20, "log_p": 20} if isinstance(form, TopK) else {"ids": 20, "entropy": 4}
     assert bytes_a_row == {**kept, "prediction": 8, "logp": 4}
@@ -115,16 +115,16 @@ def test_parts_are_kept_of_the_live_model(model: Any, tmp_path: Path, form: TopK
 
 def test_teachers_that_do_not_fit_are_refused(model: Any, tmp_path: Path) -> None:
     for name, form in (("hot", TopK(5, 2.0)), ("cold", TopK(5, 1.0))):
-        run_teacher(model, TEXTS, tmp_path / name, QUIET, name, form=form)
-    run_teacher(model, TEXTS, tmp_path / "short", QUIET, "short", vocabulary=300, form=TopK(5, 2.0))
-    hot, cold, short = (open_teacher(tmp_path / name) for name in ("hot", "cold", "short"))
+        cached(model, TEXTS, tmp_path / name, form)
+    cached(model, TEXTS, tmp_path / "short", TopK(5, 2.0), vocabulary=300)
+    hot, cold, short = (open_cache(tmp_path / name) for name in ("hot", "cold", "short"))
     CachedTeachers(hot, hot).refuse_unlike(2.0)
     for pair, temperature in (
         (CachedTeachers(hot, hot), 1.0),
         (CachedTeachers(hot, cold), 2.0),
         (CachedTeachers(hot, short), 2.0),
     ):
-        with pytest.raises(ModelError, match=rf"cannot teach at temperature {temperature}; let both run again alike"):
+        with pytest.raises(ModelError, match=rf"do not match each other or temperature {temperature}; delete them"):
             pair.refuse_unlike(temperature)
 
 
@@ -133,27 +133,27 @@ def test_an_interrupted_teacher_goes_on(
     model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: Form
 ) -> None:
     monkeypatch.setattr(text, "BATCH_TOKENS", 5)  # a batch a text
-    run_teacher(model, TEXTS, tmp_path / "whole", QUIET, "old", form=form)
-    say, calls = run._say, iter(range(10))
+    cached(model, TEXTS, tmp_path / "whole", form)
+    write, calls = cache._write_batch, iter(range(10))
 
     def interrupted(*args: Any) -> None:
         if next(calls) == 2:
             raise KeyboardInterrupt
-        say(*args)
+        write(*args)
 
-    monkeypatch.setattr(run, "_say", interrupted)
+    monkeypatch.setattr(cache, "_write_batch", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        run_teacher(model, TEXTS, tmp_path / "broken", QUIET, "old", form=form)
+        cached(model, TEXTS, tmp_path / "broken", form)
     assert len(list((tmp_path / "broken" / DONE).iterdir())) == 2
-    said: list[int] = []
+    written: list[int] = []
 
-    def counted(base: Any, head: Any, texts: list[Text], *rest: Any) -> None:
-        said.append(len(texts))
-        say(base, head, texts, *rest)
+    def counted(base: Any, head: Any, spec: Any, numbers: list[int], *rest: Any) -> None:
+        written.append(len(numbers))
+        write(base, head, spec, numbers, *rest)
 
-    monkeypatch.setattr(run, "_say", counted)
-    run_teacher(model, TEXTS, tmp_path / "broken", QUIET, "old", form=form)
-    assert said == [1, 1]  # the two that were left
+    monkeypatch.setattr(cache, "_write_batch", counted)
+    cached(model, TEXTS, tmp_path / "broken", form)
+    assert written == [1, 1]  # the two that were left
     files = {path.name for path in (tmp_path / "whole").iterdir()}
     assert files == {path.name for path in (tmp_path / "broken").iterdir()} > {"logp.bin", "prediction.bin"}
     for name in files:
@@ -189,6 +189,22 @@ def test_a_temperature_is_part_of_what_parts_are_kept(update_values: dict[str, A
     assert again.count("teach-old: running") == again.count("teach-new: running") == 1
 
 
+@pytest.mark.parametrize("form", ["hidden", "topk", "sampled", "live"])
+def test_the_trainer_knows_the_form_of_its_teachers(
+    update_values: dict[str, Any], monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    """By it the trainer decides what can be trained, and a saved training_args.bin holds it."""
+    found: list[tuple[str, int]] = []
+
+    def watched(trainer: Any, *rest: Any) -> Any:
+        found.append((trainer.args.teachers, trainer.args.entries))
+        return train_adapter(trainer, *rest)
+
+    monkeypatch.setattr(align, "train_adapter", watched)
+    printed({**update_values, "teachers": {"form": form, "entries": 7}})
+    assert found == [(form, 7)]
+
+
 def test_a_damaged_cache_is_made_again(update_values: dict[str, Any]) -> None:
     printed(update_values)
     cache = Path(update_values["out"]) / ".stillright/teachers/old/hidden.bin"
@@ -203,18 +219,19 @@ def test_a_damaged_cache_is_made_again(update_values: dict[str, Any]) -> None:
 KILLED_IN_CACHING = """
 import os, signal, sys
 from stillright.cli import main
-from stillright.training import text
-from stillright.training.teachers import run
+from stillright.training import align, text
+from stillright.training.loop import train_adapter
+from stillright.training.teachers import cache
 
 text.BATCH_TOKENS = 64
-say, calls = run._say, iter(range(100))
+write, calls = cache._write_batch, iter(range(100))
 
-def _say(*args):
+def _write_batch(*args):
     if next(calls) == 3:
         os.kill(os.getpid(), signal.SIGKILL)
-    say(*args)
+    write(*args)
 
-run._say = _say
+cache._write_batch = _write_batch
 main(["run", sys.argv[1]])
 """
 

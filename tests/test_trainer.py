@@ -17,22 +17,22 @@ from torch.nn import functional
 from trl import SFTConfig
 
 from architectures import tiny
+from caches import cached
 from stillright import pipeline
 from stillright.config import LoraConfig, TrainingConfig, parse_update
 from stillright.errors import ModelError, RunError
 from stillright.forward.passes import check_head
 from stillright.models import ModelRef, Source, load_base, load_model, load_tokenizer
 from stillright.progress import Progress
-from stillright.training import compat, loop, lora
+from stillright.training import align, loop, lora
+from stillright.training.align import AlignTrainer
 from stillright.training.choice import scoring
 from stillright.training.choice import trainer as choice
-from stillright.training.compat import CompatTrainer
 from stillright.training.compat_config import CompatConfig
 from stillright.training.head_loss import CrossEntropy
 from stillright.training.loop import Job, as_dataset, train_adapter, training_arguments
 from stillright.training.lora import lora_config
-from stillright.training.teachers.cached import Taught
-from stillright.training.teachers.run import run_teacher
+from stillright.training.teachers.cached import TeacherFolders
 from stillright.training.text import Text
 from stillright.training.trainer import AdapterTrainer
 
@@ -99,13 +99,13 @@ def test_only_scored_tokens_are_trained(bases: tuple[Path, Path], tmp_path: Path
 def test_divergences_are_means_over_the_tokens_that_follow(bases: tuple[Path, Path], tmp_path: Path) -> None:
     """A batch in which no token follows old does not pull its divergence to zero."""
     for name, base in zip(("old", "new"), bases, strict=True):
-        run_teacher(load_base(Source(str(base)), torch.float32), TEXTS, tmp_path / name, QUIET, name)
+        cached(load_base(Source(str(base)), torch.float32), TEXTS, tmp_path / name)
     found = {}
     for batch_size in (1, 8):
         work = job(tmp_path / str(batch_size), batch_size)
-        trainer = CompatTrainer(
+        trainer = AlignTrainer(
             args=CompatConfig(**training_arguments(work, len(TEXTS)), mask="token_likelihood"),
-            old_model=Taught(tmp_path / "old", tmp_path / "new").open(),
+            teachers=TeacherFolders(tmp_path / "old", tmp_path / "new").open(),
             **settings(work, bases[1]),
         )
         found[batch_size] = trainer.evaluate()
@@ -126,11 +126,11 @@ def test_divergences_are_means_over_the_tokens_that_follow(bases: tuple[Path, Pa
 def test_what_was_never_counted_is_not_logged(
     bases: tuple[Path, Path], tmp_path: Path, mask: str, logged: set[str]
 ) -> None:
-    run_teacher(load_base(Source(str(bases[1])), torch.float32), TEXTS, tmp_path / "new", QUIET, "new")
+    cached(load_base(Source(str(bases[1])), torch.float32), TEXTS, tmp_path / "new")
     work = job(tmp_path, 2)
-    trainer = CompatTrainer(
+    trainer = AlignTrainer(
         args=CompatConfig(**training_arguments(work, len(TEXTS)), mask=mask),
-        old_model=Taught(tmp_path / "new", tmp_path / "new").open(),
+        teachers=TeacherFolders(tmp_path / "new", tmp_path / "new").open(),
         **settings(work, bases[1]),
     )
     train_adapter(trainer, work)
@@ -152,7 +152,7 @@ def test_trained_models_do_not_stay_in_memory(
         kept.append(weakref.ref(model.get_base_model() if hasattr(model, "get_base_model") else model))
         return model
 
-    for module in (lora, compat, scoring, choice, pipeline):
+    for module in (lora, align, scoring, choice, pipeline):
         monkeypatch.setattr(module, "load_model", loaded)
     gc.collect()
     gc.disable()
@@ -249,10 +249,10 @@ def test_a_head_that_does_something_else_is_refused(
     model = tiny("falcon_h1", lm_head_multiplier=0.02)
     del model.config.lm_head_multiplier  # the model has read it already
     with pytest.raises(ModelError, match="falcon_h1: its logits differ by up to"):
-        run_teacher(model, TEXTS, tmp_path, QUIET, "old")
+        cached(model, TEXTS, tmp_path)
     arguments = settings(job(tmp_path, 2), bases[0])
     arguments["model"].lm_head.register_forward_hook(lambda module, inputs, logits: 2 * logits)
-    with pytest.raises(ModelError, match="llama: its logits differ by up to"):
+    with pytest.raises(ModelError, match=r"base .*base-1\d* \(llama\): its logits differ by up to"):
         AdapterTrainer(CrossEntropy(), args=SFTConfig(**training_arguments(job(tmp_path, 2), 5)), **arguments)
 
 

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from stillright.config import StrategyConfig, UpdateConfig
 from stillright.errors import ModelError, TaskError
-from stillright.models import ModelRef, Source, compute_dtype, load_tokenizer, longest_text
+from stillright.models import ModelRef, Source, compute_dtype, load_tokenizer, longest_text, shared_vocabulary
 from stillright.tasks import Task, load_task
 from stillright.training.choice.texts import ChoiceText, encode_choices, encode_unlabelled
 from stillright.training.text import Text, Texts, encode_prompts, encode_texts, refuse_different_tokenizers, split_texts
@@ -27,6 +27,11 @@ class Data:
         self.longest = longest_text((self.old.base, self.new.base), config.training.max_length)
         self._refuse_long_answers()
         self._encoded: dict[Source, list[Text]] = {}
+
+    @property
+    def shared_vocabulary(self) -> int:
+        """Number of the first vocabulary entries that both bases have."""
+        return shared_vocabulary((self.old.base, self.new.base))
 
     def texts(self, base: Source) -> Texts[Text]:
         """The training texts in the tokens of a base."""

@@ -11,7 +11,8 @@ from typing import Any
 
 from stillright import ranks
 from stillright.config import TaskConfig, UpdateConfig
-from stillright.models import compute_dtype, folder_digest
+from stillright.digest import folder_digest
+from stillright.models import compute_dtype
 
 OF_PREDICTION = frozenset({"test", "test_limit", "filter", "stop", "max_new_tokens"})  # keys no training reads
 SCORING = "log-likelihoods summed in float32"  # how answers are scored; other predictions are not compared with them
@@ -80,12 +81,17 @@ def align_inputs(config: UpdateConfig, old: str, new: str) -> Inputs:
 
 
 def teach_inputs(config: UpdateConfig, model: str, texts: str, form: Inputs, vocabulary: int) -> Inputs:
-    """Of what a teacher says of the texts of an update, of which a fingerprint is given."""
-    return lesson_inputs(model, {"texts": texts, "dtype": str(compute_dtype(config.dtype))}, form, vocabulary)
+    """Of a teacher's outputs on the texts of an update, which are given as a fingerprint."""
+    return cache_inputs(model, teacher_key(config, texts), form, vocabulary)
 
 
-def lesson_inputs(model: str, key: Mapping[str, Any], form: Inputs, vocabulary: int) -> Inputs:
-    """Of what a teacher says; key: what determines what it reads, and in which precision."""
+def teacher_key(config: UpdateConfig, texts: str) -> Inputs:
+    """What determines what a teacher reads, given as a fingerprint, and in which precision."""
+    return {"texts": texts, "dtype": str(compute_dtype(config.dtype))}
+
+
+def cache_inputs(model: str, key: Mapping[str, Any], form: Inputs, vocabulary: int) -> Inputs:
+    """Of a teacher's outputs; key: see `teacher_key`."""
     versions = {name: version(name) for name in ("torch", "transformers", "peft")}
     return {"model": model, **key, "form": form, "vocabulary": vocabulary, "versions": versions}
 

@@ -1,19 +1,24 @@
-"""ModelRef, one string that names a base and perhaps an adapter; and the only callers of `from_pretrained`.
+"""ModelRef, one string that names a base and perhaps an adapter; and the only callers of `from_pretrained` beside TRL.
 
 Weights are safetensors only, and no code of a model repository is run.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from stillright import ranks
+from stillright.digest import folder_digest
 from stillright.errors import ModelError
+
+if TYPE_CHECKING:
+    import torch
+    from peft import PeftConfig, PeftModel
+    from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 
 @dataclass(frozen=True)
@@ -80,23 +85,6 @@ class ModelRef:
 
 
 @cache
-def _file_digest(path: Path, _size: int, _mtime_ns: int) -> bytes:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").digest()
-
-
-def folder_digest(folder: Path) -> str:
-    """SHA-256 over names and contents of a file, or of a folder's files; a model card does not count."""
-    digest = hashlib.sha256()
-    for path in [folder] if folder.is_file() else sorted(path for path in folder.rglob("*") if path.is_file()):
-        if path.name != "README.md":
-            status = path.stat()
-            digest.update(str(path.relative_to(folder)).encode())
-            digest.update(_file_digest(path, status.st_size, status.st_mtime_ns))
-    return digest.hexdigest()
-
-
-@cache
 def _commit(source: Source) -> str:
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
@@ -108,7 +96,7 @@ def _commit(source: Source) -> str:
 
 
 def _cached_commit(source: Source) -> str:
-    """Without the hub, the commit that stands in its local cache."""
+    """Without the hub, the commit in its local cache."""
     from huggingface_hub import try_to_load_from_cache
     from huggingface_hub.errors import HFValidationError
 
@@ -119,7 +107,7 @@ def _cached_commit(source: Source) -> str:
                 return Path(path).parent.name
     except HFValidationError:
         raise ModelError(
-            f"model {source}: no such folder, and no hub id, which is OWNER/NAME; check the path"
+            f"model {source}: neither a folder nor a hub id, which is OWNER/NAME; check the path"
         ) from None
     raise ModelError(
         f"model {source}: neither a folder nor in the local cache, and the hub cannot be reached or does not have it; "
@@ -127,12 +115,13 @@ def _cached_commit(source: Source) -> str:
     )
 
 
-def compute_dtype(wanted: str) -> Any:
+def compute_dtype(wanted: str) -> torch.dtype:
     """The torch dtype of weights and activations: bfloat16 where the processor computes in it, else float32."""
     import torch
 
     if wanted != "auto":
-        return getattr(torch, wanted)
+        dtype: torch.dtype = getattr(torch, wanted)
+        return dtype
     if torch.cuda.is_available():
         fast = torch.cuda.is_bf16_supported()
     else:
@@ -140,28 +129,34 @@ def compute_dtype(wanted: str) -> Any:
     return torch.bfloat16 if fast else torch.float32
 
 
-def device() -> Any:
-    """The torch device of this process."""
-    return ranks.state().device
+def device() -> torch.device:
+    """The device of this process."""
+    found: torch.device = ranks.state().device
+    return found
 
 
 def _reason(error: Exception) -> str:
     return " ".join(str(error).split())[:300]
 
 
-def load_config(source: Source) -> Any:
+def load_config(source: Source) -> PretrainedConfig:
     """The configuration of a base; no weights are read. Raises ModelError."""
     from transformers import AutoConfig
 
     try:
         return AutoConfig.from_pretrained(source.location, revision=source.revision)
-    except Exception as error:  # transformers raises of every kind here
+    except Exception as error:  # transformers raises all kinds here
         raise ModelError(f"base {source}: its configuration cannot be loaded: {_reason(error)}") from None
 
 
 def vocabulary_size(source: Source) -> int:
-    """Pieces that the head of a base knows, padding counted; no weights are read. Raises ModelError."""
+    """Number of vocabulary entries of a base's head, padding included; no weights are read. Raises ModelError."""
     return int(load_config(source).get_text_config().vocab_size)
+
+
+def shared_vocabulary(sources: Iterable[Source]) -> int:
+    """Number of the first vocabulary entries that all of these bases have; one may be padded further."""
+    return min(map(vocabulary_size, sources))
 
 
 def longest_text(sources: Iterable[Source], wanted: int) -> int:
@@ -170,7 +165,7 @@ def longest_text(sources: Iterable[Source], wanted: int) -> int:
     return min([wanted, *map(int, filter(None, limits))])  # states and biases by distance have no limit
 
 
-def load_skeleton(source: Source) -> Any:
+def load_skeleton(source: Source) -> PreTrainedModel:
     """The causal language model in `source` without weights: its tensors are on the meta device. Raises ModelError."""
     import torch
     from transformers import AutoModelForCausalLM
@@ -179,34 +174,34 @@ def load_skeleton(source: Source) -> Any:
     try:
         with torch.device("meta"):
             return AutoModelForCausalLM.from_config(config)
-    except Exception as error:  # transformers raises of every kind here
-        raise ModelError(f"base {source}: is no causal language model: {_reason(error)}") from None
+    except Exception as error:  # transformers raises all kinds here
+        raise ModelError(f"base {source}: not a causal language model: {_reason(error)}") from None
 
 
-def load_adapter_config(adapter: Source) -> Any:
+def load_adapter_config(adapter: Source) -> PeftConfig:
     """The configuration of an adapter, as one that is trained on. Raises ModelError."""
     from peft import PeftConfig
 
     try:
         return PeftConfig.from_pretrained(adapter.location, revision=adapter.revision, inference_mode=False)
-    except Exception as error:  # peft raises of every kind here
+    except Exception as error:  # peft raises all kinds here
         raise ModelError(f"adapter {adapter}: its configuration cannot be loaded: {_reason(error)}") from None
 
 
-def load_tokenizer(source: Source) -> Any:
+def load_tokenizer(source: Source) -> PreTrainedTokenizerBase:
     """The tokenizer of a base. Raises ModelError."""
     from transformers import AutoTokenizer
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(source.location, revision=source.revision)
-    except Exception as error:  # transformers raises of every kind here
+    except Exception as error:  # transformers raises all kinds here
         raise ModelError(f"base {source}: its tokenizer cannot be loaded: {_reason(error)}") from None
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
 
 
-def load_base(source: Source, dtype: Any) -> Any:
+def load_base(source: Source, dtype: torch.dtype) -> PreTrainedModel:
     """The causal language model in `source`, on this process's device. Raises ModelError."""
     from transformers import AutoModelForCausalLM
 
@@ -214,12 +209,12 @@ def load_base(source: Source, dtype: Any) -> Any:
         model = AutoModelForCausalLM.from_pretrained(
             source.location, revision=source.revision, dtype=dtype, use_safetensors=True
         )
-    except Exception as error:  # transformers raises of every kind here
+    except Exception as error:  # transformers raises all kinds here
         raise ModelError(f"base {source}: cannot be loaded: {_reason(error)}") from None
     return model.to(device())
 
 
-def load_model(ref: ModelRef, dtype: Any, trainable: bool = False) -> Any:
+def load_model(ref: ModelRef, dtype: torch.dtype, trainable: bool = False) -> PreTrainedModel | PeftModel:
     """The base with its adapter, if it has one. Raises ModelError."""
     model = load_base(ref.base, dtype)
     if ref.adapter is None:
@@ -230,5 +225,5 @@ def load_model(ref: ModelRef, dtype: Any, trainable: bool = False) -> Any:
         return PeftModel.from_pretrained(
             model, ref.adapter.location, revision=ref.adapter.revision, is_trainable=trainable
         )
-    except Exception as error:  # peft raises of every kind here
+    except Exception as error:  # peft raises all kinds here
         raise ModelError(f"adapter {ref.adapter}: does not fit the base {ref.base}: {_reason(error)}") from None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +17,8 @@ from stillright.comparison import Comparison, compare
 from stillright.config import UpdateConfig
 from stillright.data import Data
 from stillright.importers.jsonl import write_predictions
-from stillright.inputs import align_inputs, fit_inputs, predict_inputs
-from stillright.models import ModelRef, load_model, vocabulary_size
+from stillright.inputs import align_inputs, fit_inputs, predict_inputs, teacher_key
+from stillright.models import ModelRef, load_model
 from stillright.progress import Progress
 from stillright.report.html import html
 from stillright.report.markdown import markdown
@@ -26,7 +27,7 @@ from stillright.training.loop import Job, optimizer_steps, warmup_steps
 from stillright.workspace import Workspace, fingerprint
 
 if TYPE_CHECKING:
-    from stillright.training.teachers.cached import Taught
+    from stillright.training.teachers.cached import TeacherFolders
 
 REPORTS = ("comparison.json", "report.md", "report.html")
 LIBRARIES = ("stillright", "torch", "transformers", "trl", "peft", "accelerate", "lm-eval")
@@ -59,10 +60,10 @@ class Update(Data):
         inputs = fit_inputs(config, ref.fingerprint())
         return ref.with_adapter(self.workspace.stage(f"fit-{Path(result).name}", result, inputs, build))
 
-    def align(self, old: ModelRef, new: ModelRef, result: str, taught: Taught | None = None) -> ModelRef:
+    def align(self, old: ModelRef, new: ModelRef, result: str, teachers: TeacherFolders | None = None) -> ModelRef:
         """The new base with a compat adapter, for two models with task adapters.
 
-        taught: what the teachers said, where they have run already; else they run when they are needed.
+        teachers: their caches, where they exist already; else they are made when they are needed.
         """
 
         def build(work: Path, out: Path) -> None:
@@ -70,46 +71,43 @@ class Update(Data):
             if self.config.strategy.is_choice:
                 self._align_choices(old, new, job)
             else:
-                self._align_tokens(old, new, taught, job)
+                self._align_tokens(old, new, teachers, job)
 
         inputs = align_inputs(self.config, old.fingerprint(), new.fingerprint())
         return new.with_adapter(self.workspace.stage(f"align-{Path(result).name}", result, inputs, build))
 
-    def _align_tokens(self, old: ModelRef, new: ModelRef, taught: Taught | None, job: Job) -> None:
+    def _align_tokens(self, old: ModelRef, new: ModelRef, caches: TeacherFolders | None, job: Job) -> None:
+        from stillright.training.align import align_adapter
         from stillright.training.answers import Validation
-        from stillright.training.compat import align_adapter
 
         validation = None
         if self.config.strategy.choose == "flips":
             validation = Validation(old, *(self.choices(ref.base).validation for ref in (old, new)))
-        teachers = old if self.config.teachers.form == "live" else taught or self._teach_both(old, new)
-        align_adapter(new, teachers, self.aligned_texts(new.base), self.config.strategy, job, validation)
+        teachers, texts = self.config.teachers, self.aligned_texts(new.base)
+        source = old if teachers.form == "live" else caches or self._teach_both(old, new)
+        align_adapter(new, source, texts, self.config.strategy, teachers, job, validation)
 
-    def _teach_both(self, old: ModelRef, new: ModelRef) -> Taught:
-        from stillright.training.teachers.cached import Taught
+    def _teach_both(self, old: ModelRef, new: ModelRef) -> TeacherFolders:
+        from stillright.training.teachers.cached import TeacherFolders
 
-        shared = min(vocabulary_size(ref.base) for ref in (old, new))
-        folders = (
-            self.teach(ref, f".stillright/teachers/{role}", shared) for role, ref in (("old", old), ("new", new))
-        )
-        return Taught(*folders)
+        return TeacherFolders(self.teach(old, ".stillright/teachers/old"), self.teach(new, ".stillright/teachers/new"))
 
-    def teach(self, ref: ModelRef, result: str, vocabulary: int, name: str | None = None) -> Path:
-        """The folder of what a teacher says of all texts: the same for every mask and alignment seed.
+    def teach(self, ref: ModelRef, result: str, name: str | None = None) -> Path:
+        """The folder of a teacher's outputs on all texts: the same for every mask and alignment seed.
 
-        vocabulary: number of pieces that old and new share; one may be padded further. name: what the log calls the
-        teacher; default: as the folder.
+        name: what the log calls the teacher; default: as the folder.
         """
+        from stillright.training.teachers.cache import CacheSpec
         from stillright.training.teachers.forms import form_of
-        from stillright.training.teachers.teach import Lesson, teach
+        from stillright.training.teachers.stage import cache_stage
 
-        texts = self.aligned_texts(ref.base)
+        texts, vocabulary = self.aligned_texts(ref.base), self.shared_vocabulary
         every = [*texts.train, *texts.validation]
         scored = fingerprint({"scored": [(text.ids, text.first) for text in every]})
         form = form_of(self.config.teachers, self.config.strategy.temperature, vocabulary)
-        lesson = Lesson(every, {"texts": scored, "dtype": str(self.dtype)}, form, vocabulary)
-        name, model = name or Path(result).name, ref.fingerprint()
-        return teach(self.workspace, name, result, model, lambda: load_model(ref, self.dtype), lesson, self.progress)
+        spec = CacheSpec(every, teacher_key(self.config, scored), form, vocabulary)
+        load, name = partial(load_model, ref, self.dtype), name or Path(result).name
+        return cache_stage(self.workspace, name, result, ref.fingerprint(), load, spec, self.progress)
 
     def _align_choices(self, old: ModelRef, new: ModelRef, job: Job) -> None:
         from stillright.training.choice.trainer import align_choices
@@ -138,8 +136,13 @@ class Update(Data):
         return self.workspace.stage(f"predict-{stem}", result, inputs, build)
 
 
-def run_update(config: UpdateConfig, console: Console) -> Comparison:
-    """Everything update.yaml asks for, in its run folder; what is already done from the same inputs is skipped."""
+def run_update(config: UpdateConfig, console: Console | None = None) -> Comparison:
+    """Everything update.yaml asks for, in its run folder; what is already done from the same inputs is skipped.
+
+    config: from load_update, or from parse_update where there is no file. console: for the progress; None: quiet.
+    Raises ConfigError, DataError, TaskError, ModelError and RunError.
+    """
+    console = Console(quiet=True) if console is None else console
     with Workspace(config.out, console).locked() as workspace:
         update = ranks.main_first(lambda: _checked(config, workspace, console))
         _announce(update, console)

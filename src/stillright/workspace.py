@@ -19,8 +19,8 @@ import filelock
 from rich.console import Console
 
 from stillright import ranks
+from stillright.digest import folder_digest
 from stillright.errors import RunError
-from stillright.models import folder_digest
 
 Build = Callable[[Path, Path], None]  # (working folder, where to write the result)
 
@@ -64,7 +64,7 @@ class Workspace:
         """The file or folder `result` below the root, built now unless it is already there from the same inputs.
 
         build: gets a working folder, kept between interrupted runs of the same inputs, and the path to write the
-        result to. Raises RunError where something stands at `result` that this stage has not made.
+        result to. Raises RunError where `result` holds something that this stage has not made.
         """
         path = self.root / result
         work = ranks.on_main(lambda: self._begin(name, path, fingerprint(inputs)))
@@ -95,7 +95,7 @@ class Workspace:
         shutil.rmtree(work)
 
     def _claim(self, name: str, path: Path) -> None:
-        """Marks `path` as ours before it is written. Raises RunError where something stands there that is not."""
+        """Marks `path` as ours before it is written. Raises RunError where it holds something that is not."""
         if self._mark(name).exists() and self._read_mark(name).get("of", path.name) == path.name:
             return
         if path.is_file() or (path.is_dir() and any(path.iterdir())):
@@ -130,7 +130,7 @@ class Workspace:
         return work
 
     def claim(self, *names: str) -> None:
-        """Marks small files in the root as ours. Raises RunError where one stands there that is not."""
+        """Marks small files in the root as ours. Raises RunError where one exists that is not."""
         for name in names:
             self._claim(name, self.root / name)
 

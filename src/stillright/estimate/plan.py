@@ -146,8 +146,7 @@ class Plan:
         )
 
     def _form(self) -> Form:
-        shared = min(self.old.vocabulary, self.new.vocabulary)
-        return form_of(self.config.teachers, self.config.strategy.temperature, shared)
+        return form_of(self.config.teachers, self.config.strategy.temperature, self.data.shared_vocabulary)
 
     def _align_choices(self) -> list[StageCost]:
         old, new = (self.data.aligned_choices(ref.base) for ref in (self.data.old, self.data.new))

@@ -35,7 +35,7 @@ class LMHead(NamedTuple):
     softcap: float | None = None  # logits = softcap * tanh(logits / softcap)
 
     def logits(self, hidden: Tensor, vocabulary: int) -> Tensor:
-        """(N, vocabulary) in float32 for `hidden` (N, H); pieces beyond `vocabulary` are padding and left out."""
+        """(N, vocabulary) in float32 for `hidden` (N, H); entries beyond `vocabulary` are padding and left out."""
         bias = None if self.bias is None else self.bias[:vocabulary]
         rows = few_shapes(hidden, self.weight.dtype)
         logits = functional.linear(rows, self.weight[:vocabulary], bias)[: len(hidden)]

@@ -1,7 +1,7 @@
 """Layers that keep less for backward than their own code does, with the same outputs.
 
-A norm keeps its input and not float32 copies of it; a gated feed-forward keeps gate and up, from which what stands
-between them is made again. A layer is changed only if it gives, on a trial, exactly what it gave before.
+A norm keeps its input and not float32 copies of it; a gated feed-forward keeps gate and up, and makes their product
+again from them. A layer is changed only if it gives, on a trial, exactly what it gave before.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ LEAN: dict[tuple[str, ...], Callable[[Any, Tensor], Tensor]] = {
 def _does_the_same(layer: Any, forward: Callable[[Any, Tensor], Tensor]) -> bool:
     """Whether `forward` gives exactly what the layer gives."""
     weight = layer.weight if hasattr(layer, "weight") else layer.gate_proj.weight
-    if not weight.is_floating_point():  # quantised
+    if not weight.is_floating_point():  # quantized
         return False
     x = torch.linspace(-2, 2, TRIED * weight.shape[-1], device=weight.device).view(TRIED, -1).to(weight.dtype)
     return torch.equal(layer(x), forward(layer, x))
@@ -92,8 +92,8 @@ def _lean_forward(layer: nn.Module) -> Callable[[Any, Tensor], Tensor] | None:
     return None
 
 
-def lean(model: Any) -> None:
-    """Lets layers of `model` (base or PeftModel) compute and keep less, where it is sure to be the same."""
+def slim_layers(model: Any) -> None:
+    """Makes layers of `model` (base or PeftModel) compute and keep less, where the outputs are sure to be the same."""
     fuse_lora(model)
     attend_in_float32(model.get_base_model() if hasattr(model, "get_base_model") else model)
     for layer in model.modules():

@@ -47,7 +47,7 @@ def _compute_dtype(x: Tensor) -> torch.dtype:
 
 
 def _is_plain(layer: Linear) -> bool:
-    """Whether nothing but one plain adapter stands on a frozen, unquantised linear layer."""
+    """Whether nothing but one plain adapter is on a frozen, unquantized linear layer."""
     adapters = [name for name in layer.active_adapters if name in layer.lora_A]
     if layer.disable_adapters or layer.merged or len(adapters) != 1:
         return False

@@ -23,8 +23,10 @@ def evaluating(model: Any) -> Iterator[Any]:
     """The model without an adapter's wrapper, in evaluation mode for as long as the context lasts."""
     training = model.training
     model.eval()
-    yield model.get_base_model() if hasattr(model, "get_base_model") else model
-    model.train(training)
+    try:
+        yield model.get_base_model() if hasattr(model, "get_base_model") else model
+    finally:
+        model.train(training)
 
 
 def autocast(model: Any) -> Any:
@@ -65,33 +67,39 @@ def tolerance(base: Any) -> float:
     return HEAD_TOLERANCE.get(base.dtype, HALF_HEAD_TOLERANCE)
 
 
+def _name(base: Any) -> str:
+    """The base in a message: where it was loaded from, and its architecture."""
+    kind = base.config.model_type
+    return f"base {base.name_or_path} ({kind})" if base.name_or_path else f"base {kind}"
+
+
 @torch.no_grad()
 def check_head(model: Any) -> None:
     """Raises ModelError where the head makes other logits of the hidden states than `model` (base or PeftModel) does.
 
     An adapter on the head is refused as such: while it is small, no difference would show. Architectures scale logits
-    by settings of many names; one that `lm_head` does not know would be trained on wrong ones without a word.
+    by settings of many names; one that `lm_head` does not know would silently be trained on wrong ones.
     """
     with evaluating(model) as base, autocast(base):
         head = lm_head(base)
         if hasattr(base.get_output_embeddings(), "base_layer"):
             raise ModelError(
-                f"{base.config.model_type}: an adapter sits on its LM head, which is not supported; leave lm_head out "
+                f"{_name(base)}: an adapter sits on its LM head, which is not supported; leave lm_head out "
                 "of the adapter's target_modules"
             )
         if not head.weight.is_floating_point():
             raise ModelError(
-                f"{base.config.model_type}: its LM head is kept as {str(head.weight.dtype).removeprefix('torch.')}; "
-                "leave it unquantised (llm_int8_skip_modules)"
+                f"{_name(base)}: its LM head is kept as {str(head.weight.dtype).removeprefix('torch.')}; "
+                "leave it unquantized (llm_int8_skip_modules)"
             )
         ids = torch.arange(min(TRIED, len(head.weight)), device=base.device)[None]
-        said = base(input_ids=ids, use_cache=False).logits[0].float()
+        theirs = base(input_ids=ids, use_cache=False).logits[0].float()
         ours = head.logits(base.base_model(input_ids=ids, use_cache=False).last_hidden_state[0], len(head.weight))
-        gap, largest = (said - ours).abs().max().item(), said.abs().max().item()
+        gap, largest = (theirs - ours).abs().max().item(), theirs.abs().max().item()
         allowed = tolerance(base) * largest
     if not gap <= allowed:
         raise ModelError(
-            f"{base.config.model_type}: its logits differ by up to {gap:.3g} from LM head times hidden states; "
+            f"{_name(base)}: its logits differ by up to {gap:.3g} from LM head times hidden states; "
             "an architecture that does more to its logits than scale and cap cannot be trained yet"
         )
 
@@ -99,7 +107,7 @@ def check_head(model: Any) -> None:
 @torch.no_grad()
 def check_packing(model: Any, collate: Collate) -> None:
     """Raises ModelError where `model` (base or PeftModel) reads a text that `collate` has put behind another otherwise
-    than alone: layers that know nothing of positions would mix them without a word."""
+    than alone: layers that know nothing of positions would mix them silently."""
     texts = [list(range(TRIED)), list(range(TRIED, 0, -1))]
     batch = collate([{"input_ids": ids, "labels": ids} for ids in texts])
     with evaluating(model) as base, autocast(base):
@@ -108,6 +116,6 @@ def check_packing(model: Any, collate: Collate) -> None:
         gap, allowed = (together - alone).abs().max().item(), tolerance(base) * alone.abs().max().item()
     if not gap <= allowed:
         raise ModelError(
-            f"{base.config.model_type}: a text behind another in one row is read otherwise than alone (states differ "
+            f"{_name(base)}: a text behind another in one row is read otherwise than alone (states differ "
             f"by up to {gap:.3g}); use padding_free=False, and no packing or packing_strategy='wrapped'"
         )

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from stillright.config import UpdateConfig
 from stillright.config.study import StageKind
 from stillright.inputs import align_inputs, fit_inputs, predict_inputs, teach_inputs, text_inputs
-from stillright.models import ModelRef, Source, longest_text, vocabulary_size
+from stillright.models import ModelRef, Source, longest_text, shared_vocabulary
 from stillright.study.matrix import Cell
 from stillright.training.teachers.forms import form_of
 from stillright.workspace import fingerprint
@@ -133,7 +133,7 @@ class Graph:
         return self._stage("ensemble", str(cell), cell.own, inputs, {"old": old, "new": new})
 
     def _teach(self, cell: Cell, model: Stage) -> Stage:
-        vocabulary = shared_vocabulary(cell.own)
+        vocabulary = shared_vocabulary(_bases(cell.own))
         form = form_of(cell.own.teachers, cell.own.strategy.temperature, vocabulary)._asdict()
         read = {**text_inputs(cell.own), "max_length": longest_text(_bases(cell.own), cell.own.training.max_length)}
         inputs = teach_inputs(cell.own, model.key, fingerprint(read), form, vocabulary)
@@ -142,11 +142,6 @@ class Graph:
     def _predict(self, cell: Cell, model: Stage, of: str) -> Stage:
         name, inputs = f"{of} {cell.task} seed {cell.seed}", predict_inputs(model.config, model.key)
         return self._stage("predict", name, model.config, inputs, {"model": model})
-
-
-def shared_vocabulary(config: UpdateConfig) -> int:
-    """Tokens that old and new share; either vocabulary may be padded beyond them."""
-    return min(map(vocabulary_size, _bases(config)))
 
 
 def _bases(config: UpdateConfig) -> list[Source]:

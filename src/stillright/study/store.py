@@ -15,8 +15,8 @@ from stillright import ranks
 from stillright.models import ModelRef
 from stillright.pipeline import Update
 from stillright.study.baselines import carry, interpolate
-from stillright.study.stages import Stage, shared_vocabulary
-from stillright.training.teachers.cached import Taught
+from stillright.study.stages import Stage
+from stillright.training.teachers.cached import TeacherFolders
 from stillright.workspace import Workspace
 
 RESULTS = {"teach": "said", "predict": "predictions.jsonl", "ensemble": "predictions.jsonl"}  # of others: adapter
@@ -68,9 +68,9 @@ class Store:
         if stage.kind == "fit":
             update.fit(made.get("model", update.new), result)
         elif stage.kind == "teach":
-            update.teach(made["model"], result, shared_vocabulary(stage.config), stage.name)
+            update.teach(made["model"], result, stage.name)
         elif stage.kind == "align":
-            update.align(made["old"], made["new"], result, self._taught(stage))
+            update.align(made["old"], made["new"], result, self._teachers(stage))
         elif stage.kind == "carry":
             self._make(stage, update, made, partial(carry, self.path(stage.needs["old"]), update.new.base))
         elif stage.kind == "interpolate":
@@ -86,10 +86,10 @@ class Store:
         inputs = {"models": {role: ref.fingerprint() for role, ref in made.items()}, "key": stage.key}
         update.workspace.stage(_mark(stage), self.path(stage).name, inputs, lambda _, out: write(out))
 
-    def _taught(self, stage: Stage) -> Taught | None:
+    def _teachers(self, stage: Stage) -> TeacherFolders | None:
         if "teach_old" not in stage.needs:
             return None
-        return Taught(self.path(stage.needs["teach_old"]), self.path(stage.needs["teach_new"]))
+        return TeacherFolders(self.path(stage.needs["teach_old"]), self.path(stage.needs["teach_new"]))
 
     def _workspace(self, stage: Stage) -> Workspace:
         return Workspace(self.root / stage.folder, Console(quiet=True))

@@ -15,7 +15,7 @@ from stillright.training.strategies import STRATEGIES
 
 @dataclass
 class CompatConfig(SFTConfig):
-    """SFTConfig, and what the method adds. Raises ConfigError for a value that is not known or does not fit another."""
+    """SFTConfig, and what the method adds. Raises ConfigError for a value that is unknown or does not fit another."""
 
     mask: str = field(
         default="student_wrong",
@@ -28,13 +28,13 @@ class CompatConfig(SFTConfig):
     teachers: str = field(
         default="hidden",
         metadata={
-            "help": "How what the teachers say is kept: hidden (exact), topk, sampled, or live (not at all; both "
+            "help": "How the teachers' outputs are cached: hidden (exact), topk, sampled, or live (not at all; both "
             "models stay in memory)."
         },
     )
-    entries: int = field(default=64, metadata={"help": "Tokens kept a position by topk and sampled."})
+    entries: int = field(default=64, metadata={"help": "Tokens kept per position by topk and sampled."})
     teachers_dir: str | None = field(
-        default=None, metadata={"help": "Folder for what the teachers say; default: OUTPUT_DIR-teachers."}
+        default=None, metadata={"help": "Folder of the teachers' caches; default: OUTPUT_DIR-teachers."}
     )
 
     def __post_init__(self) -> None:
@@ -55,12 +55,12 @@ class CompatConfig(SFTConfig):
 
     @property
     def kept(self) -> TeachersConfig:
-        """How what the teachers say is kept."""
+        """How the teachers' outputs are cached."""
         return parse(TeachersConfig, {"form": self.teachers, "entries": self.entries}, "CompatConfig.teachers")
 
     @property
     def teachers_folder(self) -> Path:
-        """Where it is kept."""
+        """The folder of their caches."""
         if self.teachers_dir is not None:
             return Path(self.teachers_dir)
         out = Path(str(self.output_dir)).resolve()

@@ -32,26 +32,26 @@ TRAINER_STATE = "trainer_state.json"  # written last in a checkpoint
 
 
 class Job(NamedTuple):
-    """How and where one adapter is trained; what it learns is not said here."""
+    """How and where one adapter is trained, whatever it learns."""
 
     label: str  # in progress and messages
     training: TrainingConfig
     seed: int
-    dtype: Any  # torch.dtype of weights and activations
+    dtype: torch.dtype  # of weights and activations
     work: Path  # folder of checkpoints, from which an interrupted training goes on
     out: Path  # folder for the adapter
     progress: Progress
 
 
 class TrainingResult(NamedTuple):
-    """How an adapter came to be; stands beside it as training.json."""
+    """How an adapter came to be; kept beside it as training.json."""
 
     best_step: int  # optimizer steps; 0: the adapter it started from was never beaten
     best_validation_loss: float  # that of the best step
     reason: str  # why it is that step
     steps: int
     tokens: int  # without padding, all epochs
-    validation_losses: list[float]  # step 0, then one an epoch
+    validation_losses: list[float]  # step 0, then one per epoch
     validation: list[dict[str, float]]  # the same evaluations with the parts of the loss
 
 
@@ -108,7 +108,7 @@ def training_arguments(job: Job, texts: int) -> dict[str, Any]:
 
 
 class _KeepBest(TrainerCallback):
-    """Tells the trainer which step is the best so far. The adapter that training starts from is a checkpoint too."""
+    """Tells the trainer which step is the best so far; the adapter that training starts from is a checkpoint too."""
 
     def __init__(self, rule: Rule) -> None:
         self.rule = rule
@@ -215,7 +215,7 @@ def train_adapter(trainer: SFTTrainer, job: Job, rule: Rule = by_loss) -> Traini
     checkpoint = ranks.on_main(lambda: _resumable(job.work))
     total = math.ceil(len(trainer.get_train_dataloader()) / trainer.args.gradient_accumulation_steps)
     total *= int(trainer.args.num_train_epochs)
-    trainer.remove_callback(PrinterCallback)  # the bar stands in its place
+    trainer.remove_callback(PrinterCallback)  # the bar replaces it
     trainer.args.metric_for_best_model = None  # the rule chooses, from all evaluations
     trainer.add_callback(_KeepBest(rule))
     trainer.args.eval_on_start = checkpoint is None  # a resumed training has that evaluation in its log

@@ -1,8 +1,8 @@
 """The loss of the compat adapter: distillation from the old and the new model. Knows no model, no cache, no trainer.
 
 Echterhoff et al., 2024, section 4: KL to the old model on tokens that the strategy selects, to the new one on all
-others, at temperature T and without a factor T^2. Tokens are rows: N next-token positions, V pieces. Logits are at
-least float32.
+others, at temperature T and without a factor T^2. Tokens are rows: N next-token positions, V vocabulary entries. Logits
+are at least float32.
 """
 
 from __future__ import annotations
@@ -16,33 +16,33 @@ from torch.nn import functional
 from stillright.forward.heads import LMHead
 from stillright.training.head_loss import Gradient, LossSums, chunks, head_loss, less_label
 from stillright.training.strategies import Strategy, Tokens
+from stillright.training.teachers.loss_inputs import LossInputs, TargetReader
 from stillright.training.teachers.targets import Target
-from stillright.training.teachers.taught import Readers, TaughtRows
 
 
 class CompatLoss(NamedTuple):
-    """The masked distillation: what reads the teachers' words, and its settings."""
+    """The masked distillation: what reads the teachers' outputs, and its settings."""
 
-    readers: Readers
+    reader: TargetReader
     strategy: Strategy
     temperature: float = 2.0
     ce_weight: float = 0.0
 
-    def batch_sums(self, head: LMHead, student: Tensor, labels: Tensor, sequence: Tensor, **taught: Any) -> LossSums:
-        """Sums over N positions: student (N, H) and labels (N,), with the teachers' words as taught_old and so on."""
-        known = {name.removeprefix("taught_"): values for name, values in taught.items()}
-        rows = TaughtRows(labels=labels, sequence=sequence, **known)
+    def batch_sums(self, head: LMHead, student: Tensor, labels: Tensor, sequence: Tensor, **teacher: Any) -> LossSums:
+        """Sums over N positions: student (N, H) and labels (N,), with the teachers' outputs, teacher_old and so on."""
+        known = {name.removeprefix("teacher_"): values for name, values in teacher.items()}
+        rows = LossInputs(labels=labels, sequence=sequence, **known)
         if self.strategy.whole_texts and len(labels):
             rows = rows._replace(follows_old=self._whole_text_rule(head, student, rows))
         return head_loss(self, head, student, rows)
 
     @torch.no_grad()
-    def _whole_text_rule(self, head: LMHead, student: Tensor, rows: TaughtRows) -> Tensor:
+    def _whole_text_rule(self, head: LMHead, student: Tensor, rows: LossInputs) -> Tensor:
         """(N,) of a rule that needs every position: a first pass without gradient."""
         known = [self._tokens(self._logits(head, states), part) for states, part in chunks(head, student, rows)]
         return self.strategy.follows_old(Tokens(*(torch.cat(values) for values in zip(*known, strict=True))))
 
-    def plain(self, head: LMHead, student: Tensor, rows: TaughtRows) -> LossSums:
+    def plain(self, head: LMHead, student: Tensor, rows: LossInputs) -> LossSums:
         """See ChunkLoss."""
         logits = self._logits(head, student)
         with torch.no_grad():
@@ -52,7 +52,7 @@ class CompatLoss(NamedTuple):
         cross_entropy = functional.cross_entropy(logits, rows.labels, reduction="none")
         return self._sums(kl, cross_entropy, follows_old, weight)
 
-    def by_hand(self, head: LMHead, student: Tensor, rows: TaughtRows) -> tuple[LossSums, Gradient]:
+    def by_hand(self, head: LMHead, student: Tensor, rows: LossInputs) -> tuple[LossSums, Gradient]:
         """See ChunkLoss and Target."""
         logits = self._logits(head, student)
         tokens = self._tokens(logits, rows)
@@ -72,19 +72,19 @@ class CompatLoss(NamedTuple):
         return self._sums(kl, -tokens.student_logp, follows_old, weight), gradient
 
     def _logits(self, head: LMHead, student: Tensor) -> Tensor:
-        return head.logits(student, min(len(head.weight), self.readers.vocabulary))
+        return head.logits(student, min(len(head.weight), self.reader.vocabulary))
 
-    def _tokens(self, logits: Tensor, rows: TaughtRows) -> Tokens:
+    def _tokens(self, logits: Tensor, rows: LossInputs) -> Tokens:
         logp = -functional.cross_entropy(logits, rows.labels, reduction="none")
         return Tokens(rows.labels, rows.sequence, logits.argmax(dim=-1), logp, rows.old_prediction, rows.old_logp)
 
-    def _rules(self, tokens: Tokens, rows: TaughtRows) -> tuple[Tensor, Tensor | None]:
+    def _rules(self, tokens: Tokens, rows: LossInputs) -> tuple[Tensor, Tensor | None]:
         """Which rows follow old, and the weights of their divergence."""
         follows_old = self.strategy.follows_old(tokens) if rows.follows_old is None else rows.follows_old
         return follows_old, None if self.strategy.weight is None else self.strategy.weight(tokens)
 
-    def _target(self, head: LMHead, rows: TaughtRows, follows_old: Tensor, like: Tensor) -> Target:
-        return self.readers.target(head, rows, None if self.strategy.mixed else follows_old, like, self.temperature)
+    def _target(self, head: LMHead, rows: LossInputs, follows_old: Tensor, like: Tensor) -> Target:
+        return self.reader.target(head, rows, None if self.strategy.mixed else follows_old, like, self.temperature)
 
     def _sums(self, kl: Tensor, cross_entropy: Tensor, follows_old: Tensor, weight: Tensor | None) -> LossSums:
         weighted = kl if weight is None else kl * weight

@@ -1,6 +1,6 @@
 """Rows as TRL has prepared them, whatever they were before: tokenized, perhaps cut or packed. Knows no model.
 
-What is scored in a row is what the trainer's own collator says.
+The trainer's own collator decides what is scored in a row.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def refuse_unknown_ids(rows: Sequence[Row], vocabulary: int) -> None:
 
 
 def refuse_other_words(rows: Sequence[Row], old: Any, new: Any) -> None:
-    """Raises ModelError where a token of `rows` stands for other text in the tokenizer `old` than in `new`."""
+    """Raises ModelError where a token of `rows` means other text in the tokenizer `old` than in `new`."""
     used = sorted({token for row in rows for token in row.ids})
     words = zip(used, old.convert_ids_to_tokens(used), new.convert_ids_to_tokens(used), strict=True)
     for token, old_word, new_word in words:

@@ -1,4 +1,4 @@
-"""Which teacher a token follows, and how much it counts: small functions of what student and old model say of it.
+"""Which teacher a token follows, and how much it counts: small functions of the outputs of student and old model.
 
 Echterhoff et al., 2024, table 7: student_wrong (MUSCLE), old_right, old_only, token_likelihood and sequence_likelihood,
 the last two with a cross-entropy term. Yan et al., 2021 (positive-congruent training): focal. Controls: new_only,

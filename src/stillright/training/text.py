@@ -13,7 +13,7 @@ from stillright.forward.trees import BATCH_TOKENS, Ids
 from stillright.tasks import Task
 from stillright.tasks.encoding import encode_pairs
 
-IGNORED = -100  # label of a place that is not scored
+IGNORED = -100  # label of a position that is not scored
 T = TypeVar("T")
 
 
@@ -46,7 +46,7 @@ def encode_texts(task: Task, tokenizer: Any, max_length: int, loss_on: LossOn) -
     """Every training document, at most `max_length` tokens, cut from the left as the harness does.
 
     An end-of-text token follows generated answers only; a choice is scored without one. loss_on: see TrainingConfig;
-    where an answer begins, the harness says.
+    the harness decides where an answer begins.
     """
     end = [] if task.is_choice or tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
     pairs = [(task.prompt(document), task.right_answer(document)) for document in task.train_documents]
@@ -67,7 +67,7 @@ def cut_text(prompt: Ids, completion: Ids, max_length: int, loss_on: LossOn) -> 
 
 
 def batches(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Numbers of texts of like length, at most BATCH_TOKENS together, padding counted."""
+    """Numbers of texts of like length, at most BATCH_TOKENS together, padding included."""
     batch: list[int] = []
     for i in sorted(range(len(lengths)), key=lengths.__getitem__):
         if batch and lengths[i] * (len(batch) + 1) > BATCH_TOKENS:
@@ -97,5 +97,6 @@ def refuse_different_tokenizers(old: list[Text], new: list[Text]) -> None:
         if a != b:
             raise ModelError(
                 f"the tokenizers of old and new differ (training text {i}: {len(a.ids)} and {len(b.ids)} ids); "
-                "an update that changes the tokenizer is not supported yet, but by strategy.mask=choice"
+                "updates that change the tokenizer are supported only by the choice strategies "
+                "(choice, choice_mixture, choice_ce)"
             )

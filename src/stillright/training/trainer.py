@@ -18,7 +18,7 @@ from trl import SFTConfig, SFTTrainer
 
 from stillright.errors import ModelError, RunError
 from stillright.forward.heads import LMHead, lm_head
-from stillright.forward.lean import lean
+from stillright.forward.lean import slim_layers
 from stillright.forward.passes import Collate, check_head, without_right_padding
 from stillright.training.head_loss import LossSums
 from stillright.training.order import AgreedSampler, lengths_of, longest_first, texts_read_once
@@ -28,8 +28,8 @@ from stillright.training.text import IGNORED
 class Mean(NamedTuple):
     """A mean before it is divided, so that those of several batches add up."""
 
-    total: Any  # scalar tensor or number
-    count: Any  # of tokens or samples; scalar tensor or number
+    total: Tensor | float  # scalar
+    count: Any  # of tokens or samples; a scalar too, but tuple has a method of this name
 
     def __add__(self, other: tuple[Any, ...]) -> Mean:
         return Mean(self.total + other[0], self.count + other[1])
@@ -58,8 +58,8 @@ def refuse_data_parallel(args: SFTConfig) -> None:
         )
 
 
-class MeansTrainer(SFTTrainer):
-    """Trains an adapter by the loss that `means` says.
+class ForwardLossTrainer(SFTTrainer):
+    """Trains an adapter by the "loss" among its `means`.
 
     compute: what `model(..., computed=True)` returns, see `add_call`. The validation loss, and every other mean that is
     logged, is divided once by all that was counted, whatever the batches; one that counted nothing is left out.
@@ -73,7 +73,7 @@ class MeansTrainer(SFTTrainer):
         if not hasattr(self.model, "get_base_model"):
             raise ModelError("model: has no adapter to train; give a PeftModel, or peft_config beside the base")
         check_head(self.model)
-        lean(self.model)
+        slim_layers(self.model)
         add_call(self.model.get_base_model(), compute)
         self._means: dict[bool, dict[str, Mean]] = {True: {}, False: {}}  # in training, in evaluation
 
@@ -81,8 +81,8 @@ class MeansTrainer(SFTTrainer):
         """What a batch adds to each mean; "loss", which has a gradient, is one of them."""
         raise NotImplementedError
 
-    def first(self, inputs: dict[str, Any], texts: int) -> dict[str, Any]:
-        """The batch without all but its first `texts` texts, of which there is one at least."""
+    def keep_first(self, inputs: dict[str, Any], texts: int) -> dict[str, Any]:
+        """The batch with only its first `texts` texts, at least one."""
         raise NotImplementedError
 
     def train(self, *args: Any, **kwargs: Any) -> Any:
@@ -106,10 +106,10 @@ class MeansTrainer(SFTTrainer):
         return (loss, {}) if return_outputs else loss
 
     def _means_once(self, model: Any, inputs: dict[str, Any]) -> dict[str, Mean]:
-        """The means of an evaluation's batch without texts that only fill it up; with none left, all are of nothing."""
+        """The means of an evaluation's batch without texts that only fill it up; if none is left, all count nothing."""
         process = self.accelerator.process_index
         texts = texts_read_once(self.accelerator.gradient_state, self.args.eval_batch_size, process)
-        means = self.means(model, self.first(inputs, max(texts, 1)))  # all processes run all batches
+        means = self.means(model, self.keep_first(inputs, max(texts, 1)))  # all processes run all batches
         return means if texts else {name: Mean(mean.total * 0, mean.count * 0) for name, mean in means.items()}
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
@@ -143,21 +143,21 @@ class MeansTrainer(SFTTrainer):
             for name, mean in known.items():
                 total[name] = mean + total.get(name, (0, 0))
         self._means[training] = {}
-        return {name: mean.total / mean.count for name, mean in total.items() if mean.count}
+        return {name: float(mean.total / mean.count) for name, mean in total.items() if mean.count}
 
 
 class HiddenLoss(Protocol):
     """A loss of the hidden states before the LM head."""
 
-    def batch_sums(self, head: LMHead, student: Tensor, labels: Tensor, sequence: Tensor, **taught: Any) -> LossSums:
+    def batch_sums(self, head: LMHead, student: Tensor, labels: Tensor, sequence: Tensor, **teacher: Any) -> LossSums:
         """Sums over N positions: student (N, H), labels (N,), sequence (N,) number of the text within the batch."""
 
 
-Ask = Callable[[Any, dict[str, Any], Tensor], dict[str, Any]]  # (model, its inputs, labels shifted) -> taught_...
+Ask = Callable[[Any, dict[str, Any], Tensor], dict[str, Any]]  # (model, its inputs, labels shifted) -> teacher_...
 
 
 def text_numbers(position_ids: Tensor | None, labels: Tensor) -> Tensor:
-    """(B, L - 1) the number within the batch of the text that each label (B, L - 1) stands in.
+    """(B, L - 1) the number within the batch of the text that each label (B, L - 1) belongs to.
 
     position_ids: (B, L), which begin anew with every text of a row; None: a row is a text.
     """
@@ -169,19 +169,19 @@ def text_numbers(position_ids: Tensor | None, labels: Tensor) -> Tensor:
 
 
 def token_sums(loss: HiddenLoss, ask: Ask | None, model: Any, *, labels: Tensor, **inputs: Any) -> LossSums:
-    """Sums over the scored positions of a batch; inputs whose name begins with "taught_" go to the loss.
+    """Sums over the scored positions of a batch; inputs whose name begins with "teacher_" go to the loss.
 
     ask: gives them for a batch that has none.
     """
     labels = labels[:, 1:]
     scored = labels != IGNORED
-    taught = {name: inputs.pop(name) for name in list(inputs) if name.startswith("taught_")}
+    teacher = {name: inputs.pop(name) for name in list(inputs) if name.startswith("teacher_")}
     inputs["attention_mask"] = without_right_padding(inputs.get("attention_mask"))
     if ask is not None:
-        taught = ask(model, inputs, labels)
+        teacher = ask(model, inputs, labels)
     states = model.base_model(**inputs).last_hidden_state[:, :-1]
     sequence = text_numbers(inputs.get("position_ids"), labels)[scored]
-    return loss.batch_sums(lm_head(model), states[scored], labels[scored], sequence, **taught)
+    return loss.batch_sums(lm_head(model), states[scored], labels[scored], sequence, **teacher)
 
 
 def cut(values: Any, count: int) -> Any:
@@ -203,10 +203,10 @@ class SizesCollator:
         return {**self.collate(examples), SIZES: sizes}
 
 
-class AdapterTrainer(MeansTrainer):
+class AdapterTrainer(ForwardLossTrainer):
     """Trains an adapter on tokenized rows (input_ids, labels) by any HiddenLoss; its means are over tokens.
 
-    Columns of a batch whose name begins with "taught_" go to the loss; ask: see `token_sums`. loss: None where it is
+    Columns of a batch whose name begins with "teacher_" go to the loss; ask: see `token_sums`. loss: None where it is
     set as an attribute before the first batch.
     """
 
@@ -229,15 +229,15 @@ class AdapterTrainer(MeansTrainer):
         self._signature_columns = ["input_ids", "labels", "seq_lengths", "text"]
 
     def means(self, model: Any, inputs: dict[str, Any]) -> dict[str, Mean]:
-        """See MeansTrainer."""
+        """See ForwardLossTrainer."""
         inputs.pop(SIZES, None)
         sums: LossSums = model(**inputs, use_cache=False, computed=True)
         return self.means_of(sums, (inputs["labels"][:, 1:] != IGNORED).sum())
 
-    def first(self, inputs: dict[str, Any], texts: int) -> dict[str, Any]:
-        """See MeansTrainer; others stay in the batch, and are not scored.
+    def keep_first(self, inputs: dict[str, Any], texts: int) -> dict[str, Any]:
+        """See ForwardLossTrainer; others stay in the batch, and are not scored.
 
-        Teachers' columns have a row a scored position, text after text.
+        Teachers' columns have one row per scored position, text after text.
         """
         labels = inputs["labels"].clone()
         if SIZES in inputs:
@@ -245,8 +245,8 @@ class AdapterTrainer(MeansTrainer):
         else:
             labels[texts:] = IGNORED
         positions = int((labels[:, 1:] != IGNORED).sum())
-        taught = {name: cut(values, positions) for name, values in inputs.items() if name.startswith("taught_")}
-        return {**inputs, "labels": labels, **taught}
+        teacher = {name: cut(values, positions) for name, values in inputs.items() if name.startswith("teacher_")}
+        return {**inputs, "labels": labels, **teacher}
 
     def means_of(self, sums: LossSums, tokens: Tensor) -> dict[str, Mean]:
         """The loss, and what is logged beside it."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from stillright import ranks
-from stillright.forward.lean import lean
+from stillright.forward.lean import slim_layers
 from stillright.forward.passes import autocast, check_head, evaluating
 from stillright.forward.trees import Trees, log_likelihoods, plant, reads_trees
 from stillright.models import ModelRef, load_model, load_tokenizer
@@ -101,7 +101,7 @@ def reading_of(model: Any, texts: list[ChoiceText], pad_token_id: int, progress:
     Raises ModelError, see `check_head`.
     """
     check_head(model)
-    lean(model)
+    slim_layers(model)
     with evaluating(model) as base, autocast(base):
         apart = not reads_trees(base, texts, pad_token_id)
     if apart:

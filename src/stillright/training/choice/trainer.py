@@ -29,7 +29,7 @@ from stillright.training.choice.scoring import (
 from stillright.training.choice.texts import ChoiceText
 from stillright.training.loop import Job, TrainingResult, frees_memory, train_adapter, training_arguments
 from stillright.training.text import IGNORED, Texts
-from stillright.training.trainer import Mean, MeansTrainer
+from stillright.training.trainer import ForwardLossTrainer, Mean
 
 
 class ChoiceCollator:
@@ -51,7 +51,7 @@ class ChoiceCollator:
         }
 
 
-class ChoiceTrainer(MeansTrainer):
+class ChoiceTrainer(ForwardLossTrainer):
     """Trains an adapter of the new base towards a target distribution over choices; its means are over samples.
 
     Data sets hold rows (input_ids, text): the ids of a tree for their length alone, and the number of its sample.
@@ -66,7 +66,7 @@ class ChoiceTrainer(MeansTrainer):
         self._signature_columns = ["input_ids", "text"]
 
     def means(self, model: Any, inputs: dict[str, Any]) -> dict[str, Mean]:
-        """See MeansTrainer."""
+        """See ForwardLossTrainer."""
         scores = batch_scores(model, inputs)
         target = inputs["target"][:, : scores.shape[1]]
         sums = choice_sums(scores, target, inputs["gold"], self.temperature, self.ce_weight)
@@ -74,8 +74,8 @@ class ChoiceTrainer(MeansTrainer):
         means["cross_entropy"] = Mean(sums.cross_entropy, (inputs["gold"] != IGNORED).sum())
         return {**means, **flips(scores, inputs)}
 
-    def first(self, inputs: dict[str, Any], texts: int) -> dict[str, Any]:
-        """See MeansTrainer."""
+    def keep_first(self, inputs: dict[str, Any], texts: int) -> dict[str, Any]:
+        """See ForwardLossTrainer."""
         return first_samples(inputs, texts)
 
 

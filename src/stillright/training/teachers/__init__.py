@@ -1,1 +1,1 @@
-"""What the two teachers say of training texts: kept on disk in one of several forms, or asked in every step."""
+"""Both teachers' outputs on the training texts: cached on disk in one of several forms, or computed in every step."""

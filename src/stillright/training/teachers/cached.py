@@ -1,4 +1,4 @@
-"""Teachers that have run already: what they said travels in the batches, and they are not in memory."""
+"""Teachers whose outputs are cached: these travel in the batches, and the models are not in memory."""
 
 from __future__ import annotations
 
@@ -10,58 +10,59 @@ from torch import Tensor
 
 from stillright.errors import DataError, ModelError
 from stillright.forward.passes import Collate
+from stillright.training.teachers.cache import TeacherCache, open_cache
 from stillright.training.teachers.forms import Hidden
-from stillright.training.teachers.run import Teacher, open_teacher
-from stillright.training.teachers.taught import PartReaders, Readers, WholeReaders
+from stillright.training.teachers.loss_inputs import HiddenStateReader, PartialReader, TargetReader
 from stillright.training.text import IGNORED
 
 NOT_READ = (
-    "a row of the data set was not read by the teachers, who have run already: only data sets that the trainer was "
+    "a row of the data set was not read by the teachers, whose outputs are cached: only data sets that the trainer was "
     "made with can be read; give them all to it, or keep both teachers in memory (teachers='live')"
 )
 
 
 class CachedTeachers(NamedTuple):
-    """Both teachers, who have run already."""
+    """The outputs of both teachers."""
 
-    old: Teacher
-    new: Teacher
+    old: TeacherCache
+    new: TeacherCache
 
     @property
-    def readers(self) -> Readers:
-        """What turns their words into targets."""
+    def reader(self) -> TargetReader:
+        """What turns their outputs into targets."""
         form = self.old.form
         if isinstance(form, Hidden):
             assert self.old.head is not None  # it is kept with this form
-            return WholeReaders(self.old.head)
-        return PartReaders(form.read, self.old.vocabulary)
+            return HiddenStateReader(self.old.head)
+        return PartialReader(form.read, self.old.vocabulary)
 
     def refuse_unlike(self, temperature: float) -> None:
-        """Raises ModelError where the two do not speak alike, or at another temperature than the loss."""
+        """Raises ModelError where the two differ in form or vocabulary, or their temperature from the loss's."""
         form = self.old.form
         alike = form == self.new.form
         if not isinstance(form, Hidden):  # states know neither temperature nor vocabulary
             alike &= form.temperature == temperature and self.old.vocabulary == self.new.vocabulary
         if not alike:
             raise ModelError(
-                f"teachers kept as {form} of {self.old.vocabulary} pieces and {self.new.form} of "
-                f"{self.new.vocabulary} cannot teach at temperature {temperature}; let both run again alike"
+                f"the caches of the old teacher ({form}, {self.old.vocabulary:,} vocabulary entries) and of the new "
+                f"one ({self.new.form}, {self.new.vocabulary:,}) do not match each other or temperature {temperature}; "
+                "delete them and cache both teachers with the same settings"
             )
 
 
-class Taught(NamedTuple):
-    """Folders of what the teachers said of the training texts and then of the validation texts."""
+class TeacherFolders(NamedTuple):
+    """Where both caches are: of the training texts, then of the validation texts."""
 
     old: Path
     new: Path
 
     def open(self) -> CachedTeachers:
-        """The teachers, memory-mapped."""
-        return CachedTeachers(open_teacher(self.old), open_teacher(self.new))
+        """Their content, memory-mapped."""
+        return CachedTeachers(open_cache(self.old), open_cache(self.new))
 
 
 class TeacherCollator:
-    """Another collator, and the teachers' rows of every scored position, text after text: (N, ...).
+    """Adds to the batches of another collator the teachers' rows of all scored positions, text after text: (N, ...).
 
     Rows of data sets name their text by a number under "text". Raises DataError for one that was not read.
     """
@@ -78,10 +79,10 @@ class TeacherCollator:
             raise DataError(NOT_READ)
         return {
             **batch,
-            "taught_old": {name: _rows(column, old) for name, column in self.old.said.words.items()},
-            "taught_new": {name: _rows(column, new) for name, column in self.new.said.words.items()},
-            "taught_old_prediction": _rows(self.old.said.prediction, old),
-            "taught_old_logp": _rows(self.old.said.logp, old),
+            "teacher_old": {name: _rows(column, old) for name, column in self.old.outputs.columns.items()},
+            "teacher_new": {name: _rows(column, new) for name, column in self.new.outputs.columns.items()},
+            "teacher_old_prediction": _rows(self.old.outputs.prediction, old),
+            "teacher_old_logp": _rows(self.old.outputs.logp, old),
         }
 
     def _number(self, example: dict[str, Any]) -> int:

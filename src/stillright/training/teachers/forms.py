@@ -1,6 +1,6 @@
-"""Forms of what a teacher says of a position: what is kept of its states and logits, and how that is read again.
+"""Forms of a teacher's output at a position: what is kept of its states and logits, and how that is read again.
 
-hidden: the state before the LM head. topk: the likeliest pieces, all others as one. sampled: draws. The draws are the
+hidden: the state before the LM head. topk: the likeliest tokens, all others as one. sampled: draws. The draws are the
 idea of Anshumann et al., 2025, "Sparse Logit Sampling", whose proposal is p to the power t; here it is p itself, t = 1.
 """
 
@@ -16,10 +16,10 @@ from stillright.config import TeachersConfig
 from stillright.training.teachers.targets import Drawn, Likeliest, Target
 
 DRAWN_AT_ONCE = 64  # rows whose sums of probabilities are held in double precision
-Words = dict[str, Tensor]  # name of a column -> (N, ...): what a teacher says of N positions
+Columns = dict[str, Tensor]  # name -> (N, ...): what is kept of N positions
 
 
-class Column(NamedTuple):
+class ColumnSpec(NamedTuple):
     """What is kept of one position."""
 
     shape: tuple[int, ...]
@@ -31,74 +31,74 @@ class Hidden(NamedTuple):
 
     form: Literal["hidden"] = "hidden"
 
-    def columns(self, width: int, dtype: torch.dtype) -> dict[str, Column]:
+    def columns(self, width: int, dtype: torch.dtype) -> dict[str, ColumnSpec]:
         """Names and kinds of what is kept, for a model of this width and dtype."""
-        return {"hidden": Column((width,), dtype)}
+        return {"hidden": ColumnSpec((width,), dtype)}
 
-    def keep(self, states: Tensor, logits: Tensor, seed: int) -> Words:
+    def keep(self, states: Tensor, logits: Tensor, seed: int) -> Columns:
         """What is kept of states (N, H) and logits (N, V)."""
         return {"hidden": states}
 
 
 class TopK(NamedTuple):
-    """The likeliest pieces, and their log-probabilities at the temperature; that of all others together is implied."""
+    """The likeliest tokens, and their log-probabilities at the temperature; that of all others together is implied."""
 
     entries: int
     temperature: float
     form: Literal["topk"] = "topk"
 
-    def columns(self, width: int, dtype: torch.dtype) -> dict[str, Column]:
-        """See Hidden. In float32, so that as many entries as pieces are the whole distribution."""
-        return {"ids": Column((self.entries,), torch.int32), "log_p": Column((self.entries,), torch.float32)}
+    def columns(self, width: int, dtype: torch.dtype) -> dict[str, ColumnSpec]:
+        """See Hidden. In float32, so that as many entries as the vocabulary has are the whole distribution."""
+        return {"ids": ColumnSpec((self.entries,), torch.int32), "log_p": ColumnSpec((self.entries,), torch.float32)}
 
-    def keep(self, states: Tensor, logits: Tensor, seed: int) -> Words:
+    def keep(self, states: Tensor, logits: Tensor, seed: int) -> Columns:
         """See Hidden."""
         log_p, ids = functional.log_softmax(logits / self.temperature, dim=-1).topk(self.entries)
         return {"ids": ids, "log_p": log_p}
 
-    def read(self, words: Words) -> Target:
+    def read(self, columns: Columns) -> Target:
         """What N positions learn."""
-        return Likeliest(words["ids"].long(), words["log_p"])
+        return Likeliest(columns["ids"].long(), columns["log_p"])
 
 
 class Sampled(NamedTuple):
-    """Pieces drawn with replacement from the distribution at the temperature, and its entropy."""
+    """Tokens drawn with replacement from the distribution at the temperature, and its entropy."""
 
     entries: int
     temperature: float
     form: Literal["sampled"] = "sampled"
 
-    def columns(self, width: int, dtype: torch.dtype) -> dict[str, Column]:
+    def columns(self, width: int, dtype: torch.dtype) -> dict[str, ColumnSpec]:
         """See Hidden."""
-        return {"ids": Column((self.entries,), torch.int32), "entropy": Column((), torch.float32)}
+        return {"ids": ColumnSpec((self.entries,), torch.int32), "entropy": ColumnSpec((), torch.float32)}
 
-    def keep(self, states: Tensor, logits: Tensor, seed: int) -> Words:
+    def keep(self, states: Tensor, logits: Tensor, seed: int) -> Columns:
         """See Hidden; the draws are those of `seed`, on any device."""
         log_p = functional.log_softmax(logits / self.temperature, dim=-1)
         p = log_p.exp()
         return {"ids": draw(p, self.entries, seed), "entropy": -torch.linalg.vecdot(p, log_p)}
 
-    def read(self, words: Words) -> Target:
+    def read(self, columns: Columns) -> Target:
         """See TopK."""
-        return Drawn(words["ids"].long(), words["entropy"])
+        return Drawn(columns["ids"].long(), columns["entropy"])
 
 
 Form = Hidden | TopK | Sampled
 
 
 def draw(p: Tensor, count: int, seed: int) -> Tensor:
-    """(N, count) pieces drawn with replacement from each row of p (N, V).
+    """(N, count) tokens drawn with replacement from each row of p (N, V).
 
-    In double precision: sums in single precision would leave out pieces of a large vocabulary.
+    In double precision: sums in single precision would leave out tokens of a large vocabulary.
     """
     generator = torch.Generator().manual_seed(seed)
     below = torch.rand(len(p), count, dtype=torch.float64, generator=generator).to(p.device)
-    drawn = [_pieces_at(*part) for part in zip(p.split(DRAWN_AT_ONCE), below.split(DRAWN_AT_ONCE), strict=True)]
+    drawn = [_tokens_at(*part) for part in zip(p.split(DRAWN_AT_ONCE), below.split(DRAWN_AT_ONCE), strict=True)]
     return torch.cat(drawn)
 
 
-def _pieces_at(p: Tensor, shares: Tensor) -> Tensor:
-    """The pieces (n, count) at which `shares` (n, count) of all probability is reached."""
+def _tokens_at(p: Tensor, shares: Tensor) -> Tensor:
+    """The tokens (n, count) at which `shares` (n, count) of all probability is reached."""
     up_to = p.double().cumsum(dim=-1)
     return torch.searchsorted(up_to, shares * up_to[:, -1:], right=True).clamp_max(p.shape[1] - 1)
 
@@ -107,7 +107,7 @@ FORMS: dict[str, type[Form]] = {"hidden": Hidden, "topk": TopK, "sampled": Sampl
 
 
 def form_of(config: TeachersConfig, temperature: float, vocabulary: int) -> Form:
-    """The form that update.yaml asks for, of teachers that are kept; vocabulary: pieces that they share."""
+    """The form that update.yaml asks for, of teachers that are kept; vocabulary: number of entries that they share."""
     if config.form == "topk":
         return TopK(min(config.entries, vocabulary), temperature)
     return Sampled(config.entries, temperature) if config.form == "sampled" else Hidden()

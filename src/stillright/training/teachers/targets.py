@@ -38,7 +38,7 @@ class Dense(NamedTuple):
 
 
 class Likeliest(NamedTuple):
-    """p of the K likeliest pieces, and of all others as one: the divergence is a lower bound of that of the whole p."""
+    """p of the K likeliest tokens, and of all others as one: the divergence is a lower bound of that of the whole p."""
 
     ids: Tensor  # (N, K) int64, distinct
     log_p: Tensor  # (N, K)

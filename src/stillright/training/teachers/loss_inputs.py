@@ -1,4 +1,4 @@
-"""What both teachers said of the positions of a chunk, and the one target that follows from it for each.
+"""The outputs of both teachers at the positions of a chunk, and the one target that follows from them for each.
 
 Knows tensors and heads; nothing of the rule that chooses between the teachers.
 """
@@ -15,15 +15,15 @@ from torch.nn import functional
 
 from stillright.errors import ConfigError
 from stillright.forward.heads import LMHead
-from stillright.training.teachers.forms import Words
+from stillright.training.teachers.forms import Columns
 from stillright.training.teachers.targets import Dense, Target
 
 
-class TaughtRows(NamedTuple):
+class LossInputs(NamedTuple):
     """What the loss needs of N positions beside the student."""
 
-    old: Words  # columns of the form
-    new: Words
+    old: Columns
+    new: Columns
     old_prediction: Tensor  # (N,) most likely next token of the old model
     old_logp: Tensor  # (N,) its log-probability of the label
     labels: Tensor  # (N,)
@@ -31,65 +31,65 @@ class TaughtRows(NamedTuple):
     follows_old: Tensor | None = None  # (N,) bool, where a rule of whole texts has decided already
 
 
-class Readers(Protocol):
-    """What turns the words of both teachers into targets."""
+class TargetReader(Protocol):
+    """Turns the outputs of both teachers into targets."""
 
     @property
     def vocabulary(self) -> int:
-        """How many pieces both teachers speak of; the student may know fewer or more."""
+        """Number of vocabulary entries of both teachers' outputs; the student may know fewer or more."""
 
-    def to(self, device: Any) -> Readers:
+    def to(self, device: Any) -> TargetReader:
         """The same on a device."""
 
     def target(
-        self, head: LMHead, rows: TaughtRows, follows_old: Tensor | None, like: Tensor, temperature: float
+        self, head: LMHead, rows: LossInputs, follows_old: Tensor | None, like: Tensor, temperature: float
     ) -> Target:
         """Of N rows; head: the student's own; follows_old: (N,) bool, None: the mean of both; like: logits (N, V)."""
 
 
-class WholeReaders(NamedTuple):
-    """Of states before the heads: the old model's, and the student's own for the new one."""
+class HiddenStateReader(NamedTuple):
+    """From states before the heads: that of the old model, and the student's own for the new one."""
 
     old_head: LMHead
 
     @property
     def vocabulary(self) -> int:
-        """See Readers."""
+        """See TargetReader."""
         return len(self.old_head.weight)
 
-    def to(self, device: Any) -> WholeReaders:
-        """See Readers."""
-        return WholeReaders(self.old_head.to(device))
+    def to(self, device: Any) -> HiddenStateReader:
+        """See TargetReader."""
+        return HiddenStateReader(self.old_head.to(device))
 
     def target(
-        self, head: LMHead, rows: TaughtRows, follows_old: Tensor | None, like: Tensor, temperature: float
+        self, head: LMHead, rows: LossInputs, follows_old: Tensor | None, like: Tensor, temperature: float
     ) -> Target:
-        """See Readers."""
-        old, new, pieces = rows.old["hidden"], rows.new["hidden"], like.shape[1]
+        """See TargetReader."""
+        old, new, entries = rows.old["hidden"], rows.new["hidden"], like.shape[1]
         if follows_old is None:
-            both = (self.old_head.logits(old, pieces), head.logits(new, pieces))
+            both = (self.old_head.logits(old, entries), head.logits(new, entries))
             logs = [functional.log_softmax(logits.to(like.dtype) / temperature, dim=-1) for logits in both]
             return Dense(torch.logaddexp(*logs) - math.log(2))
         logits = torch.empty_like(like)
-        logits[follows_old] = self.old_head.logits(old[follows_old], pieces).to(like.dtype)
-        logits[~follows_old] = head.logits(new[~follows_old], pieces).to(like.dtype)
+        logits[follows_old] = self.old_head.logits(old[follows_old], entries).to(like.dtype)
+        logits[~follows_old] = head.logits(new[~follows_old], entries).to(like.dtype)
         return Dense(functional.log_softmax(logits.div_(temperature), dim=-1))
 
 
-class PartReaders(NamedTuple):
-    """Of a few pieces a position, whose probabilities are at the temperature already."""
+class PartialReader(NamedTuple):
+    """From a few tokens per position, whose probabilities are at the temperature already."""
 
-    read: Callable[[Words], Target]
+    read: Callable[[Columns], Target]
     vocabulary: int
 
-    def to(self, device: Any) -> PartReaders:
-        """See Readers; there is nothing to move."""
+    def to(self, device: Any) -> PartialReader:
+        """See TargetReader; there is nothing to move."""
         return self
 
     def target(
-        self, head: LMHead, rows: TaughtRows, follows_old: Tensor | None, like: Tensor, temperature: float
+        self, head: LMHead, rows: LossInputs, follows_old: Tensor | None, like: Tensor, temperature: float
     ) -> Target:
-        """See Readers. Raises ConfigError for a mean, which needs all pieces."""
+        """See TargetReader. Raises ConfigError for a mean, which needs the whole vocabulary."""
         if follows_old is None:
             raise ConfigError("a mean of both teachers needs whole distributions; use teachers.form hidden or live")
         return self.read({name: _either(follows_old, old, rows.new[name]) for name, old in rows.old.items()})

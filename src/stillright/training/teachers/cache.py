@@ -1,0 +1,202 @@
+"""A teacher's outputs before every scored token of the training and validation texts, computed once and kept on disk.
+
+Training text is fixed, so they never change over epochs, strategies and alignment seeds. Rows are kept in a form, see
+forms.py, and are memory-mapped when read. An interrupted run goes on with the batches that are left; processes of one
+machine share them, and write to the same files.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.nn import functional
+from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
+
+from stillright import ranks
+from stillright.forward.heads import LMHead, lm_head
+from stillright.forward.lean import slim_layers
+from stillright.forward.passes import (
+    Collate,
+    autocast,
+    check_head,
+    check_packing,
+    evaluating,
+    last_states,
+    model_inputs,
+)
+from stillright.progress import Progress
+from stillright.training.teachers.forms import FORMS, Columns, Form, Hidden
+from stillright.training.text import IGNORED, batches
+
+HEAD, META, DONE = "head.safetensors", "teacher.json", "batches-done"
+PADDED: Collate = DataCollatorForLanguageModeling(pad_token_id=0)
+
+
+class Readable(Protocol):
+    """A text for teachers."""
+
+    @property
+    def ids(self) -> list[int]:
+        """All its tokens."""
+
+    @property
+    def scored(self) -> list[int]:
+        """Those whose prediction is scored."""
+
+    @property
+    def example(self) -> dict[str, Any]:
+        """The row of a data set, as a collator reads it."""
+
+
+class CacheSpec(NamedTuple):
+    """What both teachers read, and what is kept of their outputs."""
+
+    texts: Sequence[Readable]
+    key: Mapping[str, Any]  # what determines the texts and the precision
+    form: Form
+    vocabulary: int  # number of the first vocabulary entries, which both teachers share
+    collate: Collate = PADDED  # makes batches of `Readable.example`; its labels decide what is scored
+
+
+class TeacherOutputs(NamedTuple):
+    """One row per scored token, text after text."""
+
+    columns: Columns  # what the form keeps, (rows, ...)
+    prediction: Tensor  # (rows,) most likely next token of the vocabulary that student and teachers share
+    logp: Tensor  # (rows,) log-probability, among the same, of the true next token, float32
+
+
+class TeacherCache(NamedTuple):
+    """The outputs of one teacher, as they are on disk."""
+
+    outputs: TeacherOutputs
+    starts: list[int]  # first row of every text, and the number of rows last
+    form: Form
+    vocabulary: int  # number of the first vocabulary entries, which its outputs are about
+    head: LMHead | None  # where the form needs it
+
+    def rows(self, text: int) -> slice:
+        """The rows of `text`."""
+        return slice(self.starts[text], self.starts[text + 1])
+
+
+def first_rows(texts: Sequence[Readable]) -> list[int]:
+    """First row of every text, and the number of rows last."""
+    starts = [0]
+    for text in texts:
+        starts.append(starts[-1] + len(text.scored))
+    return starts
+
+
+def _mapped(folder: Path, rows: int, form: Form, width: int, dtype: torch.dtype) -> TeacherOutputs:
+    """The files of `folder` as tensors; what is written to one is in its file."""
+
+    def file(name: str, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+        size = rows * math.prod(shape)
+        return torch.from_file(str(folder / f"{name}.bin"), shared=True, size=size, dtype=dtype).view(rows, *shape)
+
+    columns = {name: file(name, *column) for name, column in form.columns(width, dtype).items()}
+    return TeacherOutputs(columns, file("prediction", (), torch.int64), file("logp", (), torch.float32))
+
+
+@torch.no_grad()
+def write_cache(model: Any, spec: CacheSpec, folder: Path, progress: Progress, label: str) -> None:
+    """Writes the outputs of `model` (base or PeftModel) on all texts of `spec` to `folder`.
+
+    An interrupted call is continued by the same call. Raises ModelError, see `check_head` and `check_packing`.
+    """
+    check_head(model)
+    if getattr(spec.collate, "padding_free", False):
+        check_packing(model, spec.collate)
+    slim_layers(model)
+    starts, sizes = first_rows(spec.texts), [len(text.ids) for text in spec.texts]
+    every = list(batches(sizes))
+    done = ranks.on_main(lambda: _batches_done(folder))  # before any process writes
+    todo = ranks.share_of_first_node([number for number in range(len(every)) if number not in done])
+    with progress.bar(label, sum(sizes[i] for number in todo for i in every[number])) as bar, evaluating(model) as base:
+        head = lm_head(base)
+        outputs = _mapped(folder, starts[-1], spec.form, head.weight.shape[1], base.dtype)
+        for number in todo:
+            _write_batch(base, head, spec, every[number], starts, outputs)
+            bar.advance(tokens=sum(sizes[i] for i in every[number]))
+            (folder / DONE / str(number)).touch()
+    ranks.wait()
+    meta = _meta(spec, starts, head, base.dtype)
+    ranks.on_main(lambda: _finish(folder, meta, head if isinstance(spec.form, Hidden) else None))
+
+
+def _batches_done(folder: Path) -> set[int]:
+    """Numbers of the batches that an interrupted run has done, in whatever process; makes the folder."""
+    (folder / DONE).mkdir(parents=True, exist_ok=True)
+    return {int(path.name) for path in (folder / DONE).iterdir()}
+
+
+def _meta(spec: CacheSpec, starts: list[int], head: LMHead, dtype: torch.dtype) -> dict[str, Any]:
+    """What `open_cache` needs beside the tensors."""
+    return {
+        "form": spec.form._asdict(),
+        "starts": starts,
+        "vocabulary": spec.vocabulary,
+        "width": head.weight.shape[1],
+        "dtype": str(dtype).removeprefix("torch."),
+        "scale": head.scale,
+        "softcap": head.softcap,
+    }
+
+
+def _finish(folder: Path, meta: dict[str, Any], head: LMHead | None) -> None:
+    """Writes what makes the folder whole."""
+    if head is not None:
+        _write_head(head, folder)
+    (folder / META).write_text(json.dumps(meta), encoding="utf-8")
+    shutil.rmtree(folder / DONE)
+
+
+def _write_batch(
+    base: Any, head: LMHead, spec: CacheSpec, numbers: list[int], starts: list[int], outputs: TeacherOutputs
+) -> None:
+    """Fills the rows of the texts of these numbers."""
+    texts = [spec.texts[i] for i in numbers]
+    batch = spec.collate([text.example for text in texts])
+    with autocast(base):
+        states = last_states(base, model_inputs(batch, base.device))
+    labels = batch["labels"][:, 1:].to(base.device)
+    scored = labels != IGNORED
+    sizes = [len(text.scored) for text in texts]
+    parts = zip(numbers, states[:, :-1][scored].split(sizes), labels[scored].split(sizes), strict=True)
+    for number, kept, known in parts:
+        rows, logits = slice(starts[number], starts[number + 1]), head.logits(kept, spec.vocabulary)
+        for name, values in spec.form.keep(kept, logits, seed=starts[number]).items():
+            outputs.columns[name][rows] = values.cpu()
+        prediction, logp = prediction_and_logp(logits, known)
+        outputs.prediction[rows], outputs.logp[rows] = prediction.cpu(), logp.cpu()
+
+
+def prediction_and_logp(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """The most likely token of logits (N, V), and the log-probability of the label: (N,) each."""
+    return logits.argmax(dim=-1), -functional.cross_entropy(logits, labels, reduction="none")
+
+
+def _write_head(head: LMHead, folder: Path) -> None:
+    tensors = {"weight": head.weight, **({} if head.bias is None else {"bias": head.bias})}
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, folder / HEAD)
+
+
+def open_cache(folder: Path) -> TeacherCache:
+    """What write_cache has written, memory-mapped."""
+    meta = json.loads((folder / META).read_text(encoding="utf-8"))
+    form, starts = FORMS[meta["form"]["form"]](**meta["form"]), meta["starts"]
+    outputs = _mapped(folder, starts[-1], form, meta["width"], getattr(torch, meta["dtype"]))
+    head = None
+    if isinstance(form, Hidden):
+        tensors = load_file(folder / HEAD)
+        head = LMHead(tensors["weight"], tensors.get("bias"), meta["scale"], meta["softcap"])
+    return TeacherCache(outputs, starts, form, meta["vocabulary"], head)
