@@ -18,21 +18,21 @@ CONTROLS = ("retrain", CONTINUED, "new_only", "choice_ce")  # methods that never
 LEVEL = 0.05
 FEW = 5  # updates x tasks below which a correlation means little
 PAIRS_RULE = (
-    "A pair is one task of one update. It shows fewer flips, or more, where the exact sign-flip test over samples has "
-    f"p < {LEVEL:g} after Holm's adjustment among the pairs of this line; else it is unclear. The finding holds where "
-    "more than half of the pairs show fewer and none shows more; it does not hold where some pair shows more; else "
-    "there is no telling."
+    "Fewer flips: a pair is one task of one update. It shows fewer flips, or more, where the exact sign-flip test over "
+    f"samples has p < {LEVEL:g} after Holm's adjustment among the pairs of the finding; otherwise it is unclear. The "
+    "finding holds where more than half of the pairs show fewer and none shows more; it does not hold where some pair "
+    "shows more; otherwise one cannot tell."
 )
 GAIN_RULE = (
-    "Spearman's rho between new - old score and NFR of old -> new, means over seeds, one point a task and update, "
-    f"tasks of one kind alone. Holds where rho < 0 with p < {LEVEL:g} (permutations, two-sided), does not hold where "
-    f"rho > 0 with such a p. Fewer than {FEW} points are weak evidence, whatever they show. Points that share a task "
-    "or a model are not independent, which the p-value takes them to be."
+    "Gain and flips: Spearman's rho between new - old score and NFR of old -> new, means over seeds, one point per "
+    f"task and update, tasks of one kind at a time. Holds where rho < 0 with p < {LEVEL:g} (permutations, two-sided), does "
+    f"not hold where rho > 0 with such a p. Fewer than {FEW} points are weak evidence, whatever they show. Points that "
+    "share a task or a model are not independent, although p assumes it."
 )
 MC_RULE = (
-    "Of the pairs whose NFR falls by the rule of the pairs, those whose NFR_mc falls by the same rule: holds where "
-    "these are more than half and NFR_mc rises in none, does not hold where it rises in some. Pairs whose NFR_mc "
-    "is NFR, as with two choices, where a mistake cannot change, say nothing and are left out."
+    "NFR_mc: of the pairs whose NFR falls by the rule of fewer flips, those whose NFR_mc falls by the same rule: holds "
+    "where these are more than half and NFR_mc rises in none, does not hold where it rises in some. Pairs whose NFR_mc "
+    "is NFR, as with two choices, where a mistake cannot change, show nothing and are left out."
 )
 
 
@@ -181,16 +181,18 @@ def _verdict(pairs: Sequence[Pair]) -> Verdict:
 
 
 def _left_out(compared: Sequence[Compared], own: Sequence[StrategyRow]) -> tuple[str, ...]:
-    """What the pairs do not cover: pairs without results, and seeds that one side lacks."""
-    there = {(each.row.task.name, each.row.update): each.seeds for each in compared}
+    """What readers must know of the pairs: which are lacking, or lack seeds, and whose answers are the new model's."""
+    there = {(each.row.task.name, each.row.update): each for each in compared}
     notes = []
     for row in own:
-        seeds = there.get((row.task.name, row.update))
-        place = f"{row.task.name} {row.update}"
-        if seeds is None:
+        place, found = f"{row.task.name} {row.update}", there.get((row.task.name, row.update))
+        if found is None:
             notes.append(f"{place}: left out, no results to compare")
-        elif seeds < len(row.cells):
-            notes.append(f"{place}: over {seeds} of {len(row.cells)} seeds")
+            continue
+        if found.seeds < len(row.cells):
+            notes.append(f"{place}: over {found.seeds} of {len(row.cells)} seeds")
+        if row.difference is not None and row.difference.unchanged:
+            notes.append(f"{place}: all scores are the new model's; training may have kept its first step")
     return tuple(notes)
 
 

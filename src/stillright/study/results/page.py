@@ -19,7 +19,7 @@ CSV_HEAD = [
 
 
 def findings_markdown(findings: Iterable[Finding]) -> str:
-    """The page: all verdicts, then for each the rule beside the numbers it was applied to."""
+    """The page: all verdicts, the rules that gave them, then the numbers each was applied to."""
     listed = list(findings)
     overview = [[cell(each.claim), each.verdict, _summary(each)] for each in listed]
     parts = [
@@ -27,9 +27,11 @@ def findings_markdown(findings: Iterable[Finding]) -> str:
         "Findings of Echterhoff et al., 2024, asked of this study's finished cells. Differences are candidate less "
         "reference in points, with 95 % intervals over samples; seeds of a sample stay together.",
         table(["finding", "verdict", "numbers"], overview, align="---"),
+        "## Rules",
+        "\n".join(f"- {rule}" for rule in dict.fromkeys(each.rule for each in listed)),
     ]
     for each in listed:
-        parts += [f"## {cell(each.claim)}: {each.verdict}", f"Rule: {each.rule}", f"{_summary(each)}."]
+        parts += [f"## {cell(each.claim)}: {each.verdict}", f"{_summary(each)}."]
         if each.pairs:
             parts.append(table(PAIR_HEAD, [_pair_cells(pair) for pair in each.pairs]))
         parts += ["\n".join(f"- {cell(note)}" for note in each.notes)] if each.notes else []

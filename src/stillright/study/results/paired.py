@@ -38,6 +38,7 @@ class Difference:
     nfr_p: float
     nfr_mc: Estimate = UNDEFINED
     nfr_mc_p: float | None = None
+    unchanged: bool = False  # no sample's score differs
 
 
 def same_samples(files: Iterable[PredictionSet]) -> bool:
@@ -65,6 +66,7 @@ def difference(seeds: Sequence[Triple]) -> Difference:
         score=tally.difference("score.candidate", "score.reference", both_right),
         nfr_p=_flip_p(tally, "negative_flip"),
         nfr_mc=tally.difference("changed.candidate", "changed.reference", "changed.both") if known else UNDEFINED,
+        unchanged=bool((tally.columns["score.candidate"] == tally.columns["score.reference"]).all()),
         nfr_mc_p=_flip_p(tally, "changed") if known else None,
     )
 
