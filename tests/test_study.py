@@ -267,8 +267,6 @@ def test_baselines(
     assert set(reasons) == {
         ("small-to-large", "colours", "old_adapter"),
         ("small-to-large", "told", "old_adapter"),
-        ("small-to-large", "told", "ensemble"),
-        ("small-to-like small", "told", "ensemble"),
     }
     assert "model.layers.0.mlp.down_proj is 24 x 48, in" in reasons["small-to-large", "colours", "old_adapter"]
     for row in rows:

@@ -87,6 +87,21 @@ def test_an_interpolation_applies_where_its_strategy_does(
     assert (found["choice"], found["half"]) == (("pending", None), ("pending", None))
 
 
+def test_an_ensemble_that_generates_needs_one_tokenizer(
+    values: dict[str, Any], choice_task: dict[str, Any], make_base: Callable[..., Path], tmp_path: Path
+) -> None:
+    values["strategies"] = {"ensemble": {}}
+    values["tasks"] = {"told": told(choice_task)}
+    assert planned(values, tmp_path) == {"ensemble": ("pending", None)}
+    values["bases"]["large"] = str(cut_differently(make_base(seed=7)))
+    reason = (
+        "task colours: its answers are generated, but an ensemble generates only where old and new share a tokenizer"
+    )
+    assert planned(values, tmp_path) == {"ensemble": ("skipped", reason)}
+    values["tasks"] = {"chosen": choice_task}
+    assert planned(values, tmp_path) == {"ensemble": ("pending", None)}
+
+
 GONE = "model ./gone: neither a folder nor a hub id, which is OWNER/NAME; check the path"
 
 

@@ -7,7 +7,9 @@ from typing import Any, NamedTuple
 
 import torch
 from lm_eval.models.huggingface import HFLM
+from transformers import LogitsProcessorList
 
+from stillright.ensemble import MeanLogits
 from stillright.errors import DataError, ModelError
 from stillright.forward.heads import lm_head
 from stillright.forward.passes import check_head, evaluating
@@ -33,6 +35,7 @@ class HarnessModel(HFLM):
     """
 
     bar: Bar
+    others: Sequence[Any] = ()  # models that generate together with this one
 
     def loglikelihood(self, requests: Any, **_: Any) -> Any:
         return super().loglikelihood(requests, disable_tqdm=True)
@@ -81,6 +84,8 @@ class HarnessModel(HFLM):
         return super()._model_call(inps, *args, **kwargs)
 
     def _model_generate(self, context: Any, *args: Any, **kwargs: Any) -> Any:
+        if self.others:
+            kwargs["logits_processor"] = LogitsProcessorList([MeanLogits(self.others, kwargs["attention_mask"])])
         ids = super()._model_generate(context, *args, **kwargs)
         self.bar.advance(tokens=ids.numel(), units=len(ids))
         return ids

@@ -12,6 +12,7 @@ import torch
 from lm_eval import evaluator
 
 from stillright import ranks
+from stillright.ensemble import refuse_unlike
 from stillright.errors import TaskError
 from stillright.forward.heads import read_contiguous
 from stillright.harness_model import HarnessModel
@@ -37,14 +38,13 @@ class PredictJob(NamedTuple):
 def predict(refs: Sequence[ModelRef], task: Task, job: PredictJob) -> PredictionSet:
     """The answers of a model to the task's test documents, greedy and zero-shot; processes share the documents.
 
-    Several models are an ensemble: a choice's log-likelihood is the mean of theirs.
+    Several models are an ensemble: the log-likelihood of a choice, or of the next token of a generated answer, is the
+    mean of theirs.
 
     Raises ModelError where a model cannot be loaded, TaskError where the harness scored in a way that is not
-    understood, and for an ensemble without choices.
+    understood; for models that are to generate together see ensemble.refuse_unlike.
     """
-    if len(refs) > 1 and not task.is_choice:
-        raise TaskError(f"task {task.name}: an ensemble needs choices, and the answers of this task are generated")
-    each = [_samples(ref, task, job) for ref in refs]
+    each = [_samples(group, task, job) for group in ([[ref] for ref in refs] if task.is_choice else [refs])]
     samples = each[0] if len(each) == 1 else [_mean_sample(task, group) for group in zip(*each, strict=True)]
     return PredictionSet.from_rows(_header(" & ".join(map(str, refs)), task, job), _rows(task, samples))
 
@@ -66,21 +66,30 @@ def _chosen(task: Task, sample: Sample) -> int:
     return int(np.argmax(np.array(_log_likelihoods(sample)) / np.array(lengths)))
 
 
-def _samples(ref: ModelRef, task: Task, job: PredictJob) -> list[Sample]:
-    """What the harness logs of all test documents, in their order."""
-    model = load_model(ref, job.dtype).to(job.dtype).eval()
-    read_contiguous(model)
+def _samples(refs: Sequence[ModelRef], task: Task, job: PredictJob) -> list[Sample]:
+    """What the harness logs of all test documents, in their order; several models generate together."""
+    bases = [ref.base for ref in refs]
+    if len(refs) > 1:
+        refuse_unlike(task, bases)
+    *others, model = (_loaded(ref, job.dtype) for ref in refs)
     lm = HarnessModel(
         pretrained=model,
-        tokenizer=load_tokenizer(ref.base),
+        tokenizer=load_tokenizer(bases[-1]),
         batch_size=job.batch_size,
-        max_length=longest_text([ref.base], job.max_length),
+        max_length=longest_text(bases, job.max_length),
         backend="causal",
     )
+    lm.others = others
     positions = ranks.share(task.test_positions)
     with job.progress.bar(f"predict {job.name}", _requests(task, positions)) as lm.bar:
         samples = _answers(lm, task, positions) if positions else []
     return sorted(ranks.gather(samples), key=lambda sample: int(sample["doc_id"]))
+
+
+def _loaded(ref: ModelRef, dtype: torch.dtype) -> Any:
+    model = load_model(ref, dtype).to(dtype).eval()
+    read_contiguous(model)
+    return model
 
 
 def _answers(lm: HarnessModel, task: Task, positions: list[int]) -> list[Sample]:

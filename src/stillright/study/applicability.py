@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from stillright.ensemble import refuse_unlike
 from stillright.errors import ModelError, TaskError
 from stillright.study.baselines import refuse_other_shapes
 from stillright.study.matrix import Cell
@@ -18,14 +19,17 @@ def misfit(cell: Cell, shared: SharedData) -> str | None:
     if baseline in ("retrain", "continue_ce"):
         return None
     data = shared.data(cell.own)
-    if baseline == "ensemble":
-        return None if data.task.is_choice else f"task {data.task.name}: an ensemble needs choices"
-    if baseline is None and not cell.own.strategy.is_choice:
-        for base in (data.old.base, data.new.base):
+    bases = data.old.base, data.new.base
+    if baseline == "ensemble" and data.task.is_choice:
+        return None
+    if baseline == "ensemble" or (baseline is None and not cell.own.strategy.is_choice):
+        for base in bases:
             data.texts(base)  # an error here fails the cell, and is not a misfit
     try:
-        if baseline == "old_adapter":
-            refuse_other_shapes(data.old.base, data.new.base)
+        if baseline == "ensemble":
+            refuse_unlike(data.task, bases)
+        elif baseline == "old_adapter":
+            refuse_other_shapes(*bases)
         else:
             data.refuse_misfits(cell.own.strategy)
     except (ModelError, TaskError) as error:
