@@ -79,15 +79,20 @@ def align_inputs(config: UpdateConfig, old: str, new: str) -> Inputs:
     }
 
 
-def teach_inputs(config: UpdateConfig, model: str, texts: str, form: Inputs, vocabulary: int) -> Inputs:
+def teach_inputs(config: UpdateConfig, model: str, texts: str, form: Inputs, vocabulary: int | None) -> Inputs:
     """Of what a teacher says of the texts of an update, of which a fingerprint is given."""
     return lesson_inputs(model, {"texts": texts, "dtype": str(compute_dtype(config.dtype))}, form, vocabulary)
 
 
-def lesson_inputs(model: str, key: Mapping[str, Any], form: Inputs, vocabulary: int) -> Inputs:
+def lesson_inputs(model: str, key: Mapping[str, Any], form: Inputs, vocabulary: int | None) -> Inputs:
     """Of what a teacher says; key: what determines what it reads, and in which precision."""
     versions = {name: version(name) for name in ("torch", "transformers", "peft")}
     return {"model": model, **key, "form": form, "vocabulary": vocabulary, "versions": versions}
+
+
+def score_inputs(config: UpdateConfig, model: str, texts: str) -> Inputs:
+    """Of a teacher's scores of the choices of an update, of whose texts a fingerprint is given."""
+    return teach_inputs(config, model, texts, {"form": "choices", "scoring": SCORING}, vocabulary=None)
 
 
 def predict_inputs(config: UpdateConfig, model: str) -> Inputs:
