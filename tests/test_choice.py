@@ -16,13 +16,14 @@ from rich.console import Console
 from torch.nn import functional
 
 from architectures import tiny
+from samples import write_rows
 from stillright.config import TaskConfig, parse_update
 from stillright.errors import DataError, TaskError
 from stillright.forward.trees import MULTIPLE, log_likelihoods, plant, reads_trees
 from stillright.models import Source, load_base, load_tokenizer
 from stillright.pipeline import run_update
 from stillright.tasks import load_task
-from stillright.training.choice import scoring, trainer
+from stillright.training.choice import scoring
 from stillright.training.choice.loss import CHOICE_STRATEGIES, Beliefs, choice_sums, follows_old
 from stillright.training.choice.scoring import accepted, flips, normalized
 from stillright.training.choice.texts import ABSENT, ChoiceText, encode_choices
@@ -180,19 +181,99 @@ def test_runs_lower_their_loss(update_values: dict[str, Any], mask: str) -> None
     assert {"kl", "cross_entropy", "right", "lost"} <= training["validation"][0].keys()
 
 
-def test_the_control_learns_from_labels_alone(update_values: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    choice_scores, asked = scoring.choice_scores, []
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The teachers that are asked from now on."""
+    choice_scores, labels = scoring.choice_scores, list[str]()
 
-    def counted(*args: Any) -> torch.Tensor:
-        asked.append(args[-1])
+    def noted(*args: Any) -> torch.Tensor:
+        labels.append(args[-1])
         return choice_scores(*args)
 
-    for module in (scoring, trainer):
-        monkeypatch.setattr(module, "choice_scores", counted)
+    monkeypatch.setattr(scoring, "choice_scores", noted)
+    return labels
+
+
+def test_the_control_learns_from_labels_alone(update_values: dict[str, Any], asked: list[str]) -> None:
     training = aligned(update_values, "choice_ce")
     assert asked == ["old teacher"]  # for `lost`
     for evaluation in training["validation"]:
         assert evaluation["loss"] == pytest.approx(evaluation["cross_entropy"], rel=1e-5)
+
+
+@pytest.fixture
+def quick(update_values: dict[str, Any]) -> dict[str, Any]:
+    return {**update_values, "training": {**update_values["training"], "epochs": 1}}
+
+
+def test_strategies_and_seeds_ask_each_teacher_once(quick: dict[str, Any], asked: list[str]) -> None:
+    aligned(quick, "choice_ce")
+    assert asked == ["old teacher"]
+    for mask in ("choice", "choice_mixture", "choice_ce"):
+        aligned({**quick, "align_seed": 3}, mask)
+    assert asked == ["old teacher", "new teacher"]
+
+
+@pytest.mark.parametrize("changed", ["lengths", "texts", "old", "new"])
+def test_only_what_a_teacher_reads_asks_it_again(
+    quick: dict[str, Any], asked: list[str], make_base: Callable[..., Path], tmp_path: Path, changed: str
+) -> None:
+    aligned(quick, "choice_mixture")
+    asked.clear()
+    if changed == "lengths":
+        quick["task"]["metric"] = "acc_norm"
+    elif changed == "texts":
+        rows = [{"question": "What colour is it", "choices": ["red", "blue"]}]
+        quick["task"]["unlabelled"] = str(write_rows(tmp_path / "unlabelled.jsonl", rows))
+    else:
+        quick[changed] = str(make_base(seed=9))
+    aligned(quick, "choice_mixture")
+    assert asked == ([f"{changed} teacher"] if changed in ("old", "new") else ["old teacher", "new teacher"])
+
+
+def scores(values: dict[str, Any], role: str) -> Path:
+    return Path(values["out"]) / f".stillright/teachers/{role}-choices.safetensors"
+
+
+def compat(values: dict[str, Any]) -> dict[str, bytes]:
+    """The files of the compat adapter that were trained."""
+    folder = Path(values["out"]) / "adapters/compat"
+    return {name: (folder / name).read_bytes() for name in ("adapter_model.safetensors", "training.json")}
+
+
+def test_damaged_scores_are_made_again(quick: dict[str, Any], asked: list[str]) -> None:
+    aligned(quick, "choice")
+    whole = scores(quick, "new").read_bytes()
+    scores(quick, "new").write_bytes(whole[:-4] + bytes(4))
+    asked.clear()
+    aligned(quick, "choice_mixture")
+    assert asked == ["new teacher"]
+    assert scores(quick, "new").read_bytes() == whole
+
+
+def test_a_run_interrupted_by_its_second_teacher_does_not_ask_the_first_again(
+    quick: dict[str, Any], asked: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unbroken = {**quick, "out": str(tmp_path / "unbroken")}
+    aligned(unbroken, "choice")
+    asked.clear()
+    reading_of = scoring.reading_of
+
+    def interrupt(*args: Any) -> Any:
+        if args[-1] == "new teacher":
+            raise KeyboardInterrupt
+        return reading_of(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(scoring, "reading_of", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            aligned(quick, "choice")
+    assert (asked, scores(quick, "new").exists()) == (["old teacher"], False)
+    aligned(quick, "choice")
+    assert asked == ["old teacher", "new teacher"]
+    assert compat(quick) == compat(unbroken)
+    for role in ("old", "new"):
+        assert scores(quick, role).read_bytes() == scores(unbroken, role).read_bytes()
 
 
 def test_tokenizers_may_differ(update_values: dict[str, Any], make_base: Callable[..., Path]) -> None:

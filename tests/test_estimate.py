@@ -118,6 +118,17 @@ def test_a_teacher_takes_the_bytes_that_were_announced(update_values: dict[str, 
         assert stages[f"teach-{role}"].kept == rows + head
 
 
+@pytest.mark.parametrize("mask", ["choice", "choice_ce"])
+def test_scores_take_the_bytes_that_were_announced(update_values: dict[str, Any], mask: str) -> None:
+    values = {**update_values, "strategy": {"mask": mask}}
+    stages, _ = planned(values), run(values)
+    files = (Path(values["out"]) / ".stillright/teachers").glob("*.safetensors")
+    kept = {f"teach-{file.stem}": load_file(file)["scores"].nbytes for file in files}
+    assert kept == {name: stage.kept for name, stage in stages.items() if name.startswith("teach-")}
+    assert len(kept) == (1 if mask == "choice_ce" else 2)
+    assert set(kept.values()) == {4 * 40 * 3}
+
+
 def test_answers_that_are_generated_are_counted_at_their_longest(update_values: dict[str, Any]) -> None:
     task = {**update_values["task"], "answer": "text", "metric": "rouge1", "max_new_tokens": 8, "choices": None}
     data = Data(parse_update({**update_values, "task": task}, "test"))

@@ -22,7 +22,7 @@ from launched import TRAINERS, Batches, Found, train
 from stillright.config import parse_update
 from stillright.digest import folder_digest
 from stillright.importers import read_predictions
-from stillright.pipeline import predict_alone, run_update
+from stillright.pipeline import align_alone, predict_alone, run_update
 from stillright.training import text
 
 RESULT = "training.json"
@@ -174,6 +174,36 @@ def test_a_run_by_two_processes(update_values: dict[str, Any], tmp_path: Path) -
     assert found.equals(expected)
     losses = [json.loads(trainings(v)[f"old/{RESULT}"])["validation_losses"][0] for v in (whole, single)]
     assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+
+
+IN_SMALL_BATCHES = """
+import sys
+from stillright.cli import main
+from stillright.training import text
+
+text.BATCH_TOKENS = 64
+sys.exit(main(["run", sys.argv[1]]))
+"""
+
+
+def test_processes_share_the_teachers_of_choices(
+    update_values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They keep the scores of one process."""
+    training = {**update_values["training"], "epochs": 1, "gradient_accumulation": 1}
+    values = {**update_values, "training": training, "strategy": {"mask": "choice"}}
+    script = tmp_path / "small.py"
+    script.write_text(IN_SMALL_BATCHES)
+    done = launch(str(script), run_script(tmp_path, values))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("teach-old-choices: running") == done.stdout.count("teach-new-choices: running") == 1
+    adapters = Path(values["out"]) / "adapters"
+    single = {**values, **{role: f"{values[role]}+{adapters / role}" for role in ("old", "new")}}
+    monkeypatch.setattr(text, "BATCH_TOKENS", 64)
+    align_alone(parse_update(single, "test"), tmp_path / "alone/compat", Console(quiet=True))
+    for role in ("old", "new"):
+        file = f".stillright/teachers/{role}-choices.safetensors"
+        assert (Path(values["out"]) / file).read_bytes() == (tmp_path / "alone" / file).read_bytes()
 
 
 def test_an_error_ends_all_processes(update_values: dict[str, Any], tmp_path: Path) -> None:

@@ -144,9 +144,10 @@ def test_stages_are_shared_and_done_once(
     code, rows = run(values)
     assert code == 0
     assert len(rows) == 10
-    # of each seed: two adapters and continue_ce; two teachers for two masks; three compat adapters; six predictions
-    assert folders(Path(values["out"])) == {"fit": 6, "teach": 4, "align": 6, "predict": 12}
-    assert len(labels) == len(set(labels)) == 28
+    # of each seed: two adapters and continue_ce; two teachers of tokens for two masks, and two of choices; three compat
+    # adapters; six predictions
+    assert folders(Path(values["out"])) == {"fit": 6, "teach": 8, "align": 6, "predict": 12}
+    assert len(labels) == len(set(labels)) == 32
     printed = capsys.readouterr().out
     for name in ("small colours seed 0", "large colours seed 1"):
         assert re.search(rf"{name} teacher: [\d,]+ tokens", printed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from stillright.cli import main
 from stillright.config import load_study
 from stillright.study.cell_status import Board
 from stillright.study.matrix import cells_of
+from stillright.study.stages import Graph
 from stillright.study.store import Store
 from stillright.workspace import Workspace
 
@@ -170,6 +172,31 @@ def test_a_study_that_began_no_stage_shows_no_tracebacks(
     assert f"failed (3 cells): {GONE}" in printed
     assert "Fix the cause" in printed
     assert "Tracebacks" not in printed
+
+
+def test_strategies_over_choices_share_their_teachers(values: dict[str, Any], tmp_path: Path) -> None:
+    """The control asks old alone; neither temperature nor the seed of alignment matters, but what is read does."""
+    values["strategies"] = {"choice": {}, "choice_mixture": {"temperature": 1.0}, "choice_ce": {}, "student_wrong": {}}
+    values["strategies"] |= {"half": HALF, "again": {"mask": "choice"}, "longer": {"mask": "choice"}}
+    values["overrides"] = [
+        {"where": {"strategy": "again"}, "set": {"align_seed": 7}},
+        {"where": {"strategy": "longer"}, "set": {"training.max_length": 48}},
+    ]
+    cells = cells_of(load_study(written(values, tmp_path)), "study")
+    graph = Graph(cells)
+    made = {cell.strategy: graph.stages_of(cell).candidate.needs["model"] for cell in cells}
+    aligned = {name: stage.needs.get("compat", stage) for name, stage in made.items()}
+    old, new = (aligned["choice"].needs[f"teach_{role}"] for role in ("old", "new"))
+    assert len({stage.key for stage in aligned.values()}) == 6  # `half` takes the adapter of `choice`
+    for name in ("choice", "choice_mixture", "half", "again"):
+        assert (aligned[name].needs["teach_old"], aligned[name].needs["teach_new"]) == (old, new)
+    assert {*aligned["choice_ce"].needs} == {"old", "new", "teach_old"}
+    assert aligned["choice_ce"].needs["teach_old"] is old
+    assert Counter(stage.kind for stage in graph.stages.values())["teach"] == 2 + 2 + 2
+    assert old.label == "teach small colours seed 0 choices"
+    store = Store(tmp_path)
+    paths = [store.path(stage.needs["teach_old"]) for stage in (aligned["choice"], aligned["student_wrong"])]
+    assert [path.name for path in paths] == ["scores.safetensors", "said"]
 
 
 def test_common_takes_dotted_keys_as_overrides_do(values: dict[str, Any], tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def align_inputs(config: UpdateConfig, old: str, new: str) -> Inputs:
     }
 
 
-def teach_inputs(config: UpdateConfig, model: str, texts: str, form: Inputs, vocabulary: int) -> Inputs:
+def teach_inputs(config: UpdateConfig, model: str, texts: str, form: Inputs, vocabulary: int | None) -> Inputs:
     """Of a teacher's outputs on the texts of an update, which are given as a fingerprint."""
     return cache_inputs(model, teacher_key(config, texts), form, vocabulary)
 
@@ -90,10 +90,15 @@ def teacher_key(config: UpdateConfig, texts: str) -> Inputs:
     return {"texts": texts, "dtype": str(compute_dtype(config.dtype))}
 
 
-def cache_inputs(model: str, key: Mapping[str, Any], form: Inputs, vocabulary: int) -> Inputs:
+def cache_inputs(model: str, key: Mapping[str, Any], form: Inputs, vocabulary: int | None) -> Inputs:
     """Of a teacher's outputs; key: see `teacher_key`."""
     versions = {name: version(name) for name in ("torch", "transformers", "peft")}
     return {"model": model, **key, "form": form, "vocabulary": vocabulary, "versions": versions}
+
+
+def score_inputs(config: UpdateConfig, model: str, texts: str) -> Inputs:
+    """Of a teacher's scores of the choices of an update, of whose texts a fingerprint is given."""
+    return teach_inputs(config, model, texts, {"form": "choices", "scoring": SCORING}, vocabulary=None)
 
 
 def predict_inputs(config: UpdateConfig, model: str) -> Inputs:

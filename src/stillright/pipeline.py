@@ -17,17 +17,20 @@ from stillright.comparison import Comparison, compare
 from stillright.config import UpdateConfig
 from stillright.data import Data
 from stillright.importers.jsonl import write_predictions
-from stillright.inputs import align_inputs, fit_inputs, predict_inputs, teacher_key
+from stillright.inputs import align_inputs, fit_inputs, predict_inputs, score_inputs, teacher_key
 from stillright.models import ModelRef, load_model
 from stillright.progress import Progress
 from stillright.report.html import html
 from stillright.report.markdown import markdown
 from stillright.report.terminal import print_comparison
-from stillright.training.loop import Job, optimizer_steps, warmup_steps
+from stillright.training.loop import Job, frees_memory, optimizer_steps, warmup_steps
 from stillright.workspace import Workspace, fingerprint
 
 if TYPE_CHECKING:
+    from stillright.training.choice.scoring import ScoreFiles
+    from stillright.training.choice.texts import ChoiceText
     from stillright.training.teachers.cached import TeacherFolders
+    from stillright.training.text import Texts
 
 REPORTS = ("comparison.json", "report.md", "report.html")
 LIBRARIES = ("stillright", "torch", "transformers", "trl", "peft", "accelerate", "lm-eval")
@@ -60,16 +63,24 @@ class Update(Data):
         inputs = fit_inputs(config, ref.fingerprint())
         return ref.with_adapter(self.workspace.stage(f"fit-{Path(result).name}", result, inputs, build))
 
-    def align(self, old: ModelRef, new: ModelRef, result: str, teachers: TeacherFolders | None = None) -> ModelRef:
+    def align(
+        self,
+        old: ModelRef,
+        new: ModelRef,
+        result: str,
+        teachers: TeacherFolders | None = None,
+        scores: ScoreFiles | None = None,
+    ) -> ModelRef:
         """The new base with a compat adapter, for two models with task adapters.
 
-        teachers: their caches, where they exist already; else they are made when they are needed.
+        teachers, scores: their caches of tokens or of choices, where they exist already; else they are made when they
+        are needed.
         """
 
         def build(work: Path, out: Path) -> None:
             job = self._job("align compat", self.config.align_seed, work, out)
             if self.config.strategy.is_choice:
-                self._align_choices(old, new, job)
+                self._align_choices(old, new, scores, job)
             else:
                 self._align_tokens(old, new, teachers, job)
 
@@ -92,6 +103,7 @@ class Update(Data):
 
         return TeacherFolders(self.teach(old, ".stillright/teachers/old"), self.teach(new, ".stillright/teachers/new"))
 
+    @frees_memory
     def teach(self, ref: ModelRef, result: str, name: str | None = None) -> Path:
         """The folder of a teacher's outputs on all texts: the same for every mask and alignment seed.
 
@@ -109,11 +121,37 @@ class Update(Data):
         load, name = partial(load_model, ref, self.dtype), name or Path(result).name
         return cache_stage(self.workspace, name, result, ref.fingerprint(), load, spec, self.progress)
 
-    def _align_choices(self, old: ModelRef, new: ModelRef, job: Job) -> None:
+    def _align_choices(self, old: ModelRef, new: ModelRef, scores: ScoreFiles | None, job: Job) -> None:
         from stillright.training.choice.trainer import align_choices
 
-        old_texts, new_texts = (self.aligned_choices(ref.base) for ref in (old, new))
-        align_choices(old, new, old_texts, new_texts, self.config.strategy, job)
+        texts = self.aligned_choices(new.base)
+        align_choices(new, scores or self._score_both(old, new, texts), texts, self.config.strategy, job)
+
+    def _score_both(self, old: ModelRef, new: ModelRef, new_texts: Texts[ChoiceText]) -> ScoreFiles:
+        from stillright.training.choice.loss import LABELS_ALONE
+        from stillright.training.choice.scoring import ScoreFiles
+
+        folder, old_texts = ".stillright/teachers", self.aligned_choices(old.base)
+        of_old = self.score(old, old_texts, f"{folder}/old-choices.safetensors", "old")
+        if self.config.strategy.mask in LABELS_ALONE:
+            return ScoreFiles(of_old, None)
+        return ScoreFiles(of_old, self.score(new, new_texts, f"{folder}/new-choices.safetensors", "new"))
+
+    def score(self, ref: ModelRef, texts: Texts[ChoiceText], result: str, name: str) -> Path:
+        """The file of a teacher's scores of all choices: the same for every strategy over them and alignment seed.
+
+        texts: as `aligned_choices` gives them for the model's base. name: what the log calls the teacher.
+        """
+        from stillright.training.choice.scoring import teacher_scores, write_scores
+
+        every = [*texts.train, *texts.validation]
+
+        def build(_: Path, out: Path) -> None:
+            write_scores(teacher_scores(ref, every, self.dtype, self.progress, f"{name} teacher"), out)
+
+        scored = fingerprint({"scored": [(text.prompt, text.choices, text.lengths) for text in every]})
+        inputs = score_inputs(self.config, ref.fingerprint(), scored)
+        return self.workspace.stage(f"teach-{Path(result).stem}", result, inputs, build)
 
     def predict(self, refs: Sequence[ModelRef], result: str, name: str | None = None) -> Path:
         """The file with the answers to the test split of a model, or of several as an ensemble.

@@ -66,6 +66,11 @@ def teacher_bytes(rows: int, form: Form, hidden: int, vocabulary: int, dtype: to
     return rows * (row + 8 + 4) + head
 
 
+def score_bytes(samples: int, choices: int) -> int:
+    """Bytes on disk of a teacher's scores, float32, of samples that have at most so many choices."""
+    return 4 * samples * choices
+
+
 def forward_flops(shape: Shape, amount: Amount) -> float:
     """Operations to read texts and to make logits; attention looks back over half a text on average."""
     attention = 2 * shape.layers * shape.attention * sum(length**2 for length in amount.lengths)

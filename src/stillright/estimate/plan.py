@@ -18,6 +18,7 @@ from stillright.estimate.cost import (
     held_logits,
     next_tokens,
     reading_memory,
+    score_bytes,
     teacher_bytes,
     training_flops,
     training_memory,
@@ -29,10 +30,12 @@ from stillright.models import ModelRef, load_adapter_config, load_tokenizer
 from stillright.tasks.encoding import encode_pairs
 from stillright.tasks.task import Document
 from stillright.training.choice.loss import LABELS_ALONE
+from stillright.training.choice.texts import ChoiceText
 from stillright.training.loop import optimizer_steps
 from stillright.training.lora import lora_config
 from stillright.training.strategies import STRATEGIES
 from stillright.training.teachers.forms import Form, form_of
+from stillright.training.text import Texts
 
 
 class StageCost(NamedTuple):
@@ -154,10 +157,14 @@ class Plan:
         train, validation = map(_trees, new)
         align = self._training("align-compat", self.new, train, validation, PLAIN_LOGITS, 0)
         again = 2 * self.new.head * train.scored * self.config.training.epochs  # logits are made again
-        asked = [("old teacher", self.old, old), *([] if alone else [("new teacher", self.new, new)])]
-        teachers = [self._teach(name, shape, _trees([*cut.train, *cut.validation])) for name, shape, cut in asked]
-        small = [teacher._replace(kept=None) for teacher in teachers]
-        return [*small, align._replace(flops=align.flops + again)]
+        asked = [("old", self.old, old), *([] if alone else [("new", self.new, new)])]
+        teachers = [self._score(f"teach-{role}-choices", shape, cut) for role, shape, cut in asked]
+        return [*teachers, align._replace(flops=align.flops + again)]
+
+    def _score(self, name: str, shape: Shape, texts: Texts[ChoiceText]) -> StageCost:
+        every = [*texts.train, *texts.validation]
+        kept = score_bytes(len(every), max(len(text.choices) for text in every))
+        return self._teach(name, shape, _trees(every))._replace(kept=kept)
 
     def predict(self, name: str) -> StageCost:
         """The answers to the test documents."""

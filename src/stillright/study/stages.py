@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 from stillright.config import UpdateConfig
 from stillright.config.study import StageKind
-from stillright.inputs import align_inputs, fit_inputs, predict_inputs, teach_inputs, text_inputs
+from stillright.inputs import align_inputs, fit_inputs, predict_inputs, score_inputs, teach_inputs, text_inputs
 from stillright.models import ModelRef, Source, longest_text, shared_vocabulary
 from stillright.study.matrix import Cell
+from stillright.training.choice.loss import LABELS_ALONE
 from stillright.training.teachers.forms import form_of
 from stillright.workspace import fingerprint
 
@@ -110,10 +111,17 @@ class Graph:
         return self._stage("fit", str(cell), config, fit_inputs(config, model.key), {"model": model})
 
     def _align(self, cell: Cell, old: Stage, new: Stage) -> Stage:
-        needs = {"old": old, "new": new}
-        if not cell.own.strategy.is_choice and cell.own.teachers.form != "live":
-            needs |= {f"teach_{role}": self._teach(cell, model) for role, model in needs.items()}
+        needs = {"old": old, "new": new, **self._teachers(cell, old, new)}
         return self._stage("align", str(cell), cell.own, align_inputs(cell.own, old.key, new.key), needs)
+
+    def _teachers(self, cell: Cell, old: Stage, new: Stage) -> dict[str, Stage]:
+        """Those who say beforehand what the strategy asks."""
+        strategy = cell.own.strategy
+        if not strategy.is_choice and cell.own.teachers.form == "live":
+            return {}
+        teach = self._score if strategy.is_choice else self._teach
+        asked = {"old": old} if strategy.mask in LABELS_ALONE else {"old": old, "new": new}
+        return {f"teach_{role}": teach(cell, model) for role, model in asked.items()}
 
     def _carry(self, cell: Cell, old: Stage) -> Stage:
         inputs = {"model": old.key, "base": ModelRef.parse(cell.own.new).fingerprint()}
@@ -135,13 +143,23 @@ class Graph:
     def _teach(self, cell: Cell, model: Stage) -> Stage:
         vocabulary = shared_vocabulary(_bases(cell.own))
         form = form_of(cell.own.teachers, cell.own.strategy.temperature, vocabulary)._asdict()
-        read = {**text_inputs(cell.own), "max_length": longest_text(_bases(cell.own), cell.own.training.max_length)}
-        inputs = teach_inputs(cell.own, model.key, fingerprint(read), form, vocabulary)
+        inputs = teach_inputs(cell.own, model.key, _read(cell.own), form, vocabulary)
         return self._stage("teach", model.name, cell.own, inputs, {"model": model})
+
+    def _score(self, cell: Cell, model: Stage) -> Stage:
+        """The same over choices."""
+        inputs = score_inputs(cell.own, model.key, _read(cell.own))
+        return self._stage("teach", f"{model.name} choices", cell.own, inputs, {"model": model})
 
     def _predict(self, cell: Cell, model: Stage, of: str) -> Stage:
         name, inputs = f"{of} {cell.task} seed {cell.seed}", predict_inputs(model.config, model.key)
         return self._stage("predict", name, model.config, inputs, {"model": model})
+
+
+def _read(config: UpdateConfig) -> str:
+    """A fingerprint of what determines the texts that teachers read."""
+    longest = longest_text(_bases(config), config.training.max_length)
+    return fingerprint({**text_inputs(config), "max_length": longest})
 
 
 def _bases(config: UpdateConfig) -> list[Source]:

@@ -16,10 +16,12 @@ from stillright.models import ModelRef
 from stillright.pipeline import Update
 from stillright.study.baselines import carry, interpolate
 from stillright.study.stages import Stage
+from stillright.training.choice.scoring import ScoreFiles
 from stillright.training.teachers.cached import TeacherFolders
 from stillright.workspace import Workspace
 
 RESULTS = {"teach": "said", "predict": "predictions.jsonl", "ensemble": "predictions.jsonl"}  # of others: adapter
+SCORES = "scores.safetensors"  # of teachers over choices
 PATIENCE = 600.0  # seconds to wait for a lost process to release its stage
 
 
@@ -31,7 +33,7 @@ class Store:
 
     def path(self, stage: Stage) -> Path:
         """Where the stage's result is, or will be."""
-        return self.root / stage.folder / RESULTS.get(stage.kind, "adapter")
+        return self.root / stage.folder / _result(stage)
 
     def model(self, stage: Stage) -> ModelRef:
         """The model that a stage has made."""
@@ -67,10 +69,12 @@ class Store:
         made = {role: self.model(need) for role, need in stage.needs.items() if need.kind != "teach"}
         if stage.kind == "fit":
             update.fit(made.get("model", update.new), result)
+        elif _scores_choices(stage):
+            update.score(made["model"], update.aligned_choices(made["model"].base), result, stage.name)
         elif stage.kind == "teach":
             update.teach(made["model"], result, stage.name)
         elif stage.kind == "align":
-            update.align(made["old"], made["new"], result, self._teachers(stage))
+            update.align(made["old"], made["new"], result, self._teachers(stage), self._scores(stage))
         elif stage.kind == "carry":
             self._make(stage, update, made, partial(carry, self.path(stage.needs["old"]), update.new.base))
         elif stage.kind == "interpolate":
@@ -87,9 +91,15 @@ class Store:
         update.workspace.stage(_mark(stage), self.path(stage).name, inputs, lambda _, out: write(out))
 
     def _teachers(self, stage: Stage) -> TeacherFolders | None:
-        if "teach_old" not in stage.needs:
+        if "teach_old" not in stage.needs or stage.config.strategy.is_choice:
             return None
         return TeacherFolders(self.path(stage.needs["teach_old"]), self.path(stage.needs["teach_new"]))
+
+    def _scores(self, stage: Stage) -> ScoreFiles | None:
+        if not stage.config.strategy.is_choice:
+            return None
+        new = stage.needs.get("teach_new")
+        return ScoreFiles(self.path(stage.needs["teach_old"]), None if new is None else self.path(new))
 
     def _workspace(self, stage: Stage) -> Workspace:
         return Workspace(self.root / stage.folder, Console(quiet=True))
@@ -109,7 +119,16 @@ class Store:
                 self._clock(stage).write_text(json.dumps({"seconds": spent}) + "\n", encoding="utf-8")
 
 
+def _scores_choices(stage: Stage) -> bool:
+    return stage.kind == "teach" and stage.config.strategy.is_choice
+
+
+def _result(stage: Stage) -> str:
+    """What the result is called in the stage's folder."""
+    return SCORES if _scores_choices(stage) else RESULTS.get(stage.kind, "adapter")
+
+
 def _mark(stage: Stage) -> str:
     """What the stage is called in its workspace: as in a run of one update."""
     kind = "predict" if stage.kind == "ensemble" else stage.kind
-    return f"{kind}-{Path(RESULTS.get(stage.kind, 'adapter')).stem}"
+    return f"{kind}-{Path(_result(stage)).stem}"

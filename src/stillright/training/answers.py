@@ -9,7 +9,7 @@ from torch import Tensor
 from stillright.forward.passes import Collate
 from stillright.models import ModelRef
 from stillright.training.choice.loss import is_right
-from stillright.training.choice.scoring import Samples, accepted, reading_of, scores_of_old, tree_scores
+from stillright.training.choice.scoring import Samples, accepted, reading_of, teacher_scores, tree_scores
 from stillright.training.choice.texts import ChoiceText
 from stillright.training.loop import Job
 from stillright.training.trainer import token_sums
@@ -24,7 +24,8 @@ class Validation(NamedTuple):
 
     def old_right(self, job: Job) -> Tensor:
         """(n,) whether the old model, which is gone from memory afterwards, answers right."""
-        return is_right(scores_of_old(self.old, self.old_texts, job), accepted(self.old_texts))
+        scores = teacher_scores(self.old, self.old_texts, job.dtype, job.progress, "old teacher")
+        return is_right(scores, accepted(self.old_texts))
 
     def samples(self, old_right: Tensor, student: Any, pad_token_id: int, job: Job) -> Samples:
         """As the student reads them."""

@@ -26,8 +26,8 @@ PAIRS_RULE = (
 GAIN_RULE = (
     "Gain and flips: Spearman's rho between new - old score and NFR of old -> new, means over seeds, one point per "
     f"task and update, tasks of one kind at a time. Holds where rho < 0 with p < {LEVEL:g} (permutations, two-sided), "
-    f"does not hold where rho > 0 with such a p. Fewer than {FEW} points are weak evidence, whatever they show. Points that "
-    "share a task or a model are not independent, although p assumes it."
+    f"does not hold where rho > 0 with such a p. Fewer than {FEW} points are weak evidence, whatever they show. Points "
+    "that share a task or a model are not independent, although p assumes it."
 )
 MC_RULE = (
     "NFR_mc: of the pairs whose NFR falls by the rule of fewer flips, those whose NFR_mc falls by the same rule: holds "

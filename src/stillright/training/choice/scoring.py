@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from stillright import ranks
@@ -16,9 +18,18 @@ from stillright.models import ModelRef, load_model, load_tokenizer
 from stillright.progress import Progress
 from stillright.training.choice.loss import is_right
 from stillright.training.choice.texts import ABSENT, ChoiceText
-from stillright.training.loop import Job
+from stillright.training.loop import frees_memory
 from stillright.training.text import batches
 from stillright.training.trainer import Mean
+
+SCORES = "scores"  # name of the tensor in a file
+
+
+class ScoreFiles(NamedTuple):
+    """Where the teachers' scores are kept, of the training samples and then of the validation samples."""
+
+    old: Path
+    new: Path | None  # None: not asked
 
 
 class Reading(NamedTuple):
@@ -130,8 +141,21 @@ def choice_scores(model: Any, texts: list[ChoiceText], reading: Reading, progres
     return normalized(sums, lengths)
 
 
-def scores_of_old(old: ModelRef, texts: list[ChoiceText], job: Job) -> Tensor:
-    """(n, K) scores by the old model, which is gone from memory afterwards."""
-    model, label = load_model(old, job.dtype), "old teacher"
-    reading = reading_of(model, texts, load_tokenizer(old.base).pad_token_id, job.progress, label)
-    return choice_scores(model, texts, reading, job.progress, label)
+@frees_memory
+def teacher_scores(
+    ref: ModelRef, texts: list[ChoiceText], dtype: torch.dtype, progress: Progress, label: str
+) -> Tensor:
+    """(n, K) scores by a model that is loaded for them, and gone from memory afterwards."""
+    model = load_model(ref, dtype)
+    reading = reading_of(model, texts, load_tokenizer(ref.base).pad_token_id, progress, label)
+    return choice_scores(model, texts, reading, progress, label)
+
+
+def write_scores(scores: Tensor, file: Path) -> None:
+    """Keeps scores (n, K); of several processes the main one writes."""
+    ranks.on_main(lambda: save_file({SCORES: scores.contiguous()}, file))
+
+
+def read_scores(file: Path) -> Tensor:
+    """(n, K) what `write_scores` has kept."""
+    return load_file(file)[SCORES]

@@ -17,13 +17,13 @@ from stillright.training.checkpoints import RULES
 from stillright.training.choice.loss import CHOICE_STRATEGIES, LABELS_ALONE, Beliefs, choice_sums, is_right
 from stillright.training.choice.scoring import (
     Samples,
+    ScoreFiles,
     accepted,
     batch_scores,
-    choice_scores,
     first_samples,
     flips,
+    read_scores,
     reading_of,
-    scores_of_old,
     tree_scores,
 )
 from stillright.training.choice.texts import ChoiceText
@@ -81,37 +81,30 @@ class ChoiceTrainer(ForwardLossTrainer):
 
 @frees_memory
 def align_choices(
-    old: ModelRef,
-    new: ModelRef,
-    old_texts: Texts[ChoiceText],
-    new_texts: Texts[ChoiceText],
-    strategy: StrategyConfig,
-    job: Job,
+    new: ModelRef, files: ScoreFiles, split: Texts[ChoiceText], strategy: StrategyConfig, job: Job
 ) -> TrainingResult:
     """Trains the compat adapter on the choices of samples, from the new task adapter on.
 
-    old_texts, new_texts: the same samples, each tokenized for its model; the tokenizers may differ.
+    split: the samples, tokenized for the new model; the old one, whose scores are in `files`, may have another
+    tokenizer.
     """
-    texts = [*new_texts.train, *new_texts.validation]
+    texts = [*split.train, *split.validation]
     gold = torch.tensor([text.gold for text in texts])
-    old_scores = scores_of_old(old, [*old_texts.train, *old_texts.validation], job)
+    old_scores = read_scores(files.old)
+    new_scores = torch.zeros_like(old_scores) if files.new is None else read_scores(files.new)
     student, tokenizer = load_model(new, job.dtype, trainable=True), load_tokenizer(new.base)
     reading = reading_of(student, texts, tokenizer.pad_token_id, job.progress, job.label)
-    if strategy.mask in LABELS_ALONE:
-        new_scores, ce_weight = torch.zeros_like(old_scores), 1.0
-    else:
-        new_scores, ce_weight = choice_scores(student, texts, reading, job.progress, "new teacher"), strategy.ce_weight
     old_spread, new_spread = (_spread(scores, strategy.temperature) for scores in (old_scores, new_scores))
     target = CHOICE_STRATEGIES[strategy.mask](Beliefs(old_spread, new_spread, gold, accepted(texts)))
     samples = Samples(texts, is_right(old_scores, accepted(texts)), reading)
     trainer = ChoiceTrainer(
         strategy.temperature,
-        ce_weight,
+        1.0 if strategy.mask in LABELS_ALONE else strategy.ce_weight,
         model=student,
-        args=SFTConfig(**training_arguments(job, len(new_texts.train))),
+        args=SFTConfig(**training_arguments(job, len(split.train))),
         data_collator=ChoiceCollator(samples, target),
-        train_dataset=_rows(new_texts.train),
-        eval_dataset=_rows(new_texts.validation, first=len(new_texts.train)),
+        train_dataset=_rows(split.train),
+        eval_dataset=_rows(split.validation, first=len(split.train)),
         processing_class=tokenizer,
     )
     return train_adapter(trainer, job, RULES[strategy.choose])
