@@ -17,6 +17,8 @@ from rich.console import Console
 from caches import cached
 from stillright.config import parse_update
 from stillright.errors import ModelError
+from stillright.forward import heads
+from stillright.forward.heads import LMHead
 from stillright.models import Source, load_base
 from stillright.pipeline import run_update
 from stillright.training import align, text
@@ -132,7 +134,7 @@ def test_teachers_that_do_not_fit_are_refused(model: Any, tmp_path: Path) -> Non
 def test_an_interrupted_teacher_goes_on(
     model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: Form
 ) -> None:
-    monkeypatch.setattr(text, "BATCH_TOKENS", 5)  # a batch a text
+    monkeypatch.setattr(text, "BATCH_TOKENS", 5)  # a batch per text
     cached(model, TEXTS, tmp_path / "whole", form)
     write, calls = cache._write_batch, iter(range(10))
 
@@ -158,6 +160,26 @@ def test_an_interrupted_teacher_goes_on(
     assert files == {path.name for path in (tmp_path / "broken").iterdir()} > {"logp.bin", "prediction.bin"}
     for name in files:
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "broken" / name).read_bytes(), name
+
+
+@pytest.mark.parametrize("form", [Hidden(), TopK(5, 2.0), Sampled(5, 2.0)], ids=["hidden", "topk", "sampled"])
+def test_logits_of_a_long_text_are_not_held_at_once(
+    model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: Form
+) -> None:
+    texts = [Text(list(range(5, 75))), *TEXTS]
+    cached(model, texts, tmp_path / "whole", form)
+    held, logits = [], LMHead.logits
+
+    def watched(head: LMHead, hidden: torch.Tensor, vocabulary: int) -> torch.Tensor:
+        held.append(len(hidden))
+        return logits(head, hidden, vocabulary)
+
+    monkeypatch.setattr(LMHead, "logits", watched)
+    monkeypatch.setattr(heads, "LOGITS_ON_CPU", 16 * 320)
+    cached(model, texts, tmp_path / "parts", form)
+    assert max(held) == 16
+    found, expected = (open_cache(tmp_path / name).outputs for name in ("parts", "whole"))
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
 
 
 def printed(values: dict[str, Any]) -> str:

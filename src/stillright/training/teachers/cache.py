@@ -21,7 +21,7 @@ from torch.nn import functional
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
 from stillright import ranks
-from stillright.forward.heads import LMHead, lm_head
+from stillright.forward.heads import LMHead, chunk_rows, lm_head
 from stillright.forward.lean import slim_layers
 from stillright.forward.passes import (
     Collate,
@@ -173,11 +173,21 @@ def _write_batch(
     sizes = [len(text.scored) for text in texts]
     parts = zip(numbers, states[:, :-1][scored].split(sizes), labels[scored].split(sizes), strict=True)
     for number, kept, known in parts:
-        rows, logits = slice(starts[number], starts[number + 1]), head.logits(kept, spec.vocabulary)
-        for name, values in spec.form.keep(kept, logits, seed=starts[number]).items():
+        _write_text(head, spec, kept, known, starts[number], outputs)
+
+
+def _write_text(
+    head: LMHead, spec: CacheSpec, states: Tensor, labels: Tensor, first: int, outputs: TeacherOutputs
+) -> None:
+    """Fills the rows from `first` on of one text, which may be long: logits exist for `chunk_rows` rows at a time."""
+    generator, size = torch.Generator().manual_seed(first), chunk_rows(head)
+    for kept, known in zip(states.split(size), labels.split(size), strict=True):
+        rows, logits = slice(first, first + len(kept)), head.logits(kept, spec.vocabulary)
+        for name, values in spec.form.keep(kept, logits, generator).items():
             outputs.columns[name][rows] = values.cpu()
         prediction, logp = prediction_and_logp(logits, known)
         outputs.prediction[rows], outputs.logp[rows] = prediction.cpu(), logp.cpu()
+        first += len(kept)
 
 
 def prediction_and_logp(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
