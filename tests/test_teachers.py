@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -160,6 +161,42 @@ def test_an_interrupted_teacher_goes_on(
     assert files == {path.name for path in (tmp_path / "broken").iterdir()} > {"logp.bin", "prediction.bin"}
     for name in files:
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "broken" / name).read_bytes(), name
+
+
+def shortened(file: Path) -> None:
+    os.truncate(file, file.stat().st_size // 3)
+
+
+def zeroed(file: Path) -> None:
+    file.write_bytes(bytes(file.stat().st_size))
+
+
+@pytest.mark.parametrize("damage", [shortened, zeroed, Path.unlink], ids=["shortened", "zeroed", "removed"])
+@pytest.mark.parametrize(
+    ("form", "name"),
+    [(Hidden(), "hidden"), *((Sampled(5, 2.0), name) for name in ("ids", "entropy", "prediction", "logp"))],
+    ids=["hidden", "ids", "entropy", "prediction", "logp"],
+)
+def test_what_is_damaged_after_an_interruption_is_made_again(
+    model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: Callable[[Path], None], form: Form, name: str
+) -> None:
+    monkeypatch.setattr(text, "BATCH_TOKENS", 5)  # a batch per text
+    cached(model, TEXTS, tmp_path / "whole", form)
+    write, last = cache._write_batch, IDS.index(max(IDS, key=len))
+
+    def interrupted(base: Any, head: Any, spec: Any, numbers: list[int], *rest: Any) -> None:
+        if numbers == [last]:
+            raise KeyboardInterrupt
+        write(base, head, spec, numbers, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cache, "_write_batch", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            cached(model, TEXTS, tmp_path / "broken", form)
+    damage(tmp_path / "broken" / f"{name}.bin")
+    cached(model, TEXTS, tmp_path / "broken", form)
+    for file in (tmp_path / "whole").iterdir():
+        assert file.read_bytes() == (tmp_path / "broken" / file.name).read_bytes(), file.name
 
 
 @pytest.mark.parametrize("form", [Hidden(), TopK(5, 2.0), Sampled(5, 2.0)], ids=["hidden", "topk", "sampled"])
