@@ -16,6 +16,7 @@ import yaml
 from rich.console import Console
 
 from caches import cached
+from stillright import inputs
 from stillright.config import parse_update
 from stillright.errors import ModelError
 from stillright.forward import heads
@@ -232,6 +233,19 @@ def test_strategies_and_seeds_share_teachers(update_values: dict[str, Any]) -> N
     assert "align-compat: running" in again
     assert "teach-old: already done" in again
     assert "teach-new: already done" in again
+
+
+def test_another_cache_format_makes_teachers_again(
+    update_values: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And nothing else: an adapter is what its teachers were told, in whatever format."""
+    printed(update_values)
+    monkeypatch.setattr(inputs, "CACHE_FORMAT", inputs.CACHE_FORMAT + 1)
+    again = printed(update_values)
+    assert "align-compat: already done" in again
+    assert "running" not in again
+    again = printed({**update_values, "align_seed": 7})
+    assert again.count("teach-old: running") == again.count("teach-new: running") == 1
 
 
 def test_a_temperature_is_part_of_what_parts_are_kept(update_values: dict[str, Any]) -> None:
