@@ -49,7 +49,7 @@ def targets(old: Tensor) -> dict[tuple[str, int], Any]:
     found: dict[tuple[str, int], Any] = {}
     for entries in (16, 64, 256):
         for form in (TopK(entries, TEMPERATURE), Sampled(entries, TEMPERATURE)):
-            words = form.keep(old, old, seed=0)
+            words = form.keep(old, old, torch.Generator().manual_seed(0))
             found[form.form, entries] = form.read(words)
             if isinstance(form, TopK):
                 found["topk, bf16", entries] = form.read({**words, "log_p": words["log_p"].bfloat16().float()})

@@ -57,11 +57,16 @@ def reference_loss(
     return total
 
 
+def seeded(seed: int) -> torch.Generator:
+    """A generator of draws."""
+    return torch.Generator().manual_seed(seed)
+
+
 class Case:
     """Hidden states of 7 tokens of 3 texts in fp64, heads of 11 and 13 entries (old is padded), right labels."""
 
     def __init__(self) -> None:
-        generator = torch.Generator().manual_seed(0)
+        generator = seeded(0)
 
         def draw(*shape: int) -> Tensor:
             return torch.randn(*shape, generator=generator, dtype=torch.float64)
@@ -87,7 +92,8 @@ class Case:
     def kept(self, form: TopK | Sampled, role: str) -> Columns:
         """What a form keeps of the logits of a teacher."""
         _, old, new = self.logits()
-        return form.keep(self.student, (old if role == "old" else new).detach(), seed=1 if role == "old" else 2)
+        logits, seed = (old, 1) if role == "old" else (new, 2)
+        return form.keep(self.student, logits.detach(), seeded(seed))
 
     def teachers(self) -> dict[str, Any]:
         old = self.logits()[1]

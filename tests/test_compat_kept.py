@@ -11,19 +11,21 @@ from typing import Any
 import pytest
 import torch
 from peft import LoraConfig, PeftModel
+from rich.console import Console
 from safetensors.torch import load_file
 from trl import SFTConfig
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
 from architectures import tiny
 from stillright import CompatTrainer
-from stillright.errors import ConfigError, DataError, ModelError
+from stillright.errors import ConfigError, DataError, ModelError, RunError
 from stillright.forward.passes import check_packing, last_states, model_inputs
 from stillright.models import Source, load_base
 from stillright.training import text
 from stillright.training.model_digest import model_digest
 from stillright.training.teachers import cache, source
 from stillright.training.teachers.cache import open_cache
+from stillright.workspace import Workspace
 from test_compat_api import models, moved, pairs, settings, texts, tokenizer
 
 __all__ = ["models"]  # a fixture
@@ -110,6 +112,16 @@ def test_a_damaged_or_interrupted_teacher_is_made_again(
     assert whole > 2
     assert read[2 * whole :] == ["old"] * whole  # those before and after the interruption, each once
     assert file.read_bytes() == content
+
+
+def test_a_folder_serves_one_trainer_at_a_time(make: Callable[..., CompatTrainer], tmp_path: Path) -> None:
+    kept = tmp_path / "out-teachers"
+    expected = f"folder {kept}: another run works here; wait for it, or choose another teachers_dir"
+    with Workspace(kept, Console(quiet=True)).locked(), pytest.raises(RunError, match=f"^{re.escape(expected)}$"):
+        make()
+    (tmp_path / "file").write_text("text")
+    with pytest.raises(RunError, match=r"cannot be created: .*; choose another teachers_dir$"):
+        make(config={"teachers_dir": str(tmp_path / "file")})
 
 
 def test_models_may_be_named(

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from loss_case import Case, Divergence
+from loss_case import Case, Divergence, seeded
 from loss_case import reference_loss as reference
 from stillright.config import TeachersConfig
 from stillright.errors import ConfigError
@@ -82,7 +82,7 @@ def test_all_entries_are_the_whole(mask: str, frozen: bool) -> None:
 def test_one_entry_by_hand() -> None:
     # p = (1/2, 1/4, 1/4), q = (1/4, 1/4, 1/2), the first kept: 1/2 ln 2 + 1/2 ln(2/3); whole: 1/2 ln 2 - 1/4 ln 2
     p, log_q = torch.tensor([[0.5, 0.25, 0.25]]), torch.tensor([[0.25, 0.25, 0.5]]).log()
-    words = TopK(1, 1.0).keep(p, p.log(), seed=0)
+    words = TopK(1, 1.0).keep(p, p.log(), seeded(0))
     assert words["ids"].tolist() == [[0]]
     kl, gradient = Likeliest(words["ids"], words["log_p"]).divergence(log_q.clone())
     assert kl.item() == pytest.approx(0.5 * math.log(2) + 0.5 * math.log(2 / 3), abs=1e-6)
@@ -94,7 +94,7 @@ def test_one_entry_by_hand() -> None:
 
 def some_logs(rows: int, pieces: int, scale: float = 2.0) -> tuple[Tensor, Tensor]:
     """log p and log q in double precision."""
-    generator = torch.Generator().manual_seed(0)
+    generator = seeded(0)
     logits = scale * torch.randn(2, rows, pieces, generator=generator, dtype=torch.float64)
     log_p, log_q = functional.log_softmax(logits, dim=-1)
     return log_p, log_q
@@ -104,7 +104,7 @@ def test_more_entries_come_closer_from_below() -> None:
     log_p, log_q = some_logs(40, 9)
     found = []
     for entries in range(1, 10):
-        words = TopK(entries, 1.0).keep(log_p, log_p, seed=0)
+        words = TopK(entries, 1.0).keep(log_p, log_p, seeded(0))
         found.append(Likeliest(words["ids"], words["log_p"]).divergence(log_q.clone())[0])
     assert all((less <= more + 1e-12).all() for less, more in itertools.pairwise(found))
     assert (found[0] >= 0).all()
@@ -117,7 +117,7 @@ def test_draws_are_unbiased() -> None:
     rows, entries = 4000, 4
     log_p, log_q = some_logs(1, 5)
     p, q = log_p[0].exp(), log_q[0].exp()
-    words = Sampled(entries, 1.0).keep(log_p.expand(rows, 5), log_p.expand(rows, 5), seed=3)
+    words = Sampled(entries, 1.0).keep(log_p.expand(rows, 5), log_p.expand(rows, 5), seeded(3))
     kl, gradient = Drawn(words["ids"], words["entropy"]).divergence(log_q.expand(rows, 5).clone())
     spread = (p * (1 - p) / (entries * rows)).sqrt()
     assert ((gradient().mean(0) - (q - p)).abs() < 5 * spread).all()
@@ -128,20 +128,22 @@ def test_draws_are_unbiased() -> None:
 
 def test_draws_know_their_seed_and_nothing_impossible() -> None:
     p = torch.tensor([0.0, 0.5, 0.0, 0.5, 0.0]).expand(100, 5)
-    ids = draw(p, 20, seed=7)
+    ids = draw(p, 20, seeded(7))
     assert ids.shape == (100, 20)
     assert set(ids.unique().tolist()) == {1, 3}
-    assert torch.equal(ids, draw(p, 20, seed=7))
-    assert not torch.equal(ids, draw(p, 20, seed=8))
+    assert torch.equal(ids, draw(p, 20, seeded(7)))
+    assert not torch.equal(ids, draw(p, 20, seeded(8)))
     assert len({tuple(row) for row in ids.tolist()}) == 100  # each row has draws of its own
+    generator = seeded(7)
+    assert torch.equal(ids, torch.cat([draw(part, 20, generator) for part in p.split([1, 0, 64, 35])]))
 
 
 def test_a_temperature_is_that_of_what_is_kept() -> None:
     # softmax([ln 9, 0] / 2) = (3/4, 1/4)
     logits = torch.tensor([[math.log(9), 0.0]])
-    assert TopK(1, 2.0).keep(logits, logits, seed=0)["log_p"].exp().tolist() == [[pytest.approx(0.75)]]
+    assert TopK(1, 2.0).keep(logits, logits, seeded(0))["log_p"].exp().tolist() == [[pytest.approx(0.75)]]
     entropy = -(0.75 * math.log(0.75) + 0.25 * math.log(0.25))
-    assert Sampled(1, 2.0).keep(logits, logits, seed=0)["entropy"].tolist() == [pytest.approx(entropy)]
+    assert Sampled(1, 2.0).keep(logits, logits, seeded(0))["entropy"].tolist() == [pytest.approx(entropy)]
 
 
 @pytest.mark.parametrize("scale", [1.0, 30.0, 300.0])
@@ -150,7 +152,7 @@ def test_extremes_stay_finite(scale: float) -> None:
     log_p, log_q = some_logs(50, 12, scale)
     found = []
     for dtype in (torch.float64, torch.float32):
-        words = TopK(3, 1.0).keep(log_p.to(dtype), log_p.to(dtype), seed=0)
+        words = TopK(3, 1.0).keep(log_p.to(dtype), log_p.to(dtype), seeded(0))
         kl, gradient = Likeliest(words["ids"], words["log_p"]).divergence(log_q.to(dtype, copy=True))
         found.append((kl.double(), gradient().double()))
     # 1 - sum(p) is known to 2e-7, and counts as often as the student finds the rest unlikely: up to 12 x scale nats

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -15,8 +16,11 @@ import yaml
 from rich.console import Console
 
 from caches import cached
+from stillright import inputs
 from stillright.config import parse_update
 from stillright.errors import ModelError
+from stillright.forward import heads
+from stillright.forward.heads import LMHead
 from stillright.models import Source, load_base
 from stillright.pipeline import run_update
 from stillright.training import align, text
@@ -132,7 +136,7 @@ def test_teachers_that_do_not_fit_are_refused(model: Any, tmp_path: Path) -> Non
 def test_an_interrupted_teacher_goes_on(
     model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: Form
 ) -> None:
-    monkeypatch.setattr(text, "BATCH_TOKENS", 5)  # a batch a text
+    monkeypatch.setattr(text, "BATCH_TOKENS", 5)  # a batch per text
     cached(model, TEXTS, tmp_path / "whole", form)
     write, calls = cache._write_batch, iter(range(10))
 
@@ -160,6 +164,62 @@ def test_an_interrupted_teacher_goes_on(
         assert (tmp_path / "whole" / name).read_bytes() == (tmp_path / "broken" / name).read_bytes(), name
 
 
+def shortened(file: Path) -> None:
+    os.truncate(file, file.stat().st_size // 3)
+
+
+def zeroed(file: Path) -> None:
+    file.write_bytes(bytes(file.stat().st_size))
+
+
+@pytest.mark.parametrize("damage", [shortened, zeroed, Path.unlink], ids=["shortened", "zeroed", "removed"])
+@pytest.mark.parametrize(
+    ("form", "name"),
+    [(Hidden(), "hidden"), *((Sampled(5, 2.0), name) for name in ("ids", "entropy", "prediction", "logp"))],
+    ids=["hidden", "ids", "entropy", "prediction", "logp"],
+)
+def test_what_is_damaged_after_an_interruption_is_made_again(
+    model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: Callable[[Path], None], form: Form, name: str
+) -> None:
+    monkeypatch.setattr(text, "BATCH_TOKENS", 5)  # a batch per text
+    cached(model, TEXTS, tmp_path / "whole", form)
+    write, last = cache._write_batch, IDS.index(max(IDS, key=len))
+
+    def interrupted(base: Any, head: Any, spec: Any, numbers: list[int], *rest: Any) -> None:
+        if numbers == [last]:
+            raise KeyboardInterrupt
+        write(base, head, spec, numbers, *rest)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cache, "_write_batch", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            cached(model, TEXTS, tmp_path / "broken", form)
+    damage(tmp_path / "broken" / f"{name}.bin")
+    cached(model, TEXTS, tmp_path / "broken", form)
+    for file in (tmp_path / "whole").iterdir():
+        assert file.read_bytes() == (tmp_path / "broken" / file.name).read_bytes(), file.name
+
+
+@pytest.mark.parametrize("form", [Hidden(), TopK(5, 2.0), Sampled(5, 2.0)], ids=["hidden", "topk", "sampled"])
+def test_logits_of_a_long_text_are_not_held_at_once(
+    model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: Form
+) -> None:
+    texts = [Text(list(range(5, 75))), *TEXTS]
+    cached(model, texts, tmp_path / "whole", form)
+    held, logits = [], LMHead.logits
+
+    def watched(head: LMHead, hidden: torch.Tensor, vocabulary: int) -> torch.Tensor:
+        held.append(len(hidden))
+        return logits(head, hidden, vocabulary)
+
+    monkeypatch.setattr(LMHead, "logits", watched)
+    monkeypatch.setattr(heads, "LOGITS_ON_CPU", 16 * 320)
+    cached(model, texts, tmp_path / "parts", form)
+    assert max(held) == 16
+    found, expected = (open_cache(tmp_path / name).outputs for name in ("parts", "whole"))
+    torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+
+
 def printed(values: dict[str, Any]) -> str:
     console = Console(width=140, record=True, file=Path("/dev/null").open("w"))  # noqa: SIM115
     with console.file:
@@ -173,6 +233,19 @@ def test_strategies_and_seeds_share_teachers(update_values: dict[str, Any]) -> N
     assert "align-compat: running" in again
     assert "teach-old: already done" in again
     assert "teach-new: already done" in again
+
+
+def test_another_cache_format_makes_teachers_again(
+    update_values: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And nothing else: an adapter is what its teachers were told, in whatever format."""
+    printed(update_values)
+    monkeypatch.setattr(inputs, "CACHE_FORMAT", inputs.CACHE_FORMAT + 1)
+    again = printed(update_values)
+    assert "align-compat: already done" in again
+    assert "running" not in again
+    again = printed({**update_values, "align_seed": 7})
+    assert again.count("teach-old: running") == again.count("teach-new: running") == 1
 
 
 def test_a_temperature_is_part_of_what_parts_are_kept(update_values: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ from stillright.models import compute_dtype
 
 OF_PREDICTION = frozenset({"test", "test_limit", "filter", "stop", "max_new_tokens"})  # keys no training reads
 SCORING = "log-likelihoods summed in float32"  # how answers are scored; other predictions are not compared with them
+CACHE_FORMAT = 1  # of teachers' outputs; raise it when the same model and texts give other ones
 OF_ALIGNMENT = frozenset({"unlabelled"})  # keys only alignment and its teachers read
 
 Inputs = dict[str, Any]
@@ -93,7 +94,8 @@ def teacher_key(config: UpdateConfig, texts: str) -> Inputs:
 def cache_inputs(model: str, key: Mapping[str, Any], form: Inputs, vocabulary: int | None) -> Inputs:
     """Of a teacher's outputs; key: see `teacher_key`."""
     versions = {name: version(name) for name in ("torch", "transformers", "peft")}
-    return {"model": model, **key, "form": form, "vocabulary": vocabulary, "versions": versions}
+    kept = {"form": form, "vocabulary": vocabulary, "cache_format": CACHE_FORMAT}
+    return {"model": model, **key, **kept, "versions": versions}
 
 
 def score_inputs(config: UpdateConfig, model: str, texts: str) -> Inputs:

@@ -31,16 +31,17 @@ def fingerprint(inputs: Mapping[str, Any]) -> str:
 
 
 class Workspace:
-    """The stages below one folder."""
+    """The stages below one folder. option: what errors call the setting that names the folder."""
 
-    def __init__(self, root: Path, console: Console) -> None:
+    def __init__(self, root: Path, console: Console, option: str = "out") -> None:
         self.root = root
+        self.option = option
         self.console = console
         self.state = root / ".stillright"
         try:
             self.state.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise RunError(f"run folder {root}: cannot be created: {error.strerror}; choose another with out") from None
+            raise RunError(f"folder {root}: cannot be created: {error.strerror}; choose another {option}") from None
 
     @contextmanager
     def locked(self, patience: float = 0.0) -> Iterator[Workspace]:
@@ -57,7 +58,7 @@ class Workspace:
             lock.acquire()
         except filelock.Timeout:
             raise RunError(
-                f"run folder {self.root}: another run works here; wait for it, or choose another out"
+                f"folder {self.root}: another run works here; wait for it, or choose another {self.option}"
             ) from None
 
     def stage(self, name: str, result: str, inputs: Mapping[str, Any], build: Build) -> Path:

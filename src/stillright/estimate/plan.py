@@ -136,7 +136,7 @@ class Plan:
 
     def _teach(self, name: str, shape: Shape, every: Amount) -> StageCost:
         batch = max(every.longest, min(BATCH_TOKENS, every.tokens))
-        logits = 2 * 4 * every.longest * shape.vocabulary  # of one text, and their probabilities, in float32
+        logits = 2 * 4 * min(every.longest * shape.vocabulary, held_logits(self.accelerator))  # and probabilities
         return StageCost(
             name,
             len(every.lengths),

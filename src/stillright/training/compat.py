@@ -93,7 +93,10 @@ class CompatTrainer(AdapterTrainer):
         if isinstance(old, NamedTeacher):
             refuse_other_words(rows, load_tokenizer(old.ref.base), self._tokenizer)
         spec, console = self._spec(rows, vocabulary), self._console()
-        with Workspace(self.args.teachers_folder, console).locked() as workspace, self.accelerator.autocast():
+        with (
+            Workspace(self.args.teachers_folder, console, "teachers_dir").locked() as workspace,
+            self.accelerator.autocast(),
+        ):
             folders = []
             for role, model in models.items():
                 with on_device(model.load, self.args.device) as load:

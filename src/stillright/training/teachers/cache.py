@@ -1,16 +1,17 @@
 """A teacher's outputs before every scored token of the training and validation texts, computed once and kept on disk.
 
 Training text is fixed, so they never change over epochs, strategies and alignment seeds. Rows are kept in a form, see
-forms.py, and are memory-mapped when read. An interrupted run goes on with the batches that are left; processes of one
-machine share them, and write to the same files.
+forms.py, and are memory-mapped when read. An interrupted run goes on with the batches that are left, and makes those
+anew whose rows are not as they were written; processes of one machine share the batches, and write to the same files.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -21,7 +22,7 @@ from torch.nn import functional
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
 from stillright import ranks
-from stillright.forward.heads import LMHead, lm_head
+from stillright.forward.heads import LMHead, chunk_rows, lm_head
 from stillright.forward.lean import slim_layers
 from stillright.forward.passes import (
     Collate,
@@ -73,6 +74,14 @@ class TeacherOutputs(NamedTuple):
     prediction: Tensor  # (rows,) most likely next token of the vocabulary that student and teachers share
     logp: Tensor  # (rows,) log-probability, among the same, of the true next token, float32
 
+    def digest(self, parts: Iterable[slice]) -> str:
+        """SHA-256 of these rows of every column."""
+        digest = hashlib.sha256()
+        for rows in parts:
+            for column in (*self.columns.values(), self.prediction, self.logp):
+                digest.update(column[rows].view(torch.uint8).flatten().numpy().data)
+        return digest.hexdigest()
+
 
 class TeacherCache(NamedTuple):
     """The outputs of one teacher, as they are on disk."""
@@ -117,26 +126,48 @@ def write_cache(model: Any, spec: CacheSpec, folder: Path, progress: Progress, l
     if getattr(spec.collate, "padding_free", False):
         check_packing(model, spec.collate)
     slim_layers(model)
-    starts, sizes = first_rows(spec.texts), [len(text.ids) for text in spec.texts]
-    every = list(batches(sizes))
-    done = ranks.on_main(lambda: _batches_done(folder))  # before any process writes
-    todo = ranks.share_of_first_node([number for number in range(len(every)) if number not in done])
-    with progress.bar(label, sum(sizes[i] for number in todo for i in every[number])) as bar, evaluating(model) as base:
+    starts = first_rows(spec.texts)
+    ranks.on_main(lambda: (folder / DONE).mkdir(parents=True, exist_ok=True))
+    with evaluating(model) as base:
         head = lm_head(base)
         outputs = _mapped(folder, starts[-1], spec.form, head.weight.shape[1], base.dtype)
-        for number in todo:
-            _write_batch(base, head, spec, every[number], starts, outputs)
-            bar.advance(tokens=sum(sizes[i] for i in every[number]))
-            (folder / DONE / str(number)).touch()
+        every = _batches(spec.texts, starts, folder)
+        left = ranks.on_main(lambda: [number for number, batch in enumerate(every) if not batch.is_done(outputs)])
+        todo = [every[number] for number in ranks.share_of_first_node(left)]
+        with progress.bar(label, sum(batch.tokens for batch in todo)) as bar:
+            for batch in todo:
+                _write_batch(base, head, spec, batch.texts, starts, outputs)
+                batch.mark.write_text(outputs.digest(batch.rows), encoding="ascii")
+                bar.advance(tokens=batch.tokens)
     ranks.wait()
     meta = _meta(spec, starts, head, base.dtype)
     ranks.on_main(lambda: _finish(folder, meta, head if isinstance(spec.form, Hidden) else None))
 
 
-def _batches_done(folder: Path) -> set[int]:
-    """Numbers of the batches that an interrupted run has done, in whatever process; makes the folder."""
-    (folder / DONE).mkdir(parents=True, exist_ok=True)
-    return {int(path.name) for path in (folder / DONE).iterdir()}
+class _Batch(NamedTuple):
+    """Texts that are read together."""
+
+    texts: list[int]  # their numbers
+    rows: list[slice]
+    tokens: int
+    mark: Path  # once they are read: a digest of their rows
+
+    def is_done(self, outputs: TeacherOutputs) -> bool:
+        """Whether some process has read the texts, and their rows are still what it wrote."""
+        return self.mark.exists() and self.mark.read_bytes() == outputs.digest(self.rows).encode()
+
+
+def _batches(texts: Sequence[Readable], starts: list[int], folder: Path) -> list[_Batch]:
+    sizes = [len(text.ids) for text in texts]
+    return [
+        _Batch(
+            numbers,
+            [slice(starts[i], starts[i + 1]) for i in numbers],
+            sum(sizes[i] for i in numbers),
+            folder / DONE / str(number),
+        )
+        for number, numbers in enumerate(batches(sizes))
+    ]
 
 
 def _meta(spec: CacheSpec, starts: list[int], head: LMHead, dtype: torch.dtype) -> dict[str, Any]:
@@ -173,11 +204,21 @@ def _write_batch(
     sizes = [len(text.scored) for text in texts]
     parts = zip(numbers, states[:, :-1][scored].split(sizes), labels[scored].split(sizes), strict=True)
     for number, kept, known in parts:
-        rows, logits = slice(starts[number], starts[number + 1]), head.logits(kept, spec.vocabulary)
-        for name, values in spec.form.keep(kept, logits, seed=starts[number]).items():
+        _write_text(head, spec, kept, known, starts[number], outputs)
+
+
+def _write_text(
+    head: LMHead, spec: CacheSpec, states: Tensor, labels: Tensor, first: int, outputs: TeacherOutputs
+) -> None:
+    """Fills the rows from `first` on of one text, which may be long: logits exist for `chunk_rows` rows at a time."""
+    generator, size = torch.Generator().manual_seed(first), chunk_rows(head)
+    for kept, known in zip(states.split(size), labels.split(size), strict=True):
+        rows, logits = slice(first, first + len(kept)), head.logits(kept, spec.vocabulary)
+        for name, values in spec.form.keep(kept, logits, generator).items():
             outputs.columns[name][rows] = values.cpu()
         prediction, logp = prediction_and_logp(logits, known)
         outputs.prediction[rows], outputs.logp[rows] = prediction.cpu(), logp.cpu()
+        first += len(kept)
 
 
 def prediction_and_logp(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:

@@ -35,8 +35,8 @@ class Hidden(NamedTuple):
         """Names and kinds of what is kept, for a model of this width and dtype."""
         return {"hidden": ColumnSpec((width,), dtype)}
 
-    def keep(self, states: Tensor, logits: Tensor, seed: int) -> Columns:
-        """What is kept of states (N, H) and logits (N, V)."""
+    def keep(self, states: Tensor, logits: Tensor, generator: torch.Generator) -> Columns:
+        """What is kept of states (N, H) and logits (N, V); generator: of draws, on the CPU."""
         return {"hidden": states}
 
 
@@ -51,7 +51,7 @@ class TopK(NamedTuple):
         """See Hidden. In float32, so that as many entries as the vocabulary has are the whole distribution."""
         return {"ids": ColumnSpec((self.entries,), torch.int32), "log_p": ColumnSpec((self.entries,), torch.float32)}
 
-    def keep(self, states: Tensor, logits: Tensor, seed: int) -> Columns:
+    def keep(self, states: Tensor, logits: Tensor, generator: torch.Generator) -> Columns:
         """See Hidden."""
         log_p, ids = functional.log_softmax(logits / self.temperature, dim=-1).topk(self.entries)
         return {"ids": ids, "log_p": log_p}
@@ -72,11 +72,11 @@ class Sampled(NamedTuple):
         """See Hidden."""
         return {"ids": ColumnSpec((self.entries,), torch.int32), "entropy": ColumnSpec((), torch.float32)}
 
-    def keep(self, states: Tensor, logits: Tensor, seed: int) -> Columns:
-        """See Hidden; the draws are those of `seed`, on any device."""
+    def keep(self, states: Tensor, logits: Tensor, generator: torch.Generator) -> Columns:
+        """See Hidden; rows draw one after another: the same tokens however rows are cut, and on any device."""
         log_p = functional.log_softmax(logits / self.temperature, dim=-1)
         p = log_p.exp()
-        return {"ids": draw(p, self.entries, seed), "entropy": -torch.linalg.vecdot(p, log_p)}
+        return {"ids": draw(p, self.entries, generator), "entropy": -torch.linalg.vecdot(p, log_p)}
 
     def read(self, columns: Columns) -> Target:
         """See TopK."""
@@ -86,12 +86,11 @@ class Sampled(NamedTuple):
 Form = Hidden | TopK | Sampled
 
 
-def draw(p: Tensor, count: int, seed: int) -> Tensor:
+def draw(p: Tensor, count: int, generator: torch.Generator) -> Tensor:
     """(N, count) tokens drawn with replacement from each row of p (N, V).
 
     In double precision: sums in single precision would leave out tokens of a large vocabulary.
     """
-    generator = torch.Generator().manual_seed(seed)
     below = torch.rand(len(p), count, dtype=torch.float64, generator=generator).to(p.device)
     drawn = [_tokens_at(*part) for part in zip(p.split(DRAWN_AT_ONCE), below.split(DRAWN_AT_ONCE), strict=True)]
     return torch.cat(drawn)
