@@ -3,7 +3,6 @@ the same columns."""
 
 from __future__ import annotations
 
-import csv
 import gc
 import json
 import re
@@ -17,6 +16,7 @@ from typing import Any
 import pytest
 
 from recipes import BASES, TEST, StandIn, short_answers, small_study, small_update, write_base
+from recount import table
 from stillright.cli import main
 from stillright.config import UpdateConfig, load_study, load_update
 from stillright.models import Source, load_tokenizer
@@ -63,11 +63,6 @@ def ce_weight(update: str, task: str) -> float:
 
 def cells(file: Path) -> list[Cell]:
     return cells_of(load_study(file), str(file))
-
-
-def table(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def assert_all_are_done(out: Path, number: int) -> list[dict[str, str]]:
