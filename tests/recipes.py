@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
+from unittest import mock
 
 import torch
 from tokenizers import Tokenizer, decoders, pre_tokenizers, processors
@@ -13,7 +16,20 @@ from tokenizers.trainers import BpeTrainer
 from transformers import LlamaConfig, LlamaForCausalLM, PhiConfig, PhiForCausalLM, PreTrainedTokenizerFast
 
 from samples import COLOURS, THINGS, write_rows
+from stillright.config import load_study
+from stillright.tasks import registry, task
 
+StandIn = Callable[[str], Path]
+SMALL = {
+    "lora.r": 2,
+    "lora.alpha": 4,
+    "training.epochs": 1,
+    "training.batch_size": 4,
+    "training.gradient_accumulation": 1,
+    "training.learning_rate": 0.01,
+    "training.max_length": 64,
+    "dtype": "float32",
+}
 TEXTS = [f"Question: what colour is the {thing}? Answer: it is {colour}." for thing in THINGS for colour in COLOURS]
 MERGES = 200  # that a tokenizer learns; its other pieces are never used
 
@@ -140,7 +156,44 @@ def _samsum(i: int) -> dict[str, Any]:
 ROWS = {"piqa": _piqa, "hellaswag": _hellaswag, "gsm8k": _gsm8k, "samsum": _samsum}
 
 
-def task_files(task: str, folder: Path) -> dict[str, Path]:
-    """12 rows to train on and 4 to predict, in the columns of the task's own data."""
-    train, test = ([ROWS[task](i) for i in range(*span)] for span in ((0, 12), (12, 16)))
+TRAIN, TEST = range(5), range(5, 7)
+
+
+def task_files(name: str, folder: Path) -> dict[str, Path]:
+    """5 rows to train on and 2 to predict, in the columns of the task's own data."""
+    folder.mkdir(parents=True, exist_ok=True)
+    train, test = ([ROWS[name](i) for i in rows] for rows in (TRAIN, TEST))
     return {"train": write_rows(folder / "train.jsonl", train), "test": write_rows(folder / "test.jsonl", test)}
+
+
+def small_update(name: str, old: Path, new: Path, folder: Path) -> list[str]:
+    """Arguments that replace bases, data and sizes of an update."""
+    files = {f"task.{split}": path for split, path in task_files(name, folder).items()}
+    return _set({"task": name, **files, **SMALL, "old": old, "new": new, "controls": [], "out": folder})
+
+
+def small_study(recipe: Path, stand_in: StandIn, folder: Path) -> list[str]:
+    """The same of a study; its updates, strategies, seeds and overrides stay."""
+    study = load_study(recipe)
+    bases = {name: stand_in(hub_id) for name, hub_id in study.bases.items()}
+    tasks = {name: {"name": each.name, **task_files(each.name, folder / name)} for name, each in study.tasks.items()}
+    return _set({"bases": bases, "tasks": tasks, "common": SMALL, "out": folder})
+
+
+def _set(values: dict[str, Any]) -> list[str]:
+    return [
+        argument for key, value in values.items() for argument in ("--set", f"{key}={json.dumps(value, default=str)}")
+    ]
+
+
+@contextmanager
+def short_answers() -> Iterator[None]:
+    """Generates 4 tokens instead of 128 or 256, all of which a random model would write."""
+
+    def shortened(name: str) -> dict[str, Any]:
+        keys = registry.harness_config(name)
+        generation = {"generation_kwargs": {**keys.get("generation_kwargs", {}), "max_gen_toks": 4}}
+        return keys | (generation if keys["output_type"] == "generate_until" else {})
+
+    with mock.patch.object(task, "harness_config", shortened):
+        yield

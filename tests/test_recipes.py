@@ -1,44 +1,38 @@
-"""Every recipe runs: on bases of the same architectures and vocabularies, and on rows of the same columns."""
+"""Every recipe has the paper's settings, and runs: on bases of the same architectures and vocabularies, and on rows of
+the same columns."""
 
 from __future__ import annotations
 
+import gc
 import json
 import re
 import shutil
-from collections.abc import Callable
+import sys
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
-from recipes import BASES, task_files, write_base
+from recipes import BASES, TEST, StandIn, short_answers, small_study, small_update, write_base
+from recount import table
 from stillright.cli import main
-from stillright.config import UpdateConfig, load_update, parse_update, with_overrides
+from stillright.config import UpdateConfig, load_study, load_update
 from stillright.models import Source, load_tokenizer
+from stillright.study.matrix import Cell, cells_of
+from stillright.study.stages import Graph, Stage
 
 RECIPES = Path(__file__).parent.parent / "recipes"
-UPDATES = ["llama1-to-2", "vicuna1.3-to-1.5", "phi1-to-1.5", "phi1.5-to-2"]
-TASKS = ["piqa", "hellaswag", "gsm8k", "samsum"]
+SINGLE = ["llama1-to-2", "vicuna1.3-to-1.5", "phi1-to-1.5", "phi1.5-to-2", "phi1.5-to-2-ce"]
+TASKS = {"piqa", "hellaswag", "gsm8k", "samsum"}
 WITH_CROSS_ENTROPY: dict[str, set[str]] = {  # update: tasks to whose distillation the paper adds it
     "llama-1-to-llama-2": set(),
     "vicuna-1.3-to-vicuna-1.5": set(),
-    "phi-1-to-phi-1.5": {"piqa", "hellaswag", "gsm8k", "samsum"},
+    "phi-1-to-phi-1.5": TASKS,
     "phi-1.5-to-phi-2": {"hellaswag", "gsm8k"},
 }
-SMALL = {
-    "lora.r": 4,
-    "lora.alpha": 8,
-    "training.epochs": 1,
-    "training.batch_size": 4,
-    "training.gradient_accumulation": 1,
-    "training.learning_rate": 0.01,
-    "training.max_length": 512,
-    "controls": [],
-    "dtype": "float32",
-}
-StandIn = Callable[[str], Path]
+MUSCLE = {"mask": "student_wrong", "temperature": 2.0, "choose": "loss"}
 
 
 @pytest.fixture(scope="module")
@@ -47,80 +41,135 @@ def stand_in(tmp_path_factory: pytest.TempPathFactory) -> StandIn:
     return cache(lambda hub_id: write_base(hub_id, tmp_path_factory.mktemp("base")))
 
 
-def study(name: str) -> dict[str, Any]:
-    values: dict[str, Any] = yaml.safe_load((RECIPES / f"{name}.yaml").read_text())
-    return values
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of both studies: what one has built, the other need not build again."""
+    return tmp_path_factory.mktemp("studies")
 
 
-def cell(values: dict[str, Any], old: str, new: str, task: str) -> UpdateConfig:
-    """The update of one cell of a study that distils with student_wrong, or only measures."""
-    bases, distils = values["bases"], "student_wrong" in values["strategies"]
-    place = {"update": f"{old}-to-{new}", "task": task, "strategy": "student_wrong"}
-    plain = {**values["common"], "old": bases[old], "new": bases[new], "task": values["tasks"][task], "align": distils}
-    keys = [
-        f"{key}={value}"
-        for override in values.get("overrides", [])
-        if override["where"].items() <= place.items()
-        for key, value in override["set"].items()
-    ]
-    return parse_update(with_overrides(plain, keys), "study")
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Short answers, no figures, and a garbage collection after each training that skips all that is imported."""
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    gc.freeze()
+    with short_answers():
+        yield
+    gc.unfreeze()
 
 
-def small(config: UpdateConfig, task: str, stand_in: StandIn, folder: Path) -> list[str]:
-    """Arguments that replace bases, data and sizes of an update."""
-    files = {f"task.{split}": path for split, path in task_files(task, folder).items()}
-    bases = {"old": stand_in(config.old), "new": stand_in(config.new)}
-    values = {"task": task, **bases, **files, **SMALL, "out": folder / "run"}
-    return [argument for key, value in values.items() for argument in ("--set", f"{key}={value}")]
+def ce_weight(update: str, task: str) -> float:
+    return 0.5 if task in WITH_CROSS_ENTROPY[update] else 0.0
 
 
-@pytest.mark.parametrize(("recipe", "task"), list(zip(UPDATES, TASKS, strict=True)))
-def test_an_update_of_the_paper_runs(recipe: str, task: str, stand_in: StandIn, tmp_path: Path) -> None:
-    path = RECIPES / f"{recipe}.yaml"
-    assert main(["run", str(path), *small(load_update(path), task, stand_in, tmp_path)]) == 0
-    comparison = json.loads((tmp_path / "run/comparison.json").read_text())
-    assert (comparison["task"], comparison["n"], comparison["unscored"]) == (task, 4, 0)
+def cells(file: Path) -> list[Cell]:
+    return cells_of(load_study(file), str(file))
+
+
+def assert_all_are_done(out: Path, number: int) -> list[dict[str, str]]:
+    rows = table(out / "cells.csv")
+    assert [(row["status"], row["reason"], row["n"]) for row in rows] == [("done", "", str(len(TEST)))] * number
+    return rows
+
+
+def made_from(stage: Stage, out: Path) -> dict[str, Any]:
+    """What a finished training says that it was made from."""
+    folder = out / "store" / stage.folder
+    inputs: dict[str, Any] = json.loads((folder / f".stillright/{stage.kind}-adapter.json").read_text())["inputs"]
+    return inputs
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_study_of_the_paper_runs(stand_in: StandIn, out: Path) -> None:
+    recipe = RECIPES / "paper.yaml"
+    assert main(["study", str(recipe), *small_study(recipe, stand_in, out)]) == 0
+    rows = assert_all_are_done(out, 4 * 4 * 3)
+    assert {row["method"] for row in rows} == {"retrain", "continue_ce", "student_wrong"}
+    run = cells(out / "study.yaml")
+    graph, trained = Graph(run), {}
+    for cell in (cell for cell in run if cell.strategy == "student_wrong"):
+        adapter, _ = graph.stages_of(cell).own
+        trained[cell.update, cell.task] = made_from(adapter, out)["strategy"]
+    assert trained == {
+        (update, task): MUSCLE | {"ce_weight": ce_weight(update, task)}
+        for update in WITH_CROSS_ENTROPY
+        for task in TASKS
+    }
+    assert len(table(out / "tables/ablation.csv")) == 4 * 4 * 2
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_study_of_figure_4_runs(stand_in: StandIn, out: Path) -> None:
+    recipe = RECIPES / "figure4.yaml"
+    assert main(["study", str(recipe), *small_study(recipe, stand_in, out)]) == 0
+    rows = assert_all_are_done(out, 13 * 4)
+    assert all(row["predictions"] == row["predictions_new"] != row["predictions_old"] for row in rows)
+    assert len({(row["old"], row["new"], row["task"]) for row in rows}) == 13 * 4
+    assert len(table(out / "tables/discrete.csv")) == 13 * 3
+    assert len(table(out / "tables/continuous.csv")) == 13
+
+
+@pytest.mark.usefixtures("quick")
+def test_a_single_update_runs(stand_in: StandIn, tmp_path: Path) -> None:
+    path = RECIPES / "phi1.5-to-2-ce.yaml"
+    config = load_update(path)
+    small = small_update("hellaswag", stand_in(config.old), stand_in(config.new), tmp_path)
+    assert main(["run", str(path), *small]) == 0
+    comparison = json.loads((tmp_path / "comparison.json").read_text())
+    assert (comparison["task"], comparison["n"], comparison["unscored"]) == ("hellaswag", len(TEST), 0)
     assert [candidate["name"] for candidate in comparison["candidates"]] == ["compat"]
-    training = json.loads((tmp_path / "run/adapters/compat/training.json").read_text())
-    assert training["steps"] == 3  # 10 of 12 texts, 4 a step
+    training = json.loads((tmp_path / "adapters/compat/training.json").read_text())
+    assert training["steps"] == 1  # 4 of 5 texts, 4 a step
 
 
-@pytest.mark.parametrize(("old", "new", "task"), [("llama-1", "llama-3", "piqa"), ("phi-1", "phi-2", "samsum")])
-def test_an_update_is_measured_alone(old: str, new: str, task: str, stand_in: StandIn, tmp_path: Path) -> None:
-    config = cell(study("figure4"), old, new, task)
-    path = tmp_path / "update.yaml"
-    path.write_text(yaml.safe_dump({"old": config.old, "new": config.new, "task": task, "align": config.align}))
-    assert main(["run", str(path), *small(config, task, stand_in, tmp_path)]) == 0
-    comparison = json.loads((tmp_path / "run/comparison.json").read_text())
-    assert (comparison["n"], comparison["candidates"]) == (4, [])
-    assert sorted(folder.name for folder in (tmp_path / "run/adapters").iterdir()) == ["new", "old"]
+def assert_published(config: UpdateConfig) -> None:
+    """The hyper-parameters of the paper."""
+    training = config.training
+    assert (config.lora.r, config.lora.alpha, config.split_seed) == (128, 256, 0)
+    assert (training.epochs, training.learning_rate, training.warmup_steps) == (10, 1e-4, 500)
+    assert (training.weight_decay, training.validation_fraction, training.loss_on) == (0.0, 0.2, "all")
 
 
 def test_the_study_of_the_paper_has_its_settings() -> None:
-    values = study("paper")
-    assert [f"{old}-to-{new}" for old, new in values["updates"]] == list(WITH_CROSS_ENTROPY)
-    assert set(values["tasks"]) == set(TASKS)
-    for old, new in values["updates"]:
-        for task in TASKS:
-            config = cell(values, old, new, task)
-            assert (config.lora.r, config.lora.alpha, config.training.epochs) == (128, 256, 10)
-            assert (config.strategy.mask, config.strategy.temperature) == ("student_wrong", 2.0)
-            assert (config.strategy.ce_weight > 0) == (task in WITH_CROSS_ENTROPY[f"{old}-to-{new}"])
+    study = cells(RECIPES / "paper.yaml")
+    assert list(dict.fromkeys(cell.update for cell in study)) == list(WITH_CROSS_ENTROPY)
+    assert {cell.task for cell in study} == TASKS
+    for cell in study:
+        assert_published(cell.shared)
+        assert_published(cell.own)
+        if cell.strategy == "student_wrong":
+            assert cell.own.strategy.model_dump() == MUSCLE | {"ce_weight": ce_weight(cell.update, cell.task)}
+
+
+def tasks_named(recipe: Path) -> list[str]:
+    """The tasks that a recipe says it is for, where it sets one."""
+    line = re.search("^task: .*$", recipe.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert line is not None
+    return [word for word in re.findall(r"\w+", line[0]) if word in TASKS]
 
 
 def test_single_updates_are_those_of_the_study() -> None:
-    values = study("paper")
-    for name, (old, new) in zip(UPDATES, values["updates"], strict=True):
-        assert load_update(RECIPES / f"{name}.yaml", ["out=runs/update"]) == cell(values, old, new, "piqa")
+    """Each with every task it names; its control is a strategy of the study."""
+    apart = {"out", "controls", "dtype"}  # a study's cells have their dtype resolved
+    study = [cell for cell in cells(RECIPES / "paper.yaml") if cell.strategy == "student_wrong"]
+    left = {(cell.own.old, cell.own.new, cell.task): cell.own for cell in study}
+    for recipe in (RECIPES / f"{name}.yaml" for name in SINGLE):
+        for task in tasks_named(recipe):
+            config = load_update(recipe, [f"task={task}"])
+            cell = left.pop((config.old, config.new, task))
+            assert config.model_dump(exclude=apart) == cell.model_dump(exclude=apart), (recipe, task)
+            assert (config.controls, config.dtype) == (("continue_ce",), "auto")
+    assert left == {}
 
 
 def test_figure_4_has_13_updates_of_known_bases() -> None:
-    values = study("figure4")
-    pairs = [tuple(pair) for pair in values["updates"]]
-    assert len(set(pairs)) == len(pairs) == 13
-    assert {name for pair in pairs for name in pair} == set(values["bases"])
-    assert set(values["bases"].values()) == set(BASES)
-    assert [tuple(pair) for pair in study("paper")["updates"]] == pairs[:4]
+    figure, paper = (cells(RECIPES / f"{name}.yaml") for name in ("figure4", "paper"))
+    pairs = list(dict.fromkeys((cell.old, cell.new) for cell in figure))
+    assert len(pairs) == 13
+    assert {base for cell in figure for base in (cell.shared.old, cell.shared.new)} == set(BASES)
+    assert pairs[:4] == list(dict.fromkeys((cell.old, cell.new) for cell in paper))
+    for cell in figure:
+        assert_published(cell.shared)
+        assert (cell.strategy, cell.recipe.baseline) == ("retrain", "retrain")
 
 
 @pytest.mark.parametrize("recipe", ["llama1-to-2", "phi1.5-to-2"])
@@ -128,18 +177,16 @@ def test_a_dry_run_needs_no_weights(
     recipe: str, stand_in: StandIn, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = RECIPES / f"{recipe}.yaml"
-    arguments = small(load_update(path), "piqa", without_weights(stand_in, tmp_path), tmp_path)
-    assert main(["run", str(path), *arguments, "--dry-run"]) == 0
+    config = load_update(path)
+    old, new = (without_weights(stand_in(hub_id), tmp_path / hub_id) for hub_id in (config.old, config.new))
+    assert main(["run", str(path), *small_update("piqa", old, new, tmp_path), "--dry-run"]) == 0
     printed = " ".join(capsys.readouterr().out.split())
     assert re.search(r"On one A100 at 40% of its 3.1e\+14 operations/s: .+, and at most .+ of its 80 GB", printed)
     assert re.search(r"In total .+ on disk", printed)
 
 
-def without_weights(stand_in: StandIn, folder: Path) -> StandIn:
-    def copied(hub_id: str) -> Path:
-        return Path(shutil.copytree(stand_in(hub_id), folder / hub_id, ignore=shutil.ignore_patterns("*.safetensors")))
-
-    return copied
+def without_weights(base: Path, folder: Path) -> Path:
+    return Path(shutil.copytree(base, folder, ignore=shutil.ignore_patterns("*.safetensors")))
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import math
 import re
@@ -10,14 +9,14 @@ import shutil
 import sys
 from itertools import product
 from pathlib import Path
-from statistics import fmean, stdev
-from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 from matplotlib.container import BarContainer
 
 import brute
+import recount
+from recount import FIGURES
 from samples import write_rows
 from stillright.cli import main
 from stillright.errors import DataError, MissingExtra
@@ -33,7 +32,6 @@ from study_case import TASKS, UPDATES, Study
 STRATEGIES = ("retrain", "continue_ce", "student_wrong")
 LOST = ("phi-to-100%", "piqa", "continue_ce", 1)
 GONE = ("phi-to-100%", "sam_sum", "student_wrong")
-FIGURES = ("quadrants", "nfr_vs_gain", "nfr_mc", "plane")
 
 
 @pytest.fixture(scope="module")
@@ -49,68 +47,15 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
 
 
 def table(study: Study, name: str) -> list[dict[str, str]]:
-    with (study.folder / name).open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def cells(study: Study, row: dict[str, str]) -> list[dict[str, Any]]:
-    """The finished cells behind a row of a table."""
-    names = ("update", "task", "strategy")
-    return [cell for cell in study.cells if all(cell[name] == row[name] for name in names) and "n" in cell]
-
-
-def expected(study: Study, cell: dict[str, Any]) -> dict[str, float | None]:
-    """The measures of one seed by plain loops."""
-    files = [[study.answers[cell[name]]] for name in ("predictions_old", "predictions_new", "predictions")]
-    found = brute.account(files, cell["kind"])
-    before, candidate = found["comparison"], found["candidates"][0]
-    after = candidate["comparison"]
-    scores = {"old": found["old"]["score"], "new": found["new"]["score"], "score": candidate["score"]}
-    rates = ("nfr", "pfr", "nfr_mc", "mean_gain", "mean_regression")
-    parts = ("both_right", "gain", "both_wrong", "unchanged", "regression")
-    values: dict[str, float | None] = dict(scores)
-    for suffix, flips in (("_new", before), ("", after)):
-        values |= {name + suffix: flips[name] for name in rates}
-        values |= {name + suffix: brute.divided(flips.get(name), found["n"]) for name in parts}
-    if cell["strategy"] != "retrain":
-        values["delta_score"] = scores["score"] - scores["new"]
-        for name in rates:
-            known = before[name] is not None and after[name] is not None
-            values[f"delta_{name}"] = after[name] - before[name] if known else None
-    return values
-
-
-def same(text: str, value: float | None) -> bool:
-    return text == "" if value is None else float(text) == pytest.approx(value, abs=1e-12)
+    return recount.table(study.folder / name)
 
 
 @pytest.mark.parametrize("name", ["discrete", "continuous", "ablation"])
 def test_every_number_is_that_of_plain_arithmetic(study: Study, name: str) -> None:
-    rows = table(study, f"tables/{name}.csv")
+    done = [cell for cell in study.cells if cell["status"] == "done"]
+    rows = recount.assert_table(study.folder / f"tables/{name}.csv", done, study.answers)
     kinds = [kind for _, kind in TASKS.values() if name in (kind, "ablation")]
     assert len(rows) == len(UPDATES) * len(kinds) * (2 if name == "ablation" else 3)
-    for row in rows:
-        found = [expected(study, cell) for cell in cells(study, row)]
-        assert row["done"] == str(len(found))
-        for measure in found[0] if found else ():
-            known = [value for seed in found if (value := seed[measure]) is not None]
-            assert same(row.get(measure, ""), fmean(known) if known else None), (row, measure)
-            assert same(row.get(f"{measure}_sd", ""), stdev(known) if len(known) > 1 else None), (row, measure)
-        if found and row["strategy"] != "retrain":
-            ratio = float(row["delta_nfr"]) / float(row["nfr_new"])
-            assert same(row["delta_nfr_relative"], ratio)
-
-
-def test_p_values_flip_the_signs_of_samples_over_seeds(study: Study) -> None:
-    for row in (row for row in table(study, "tables/ablation.csv") if row["done"] != "0"):
-        gaps: dict[str, int] = {}
-        for cell in cells(study, row):
-            old, new, candidate = (study.answers[cell[f"predictions{name}"]] for name in ("_old", "_new", ""))
-            for sample in old:
-                lost = [brute.lost(old, now, sample, cell["kind"], 0.0) for now in (new, candidate)]
-                gaps[sample] = gaps.get(sample, 0) + lost[1] - lost[0]
-        assert same(row["delta_nfr_p"], brute.sign_flip_p([gap for gap in gaps.values() if gap]))
-        assert float(row["delta_nfr_low"]) <= float(row["delta_nfr"]) <= float(row["delta_nfr_high"])
 
 
 def test_what_failed_shows(study: Study) -> None:

@@ -39,7 +39,7 @@ def table(board: Board) -> Table:
 def shown(board: Board, console: Console) -> Iterator[None]:
     """On a terminal the table, below what is printed; elsewhere one line per cell."""
     if not console.is_terminal:
-        board.on_close = lambda cell: console.print(line(cell), highlight=False, markup=False)
+        board.on_close = lambda cell: console.print(line(cell), highlight=False, markup=False, soft_wrap=True)
         yield
         return
     with Live(get_renderable=lambda: table(board), console=console, refresh_per_second=2, transient=True):
