@@ -26,7 +26,7 @@ from stillright.training.model_digest import model_digest
 from stillright.training.teachers import cache, source
 from stillright.training.teachers.cache import open_cache
 from stillright.workspace import Workspace
-from test_compat_api import models, moved, pairs, settings, texts, tokenizer
+from test_compat_api import models, moved, pairs, settings, texts, tokenizer, tokens
 
 __all__ = ["models"]  # a fixture
 
@@ -345,3 +345,44 @@ def test_a_digest_is_that_of_weights_and_settings(bases: tuple[Path, Path], tmp_
     one = changed.get_base_model().model.layers[1].mlp.down_proj.base_layer.weight
     one.data[0, 0] += 1
     assert model_digest(changed) != digest
+
+
+def test_a_digest_knows_adapters_that_are_off_or_scaled(bases: tuple[Path, Path]) -> None:
+    def scaled(model: Any) -> None:
+        for layer in model.modules():
+            if hasattr(layer, "set_scale"):
+                layer.set_scale("default", 3.0)
+
+    ids, digests = torch.tensor([[5, 6, 7]]), set()
+    logits = []
+    for change in (lambda model: None, lambda model: model.base_model.disable_adapter_layers(), scaled):
+        model = moved(bases[0], seed=3)
+        change(model)
+        digests.add(model_digest(model))
+        logits.append(model(input_ids=ids).logits)
+    assert not torch.equal(logits[0], logits[1])
+    assert not torch.equal(logits[0], logits[2])
+    assert len(digests) == 3
+
+
+def test_the_old_model_may_be_a_base_in_memory(bases: tuple[Path, Path], make: Callable[..., CompatTrainer]) -> None:
+    old = load_base(Source(str(bases[0])), torch.float32)
+    assert make(old_model=old).evaluate()["eval_loss"] == make(old_model=str(bases[0])).evaluate()["eval_loss"]
+
+
+@pytest.mark.parametrize("teachers", ["hidden", "live"])
+def test_predict_gives_the_metrics(make: Callable[..., CompatTrainer], teachers: str) -> None:
+    """And no logits, which are never made."""
+    trainer = make(config={"teachers": teachers})
+    expected, found = trainer.evaluate(), trainer.predict(trainer.eval_dataset)
+    assert found.metrics["test_loss"] == expected["eval_loss"]
+    assert found.metrics["test_kl_old"] == expected["eval_kl_old"]
+    assert found.predictions is None
+
+
+@pytest.mark.parametrize("kind", ["torch", "numpy"])
+def test_a_data_set_may_have_a_format(make: Callable[..., CompatTrainer], kind: str) -> None:
+    rows = tokens()
+    expected = make(rows).evaluate()["eval_loss"]
+    assert make(rows.with_format(kind)).evaluate()["eval_loss"] == expected
+    assert make(rows.with_format(kind, columns=["input_ids"])).evaluate()["eval_loss"] == expected
