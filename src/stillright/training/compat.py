@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,6 +17,7 @@ from stillright.models import ModelRef, load_model, load_tokenizer
 from stillright.progress import Progress
 from stillright.training.compat_config import CompatConfig
 from stillright.training.head_loss import LossSums
+from stillright.training.loop import frees_memory
 from stillright.training.losses import CompatLoss
 from stillright.training.prepared import (
     Row,
@@ -111,16 +113,16 @@ class CompatTrainer(AdapterTrainer):
         """Both, who read the rows of all data sets now, unless they have."""
         rows, models = self._number_rows(), {"old": old, "new": InMemoryTeacher(self.model)}
         vocabulary = min(model.vocabulary for model in models.values())
-        spec, console = self._spec(rows, vocabulary), self._console()
-        with (
-            Workspace(self.args.teachers_folder, console, "teachers_dir").locked() as workspace,
-            self.accelerator.autocast(),
-        ):
-            folders = []
-            for role, model in models.items():
-                with on_device(model.load, self.args.device) as load:
-                    folders.append(cache_stage(workspace, role, role, model.key, load, spec, Progress(console)))
-            return TeacherFolders(*folders).open()
+        spec = self._spec(rows, vocabulary)
+        caches = Workspace(self.args.teachers_folder, self._console(), "teachers_dir")
+        with caches.locked() as workspace, self.accelerator.autocast():
+            return TeacherFolders(*(self._cache(workspace, role, model, spec) for role, model in models.items())).open()
+
+    @frees_memory
+    def _cache(self, workspace: Workspace, role: str, model: InMemoryTeacher | NamedTeacher, spec: CacheSpec) -> Path:
+        """The folder of what a teacher outputs; one that was loaded for it is gone from memory afterwards."""
+        with on_device(model.load, self.args.device) as load:
+            return cache_stage(workspace, role, role, model.key, load, spec, Progress(workspace.console))
 
     def _console(self) -> Console:
         return Console(stderr=True, quiet=self.args.disable_tqdm or not ranks.is_main())
