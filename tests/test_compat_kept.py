@@ -1,8 +1,7 @@
-"""What CompatTrainer keeps of its teachers: read again when it fits, made again when not; and what it refuses."""
+"""What CompatTrainer keeps of its teachers: read again when it fits, made again when not."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -13,12 +12,11 @@ import torch
 from peft import LoraConfig, PeftModel
 from rich.console import Console
 from safetensors.torch import load_file
-from trl import SFTConfig
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
 from architectures import tiny
 from stillright import CompatTrainer
-from stillright.errors import ConfigError, DataError, ModelError, RunError
+from stillright.errors import DataError, ModelError, RunError
 from stillright.forward.passes import check_packing, last_states, model_inputs
 from stillright.models import Source, load_base
 from stillright.training import text
@@ -269,67 +267,6 @@ def test_layers_that_mix_packed_texts_are_refused() -> None:
     mixing.model.forward = lambda position_ids=None, **inputs: plain(**inputs)
     with pytest.raises(ModelError, match=r"llama: a text behind another in one row .*use padding_free=False"):
         check_packing(mixing, collate)
-
-
-def refused(error: type[Exception], words: str, make: Callable[..., Any], **arguments: Any) -> None:
-    with pytest.raises(error, match=re.escape(words)):
-        make(**arguments)
-
-
-def test_settings_that_cannot_be_are_refused(tmp_path: Path, make: Callable[..., CompatTrainer]) -> None:
-    for more, words in (
-        ({"mask": "choice"}, "mask choice distils over the choices of a task, which only `stillright run`"),
-        ({"mask": "student_right"}, "did you mean 'student_wrong'?"),
-        ({"temperature": 0.0}, "CompatConfig: temperature: should be greater than 0"),
-        ({"ce_weight": 1.5}, "CompatConfig: ce_weight: should be less than or equal to 1"),
-        ({"teachers": "logits"}, "CompatConfig.teachers: form: should be 'hidden', 'topk', 'sampled' or 'live'"),
-        ({"teachers": "topk", "entries": 0}, "CompatConfig.teachers: entries: should be greater than 0"),
-        ({"teachers": "topk", "mask": "mixture"}, "mixture needs whole distributions"),
-        ({"loss_type": "dft"}, "loss_type and label_smoothing_factor"),
-    ):
-        refused(ConfigError, words, settings, folder=tmp_path, **more)
-    refused(ConfigError, "compute_metrics: the loss is fixed", make, compute_metrics=lambda _: {})
-    with pytest.raises(ConfigError, match="args: SFTConfig has no settings of the distillation"):
-        CompatTrainer("a", "b", SFTConfig(output_dir=str(tmp_path), bf16=False))
-
-
-def test_models_that_cannot_be_are_refused(
-    bases: tuple[Path, Path],
-    models: tuple[Any, Any],
-    make: Callable[..., CompatTrainer],
-    make_base: Callable[..., Path],
-    tmp_path: Path,
-) -> None:
-    models[1].save_pretrained(tmp_path / "new")
-    frozen = PeftModel.from_pretrained(load_base(Source(str(bases[1])), torch.float32), tmp_path / "new")
-    base = load_base(Source(str(bases[1])), torch.float32)
-    refused(ModelError, "its adapter is frozen", make, model=frozen)
-    refused(ModelError, "has no adapter to train", make, model=str(bases[1]))
-    refused(ModelError, "old_model: shares weights with model", make, model=base, old_model=base, peft_config=LORA)
-    headed = LoraConfig(r=4, target_modules="all-linear", modules_to_save=["lm_head"], task_type="CAUSAL_LM")
-    refused(ModelError, "its LM head is trained", make, model=str(bases[1]), peft_config=headed)
-    small = load_base(Source(str(make_base(seed=5, vocabulary=100))), torch.float32)
-    refused(ModelError, "is beyond the 100 that both models know", make, old_model=small)
-
-
-def test_a_base_by_name_is_loaded_from_safetensors_only(
-    make: Callable[..., CompatTrainer], make_base: Callable[..., Path]
-) -> None:
-    base, lora = make_base(seed=7), LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM")
-    torch.save(load_base(Source(str(base)), torch.float32).state_dict(), base / "pytorch_model.bin")
-    (base / "model.safetensors").unlink()
-    refused(OSError, "no file named model.safetensors", make, model=str(base), peft_config=lora)
-    make(model=str(base), peft_config=lora, config={"model_init_kwargs": {"use_safetensors": False}})
-
-
-def test_another_tokenizer_is_refused(make: Callable[..., CompatTrainer], make_base: Callable[..., Path]) -> None:
-    other = make_base(seed=6)
-    file = other / "tokenizer.json"
-    kept = json.loads(file.read_text(encoding="utf-8"))
-    words = kept["model"]["vocab"]
-    words["W"], words["y"] = words["y"], words["W"]
-    file.write_text(json.dumps(kept), encoding="utf-8")
-    refused(ModelError, "for the old model and", make, old_model=str(other))
 
 
 def test_a_digest_is_that_of_weights_and_settings(bases: tuple[Path, Path], tmp_path: Path) -> None:

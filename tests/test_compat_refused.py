@@ -1,8 +1,9 @@
-"""Data and tokenizers that CompatTrainer refuses, whichever way the teachers are read."""
+"""What CompatTrainer refuses: settings, models, data, and tokenizers, whichever way the teachers are read."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,16 +11,66 @@ from typing import Any
 import datasets
 import pytest
 import torch
+from peft import LoraConfig, PeftModel
+from trl import SFTConfig
 
 from stillright import CompatTrainer
-from stillright.errors import DataError, ModelError
+from stillright.errors import ConfigError, DataError, ModelError
 from stillright.models import Source, load_base
-from test_compat_api import models, pairs
-from test_compat_kept import make, refused
+from test_compat_api import models, pairs, settings
+from test_compat_kept import LORA, make
 
 __all__ = ["make", "models"]  # fixtures
 
 TEACHERS = pytest.mark.parametrize("teachers", ["hidden", "live"])
+
+
+def refused(error: type[Exception], words: str, make: Callable[..., Any], **arguments: Any) -> None:
+    with pytest.raises(error, match=re.escape(words)):
+        make(**arguments)
+
+
+def test_settings_that_cannot_be_are_refused(tmp_path: Path, make: Callable[..., CompatTrainer]) -> None:
+    for more, words in (
+        ({"mask": "choice"}, "mask choice distils over the choices of a task, which only `stillright run`"),
+        ({"mask": "student_right"}, "did you mean 'student_wrong'?"),
+        ({"temperature": 0.0}, "CompatConfig: temperature: should be greater than 0"),
+        ({"ce_weight": 1.5}, "CompatConfig: ce_weight: should be less than or equal to 1"),
+        ({"teachers": "logits"}, "CompatConfig.teachers: form: should be 'hidden', 'topk', 'sampled' or 'live'"),
+        ({"teachers": "topk", "entries": 0}, "CompatConfig.teachers: entries: should be greater than 0"),
+        ({"teachers": "topk", "mask": "mixture"}, "mixture needs whole distributions"),
+        ({"loss_type": "dft"}, "loss_type and label_smoothing_factor"),
+    ):
+        refused(ConfigError, words, settings, folder=tmp_path, **more)
+    refused(ConfigError, "compute_metrics: the loss is fixed", make, compute_metrics=lambda _: {})
+    with pytest.raises(ConfigError, match="args: SFTConfig has no settings of the distillation"):
+        CompatTrainer("a", "b", SFTConfig(output_dir=str(tmp_path), bf16=False))
+
+
+def test_models_that_cannot_be_are_refused(
+    bases: tuple[Path, Path],
+    models: tuple[Any, Any],
+    make: Callable[..., CompatTrainer],
+    tmp_path: Path,
+) -> None:
+    models[1].save_pretrained(tmp_path / "new")
+    frozen = PeftModel.from_pretrained(load_base(Source(str(bases[1])), torch.float32), tmp_path / "new")
+    base = load_base(Source(str(bases[1])), torch.float32)
+    refused(ModelError, "its adapter is frozen", make, model=frozen)
+    refused(ModelError, "has no adapter to train", make, model=str(bases[1]))
+    refused(ModelError, "old_model: shares weights with model", make, model=base, old_model=base, peft_config=LORA)
+    headed = LoraConfig(r=4, target_modules="all-linear", modules_to_save=["lm_head"], task_type="CAUSAL_LM")
+    refused(ModelError, "its LM head is trained", make, model=str(bases[1]), peft_config=headed)
+
+
+def test_a_base_by_name_is_loaded_from_safetensors_only(
+    make: Callable[..., CompatTrainer], make_base: Callable[..., Path]
+) -> None:
+    base, lora = make_base(seed=7), LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM")
+    torch.save(load_base(Source(str(base)), torch.float32).state_dict(), base / "pytorch_model.bin")
+    (base / "model.safetensors").unlink()
+    refused(OSError, "no file named model.safetensors", make, model=str(base), peft_config=lora)
+    make(model=str(base), peft_config=lora, config={"model_init_kwargs": {"use_safetensors": False}})
 
 
 def of_ids(*ids: list[int], labels: list[list[int]] | None = None) -> datasets.Dataset:
@@ -60,12 +111,15 @@ def small(make_base: Callable[..., Path]) -> Any:
     return load_base(Source(str(make_base(seed=5, vocabulary=100))), torch.float32)
 
 
-def test_live_teachers_must_share_a_tokenizer(make: Callable[..., CompatTrainer], other: str, small: Any) -> None:
-    refused(ModelError, "for the old model and", make, old_model=other, config={"teachers": "live"})
-    refused(ModelError, "is beyond the 100", make, old_model=small, config={"teachers": "live"})
-    unchanged = of_ids([5, 6, 7], [8, 9, 10])
+@TEACHERS
+def test_models_that_read_other_tokens(
+    make: Callable[..., CompatTrainer], other: str, small: Any, teachers: str
+) -> None:
+    config = {"teachers": teachers, "max_steps": 1}
+    refused(ModelError, "for the old model and", make, old_model=other, config=config)
+    refused(ModelError, "is beyond the 100 that both models know", make, old_model=small, config=config)
     for old in (other, small):  # tokens that are in no row do not matter
-        make(unchanged, old_model=old, config={"teachers": "live", "max_steps": 1}).train()
+        make(of_ids([5, 6, 7], [8, 9, 10]), old_model=old, config=config).train()
 
 
 def test_of_a_stream_the_whole_vocabulary_is_compared(
