@@ -173,3 +173,30 @@ def test_a_trained_head_follows_its_gradient(
     assert any("lm_head" in name and values.abs().max() > 0.01 for name, values in expected.items())
     found = step(trainer, trained(student), "student_wrong")
     torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{}, {"packing": True, "max_length": 64}],
+    ids=["padded", "packed"],
+)
+@pytest.mark.parametrize("form", ["hidden", "live"])
+def test_a_step_does_not_depend_on_how_it_is_cut(
+    bases: tuple[Path, Path], models: tuple[Any, Any], make: Callable[..., CompatTrainer], more: Any, form: str
+) -> None:
+    """Batches, accumulation and gradient checkpointing: the adapter after one step of all rows is the same."""
+    whole = {"max_steps": 1, "optim": "sgd", "learning_rate": 1.0, "max_grad_norm": 0.0, "teachers": form, **more}
+    cuts = [
+        {"per_device_train_batch_size": 8, "gradient_checkpointing": False},
+        {"per_device_train_batch_size": 1, "gradient_accumulation_steps": 8},
+        {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 4, "gradient_checkpointing": True},
+    ]
+    found = []
+    for cut in cuts:
+        trainer = make(model=moved(bases[1], seed=4), config={**whole, **cut})
+        trainer.train()
+        found.append({name: w.detach() for name, w in trainer.model.named_parameters() if w.requires_grad})
+    start = {name: w for name, w in models[1].named_parameters() if w.requires_grad}
+    assert any((found[0][name] - weight).abs().max() > 1e-4 for name, weight in start.items())
+    for other in found[1:]:
+        torch.testing.assert_close(other, found[0], rtol=1e-4, atol=1e-6)
