@@ -1,8 +1,7 @@
-"""What CompatTrainer keeps of its teachers: read again when it fits, made again when not; and what it refuses."""
+"""What CompatTrainer keeps of its teachers: read again when it fits, made again when not."""
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -13,12 +12,11 @@ import torch
 from peft import LoraConfig, PeftModel
 from rich.console import Console
 from safetensors.torch import load_file
-from trl import SFTConfig
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
 from architectures import tiny
 from stillright import CompatTrainer
-from stillright.errors import ConfigError, DataError, ModelError, RunError
+from stillright.errors import DataError, ModelError, RunError
 from stillright.forward.passes import check_packing, last_states, model_inputs
 from stillright.models import Source, load_base
 from stillright.training import text
@@ -26,7 +24,7 @@ from stillright.training.model_digest import model_digest
 from stillright.training.teachers import cache, source
 from stillright.training.teachers.cache import open_cache
 from stillright.workspace import Workspace
-from test_compat_api import models, moved, pairs, settings, texts, tokenizer
+from test_compat_api import models, moved, pairs, settings, texts, tokenizer, tokens
 
 __all__ = ["models"]  # a fixture
 
@@ -157,33 +155,6 @@ def test_a_fresh_adapter_has_the_base_as_new_teacher(
     assert trainer.evaluate()["eval_loss"] > 1e-3
 
 
-@pytest.mark.parametrize(
-    "more",
-    [{}, {"packing": True, "max_length": 64}],
-    ids=["padded", "packed"],
-)
-@pytest.mark.parametrize("form", ["hidden", "live"])
-def test_a_step_does_not_depend_on_how_it_is_cut(
-    bases: tuple[Path, Path], models: tuple[Any, Any], make: Callable[..., CompatTrainer], more: Any, form: str
-) -> None:
-    """Batches, accumulation and gradient checkpointing: the adapter after one step of all rows is the same."""
-    whole = {"max_steps": 1, "optim": "sgd", "learning_rate": 1.0, "max_grad_norm": 0.0, "teachers": form, **more}
-    cuts = [
-        {"per_device_train_batch_size": 8, "gradient_checkpointing": False},
-        {"per_device_train_batch_size": 1, "gradient_accumulation_steps": 8},
-        {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 4, "gradient_checkpointing": True},
-    ]
-    found = []
-    for cut in cuts:
-        trainer = make(model=moved(bases[1], seed=4), config={**whole, **cut})
-        trainer.train()
-        found.append({name: w.detach() for name, w in trainer.model.named_parameters() if w.requires_grad})
-    start = {name: w for name, w in models[1].named_parameters() if w.requires_grad}
-    assert any((found[0][name] - weight).abs().max() > 1e-4 for name, weight in start.items())
-    for other in found[1:]:
-        torch.testing.assert_close(other, found[0], rtol=1e-4, atol=1e-6)
-
-
 def test_half_precision_is_that_of_the_training(make: Callable[..., CompatTrainer]) -> None:
     """float32 weights under bfloat16 autocast, TRL's default: kept and live teachers say the same."""
     found = [make(config={"bf16": True, "teachers": form}).evaluate() for form in ("hidden", "live")]
@@ -271,67 +242,6 @@ def test_layers_that_mix_packed_texts_are_refused() -> None:
         check_packing(mixing, collate)
 
 
-def refused(error: type[Exception], words: str, make: Callable[..., Any], **arguments: Any) -> None:
-    with pytest.raises(error, match=re.escape(words)):
-        make(**arguments)
-
-
-def test_settings_that_cannot_be_are_refused(tmp_path: Path, make: Callable[..., CompatTrainer]) -> None:
-    for more, words in (
-        ({"mask": "choice"}, "mask choice distils over the choices of a task, which only `stillright run`"),
-        ({"mask": "student_right"}, "did you mean 'student_wrong'?"),
-        ({"temperature": 0.0}, "CompatConfig: temperature: should be greater than 0"),
-        ({"ce_weight": 1.5}, "CompatConfig: ce_weight: should be less than or equal to 1"),
-        ({"teachers": "logits"}, "CompatConfig.teachers: form: should be 'hidden', 'topk', 'sampled' or 'live'"),
-        ({"teachers": "topk", "entries": 0}, "CompatConfig.teachers: entries: should be greater than 0"),
-        ({"teachers": "topk", "mask": "mixture"}, "mixture needs whole distributions"),
-        ({"loss_type": "dft"}, "loss_type and label_smoothing_factor"),
-    ):
-        refused(ConfigError, words, settings, folder=tmp_path, **more)
-    refused(ConfigError, "compute_metrics: the loss is fixed", make, compute_metrics=lambda _: {})
-    with pytest.raises(ConfigError, match="args: SFTConfig has no settings of the distillation"):
-        CompatTrainer("a", "b", SFTConfig(output_dir=str(tmp_path), bf16=False))
-
-
-def test_models_that_cannot_be_are_refused(
-    bases: tuple[Path, Path],
-    models: tuple[Any, Any],
-    make: Callable[..., CompatTrainer],
-    make_base: Callable[..., Path],
-    tmp_path: Path,
-) -> None:
-    models[1].save_pretrained(tmp_path / "new")
-    frozen = PeftModel.from_pretrained(load_base(Source(str(bases[1])), torch.float32), tmp_path / "new")
-    base = load_base(Source(str(bases[1])), torch.float32)
-    refused(ModelError, "its adapter is frozen", make, model=frozen)
-    refused(ModelError, "has no adapter to train", make, model=str(bases[1]))
-    refused(ModelError, "old_model: shares weights with model", make, model=base, old_model=base, peft_config=LORA)
-    headed = LoraConfig(r=4, target_modules="all-linear", modules_to_save=["lm_head"], task_type="CAUSAL_LM")
-    refused(ModelError, "its LM head is trained", make, model=str(bases[1]), peft_config=headed)
-    small = load_base(Source(str(make_base(seed=5, vocabulary=100))), torch.float32)
-    refused(ModelError, "is beyond the 100 that both models know", make, old_model=small)
-
-
-def test_a_base_by_name_is_loaded_from_safetensors_only(
-    make: Callable[..., CompatTrainer], make_base: Callable[..., Path]
-) -> None:
-    base, lora = make_base(seed=7), LoraConfig(r=4, target_modules="all-linear", task_type="CAUSAL_LM")
-    torch.save(load_base(Source(str(base)), torch.float32).state_dict(), base / "pytorch_model.bin")
-    (base / "model.safetensors").unlink()
-    refused(OSError, "no file named model.safetensors", make, model=str(base), peft_config=lora)
-    make(model=str(base), peft_config=lora, config={"model_init_kwargs": {"use_safetensors": False}})
-
-
-def test_another_tokenizer_is_refused(make: Callable[..., CompatTrainer], make_base: Callable[..., Path]) -> None:
-    other = make_base(seed=6)
-    file = other / "tokenizer.json"
-    kept = json.loads(file.read_text(encoding="utf-8"))
-    words = kept["model"]["vocab"]
-    words["W"], words["y"] = words["y"], words["W"]
-    file.write_text(json.dumps(kept), encoding="utf-8")
-    refused(ModelError, "for the old model and", make, old_model=str(other))
-
-
 def test_a_digest_is_that_of_weights_and_settings(bases: tuple[Path, Path], tmp_path: Path) -> None:
     digest = model_digest(moved(bases[0], seed=3))
     assert model_digest(moved(bases[0], seed=3)) == digest
@@ -345,3 +255,44 @@ def test_a_digest_is_that_of_weights_and_settings(bases: tuple[Path, Path], tmp_
     one = changed.get_base_model().model.layers[1].mlp.down_proj.base_layer.weight
     one.data[0, 0] += 1
     assert model_digest(changed) != digest
+
+
+def test_a_digest_knows_adapters_that_are_off_or_scaled(bases: tuple[Path, Path]) -> None:
+    def scaled(model: Any) -> None:
+        for layer in model.modules():
+            if hasattr(layer, "set_scale"):
+                layer.set_scale("default", 3.0)
+
+    ids, digests = torch.tensor([[5, 6, 7]]), set()
+    logits = []
+    for change in (lambda model: None, lambda model: model.base_model.disable_adapter_layers(), scaled):
+        model = moved(bases[0], seed=3)
+        change(model)
+        digests.add(model_digest(model))
+        logits.append(model(input_ids=ids).logits)
+    assert not torch.equal(logits[0], logits[1])
+    assert not torch.equal(logits[0], logits[2])
+    assert len(digests) == 3
+
+
+def test_the_old_model_may_be_a_base_in_memory(bases: tuple[Path, Path], make: Callable[..., CompatTrainer]) -> None:
+    old = load_base(Source(str(bases[0])), torch.float32)
+    assert make(old_model=old).evaluate()["eval_loss"] == make(old_model=str(bases[0])).evaluate()["eval_loss"]
+
+
+@pytest.mark.parametrize("teachers", ["hidden", "live"])
+def test_predict_gives_the_metrics(make: Callable[..., CompatTrainer], teachers: str) -> None:
+    """And no logits, which are never made."""
+    trainer = make(config={"teachers": teachers})
+    expected, found = trainer.evaluate(), trainer.predict(trainer.eval_dataset)
+    assert found.metrics["test_loss"] == expected["eval_loss"]
+    assert found.metrics["test_kl_old"] == expected["eval_kl_old"]
+    assert found.predictions is None
+
+
+@pytest.mark.parametrize("kind", ["torch", "numpy"])
+def test_a_data_set_may_have_a_format(make: Callable[..., CompatTrainer], kind: str) -> None:
+    rows = tokens()
+    expected = make(rows).evaluate()["eval_loss"]
+    assert make(rows.with_format(kind)).evaluate()["eval_loss"] == expected
+    assert make(rows.with_format(kind, columns=["input_ids"])).evaluate()["eval_loss"] == expected

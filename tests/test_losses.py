@@ -135,19 +135,56 @@ def test_a_trained_head_gets_its_gradient() -> None:
     torch.testing.assert_close(gradient, expected_gradient, rtol=1e-9, atol=1e-9)
 
 
-def test_bfloat16_stays_close() -> None:
-    """Half-precision heads and states: within 2 % of the loss, and of the gradient's length."""
+@pytest.mark.parametrize("strategy", sorted(STRATEGIES))
+def test_bfloat16_stays_close(strategy: str) -> None:
+    """Half-precision head and states: within 0.2 % of the loss, and 0.6 % of the gradient's length."""
     exact, rounded = Case(), Case()
     rounded.head = LMHead(rounded.head.weight.bfloat16(), rounded.head.bias.bfloat16(), 0.7, 9.0)  # type: ignore[union-attr]
     rounded.student = rounded.student.detach().bfloat16().requires_grad_()
     rounded.new = rounded.new.bfloat16()
-    losses_ = [case.sums("old_only", 2.0, 0.3).loss for case in (exact, rounded)]
+    losses_ = [case.sums(strategy, 2.0, 0.3).loss for case in (exact, rounded)]
     gradients = [
         torch.autograd.grad(loss, case.student)[0].double()
         for loss, case in zip(losses_, (exact, rounded), strict=True)
     ]
-    assert losses_[1].item() == pytest.approx(losses_[0].item(), rel=0.02)
-    assert (gradients[1] - gradients[0]).norm() < 0.02 * gradients[0].norm()
+    assert losses_[1].item() == pytest.approx(losses_[0].item(), rel=0.002)
+    assert (gradients[1] - gradients[0]).norm() < 0.006 * gradients[0].norm()
+
+
+class PaddedStudent(Case):
+    """The student's head has 15 entries, of which old knows 11; those beyond would be the likeliest."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        generator = torch.Generator().manual_seed(5)
+        weight, bias = (torch.randn(4, *shape, generator=generator, dtype=torch.float64) for shape in ((6,), ()))
+        assert self.head.bias is not None
+        self.head = self.head._replace(
+            weight=torch.cat([self.head.weight, weight]), bias=torch.cat([self.head.bias, bias + 20])
+        )
+        assert self.old_head.bias is not None
+        self.old_head = self.old_head._replace(weight=self.old_head.weight[:11], bias=self.old_head.bias[:11])
+
+    def student_logits(self, hidden: Tensor | None = None) -> Tensor:
+        return super().student_logits(hidden)[:, :11]
+
+
+@pytest.mark.parametrize("strategy", sorted(STRATEGIES))
+@pytest.mark.parametrize("chunk", [2, 1024])
+@pytest.mark.parametrize("frozen", [True, False])
+def test_padding_of_the_student_s_head_has_no_part(
+    strategy: str, chunk: int, frozen: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(head_loss, "chunk_rows", lambda head: chunk)
+    case = PaddedStudent()
+    case.head.weight.requires_grad_(not frozen)
+    trained = [case.student, *([] if frozen else [case.head.weight])]
+    sums = case.sums(strategy, 2.0, 0.3)
+    student, old, new = case.logits()
+    expected = reference_loss(student, old, new.detach(), case.labels, case.sequence, strategy, 2.0, 0.3)
+    torch.testing.assert_close(sums.loss, expected, rtol=1e-9, atol=1e-9)
+    found, wanted = (torch.autograd.grad(loss, trained) for loss in (sums.loss, expected))
+    torch.testing.assert_close(found, wanted, rtol=1e-9, atol=1e-9)
 
 
 def test_parts_add_up() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,8 +17,17 @@ from stillright.models import ModelRef, load_model, load_tokenizer
 from stillright.progress import Progress
 from stillright.training.compat_config import CompatConfig
 from stillright.training.head_loss import LossSums
+from stillright.training.loop import frees_memory
 from stillright.training.losses import CompatLoss
-from stillright.training.prepared import Row, numbered, refuse_other_words, refuse_unknown_ids
+from stillright.training.prepared import (
+    Row,
+    numbered,
+    refuse_empty,
+    refuse_other_words,
+    refuse_unknown_ids,
+    refuse_unscored,
+    tokens_of,
+)
 from stillright.training.strategies import STRATEGIES
 from stillright.training.teachers.cache import CacheSpec
 from stillright.training.teachers.cached import CachedTeachers, TeacherCollator, TeacherFolders
@@ -33,6 +43,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 FOREIGN = ("compute_loss_func", "compute_metrics", "preprocess_logits_for_metrics")  # need logits, or another loss
+
+DATA = ("train_dataset", "eval_dataset")
 
 
 class CompatTrainer(AdapterTrainer):
@@ -59,6 +71,7 @@ class CompatTrainer(AdapterTrainer):
     ) -> None:
         args = CompatConfig() if args is None else args
         _refuse_foreign(args, kwargs)
+        refuse_empty({name: kwargs.get(name) for name in DATA})
         super().__init__(None, model=_student(model, args), args=args, **kwargs)
         refuse_untrainable(self.model, args.teachers)
         teachers = self._teachers(old_model)
@@ -74,7 +87,18 @@ class CompatTrainer(AdapterTrainer):
         old: InMemoryTeacher | NamedTeacher = InMemoryTeacher(old_model)
         if isinstance(old_model, str):
             old = NamedTeacher(ModelRef.parse(old_model), self.model.dtype)
+        self._refuse_misfits(old)
         return self._live_teachers(old) if self.args.teachers == "live" else self._cached_teachers(old)
+
+    def _refuse_misfits(self, old: InMemoryTeacher | NamedTeacher) -> None:
+        """Raises DataError where nothing is scored, and ModelError where old and new read other tokens."""
+        parts = {name: getattr(self, name) for name in DATA}
+        refuse_unscored(parts, self.collate)
+        known = InMemoryTeacher(self.model).vocabulary
+        tokens = tokens_of(parts, self._tokenizer, known)
+        refuse_unknown_ids(tokens, min(old.vocabulary, known))
+        if isinstance(old, NamedTeacher):
+            refuse_other_words(tokens, load_tokenizer(old.ref.base), self._tokenizer)
 
     def _live_teachers(self, old: InMemoryTeacher | NamedTeacher) -> LiveTeachers:
         loaded = old.load()
@@ -89,19 +113,16 @@ class CompatTrainer(AdapterTrainer):
         """Both, who read the rows of all data sets now, unless they have."""
         rows, models = self._number_rows(), {"old": old, "new": InMemoryTeacher(self.model)}
         vocabulary = min(model.vocabulary for model in models.values())
-        refuse_unknown_ids(rows, vocabulary)
-        if isinstance(old, NamedTeacher):
-            refuse_other_words(rows, load_tokenizer(old.ref.base), self._tokenizer)
-        spec, console = self._spec(rows, vocabulary), self._console()
-        with (
-            Workspace(self.args.teachers_folder, console, "teachers_dir").locked() as workspace,
-            self.accelerator.autocast(),
-        ):
-            folders = []
-            for role, model in models.items():
-                with on_device(model.load, self.args.device) as load:
-                    folders.append(cache_stage(workspace, role, role, model.key, load, spec, Progress(console)))
-            return TeacherFolders(*folders).open()
+        spec = self._spec(rows, vocabulary)
+        caches = Workspace(self.args.teachers_folder, self._console(), "teachers_dir")
+        with caches.locked() as workspace, self.accelerator.autocast():
+            return TeacherFolders(*(self._cache(workspace, role, model, spec) for role, model in models.items())).open()
+
+    @frees_memory
+    def _cache(self, workspace: Workspace, role: str, model: InMemoryTeacher | NamedTeacher, spec: CacheSpec) -> Path:
+        """The folder of what a teacher outputs; one that was loaded for it is gone from memory afterwards."""
+        with on_device(model.load, self.args.device) as load:
+            return cache_stage(workspace, role, role, model.key, load, spec, Progress(workspace.console))
 
     def _console(self) -> Console:
         return Console(stderr=True, quiet=self.args.disable_tqdm or not ranks.is_main())

@@ -5,7 +5,7 @@ The trainer's own collator decides what is scored in a row.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import datasets
@@ -48,7 +48,7 @@ def numbered(parts: Sequence[Datasets], collate: Collate) -> tuple[list[Datasets
         first = len(rows)
         rows.extend(_rows(dataset, collate))
         others = dataset.remove_columns([name for name in ("text",) if name in dataset.column_names])
-        return others.add_column("text", list(range(first, len(rows))))
+        return others.with_format(None).add_column("text", list(range(first, len(rows))))
 
     return [_each(part, number) for part in parts], rows
 
@@ -59,8 +59,8 @@ def _each(part: Datasets, change: Callable[[datasets.Dataset], datasets.Dataset]
     return {name: change(one) for name, one in part.items()} if isinstance(part, dict) else change(part)
 
 
-def _rows(dataset: Any, collate: Collate) -> list[Row]:
-    if not isinstance(dataset, datasets.Dataset) or dataset.format["type"] == "custom":
+def _rows(dataset: Any, collate: Collate) -> Iterator[Row]:
+    if not _is_there(dataset):
         raise DataError(
             f"a {type(dataset).__name__} whose rows are made while it is read cannot be read by teachers beforehand; "
             "keep both in memory (teachers='live'), or give a data set whose rows are there"
@@ -68,23 +68,63 @@ def _rows(dataset: Any, collate: Collate) -> list[Row]:
     if "input_ids" not in dataset.column_names:
         raise DataError(f"columns {', '.join(dataset.column_names)}: no tokens after preparation; images are not read")
     kept = dataset.select_columns([name for name in COLUMNS if name in dataset.column_names]).with_format(None)
-    return [Row(example, collate([example])["labels"][0, 1 : len(example["input_ids"])].tolist()) for example in kept]
+    for example in kept:
+        yield Row(example, collate([example])["labels"][0, 1 : len(example["input_ids"])].tolist())
 
 
-def refuse_unknown_ids(rows: Sequence[Row], vocabulary: int) -> None:
-    """Raises ModelError where a row holds a token beyond the `vocabulary` that old and new share."""
-    for i, row in enumerate(rows):
-        if row.ids and max(row.ids) >= vocabulary:
-            raise ModelError(
-                f"row {i}: token {max(row.ids)} is beyond the {vocabulary} that both models know; "
-                "the old and the new model must share a tokenizer"
+def _is_there(dataset: Any) -> bool:
+    """Whether its rows can be read now, and are then what they are now."""
+    return isinstance(dataset, datasets.Dataset) and dataset.format["type"] != "custom"
+
+
+def _named(parts: Mapping[str, Datasets]) -> Iterator[tuple[str, Any]]:
+    """Single data sets, with the argument that they were given as."""
+    for name, part in parts.items():
+        for one in part.values() if isinstance(part, dict) else [part]:
+            if one is not None:
+                yield name, one
+
+
+def refuse_empty(parts: Mapping[str, Datasets]) -> None:
+    """Raises DataError for a data set without rows; of a stream nothing is known."""
+    for name, one in _named(parts):
+        if hasattr(one, "__len__") and not len(one):
+            raise DataError(f"{name}: has no rows")
+
+
+def refuse_unscored(parts: Mapping[str, Datasets], collate: Collate) -> None:
+    """Raises DataError for a data set in which nothing is scored; of a stream nothing is known."""
+    for name, one in _named(parts):
+        if _is_there(one) and not any(row.scored for row in _rows(one, collate)):
+            raise DataError(
+                f"{name}: no token of its rows is scored; look at its labels, at max_length, and at what "
+                "completion_only_loss and assistant_only_loss leave"
             )
 
 
-def refuse_other_words(rows: Sequence[Row], old: Any, new: Any) -> None:
-    """Raises ModelError where a token of `rows` means other text in the tokenizer `old` than in `new`."""
-    used = sorted({token for row in rows for token in row.ids})
-    words = zip(used, old.convert_ids_to_tokens(used), new.convert_ids_to_tokens(used), strict=True)
+def tokens_of(parts: Mapping[str, Datasets], tokenizer: Any, known: int) -> list[int]:
+    """Which tokens the data sets hold; of a stream, all of the tokenizer among the `known` of the new model."""
+    tokens: set[int] = set()
+    for _, one in _named(parts):
+        if _is_there(one):
+            tokens.update(token for ids in one.with_format(None)["input_ids"] for token in ids)
+        else:
+            tokens.update(token for token in tokenizer.get_vocab().values() if token < known)
+    return sorted(tokens)
+
+
+def refuse_unknown_ids(tokens: Sequence[int], vocabulary: int) -> None:
+    """Raises ModelError for a token beyond the `vocabulary` that old and new share; tokens: sorted."""
+    if tokens and tokens[-1] >= vocabulary:
+        raise ModelError(
+            f"token {tokens[-1]} is beyond the {vocabulary} that both models know; "
+            "the old and the new model must share a tokenizer"
+        )
+
+
+def refuse_other_words(tokens: Sequence[int], old: Any, new: Any) -> None:
+    """Raises ModelError for a token that means other text in the tokenizer `old` than in `new`."""
+    words = zip(tokens, *(tokenizer.convert_ids_to_tokens(tokens) for tokenizer in (old, new)), strict=True)
     for token, old_word, new_word in words:
         if old_word != new_word:
             raise ModelError(

@@ -105,6 +105,10 @@ class ForwardLossTrainer(SFTTrainer):
             loss = loss * self.accelerator.num_processes  # DDP averages gradients, the count is of all processes
         return (loss, {}) if return_outputs else loss
 
+    def prediction_step(self, model: Any, inputs: dict[str, Any], *_: Any, **kwargs: Any) -> Any:
+        """The loss of a batch; `predict` would read logits too, which are never made."""
+        return super().prediction_step(model, inputs, True, **kwargs)
+
     def _means_once(self, model: Any, inputs: dict[str, Any]) -> dict[str, Mean]:
         """The means of an evaluation's batch without texts that only fill it up; if none is left, all count nothing."""
         process = self.accelerator.process_index
