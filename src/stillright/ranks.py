@@ -6,6 +6,9 @@ each other at the launcher's key-value store, because collectives give up after 
 
 from __future__ import annotations
 
+import atexit
+import functools
+import gc
 import itertools
 import os
 import pickle
@@ -38,11 +41,18 @@ def is_main() -> bool:
 
 def state() -> Any:
     """accelerate's PartialState, which holds this process's device; the processes are connected from now on."""
+    _collect_at_exit()
     import torch
     from accelerate import PartialState
     from accelerate.utils import parse_flag_from_env
 
     return PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU") or not torch.accelerator.is_available())
+
+
+@functools.cache
+def _collect_at_exit() -> None:
+    """Dead trainers are cycles that hold the connection, whose threads abort the process where they outlive Python."""
+    atexit.register(gc.collect)
 
 
 def on_main(work: Callable[[], T]) -> T:
