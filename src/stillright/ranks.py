@@ -41,18 +41,32 @@ def is_main() -> bool:
 
 def state() -> Any:
     """accelerate's PartialState, which holds this process's device; the processes are connected from now on."""
-    _collect_at_exit()
     import torch
     from accelerate import PartialState
     from accelerate.utils import parse_flag_from_env
 
-    return PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU") or not torch.accelerator.is_available())
+    found = PartialState(cpu=parse_flag_from_env("ACCELERATE_USE_CPU") or not torch.accelerator.is_available())
+    _part_in_order()
+    return found
 
 
 @functools.cache
-def _collect_at_exit() -> None:
-    """Dead trainers are cycles that hold the connection, whose threads abort the process where they outlive Python."""
-    atexit.register(gc.collect)
+def _part_in_order() -> None:
+    """Ends the connection before Python ends, and without Python's lock.
+
+    Dead trainers are reference cycles that hold it. If it outlives Python, its threads abort the process. If a trainer
+    were the last to hold it, it would wait under Python's lock for threads that wait for that lock. So it is held here
+    until the trainers are collected.
+    """
+    from torch import distributed
+
+    held = [distributed.group.WORLD] if distributed.is_initialized() else []
+
+    def part() -> None:
+        gc.collect()
+        held.clear()
+
+    atexit.register(part)
 
 
 def on_main(work: Callable[[], T]) -> T:
