@@ -177,7 +177,7 @@ def add_study_command(commands: Any) -> None:
     )
     study.add_argument("study", type=Path, metavar="STUDY.YAML")
     study.add_argument(
-        "--dry-run", action="store_true", help="print how many stages of each kind are left, their steps and tokens"
+        "--dry-run", action="store_true", help="print which stages are left, and what they cost on one GPU"
     )
     study.add_argument("--ray", metavar="ADDRESS", help="run the stages on this Ray cluster, such as auto or HOST:6379")
     _add_set(study)
