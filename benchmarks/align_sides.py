@@ -25,6 +25,7 @@ from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
 from stillright.config import parse_update
 from stillright.demo import demo_update
+from stillright.folder.workspace import Workspace
 from stillright.models import ModelRef, load_model, load_tokenizer
 from stillright.pipeline import Update
 from stillright.training.align import AlignTrainer
@@ -35,7 +36,6 @@ from stillright.training.teachers.cache import CacheSpec, write_cache
 from stillright.training.teachers.cached import TeacherFolders
 from stillright.training.teachers.forms import Hidden
 from stillright.training.teachers.live import LiveTeachers
-from stillright.workspace import Workspace
 
 BATCH = 16
 IGNORED = -100

@@ -22,10 +22,10 @@ import torch
 import yaml
 
 from stillright.config import parse_update, read_yaml, with_overrides
-from stillright.data import Data
 from stillright.demo import demo_update
 from stillright.estimate import Plan, StageCost
 from stillright.estimate.rate import Rate, measured_rate
+from stillright.stages.data import Data
 
 OF_STAGES = ("lora", "training", "strategy", "dtype", "predict_batch_size")  # --task takes none of them
 

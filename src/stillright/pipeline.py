@@ -15,16 +15,16 @@ from rich.console import Console
 from stillright import ranks
 from stillright.comparison import Comparison, compare
 from stillright.config import UpdateConfig
-from stillright.data import Data
+from stillright.folder.workspace import Workspace, fingerprint
 from stillright.importers.jsonl import write_predictions
-from stillright.inputs import align_inputs, fit_inputs, predict_inputs, score_inputs, teacher_key
 from stillright.models import ModelRef, load_model
 from stillright.progress import Progress
 from stillright.report.html import html
 from stillright.report.markdown import markdown
 from stillright.report.terminal import print_comparison
+from stillright.stages.data import Data
+from stillright.stages.inputs import align_inputs, fit_inputs, predict_inputs, score_inputs, teacher_key
 from stillright.training.loop import Job, frees_memory, optimizer_steps, warmup_steps
-from stillright.workspace import Workspace, fingerprint
 
 if TYPE_CHECKING:
     from stillright.training.choice.scoring import ScoreFiles
@@ -161,7 +161,7 @@ class Update(Data):
         stem = Path(result).stem
 
         def build(_: Path, out: Path) -> None:
-            from stillright.predict import PredictJob, predict
+            from stillright.prediction.predict import PredictJob, predict
 
             config = self.config
             job = PredictJob(

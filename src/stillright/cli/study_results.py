@@ -10,7 +10,7 @@ from stillright.cli.command import command, console
 
 
 def _study_results(args: argparse.Namespace) -> int:
-    from stillright.study.results import write_results
+    from stillright.paper import write_results
 
     written = write_results(args.out)
     console().print(

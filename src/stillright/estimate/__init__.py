@@ -8,10 +8,10 @@ import torch
 from rich.console import Console
 
 from stillright.config import UpdateConfig
-from stillright.data import Data
 from stillright.estimate.plan import Plan, StageCost
 from stillright.estimate.rate import measured_rate
 from stillright.estimate.table import print_plan
+from stillright.stages.data import Data
 
 __all__ = ["Plan", "StageCost", "print_align", "print_fit", "print_update"]
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from stillright.config import UpdateConfig
-from stillright.data import Data
 from stillright.estimate.cost import (
     ADAPTER_BYTES,
     PLAIN_LOGITS,
@@ -25,8 +24,9 @@ from stillright.estimate.cost import (
 )
 from stillright.estimate.shape import Shape, shape_of
 from stillright.forward.trees import BATCH_TOKENS, Tree
-from stillright.harness_model import batches_of_rows, grow
 from stillright.models import ModelRef, load_adapter_config, load_tokenizer
+from stillright.prediction.harness_model import batches_of_rows, grow
+from stillright.stages.data import Data
 from stillright.tasks.encoding import encode_pairs
 from stillright.tasks.task import Document
 from stillright.training.choice.loss import LABELS_ALONE

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from stillright.ensemble import refuse_unlike
 from stillright.errors import ModelError, TaskError
+from stillright.prediction.ensemble import refuse_unlike
 from stillright.study.baselines import refuse_other_shapes
 from stillright.study.matrix import Cell
 from stillright.study.shared_data import SharedData

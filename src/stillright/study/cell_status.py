@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from stillright.comparison import compare
 from stillright.errors import StillrightError
+from stillright.folder.workspace import Workspace, fingerprint
 from stillright.study.applicability import misfit
 from stillright.study.cells_csv import CELLS, CellRecord, Status, cells_text, measured
 from stillright.study.matrix import Cell
@@ -14,7 +15,6 @@ from stillright.study.schedule import Outcome, error_line
 from stillright.study.shared_data import SharedData
 from stillright.study.stages import CellStages, Graph, Stage
 from stillright.study.store import Store
-from stillright.workspace import Workspace, fingerprint
 
 
 class Board:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from stillright.estimate.plan import Plan, StageCost
-from stillright.inputs import predict_inputs, text_inputs
+from stillright.folder.workspace import fingerprint
+from stillright.stages.inputs import predict_inputs, text_inputs
 from stillright.study.shared_data import SharedData
 from stillright.study.stages import Stage
-from stillright.workspace import fingerprint
 
 PREDICTING = ("predict", "ensemble")
 FREE = ("carry", "interpolate")  # they read and write adapters

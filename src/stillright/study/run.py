@@ -10,16 +10,16 @@ from rich.console import Console
 from stillright import ranks
 from stillright.config import StudyConfig
 from stillright.errors import MissingExtra, RunError
+from stillright.folder.workspace import Workspace
+from stillright.paper import write_results
 from stillright.pipeline import write_provenance
 from stillright.study.cell_status import Board
 from stillright.study.cluster import Cluster, connect, joined, run_on_cluster
 from stillright.study.matrix import cells_of
-from stillright.study.results import write_results
 from stillright.study.schedule import Outcome, run_here, todo
 from stillright.study.stages import Stage
 from stillright.study.store import Store
 from stillright.study.terminal import shown, summary
-from stillright.workspace import Workspace
 
 
 def run_study(config: StudyConfig, source: str, console: Console, address: str | None = None) -> int:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from stillright.config import UpdateConfig
-from stillright.data import Data
-from stillright.inputs import Inputs, task_inputs, text_inputs
+from stillright.folder.workspace import fingerprint
+from stillright.stages.data import Data
+from stillright.stages.inputs import Inputs, task_inputs, text_inputs
 from stillright.tasks import Task, load_task
-from stillright.workspace import fingerprint
 
 
 class SharedData:

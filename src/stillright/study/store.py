@@ -12,13 +12,13 @@ from pathlib import Path
 from rich.console import Console
 
 from stillright import ranks
+from stillright.folder.workspace import Workspace
 from stillright.models import ModelRef
 from stillright.pipeline import Update
 from stillright.study.baselines import carry, interpolate
 from stillright.study.stages import Stage
 from stillright.training.choice.scoring import ScoreFiles
 from stillright.training.teachers.cached import TeacherFolders
-from stillright.workspace import Workspace
 
 RESULTS = {"teach": "said", "predict": "predictions.jsonl", "ensemble": "predictions.jsonl"}  # of others: adapter
 SCORES = "scores.safetensors"  # of teachers over choices

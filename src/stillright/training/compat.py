@@ -11,6 +11,7 @@ from torch import Tensor
 
 from stillright import ranks
 from stillright.errors import ConfigError, ModelError
+from stillright.folder.workspace import Workspace, fingerprint
 from stillright.forward.heads import lm_head
 from stillright.forward.passes import check_packing
 from stillright.models import ModelRef, load_model, load_tokenizer
@@ -36,7 +37,6 @@ from stillright.training.teachers.live import LiveTeachers
 from stillright.training.teachers.source import InMemoryTeacher, NamedTeacher, is_placed, on_device
 from stillright.training.teachers.stage import cache_stage
 from stillright.training.trainer import AdapterTrainer, Mean
-from stillright.workspace import Workspace, fingerprint
 
 if TYPE_CHECKING:
     from peft import PeftModel

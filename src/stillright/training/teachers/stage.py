@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from stillright import ranks
-from stillright.inputs import cache_inputs
+from stillright.folder.workspace import Workspace
 from stillright.progress import Progress
+from stillright.stages.inputs import cache_inputs
 from stillright.training.teachers.cache import CacheSpec, write_cache
-from stillright.workspace import Workspace
 
 
 def cache_stage(

@@ -1,0 +1,1 @@
+"""Folders that hold results: which are done, from what inputs."""

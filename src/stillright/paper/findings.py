@@ -1,0 +1,217 @@
+"""Which of the paper's findings hold in a study: each a rule, the numbers it is applied to, and a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from stillright.paper.paired import Difference, Triple
+from stillright.paper.rank_correlation import rank_correlation
+from stillright.paper.rows import StrategyRow, one_an_update, pooled, predictions
+from stillright.stats import Estimate, adjusted
+
+Verdict = Literal["holds", "does not hold", "cannot tell"]
+Outcome = Literal["fewer", "more", "unclear"]
+MUSCLE, OLD_ONLY, CONTINUED = "student_wrong", "old_only", "continue_ce"
+CONTROLS = ("retrain", CONTINUED, "new_only", "choice_ce")  # methods that never see the old model
+LEVEL = 0.05
+FEW = 5  # updates x tasks below which a correlation means little
+PAIRS_RULE = (
+    "Fewer flips: a pair is one task of one update. It shows fewer flips, or more, where the exact sign-flip test over "
+    f"samples has p < {LEVEL:g} after Holm's adjustment among the pairs of the finding; otherwise it is unclear. The "
+    "finding holds where more than half of the pairs show fewer and none shows more; it does not hold where some pair "
+    "shows more; otherwise one cannot tell."
+)
+GAIN_RULE = (
+    "Gain and flips: Spearman's rho between new - old score and NFR of old -> new, means over seeds, one point per "
+    f"task and update, tasks of one kind at a time. Holds where rho < 0 with p < {LEVEL:g} (permutations, two-sided), "
+    f"does not hold where rho > 0 with such a p. Fewer than {FEW} points are weak evidence, whatever they show. Points "
+    "that share a task or a model are not independent, although p assumes it."
+)
+MC_RULE = (
+    "NFR_mc: of the pairs whose NFR falls by the rule of fewer flips, those whose NFR_mc falls by the same rule: holds "
+    "where these are more than half and NFR_mc rises in none, does not hold where it rises in some. Pairs whose NFR_mc "
+    "is NFR, as with two choices, where a mistake cannot change, show nothing and are left out."
+)
+
+
+class Pair(NamedTuple):
+    """One task of one update: candidate less reference, over the seeds that both have."""
+
+    task: str
+    update: str
+    seeds: int
+    delta: Estimate
+    p: float
+    p_adjusted: float
+    delta_score: Estimate
+
+    @property
+    def outcome(self) -> Outcome:
+        """fewer or more only where the adjusted test says so."""
+        if self.p_adjusted >= LEVEL or not self.delta.value:
+            return "unclear"
+        return "fewer" if self.delta.value < 0 else "more"
+
+
+class Correlation(NamedTuple):
+    """Spearman's rho of n points; None for fewer than three, or where all have the same gain or the same NFR."""
+
+    n: int
+    rho: float | None
+    p: float | None
+
+
+class Finding(NamedTuple):
+    """A claim, the numbers for it, and the verdict that `rule` gives."""
+
+    claim: str
+    rule: str
+    verdict: Verdict
+    pairs: tuple[Pair, ...] = ()
+    correlation: Correlation | None = None
+    notes: tuple[str, ...] = ()
+
+
+class Compared(NamedTuple):
+    """A row, and its candidate less some reference over the seeds that both have."""
+
+    row: StrategyRow
+    seeds: int
+    difference: Difference
+
+
+def findings_of(rows: Sequence[StrategyRow], out: Path) -> list[Finding]:
+    """All findings that can be checked with the strategies of the study."""
+    found = []
+    for name, own in _entries(row for row in rows if row.method not in CONTROLS).items():
+        retrained = [Compared(row, len(row.done), row.difference) for row in own if row.difference]
+        found.append(_fewer(f"{name} flips fewer answers than retraining", retrained, own))
+        found += _fewer_than(_of(CONTINUED, rows), name, own, out)
+        found.append(_inconsistency(f"{name}: NFR_mc falls with NFR", retrained, own))
+    for name, own in _of(MUSCLE, rows).items():
+        found += _fewer_than(_of(OLD_ONLY, rows), name, own, out)
+    return [*found, *_gains(rows)]
+
+
+def _entries(rows: Iterable[StrategyRow]) -> dict[str, list[StrategyRow]]:
+    """The rows by the name of their strategy."""
+    found: dict[str, list[StrategyRow]] = {}
+    for row in rows:
+        found.setdefault(row.strategy, []).append(row)
+    return found
+
+
+def _of(method: str, rows: Sequence[StrategyRow]) -> dict[str, list[StrategyRow]]:
+    """The rows of the strategies whose method is `method`, by their names."""
+    return _entries(row for row in rows if row.method == method)
+
+
+def _fewer_than(
+    others: dict[str, list[StrategyRow]], name: str, own: Sequence[StrategyRow], out: Path
+) -> list[Finding]:
+    """One finding for each strategy of `others`, which strategy `name` is compared with."""
+    return [
+        _fewer(f"{name} flips fewer answers than {other}", _against(own, rows, out), own)
+        for other, rows in others.items()
+    ]
+
+
+def _against(own: Iterable[StrategyRow], reference: Sequence[StrategyRow], out: Path) -> list[Compared]:
+    """Each row's candidate less that of `reference`, over the seeds that both have on the same old model."""
+    found = []
+    for row in own:
+        others = {
+            (cell.seed, cell.predictions_old): cell.predictions
+            for each in reference
+            if (each.task, each.update) == (row.task, row.update)
+            for cell in each.done
+        }
+        shared = [
+            (cell.predictions_old, others[key], cell.predictions)
+            for cell in row.done
+            if (key := (cell.seed, cell.predictions_old)) in others
+        ]
+        if shared:
+            triples = [Triple(*(predictions(path, out) for path in paths)) for paths in shared]
+            less, _ = pooled(triples)
+            if less:
+                found.append(Compared(row, len(triples), less))
+    return found
+
+
+def _fewer(claim: str, compared: Sequence[Compared], own: Sequence[StrategyRow]) -> Finding:
+    pairs = _pairs(compared, lambda found: found.nfr, lambda found: found.nfr_p)
+    return Finding(claim, PAIRS_RULE, _verdict(pairs), pairs, notes=_left_out(compared, own))
+
+
+def _inconsistency(claim: str, compared: Sequence[Compared], own: Sequence[StrategyRow]) -> Finding:
+    nfr = _pairs(compared, lambda found: found.nfr, lambda found: found.nfr_p)
+    fallen = [each for each, pair in zip(compared, nfr, strict=True) if pair.outcome == "fewer"]
+    same = [each.row for each in fallen if _mistakes_cannot_change(each.row)]
+    pairs = _pairs([each for each in fallen if each.row not in same], lambda d: d.nfr_mc, lambda d: d.nfr_mc_p)
+    discrete = [row for row in own if row.task.kind == "discrete"]
+    known = [each for each in compared if each.difference.nfr_mc_p is not None]
+    notes = (*_left_out(known, discrete), *(f"{row.task.name} {row.update}: left out, NFR_mc is NFR" for row in same))
+    return Finding(claim, MC_RULE, _verdict(pairs), pairs, notes=notes)
+
+
+def _mistakes_cannot_change(row: StrategyRow) -> bool:
+    return all((cell.nfr_mc_new, cell.nfr_mc) == (cell.nfr_new, cell.nfr) for cell in row.done)
+
+
+def _pairs(
+    compared: Sequence[Compared], delta: Callable[[Difference], Estimate], p: Callable[[Difference], float | None]
+) -> tuple[Pair, ...]:
+    """Those that have a p, which is adjusted among them."""
+    tested = [(each, value) for each in compared if (value := p(each.difference)) is not None]
+    corrected = adjusted([value for _, value in tested], "holm") if tested else []
+    return tuple(
+        Pair(row.task.name, row.update, seeds, delta(found), value, p_adjusted, found.score)
+        for ((row, seeds, found), value), p_adjusted in zip(tested, corrected, strict=True)
+    )
+
+
+def _verdict(pairs: Sequence[Pair]) -> Verdict:
+    outcomes = [pair.outcome for pair in pairs]
+    if "more" in outcomes:
+        return "does not hold"
+    return "holds" if outcomes.count("fewer") > len(outcomes) / 2 else "cannot tell"
+
+
+def _left_out(compared: Sequence[Compared], own: Sequence[StrategyRow]) -> tuple[str, ...]:
+    """What readers must know of the pairs: which are lacking, or lack seeds, and whose answers are the new model's."""
+    there = {(each.row.task.name, each.row.update): each for each in compared}
+    notes = []
+    for row in own:
+        place, found = f"{row.task.name} {row.update}", there.get((row.task.name, row.update))
+        if found is None:
+            notes.append(f"{place}: left out, no results to compare")
+            continue
+        if found.seeds < len(row.cells):
+            notes.append(f"{place}: over {found.seeds} of {len(row.cells)} seeds")
+        if row.difference is not None and row.difference.unchanged:
+            notes.append(f"{place}: all scores are the new model's; training may have kept its first step")
+    return tuple(notes)
+
+
+def _gains(rows: Sequence[StrategyRow]) -> list[Finding]:
+    """Smaller gain, more flips: for each kind of task."""
+    found = []
+    for kind in ("discrete", "continuous"):
+        both = [(row.gain, row["nfr_new"].mean) for row in one_an_update(rows) if row.task.kind == kind]
+        points = [(gain, nfr) for gain, nfr in both if gain is not None and nfr is not None]
+        if points:
+            gains, flips = zip(*points, strict=True)
+            correlation = Correlation(len(points), *rank_correlation(gains, flips))
+            weak = (f"weak: {len(points)} points",) if len(points) < FEW else ()
+            claim = f"the smaller the gain of an update, the more flips ({kind} tasks)"
+            found.append(Finding(claim, GAIN_RULE, _sign(correlation), correlation=correlation, notes=weak))
+    return found
+
+
+def _sign(found: Correlation) -> Verdict:
+    if found.rho is None or found.p is None or found.p >= LEVEL:
+        return "cannot tell"
+    return "holds" if found.rho < 0 else "does not hold"

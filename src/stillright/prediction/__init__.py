@@ -1,0 +1,1 @@
+"""Models answer the test split of a task."""

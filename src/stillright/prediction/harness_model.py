@@ -1,0 +1,149 @@
+"""How the harness asks our models: log-likelihoods are summed in float32, and a prompt is read once for all choices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from lm_eval.models.huggingface import HFLM
+from transformers import LogitsProcessorList
+
+from stillright.errors import DataError, ModelError
+from stillright.forward.heads import lm_head
+from stillright.forward.passes import check_head, evaluating
+from stillright.forward.trees import BATCH_TOKENS, Ids, Tree, continued, label_logp, plant, reads_trees
+from stillright.prediction.ensemble import MeanLogits
+from stillright.progress import Bar
+from stillright.tasks.encoding import read_requests
+
+Answer = tuple[float, bool]  # summed log-probability of a continuation, whether each of its tokens is the likeliest
+
+
+class Place(NamedTuple):
+    """Where a request's continuation is."""
+
+    tree: int
+    choice: int
+
+
+class HarnessModel(HFLM):
+    """Answers as HFLM does, except for rounding: HFLM sums log-probabilities in the dtype of the logits, where a sum
+    in bfloat16 has steps of half a nat for an answer of usual length.
+
+    Where an architecture's head is not understood, HFLM's own pass is used, with a softmax in float32.
+    """
+
+    bar: Bar
+    others: Sequence[Any] = ()  # models that generate together with this one
+
+    def loglikelihood(self, requests: Any, **_: Any) -> Any:
+        return super().loglikelihood(requests, disable_tqdm=True)
+
+    def generate_until(self, requests: Any, **_: Any) -> Any:
+        return super().generate_until(requests, disable_tqdm=True)
+
+    @torch.no_grad()
+    def _loglikelihood_tokens(self, requests: Any, disable_tqdm: bool = False, override_bs: int | None = None) -> Any:
+        if not requests:
+            return []
+        try:
+            check_head(self.model)
+        except ModelError:
+            self.softmax_dtype = torch.float32
+            return super()._loglikelihood_tokens(requests, disable_tqdm, override_bs)
+        pairs = read_requests(requests, self.prefix_token_id)
+        self._refuse_longer(pairs)
+        trees, places = grow(pairs, self.max_length)
+        with evaluating(self.model) as base:
+            answers = self._answers(base, trees)
+        return [answers[place] for place in places]
+
+    def _refuse_longer(self, pairs: Sequence[tuple[Ids, Ids]]) -> None:
+        longest = max(len(continuation) for _, continuation in pairs)
+        if longest >= self.max_length:
+            raise DataError(
+                f"an answer has {longest:,} tokens, but only {self.max_length:,} are read, prompt included; raise "
+                "training.max_length as far as the model allows, or leave the sample out"
+            )
+
+    def _answers(self, base: Any, trees: list[Tree]) -> dict[Place, Answer]:
+        """The answer of every choice of every tree."""
+        pad = self.tokenizer.pad_token_id
+        apart = not reads_trees(base, trees, pad)
+        answers: dict[Place, Answer] = {}
+        for batch in batches_of_rows(trees, apart, int(self.batch_size)):
+            grown = [trees[i] for i in batch]
+            for place, answer in score(base, grown, pad, apart).items():
+                answers[place._replace(tree=batch[place.tree])] = answer
+            self.bar.advance(tokens=sum(tree.tokens(apart) for tree in grown), units=sum(len(t.choices) for t in grown))
+        return answers
+
+    def _model_call(self, inps: Any, *args: Any, **kwargs: Any) -> Any:
+        self.bar.advance(tokens=inps.numel(), units=len(inps))
+        return super()._model_call(inps, *args, **kwargs)
+
+    def _model_generate(self, context: Any, *args: Any, **kwargs: Any) -> Any:
+        if self.others:
+            kwargs["logits_processor"] = LogitsProcessorList([MeanLogits(self.others, kwargs["attention_mask"])])
+        ids = super()._model_generate(context, *args, **kwargs)
+        self.bar.advance(tokens=ids.numel(), units=len(ids))
+        return ids
+
+
+def grow(pairs: Sequence[tuple[Ids, Ids]], max_length: int) -> tuple[list[Tree], list[Place]]:
+    """Continuations of the same prompt as one tree, together at most `max_length` tokens, and the place of each pair's.
+
+    Prompts are cut at their start where they do not fit `max_length` with their continuation.
+    """
+    latest: dict[tuple[int, ...], int] = {}  # the tree that is still growing, by its prompt
+    trees: list[Tree] = []
+    places = []
+    for prompt, continuation in pairs:
+        kept = prompt[-max(1, max_length - len(continuation)) :]
+        number = latest.get(tuple(kept))
+        if number is None or not _has_room(trees[number], continuation, max_length):
+            number = latest[tuple(kept)] = len(trees)
+            trees.append(Tree(kept, []))
+        choices = trees[number].choices
+        if continuation not in choices:
+            choices.append(continuation)
+        places.append(Place(number, choices.index(continuation)))
+    return trees, places
+
+
+def _has_room(tree: Tree, continuation: Ids, max_length: int) -> bool:
+    """All samples may have the same prompt, so a tree is limited."""
+    return continuation in tree.choices or sum(map(len, tree.choices)) + len(continuation) <= max_length
+
+
+def batches_of_rows(trees: Sequence[Tree], apart: bool, rows: int) -> Iterator[list[int]]:
+    """Numbers of trees of similar length, the longest first: at most `rows` rows and BATCH_TOKENS, or one tree."""
+
+    def length(i: int) -> int:
+        return trees[i].longest() if apart else trees[i].tokens(apart=False)
+
+    batch: list[int] = []
+    filled = 0
+    for i in sorted(range(len(trees)), key=length, reverse=True):
+        needed = len(trees[i].choices) if apart else 1
+        if batch and (filled + needed) > min(rows, BATCH_TOKENS // length(batch[0])):
+            yield batch
+            batch, filled = [], 0
+        batch.append(i)
+        filled += needed
+    if batch:
+        yield batch
+
+
+def score(base: Any, trees: Sequence[Tree], pad_token_id: int, apart: bool) -> dict[Place, Answer]:
+    """The answers of a batch, from one forward pass of a causal model without adapter wrapper."""
+    tokens = continued(base, plant(trees, pad_token_id, apart).to(base.device))
+    logp, likeliest = label_logp(lm_head(base), tokens.states, tokens.labels)
+    shape = (len(trees), max(len(tree.choices) for tree in trees))
+    where = (tokens.sample, tokens.choice)
+    sums = logp.new_zeros(shape).index_put(where, logp, accumulate=True).tolist()
+    missed = logp.new_zeros(shape).index_put(where, (~likeliest).to(logp.dtype), accumulate=True).tolist()
+    return {
+        Place(i, k): (sums[i][k], missed[i][k] == 0) for i, tree in enumerate(trees) for k in range(len(tree.choices))
+    }

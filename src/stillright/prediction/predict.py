@@ -1,0 +1,176 @@
+"""Model + task -> PredictionSet, through lm-evaluation-harness. The only importer of its evaluator."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import lm_eval
+import numpy as np
+import torch
+from lm_eval import evaluator
+
+from stillright import ranks
+from stillright.errors import TaskError
+from stillright.forward.heads import read_contiguous
+from stillright.models import ModelRef, load_model, load_tokenizer, longest_text
+from stillright.prediction.ensemble import refuse_unlike
+from stillright.prediction.harness_model import HarnessModel
+from stillright.progress import Progress
+from stillright.records import Header, PredictionSet, Row
+from stillright.stages.inputs import SCORING
+from stillright.tasks import Task
+
+Sample = dict[str, Any]
+
+
+class PredictJob(NamedTuple):
+    """How a model is asked."""
+
+    name: str  # of the model, in reports and progress
+    dtype: torch.dtype
+    batch_size: int
+    max_length: int  # tokens
+    progress: Progress
+
+
+def predict(refs: Sequence[ModelRef], task: Task, job: PredictJob) -> PredictionSet:
+    """The answers of a model to the task's test documents, greedy and zero-shot; processes share the documents.
+
+    Several models are an ensemble: the log-likelihood of a choice, or of the next token of a generated answer, is the
+    mean of theirs.
+
+    Raises ModelError where a model cannot be loaded, TaskError where the harness scored in a way that is not
+    understood; for models that are to generate together see ensemble.refuse_unlike.
+    """
+    each = [_samples(group, task, job) for group in ([[ref] for ref in refs] if task.is_choice else [refs])]
+    samples = each[0] if len(each) == 1 else [_mean_sample(task, group) for group in zip(*each, strict=True)]
+    return PredictionSet.from_rows(_header(" & ".join(map(str, refs)), task, job), _rows(task, samples))
+
+
+def _mean_sample(task: Task, group: Sequence[Sample]) -> Sample:
+    mean = np.mean([_log_likelihoods(sample) for sample in group], axis=0)
+    sample = {**group[0], "filtered_resps": [(value, False) for value in mean]}
+    return {**sample, task.metric: float(_chosen(task, sample) in task.accepted(sample["doc"]))}
+
+
+def _log_likelihoods(sample: Sample) -> list[float]:
+    """One per choice."""
+    return [response[0] for response in sample["filtered_resps"]]
+
+
+def _chosen(task: Task, sample: Sample) -> int:
+    """Number of the choice that the metric ranks first."""
+    lengths = task.choice_lengths(task.choices(sample["doc"]))
+    return int(np.argmax(np.array(_log_likelihoods(sample)) / np.array(lengths)))
+
+
+def _samples(refs: Sequence[ModelRef], task: Task, job: PredictJob) -> list[Sample]:
+    """What the harness logs of all test documents, in their order; several models generate together."""
+    bases = [ref.base for ref in refs]
+    if len(refs) > 1:
+        refuse_unlike(task, bases)
+    *others, model = (_loaded(ref, job.dtype) for ref in refs)
+    lm = HarnessModel(
+        pretrained=model,
+        tokenizer=load_tokenizer(bases[-1]),
+        batch_size=job.batch_size,
+        max_length=longest_text(bases, job.max_length),
+        backend="causal",
+    )
+    lm.others = others
+    positions = ranks.share(task.test_positions)
+    with job.progress.bar(f"predict {job.name}", _requests(task, positions)) as lm.bar:
+        samples = _answers(lm, task, positions) if positions else []
+    return sorted(ranks.gather(samples), key=lambda sample: int(sample["doc_id"]))
+
+
+def _loaded(ref: ModelRef, dtype: torch.dtype) -> Any:
+    model = load_model(ref, dtype).to(dtype).eval()
+    read_contiguous(model)
+    return model
+
+
+def _answers(lm: HarnessModel, task: Task, positions: list[int]) -> list[Sample]:
+    """What the harness logs of the test documents at `positions`."""
+    results = evaluator.evaluate(
+        lm=lm,
+        task_dict={"tasks": {task.name: task.harness}, "groups": {}, "group_map": {}},
+        samples={task.name: positions},
+        bootstrap_iters=0,
+    )
+    assert results is not None
+    return [sample for sample in results["samples"][task.name] if sample["filter"] == task.filter]
+
+
+def _requests(task: Task, positions: list[int]) -> int:
+    """How many texts the harness will run through the model."""
+    if not task.is_choice:
+        return len(positions)
+    documents = list(task.harness.eval_docs)
+    return sum(len(task.harness.doc_to_choice(documents[i])) for i in positions)
+
+
+def _header(model: str, task: Task, job: PredictJob) -> Header:
+    return Header(
+        name=job.name,
+        task=task.name,
+        metric=task.metric,
+        filter=task.filter,
+        kind=task.kind,
+        settings={"task_version": task.harness.VERSION, "fewshot": 0, **_generation(task)},
+        source={
+            "model": model,
+            "dtype": str(job.dtype).removeprefix("torch."),
+            "lm_eval": lm_eval.__version__,
+            "scoring": SCORING,
+        },
+    )
+
+
+def _generation(task: Task) -> dict[str, Any]:
+    return {} if task.is_choice else {"generation": dict(task.harness.config.generation_kwargs or {})}
+
+
+def _rows(task: Task, samples: list[Sample]) -> list[Row]:
+    own_ids = Counter(str(sample["doc"].get("id", "")) for sample in samples)
+    use_own = max(own_ids.values(), default=2) == 1 and "" not in own_ids
+    row = _choice_row if task.is_choice else _generation_row
+    return [row(task, sample, str(sample["doc"]["id"]) if use_own else str(sample["doc_id"])) for sample in samples]
+
+
+def _choice_row(task: Task, sample: Sample, identifier: str) -> Row:
+    choices, accepted = task.choices(sample["doc"]), task.accepted(sample["doc"])
+    chosen, correct = _chosen(task, sample), bool(sample[task.metric])
+    if correct != (chosen in accepted):
+        raise TaskError(
+            f"task {task.name}: sample {identifier}: the harness gives {task.metric} {sample[task.metric]}, but the "
+            f"choice ranked first is {chosen}, and right is one of {accepted}; please report this task"
+        )
+    return {
+        "id": identifier,
+        "prompt": task.prompt(sample["doc"]),
+        "prediction": str(chosen),
+        "reference": [str(a) for a in accepted],
+        "correct": correct,
+        "output": choices[chosen],
+        "choices": len(choices),
+    }
+
+
+def _generation_row(task: Task, sample: Sample, identifier: str) -> Row:
+    response = sample["filtered_resps"][0]
+    output = str(response[0] if isinstance(response, list) else response).strip()
+    target = sample["target"]
+    score = float(sample[task.metric])
+    discrete = task.kind == "discrete"
+    return {
+        "id": identifier,
+        "prompt": task.prompt(sample["doc"]),
+        "prediction": output if discrete else None,
+        "reference": list(map(str, target)) if isinstance(target, list) else str(target),
+        "correct": score == 1.0 if discrete else None,
+        "score": None if discrete else score,
+        "output": output,
+    }

@@ -1,0 +1,76 @@
+"""Stages: nothing of the user's is overwritten, and no stage touches another's checkpoints."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from stillright.errors import RunError
+from stillright.folder.workspace import Workspace
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return Workspace(tmp_path, Console(quiet=True))
+
+
+def write(_: Path, out: Path) -> None:
+    out.mkdir()
+    (out / "made").write_text("by the stage")
+
+
+def write_file(_: Path, out: Path) -> None:
+    out.write_text("answers")
+
+
+def interrupted(work: Path, out: Path) -> None:
+    (work / "checkpoint").write_text("half")
+    raise KeyboardInterrupt
+
+
+def test_what_a_stage_has_not_made_is_not_overwritten(workspace: Workspace) -> None:
+    theirs = workspace.root / "models"
+    theirs.mkdir()
+    (theirs / "precious").write_text("weights")
+    with pytest.raises(RunError, match="models: holds something that was not made here"):
+        workspace.stage("fit", "models", {}, write)
+    assert (theirs / "precious").read_text() == "weights"
+    (workspace.root / "file").write_text("text")
+    with pytest.raises(RunError, match="file: holds something"):
+        workspace.stage("predict", "file", {}, write)
+
+
+def test_files_beside_the_stages_are_not_overwritten_either(workspace: Workspace) -> None:
+    (workspace.root / "update.yaml").write_text("# mine")
+    for _ in range(2):
+        with pytest.raises(RunError, match="update.yaml: holds something that was not made here"):
+            workspace.write("update.yaml", "theirs")
+    assert (workspace.root / "update.yaml").read_text() == "# mine"
+    for text in ("first", "second"):
+        assert workspace.write("report.md", text).read_text() == text
+
+
+def test_another_file_of_the_same_stage_is_not_overwritten(workspace: Workspace) -> None:
+    workspace.stage("predict-x", "x.jsonl", {}, write_file)
+    (workspace.root / "x.csv").write_text("mine")
+    with pytest.raises(RunError, match="x.csv: holds something"):
+        workspace.stage("predict-x", "x.csv", {}, write_file)
+    assert (workspace.root / "x.csv").read_text() == "mine"
+
+
+def test_an_empty_folder_and_its_own_result_are(workspace: Workspace) -> None:
+    (workspace.root / "new").mkdir()
+    assert (workspace.stage("fit", "new", {"seed": 1}, write) / "made").exists()
+    with pytest.raises(KeyboardInterrupt):
+        workspace.stage("fit", "new", {"seed": 2}, interrupted)
+    assert (workspace.root / "new/made").exists()  # the former result stands until there is another
+    assert (workspace.stage("fit", "new", {"seed": 2}, write) / "made").exists()
+
+
+def test_a_stage_keeps_the_checkpoints_of_one_whose_name_begins_alike(workspace: Workspace) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        workspace.stage("fit-a-v2", "a-v2", {}, interrupted)
+    workspace.stage("fit-a", "a", {}, write)
+    assert list(workspace.state.glob("work/fit-a-v2-*/checkpoint"))
