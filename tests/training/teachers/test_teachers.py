@@ -16,13 +16,13 @@ import yaml
 from rich.console import Console
 
 from caches import cached
-from stillright import inputs
 from stillright.config import parse_update
 from stillright.errors import ModelError
 from stillright.forward import heads
 from stillright.forward.heads import LMHead
 from stillright.models import Source, load_base
 from stillright.pipeline import run_update
+from stillright.stages import inputs
 from stillright.training import align, text
 from stillright.training.loop import train_adapter
 from stillright.training.teachers import cache
