@@ -1,0 +1,1 @@
+"""Private parts of accelerate, and what is assumed of them."""

@@ -1,0 +1,1 @@
+"""Private parts of lm_eval, and what is assumed of them."""

@@ -1,0 +1,1 @@
+"""Private parts of peft, and what is assumed of them."""

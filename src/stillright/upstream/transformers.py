@@ -1,0 +1,1 @@
+"""Private parts of transformers, and what is assumed of them."""

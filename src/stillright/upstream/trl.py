@@ -1,0 +1,1 @@
+"""Private parts of trl, and what is assumed of them."""
