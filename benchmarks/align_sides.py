@@ -25,9 +25,9 @@ from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
 from stillright.config import parse_update
 from stillright.demo import demo_update
-from stillright.folder.workspace import Workspace
 from stillright.models import ModelRef, load_model, load_tokenizer
-from stillright.pipeline import Update
+from stillright.progress import Progress
+from stillright.stages.data import Data
 from stillright.training.align import AlignTrainer
 from stillright.training.compat_config import CompatConfig
 from stillright.training.loop import Job, as_dataset, training_arguments
@@ -47,14 +47,13 @@ class Setting:
     """The texts, models and trainer arguments that all sides share."""
 
     def __init__(self, args: argparse.Namespace, work: Path) -> None:
-        console = Console(quiet=True)
         config = parse_update(self._values(args, work), "benchmark")
-        update = Update(config, Workspace(work, console), console)
-        self.args, self.work, self.progress, self.dtype = args, work, update.progress, update.dtype
+        data = Data(config)
+        self.args, self.work, self.progress, self.dtype = args, work, Progress(Console(quiet=True)), data.dtype
         self.old, self.new = ModelRef.parse(config.old), ModelRef.parse(config.new)
         self.lora = config.lora
-        self.vocabulary = update.shared_vocabulary
-        self.texts = update.texts(self.new.base).train
+        self.vocabulary = data.shared_vocabulary
+        self.texts = data.texts(self.new.base).train
         job = Job("benchmark", config.training, 0, self.dtype, work, work, self.progress)
         self.arguments = training_arguments(job, len(self.texts)) | {
             "eval_strategy": "no",

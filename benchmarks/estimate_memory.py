@@ -23,8 +23,9 @@ import yaml
 
 from stillright.config import parse_update, read_yaml, with_overrides
 from stillright.demo import demo_update
-from stillright.estimate import Plan, StageCost
+from stillright.dry_run import costs_of, stages_of
 from stillright.estimate.rate import Rate, measured_rate
+from stillright.estimate.stage_cost import StageCost
 from stillright.stages.data import Data
 
 OF_STAGES = ("lora", "training", "strategy", "dtype", "predict_batch_size")  # --task takes none of them
@@ -57,8 +58,9 @@ def main() -> None:
     args = parser.parse_args()
     values = demo_update(Path("unused")) if args.update == "demo" else read_yaml(Path(args.update))
     values = with_overrides(values, args.set)
-    data = Data(parse_update(values, args.update))
-    stages = {stage.name: stage for stage in Plan(data, torch.accelerator.is_available()).update()}
+    config = parse_update(values, args.update)
+    data = Data(config)
+    stages = {cost.name: cost for cost in costs_of(stages_of(config), data, torch.accelerator.is_available())}
     rate = measured_rate(data.dtype)
     with tempfile.TemporaryDirectory() as folder:
         task = Path(folder) / "task.yaml"
@@ -67,11 +69,11 @@ def main() -> None:
         adapters = {name: f"{folder}/{name}" for name in ("old", "new", "compat")}
         models = {name: f"{values[name]}+{adapters[name]}" for name in ("old", "new")}
         for name in ("old", "new"):
-            show(stages[f"fit-{name}"], ["fit", values[name], "--out", adapters[name], *shared], rate)
+            show(stages[f"fit {name}"], ["fit", values[name], "--out", adapters[name], *shared], rate)
         pair = ["--old", models["old"], "--new", models["new"]]
-        print("align-compat with both teachers: ", end="")
-        show(stages["align-compat"], ["align", *pair, "--out", adapters["compat"], *shared], rate)
-        show(stages["predict-new"], ["predict", models["new"], "--out", f"{folder}/new.jsonl", *shared], rate)
+        print("align compat with both teachers: ", end="")
+        show(stages["align compat"], ["align", *pair, "--out", adapters["compat"], *shared], rate)
+        show(stages["predict new"], ["predict", models["new"], "--out", f"{folder}/new.jsonl", *shared], rate)
 
 
 def _settings(values: dict[str, Any]) -> list[str]:

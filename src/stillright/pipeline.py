@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 from rich.console import Console
@@ -15,163 +14,36 @@ from rich.console import Console
 from stillright import ranks
 from stillright.comparison import Comparison, compare
 from stillright.config import UpdateConfig
-from stillright.folder.workspace import Workspace, fingerprint
-from stillright.importers.jsonl import write_predictions
-from stillright.models import ModelRef, load_model
+from stillright.folder.workspace import Workspace
 from stillright.progress import Progress
 from stillright.report.html import html
 from stillright.report.markdown import markdown
 from stillright.report.terminal import print_comparison
 from stillright.stages.data import Data
-from stillright.stages.inputs import align_inputs, fit_inputs, predict_inputs, score_inputs, teacher_key
-from stillright.training.loop import Job, frees_memory, optimizer_steps, warmup_steps
-
-if TYPE_CHECKING:
-    from stillright.training.choice.scoring import ScoreFiles
-    from stillright.training.choice.texts import ChoiceText
-    from stillright.training.teachers.cached import TeacherFolders
-    from stillright.training.text import Texts
+from stillright.stages.stage import Stage, made
+from stillright.stages.update import aligned, answers_of, fitted, models_of
+from stillright.training.loop import optimizer_steps, warmup_steps
 
 REPORTS = ("comparison.json", "report.md", "report.html")
 LIBRARIES = ("stillright", "torch", "transformers", "trl", "peft", "accelerate", "lm-eval")
+PLACES = {"teach": ".stillright/teachers", "predict": "predictions"}  # of other stages: adapters
 
 
-class Update(Data):
-    """The stages of one update. A stage is built only if it is not done."""
+class RunFolder:
+    """The results of an update's stages in one folder; each is made when it is first asked for."""
 
-    def __init__(self, config: UpdateConfig, workspace: Workspace, console: Console) -> None:
-        super().__init__(config)
+    def __init__(self, workspace: Workspace, data: Data) -> None:
         self.workspace = workspace
-        self.progress = Progress(console)
+        self.data = data
+        self.progress = Progress(workspace.console)
+        self._made: dict[Stage, Path] = {}
 
-    def _job(self, label: str, seed: int, work: Path, out: Path) -> Job:
-        return Job(label, self.config.training, seed, self.dtype, work / "checkpoints", out, self.progress)
-
-    def fit(self, ref: ModelRef, result: str, seed: int | None = None) -> ModelRef:
-        """`ref.base` with a task adapter trained now; where `ref` has an adapter, training goes on from it.
-
-        seed: default `fit_seed`.
-        """
-        from stillright.training.lora import fit_adapter
-
-        config = self.config if seed is None else self.config.model_copy(update={"fit_seed": seed})
-
-        def build(work: Path, out: Path) -> None:
-            job = self._job(f"fit {Path(result).name}", config.fit_seed, work, out)
-            fit_adapter(ref, self.texts(ref.base), self.config.lora, job)
-
-        inputs = fit_inputs(config, ref.fingerprint())
-        return ref.with_adapter(self.workspace.stage(f"fit-{Path(result).name}", result, inputs, build))
-
-    def align(
-        self,
-        old: ModelRef,
-        new: ModelRef,
-        result: str,
-        teachers: TeacherFolders | None = None,
-        scores: ScoreFiles | None = None,
-    ) -> ModelRef:
-        """The new base with a compat adapter, for two models with task adapters.
-
-        teachers, scores: their caches of tokens or of choices, where they exist already; else they are made when they
-        are needed.
-        """
-
-        def build(work: Path, out: Path) -> None:
-            job = self._job("align compat", self.config.align_seed, work, out)
-            if self.config.strategy.is_choice:
-                self._align_choices(old, new, scores, job)
-            else:
-                self._align_tokens(old, new, teachers, job)
-
-        inputs = align_inputs(self.config, old.fingerprint(), new.fingerprint())
-        return new.with_adapter(self.workspace.stage(f"align-{Path(result).name}", result, inputs, build))
-
-    def _align_tokens(self, old: ModelRef, new: ModelRef, caches: TeacherFolders | None, job: Job) -> None:
-        from stillright.training.align import align_adapter
-        from stillright.training.answers import Validation
-
-        validation = None
-        if self.config.strategy.choose == "flips":
-            validation = Validation(old, *(self.choices(ref.base).validation for ref in (old, new)))
-        teachers, texts = self.config.teachers, self.aligned_texts(new.base)
-        source = old if teachers.form == "live" else caches or self._teach_both(old, new)
-        align_adapter(new, source, texts, self.config.strategy, teachers, job, validation)
-
-    def _teach_both(self, old: ModelRef, new: ModelRef) -> TeacherFolders:
-        from stillright.training.teachers.cached import TeacherFolders
-
-        return TeacherFolders(self.teach(old, ".stillright/teachers/old"), self.teach(new, ".stillright/teachers/new"))
-
-    @frees_memory
-    def teach(self, ref: ModelRef, result: str, name: str | None = None) -> Path:
-        """The folder of a teacher's outputs on all texts: the same for every mask and alignment seed.
-
-        name: what the log calls the teacher; default: as the folder.
-        """
-        from stillright.training.teachers.cache import CacheSpec
-        from stillright.training.teachers.forms import form_of
-        from stillright.training.teachers.stage import cache_stage
-
-        texts, vocabulary = self.aligned_texts(ref.base), self.shared_vocabulary
-        every = [*texts.train, *texts.validation]
-        scored = fingerprint({"scored": [(text.ids, text.first) for text in every]})
-        form = form_of(self.config.teachers, self.config.strategy.temperature, vocabulary)
-        spec = CacheSpec(every, teacher_key(self.config, scored), form, vocabulary)
-        load, name = partial(load_model, ref, self.dtype), name or Path(result).name
-        return cache_stage(self.workspace, name, result, ref.fingerprint(), load, spec, self.progress)
-
-    def _align_choices(self, old: ModelRef, new: ModelRef, scores: ScoreFiles | None, job: Job) -> None:
-        from stillright.training.choice.trainer import align_choices
-
-        texts = self.aligned_choices(new.base)
-        align_choices(new, scores or self._score_both(old, new, texts), texts, self.config.strategy, job)
-
-    def _score_both(self, old: ModelRef, new: ModelRef, new_texts: Texts[ChoiceText]) -> ScoreFiles:
-        from stillright.training.choice.loss import LABELS_ALONE
-        from stillright.training.choice.scoring import ScoreFiles
-
-        folder, old_texts = ".stillright/teachers", self.aligned_choices(old.base)
-        of_old = self.score(old, old_texts, f"{folder}/old-choices.safetensors", "old")
-        if self.config.strategy.mask in LABELS_ALONE:
-            return ScoreFiles(of_old, None)
-        return ScoreFiles(of_old, self.score(new, new_texts, f"{folder}/new-choices.safetensors", "new"))
-
-    def score(self, ref: ModelRef, texts: Texts[ChoiceText], result: str, name: str) -> Path:
-        """The file of a teacher's scores of all choices: the same for every strategy over them and alignment seed.
-
-        texts: as `aligned_choices` gives them for the model's base. name: what the log calls the teacher.
-        """
-        from stillright.training.choice.scoring import teacher_scores, write_scores
-
-        every = [*texts.train, *texts.validation]
-
-        def build(_: Path, out: Path) -> None:
-            write_scores(teacher_scores(ref, every, self.dtype, self.progress, f"{name} teacher"), out)
-
-        scored = fingerprint({"scored": [(text.prompt, text.choices, text.lengths) for text in every]})
-        inputs = score_inputs(self.config, ref.fingerprint(), scored)
-        return self.workspace.stage(f"teach-{Path(result).stem}", result, inputs, build)
-
-    def predict(self, refs: Sequence[ModelRef], result: str, name: str | None = None) -> Path:
-        """The file with the answers to the test split of a model, or of several as an ensemble.
-
-        name: what reports call the model; default: as the file.
-        """
-        stem = Path(result).stem
-
-        def build(_: Path, out: Path) -> None:
-            from stillright.prediction.predict import PredictJob, predict
-
-            config = self.config
-            job = PredictJob(
-                name or stem, self.dtype, config.predict_batch_size, config.training.max_length, self.progress
-            )
-            predictions = predict(refs, self.task, job)
-            ranks.on_main(lambda: write_predictions(predictions, out))
-
-        inputs = predict_inputs(self.config, " ".join(ref.fingerprint() for ref in refs))
-        return self.workspace.stage(f"predict-{stem}", result, inputs, build)
+    def path_of(self, stage: Stage, place: str | None = None) -> Path:
+        """The result of a stage; place: where it goes, unless by its kind and name."""
+        if stage not in self._made:
+            place = place or f"{PLACES.get(stage.kind, 'adapters')}/{stage.name}{Path(stage.result).suffix}"
+            self._made[stage] = made(stage, self.workspace, place, self.data, self.progress, self.path_of)
+        return self._made[stage]
 
 
 def run_update(config: UpdateConfig, console: Console | None = None) -> Comparison:
@@ -182,70 +54,71 @@ def run_update(config: UpdateConfig, console: Console | None = None) -> Comparis
     """
     console = Console(quiet=True) if console is None else console
     with Workspace(config.out, console).locked() as workspace:
-        update = ranks.main_first(lambda: _checked(config, workspace, console))
-        _announce(update, console)
+        data = ranks.main_first(lambda: checked_data(config))
+        _announce(data, console)
         ranks.on_main(lambda: workspace.claim(*REPORTS))  # now, not when all is done
         ranks.on_main(lambda: write_provenance(workspace, "update.yaml", config.model_dump(mode="json")))
-        old = update.old if update.old.adapter else update.fit(update.old, "adapters/old")
-        new = update.new if update.new.adapter else update.fit(update.new, "adapters/new")
-        models = {"old": old, "new": new}
-        if config.align:
-            models["compat"] = update.align(old, new, "adapters/compat")
-        if "continue_ce" in config.controls:
-            models["continue_ce"] = update.fit(new, "adapters/continue_ce", config.align_seed)
-        files = [update.predict([ref], f"predictions/{name}.jsonl") for name, ref in models.items()]
+        folder, models = RunFolder(workspace, data), models_of(config)
+        for model in models.values():
+            if isinstance(model, Stage):
+                folder.path_of(model)
+        files = [folder.path_of(answers_of(model, config, name)) for name, model in models.items()]
         return ranks.on_main(lambda: _report(files, workspace, console))
 
 
 def fit_alone(config: UpdateConfig, out: Path, console: Console) -> None:
-    """The task adapter of `config.new` in the folder `out`."""
-    out = out.resolve()
-    with Workspace(out.parent, console).locked() as workspace:
-        update = ranks.main_first(lambda: Update(config, workspace, console))
-        update.fit(update.new, out.name)
+    """An adapter of `config.new` in the folder `out`; where that names one already, training goes on from it."""
+    _make_alone(config, lambda data: fitted(data.new, config, out.name), out, console)
 
 
 def align_alone(config: UpdateConfig, out: Path, console: Console) -> None:
     """The compat adapter for `config.old` and `config.new`, which name their task adapters, in the folder `out`."""
-    out = out.resolve()
-    with Workspace(out.parent, console).locked() as workspace:
-        update = ranks.main_first(lambda: _checked(config, workspace, console, have_adapters=True))
-        update.align(update.old, update.new, out.name)
+
+    def stage(data: Data) -> Stage:
+        data.refuse_lacking_adapters()
+        data.refuse_misfits(config.strategy)
+        return aligned(data.old, data.new, config, out.name)
+
+    _make_alone(config, stage, out, console)
 
 
 def predict_alone(config: UpdateConfig, out: Path, console: Console) -> None:
     """The answers of `config.new` in the file `out`."""
+    _make_alone(config, lambda data: answers_of(data.new, config, out.stem), out, console)
+
+
+def _make_alone(config: UpdateConfig, stage: Callable[[Data], Stage], out: Path, console: Console) -> None:
     out = out.resolve()
     with Workspace(out.parent, console).locked() as workspace:
-        update = ranks.main_first(lambda: Update(config, workspace, console))
-        update.predict([update.new], out.name)
+        data = ranks.main_first(lambda: Data(config))
+        wanted = stage(data)
+        RunFolder(workspace, data).path_of(wanted, out.name)
 
 
-def _checked(config: UpdateConfig, workspace: Workspace, console: Console, have_adapters: bool = False) -> Update:
-    update = Update(config, workspace, console)
-    if have_adapters:
-        update.refuse_lacking_adapters()
-    if config.align or have_adapters:
-        update.refuse_misfits(config.strategy)
-    return update
+def checked_data(config: UpdateConfig) -> Data:
+    """What the update reads. Raises StillrightError where its strategy does not fit the task or the bases."""
+    data = Data(config)
+    if config.align:
+        data.refuse_misfits(config.strategy)
+    return data
 
 
-def _announce(update: Update, console: Console) -> None:
-    texts, training = update.texts(update.new.base), update.config.training
-    tokens = sum(len(text.ids) for text in texts.train)
+def _announce(data: Data, console: Console) -> None:
+    config = data.config
+    texts, training = data.texts(data.new.base), config.training
+    tokens, tested = sum(len(text.ids) for text in texts.train), len(data.task.test_positions)
     console.print(
-        f"{update.task.name}: {len(texts.train):,} training texts ({tokens:,} tokens), "
-        f"{len(texts.validation):,} for validation, {len(update.task.test_positions):,} to predict; {update.dtype}",
+        f"{data.task.name}: {len(texts.train):,} training texts ({tokens:,} tokens), "
+        f"{len(texts.validation):,} for validation, {tested:,} to predict; {data.dtype}",
         highlight=False,
     )
-    if known := update.task.tested_in_training():
-        tested = len(update.task.test_positions)
+    if known := data.task.tested_in_training():
         console.print(f"warning: of {tested:,} rows to predict {known:,} are also trained on", style="yellow")
-    if update.task.unlabelled:
-        console.print(f"alignment also reads {len(update.task.unlabelled):,} rows without answers")
-    if update.longest < training.max_length:
+    if data.task.unlabelled:
+        console.print(f"alignment also reads {len(data.task.unlabelled):,} rows without answers")
+    if data.longest < training.max_length:
         console.print(
-            f"texts: at most {update.longest:,} tokens, all that the bases read, instead of {training.max_length:,}",
+            f"texts: at most {data.longest:,} tokens, all that the bases read, instead of {training.max_length:,}",
             highlight=False,
         )
     warm, steps = warmup_steps(training, len(texts.train)), optimizer_steps(training, len(texts.train))

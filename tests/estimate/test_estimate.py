@@ -16,7 +16,7 @@ from safetensors.torch import load_file
 from stillright import models
 from stillright.cli import main
 from stillright.config import LoraConfig, parse_update
-from stillright.estimate import Plan, StageCost
+from stillright.dry_run import costs_of, stages_of
 from stillright.estimate.cost import (
     Amount,
     checkpoint_bytes,
@@ -27,10 +27,12 @@ from stillright.estimate.cost import (
     training_memory,
 )
 from stillright.estimate.shape import Shape, shape_of
+from stillright.estimate.stage_cost import StageCost
 from stillright.estimate.table import duration, size
 from stillright.models import ModelRef
 from stillright.pipeline import run_update
 from stillright.stages.data import Data
+from stillright.stages.update import answers_of
 from stillright.training.lora import lora_config
 from stillright.training.teachers.forms import Hidden, Sampled, TopK
 from stillright.training.text import Text
@@ -81,7 +83,8 @@ def test_bytes_by_hand() -> None:
 
 
 def planned(values: dict[str, Any]) -> dict[str, StageCost]:
-    return {stage.name: stage for stage in Plan(Data(parse_update(values, "test")), accelerator=False).update()}
+    config = parse_update(values, "test")
+    return {cost.name: cost for cost in costs_of(stages_of(config), Data(config), accelerator=False)}
 
 
 def run(values: dict[str, Any]) -> str:
@@ -95,14 +98,14 @@ def run(values: dict[str, Any]) -> str:
 def test_what_is_counted_is_what_a_run_does(update_values: dict[str, Any], mask: str) -> None:
     values = {**update_values, "strategy": {"mask": mask}, "controls": ["continue_ce"], "predict_batch_size": 1}
     stages, printed, out = planned(values), run(values), Path(update_values["out"])
-    for name in ("fit-old", "fit-new", "align-compat", "fit-continue_ce"):
-        adapter = out / "adapters" / name.partition("-")[2]
+    for name in ("fit old", "fit new", "align compat", "fit continue_ce"):
+        adapter = out / "adapters" / name.partition(" ")[2]
         training = json.loads((adapter / "training.json").read_text())
         assert (stages[name].tokens, stages[name].steps) == (training["tokens"], training["steps"])
         weights = load_file(adapter / "adapter_model.safetensors").values()
         assert stages[name].kept == sum(weight.nbytes for weight in weights)
     for name in ("old", "new", "compat", "continue_ce"):
-        stage = stages[f"predict-{name}"]
+        stage = stages[f"predict {name}"]
         assert stage.samples == 12
         assert f"predict {name}: {stage.tokens:,} tokens in" in printed  # one text a batch: there is no padding
 
@@ -115,7 +118,7 @@ def test_a_teacher_takes_the_bytes_that_were_announced(update_values: dict[str, 
         folder = Path(values["out"]) / ".stillright/teachers" / role
         rows = sum(file.stat().st_size for file in folder.glob("*.bin"))
         head = sum(tensor.nbytes for tensor in load_file(folder / "head.safetensors").values())
-        assert stages[f"teach-{role}"].kept == rows + head
+        assert stages[f"teach {role}"].kept == rows + head
 
 
 @pytest.mark.parametrize("mask", ["choice", "choice_ce"])
@@ -123,8 +126,8 @@ def test_scores_take_the_bytes_that_were_announced(update_values: dict[str, Any]
     values = {**update_values, "strategy": {"mask": mask}}
     stages, _ = planned(values), run(values)
     files = (Path(values["out"]) / ".stillright/teachers").glob("*.safetensors")
-    kept = {f"teach-{file.stem}": load_file(file)["scores"].nbytes for file in files}
-    assert kept == {name: stage.kept for name, stage in stages.items() if name.startswith("teach-")}
+    kept = {f"teach {file.stem}": load_file(file)["scores"].nbytes for file in files}
+    assert kept == {name: stage.kept for name, stage in stages.items() if name.startswith("teach ")}
     assert len(kept) == (1 if mask == "choice_ce" else 2)
     assert set(kept.values()) == {4 * 40 * 3}
 
@@ -134,18 +137,19 @@ def test_answers_that_are_generated_are_counted_at_their_longest(update_values: 
     data = Data(parse_update({**update_values, "task": task}, "test"))
     tokenizer = models.load_tokenizer(data.new.base)
     prompts = [tokenizer(data.task.prompt(document))["input_ids"] for document in data.task.harness.eval_docs]
-    assert Plan(data, accelerator=False).predict("new").tokens == sum(len(ids) + 8 for ids in prompts)
+    (cost,) = costs_of([answers_of(data.new, data.config, "new")], data, accelerator=False)
+    assert cost.tokens == sum(len(ids) + 8 for ids in prompts)
 
 
 def test_what_is_not_aligned_costs_fits_and_predictions(update_values: dict[str, Any]) -> None:
     stages = planned({**update_values, "align": False})
-    assert list(stages) == ["fit-old", "fit-new", "predict-old", "predict-new"]
+    assert list(stages) == ["fit old", "fit new", "predict old", "predict new"]
 
 
 def test_choosing_by_flips_costs_more(update_values: dict[str, Any]) -> None:
     by_loss, by_flips = (planned({**update_values, "strategy": {"choose": choose}}) for choose in ("loss", "flips"))
-    assert by_flips["align-compat"].flops > by_loss["align-compat"].flops
-    assert by_flips["align-compat"]._replace(flops=0) == by_loss["align-compat"]._replace(flops=0)
+    assert by_flips["align compat"].flops > by_loss["align compat"].flops
+    assert by_flips["align compat"]._replace(flops=0) == by_loss["align compat"]._replace(flops=0)
 
 
 @pytest.fixture
@@ -170,8 +174,8 @@ def test_a_dry_run_leaves_no_trace(
     assert main(["run", str(update), "--dry-run"]) == 0
     assert everything(tmp_path) == before
     printed = capsys.readouterr().out
-    stages = ["fit-old", "fit-new", "teach-old", "teach-new", "align-compat", "fit-continue_ce"]
-    for stage in [*stages, *(f"predict-{name}" for name in ("old", "new", "compat", "continue_ce"))]:
+    stages = ["fit old", "fit new", "teach old", "teach new", "align compat", "fit continue_ce"]
+    for stage in [*stages, *(f"predict {name}" for name in ("old", "new", "compat", "continue_ce"))]:
         assert f" {stage} " in printed
     assert "memory, operations and time are estimates" in printed
 
@@ -188,7 +192,7 @@ def test_single_stages(update_values: dict[str, Any], tmp_path: Path, capsys: py
     assert main(["fit", update_values["old"], *quick]) == 0
     assert main(["align", "--old", old, "--new", new, *quick]) == 0
     printed = capsys.readouterr().out
-    assert all(f" {stage} " in printed for stage in ("fit", "teach-old", "teach-new", "align-compat"))
+    assert all(f" {stage} " in printed for stage in ("fit made", "teach old", "teach new", "align made"))
     assert main(["align", "--old", update_values["old"], "--new", new, *quick]) == 2
     assert "needs a task adapter" in capsys.readouterr().err
     assert everything(tmp_path) == before

@@ -35,11 +35,11 @@ def test_what_a_stage_has_not_made_is_not_overwritten(workspace: Workspace) -> N
     theirs.mkdir()
     (theirs / "precious").write_text("weights")
     with pytest.raises(RunError, match="models: holds something that was not made here"):
-        workspace.stage("fit", "models", {}, write)
+        workspace.stage("fit", "models", lambda: {}, write)
     assert (theirs / "precious").read_text() == "weights"
     (workspace.root / "file").write_text("text")
     with pytest.raises(RunError, match="file: holds something"):
-        workspace.stage("predict", "file", {}, write)
+        workspace.stage("predict", "file", lambda: {}, write)
 
 
 def test_files_beside_the_stages_are_not_overwritten_either(workspace: Workspace) -> None:
@@ -53,24 +53,24 @@ def test_files_beside_the_stages_are_not_overwritten_either(workspace: Workspace
 
 
 def test_another_file_of_the_same_stage_is_not_overwritten(workspace: Workspace) -> None:
-    workspace.stage("predict-x", "x.jsonl", {}, write_file)
+    workspace.stage("predict-x", "x.jsonl", lambda: {}, write_file)
     (workspace.root / "x.csv").write_text("mine")
     with pytest.raises(RunError, match="x.csv: holds something"):
-        workspace.stage("predict-x", "x.csv", {}, write_file)
+        workspace.stage("predict-x", "x.csv", lambda: {}, write_file)
     assert (workspace.root / "x.csv").read_text() == "mine"
 
 
 def test_an_empty_folder_and_its_own_result_are(workspace: Workspace) -> None:
     (workspace.root / "new").mkdir()
-    assert (workspace.stage("fit", "new", {"seed": 1}, write) / "made").exists()
+    assert (workspace.stage("fit", "new", lambda: {"seed": 1}, write) / "made").exists()
     with pytest.raises(KeyboardInterrupt):
-        workspace.stage("fit", "new", {"seed": 2}, interrupted)
+        workspace.stage("fit", "new", lambda: {"seed": 2}, interrupted)
     assert (workspace.root / "new/made").exists()  # the former result stands until there is another
-    assert (workspace.stage("fit", "new", {"seed": 2}, write) / "made").exists()
+    assert (workspace.stage("fit", "new", lambda: {"seed": 2}, write) / "made").exists()
 
 
 def test_a_stage_keeps_the_checkpoints_of_one_whose_name_begins_alike(workspace: Workspace) -> None:
     with pytest.raises(KeyboardInterrupt):
-        workspace.stage("fit-a-v2", "a-v2", {}, interrupted)
-    workspace.stage("fit-a", "a", {}, write)
+        workspace.stage("fit-a-v2", "a-v2", lambda: {}, interrupted)
+    workspace.stage("fit-a", "a", lambda: {}, write)
     assert list(workspace.state.glob("work/fit-a-v2-*/checkpoint"))

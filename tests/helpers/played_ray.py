@@ -6,7 +6,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from stillright.study.stages import Stage
+from stillright.stages.stage import Stage
 
 
 class PlayedRay:

@@ -21,8 +21,10 @@ from recount import table
 from stillright.cli import main
 from stillright.config import UpdateConfig, load_study, load_update
 from stillright.models import Source, load_tokenizer
+from stillright.stages.stage import Stage
+from stillright.study.graph import Graph
 from stillright.study.matrix import Cell, cells_of
-from stillright.study.stages import Graph, Stage
+from stillright.study.store import Store
 
 RECIPES = ROOT / "recipes"
 SINGLE = ["llama1-to-2", "vicuna1.3-to-1.5", "phi1-to-1.5", "phi1.5-to-2", "phi1.5-to-2-ce"]
@@ -74,7 +76,7 @@ def assert_all_are_done(out: Path, number: int) -> list[dict[str, str]]:
 
 def made_from(stage: Stage, out: Path) -> dict[str, Any]:
     """What a finished training says that it was made from."""
-    folder = out / "store" / stage.folder
+    folder = Store(out / "store").folder(stage)
     inputs: dict[str, Any] = json.loads((folder / f".stillright/{stage.kind}-adapter.json").read_text())["inputs"]
     return inputs
 

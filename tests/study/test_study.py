@@ -229,7 +229,7 @@ def test_an_interpolated_adapter_changes_layers_by_the_mean_of_changes(
 
     from stillright.config import LoraConfig
     from stillright.models import ModelRef, load_base
-    from stillright.study.baselines import interpolate
+    from stillright.training.combine import interpolate
     from stillright.training.lora import lora_config
 
     ref = ModelRef.parse(str(bases[0]))

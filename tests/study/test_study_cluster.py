@@ -12,22 +12,24 @@ from rich.console import Console
 from played_ray import PlayedRay
 from stillright.config import parse_update
 from stillright.config.study import Resources
+from stillright.models import ModelRef
+from stillright.stages.align import Align
+from stillright.stages.fit import Fit
+from stillright.stages.predict import Predict
+from stillright.stages.stage import Stage
 from stillright.study.cluster import Cluster, joined, run_on_cluster
-from stillright.study.stages import Stage
 from stillright.study.store import Store
 
 QUIET = Console(quiet=True)
+BASE = ModelRef.parse("base")
 CONFIG = parse_update({"old": "old", "new": "new", "task": "piqa"}, "test")
 
 
 def chain(name: str) -> list[Stage]:
     """Three stages, each of which needs the one before."""
-    found: list[Stage] = []
-    kinds: tuple[Any, ...] = ("fit", "align", "predict")
-    for kind in kinds:
-        needs = {"model": found[-1]} if found else {}
-        found.append(Stage(kind, name, f"{kind}-{name}", CONFIG, needs))
-    return found
+    fit = Fit(name=name, config=CONFIG, model=BASE, seed=0, known_key=f"fit-{name}")
+    align = Align(name=name, config=CONFIG, old=BASE, new=fit, known_key=f"align-{name}")
+    return [fit, align, Predict(name=name, config=CONFIG, model=align, known_key=f"predict-{name}")]
 
 
 def run(ray: PlayedRay, names: str, tmp_path: Path, resources: dict[Any, Resources]) -> list[tuple[str, str | None]]:

@@ -17,10 +17,12 @@ from stillright.config import StudyConfig
 from stillright.config.study import Resources
 from stillright.errors import ConfigError
 from stillright.importers import read_predictions
+from stillright.stages.combine import Carry
+from stillright.stages.stage import Stage
 from stillright.study.cluster import Cluster, build_on_node, run_on_cluster
+from stillright.study.graph import Graph
 from stillright.study.launch import divided, processes_for
 from stillright.study.matrix import cells_of
-from stillright.study.stages import Graph, Stage
 from stillright.study.store import Store
 
 QUIET = Console(quiet=True)
@@ -89,10 +91,11 @@ def test_gpus_that_cannot_share_a_step_are_refused_before_any_stage(predicted: S
 
 
 @pytest.mark.parametrize(
-    ("kind", "gpus", "processes"), [("fit", 2, 2), ("fit", 0.5, 1), ("fit", 0, 1), ("carry", 2, 1)]
+    ("is_carried", "gpus", "processes"), [(False, 2, 2), (False, 0.5, 1), (False, 0, 1), (True, 2, 1)]
 )
-def test_one_process_per_gpu(predicted: Stage, kind: Any, gpus: float, processes: int) -> None:
-    assert processes_for(replace(predicted, kind=kind), gpus) == processes
+def test_one_process_per_gpu(predicted: Stage, is_carried: bool, gpus: float, processes: int) -> None:
+    stage = Carry(name="carried", config=predicted.config, old=predicted.needs["model"]) if is_carried else predicted
+    assert processes_for(stage, gpus) == processes
 
 
 def test_a_part_of_a_second_gpu_is_refused() -> None:

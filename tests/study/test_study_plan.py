@@ -19,8 +19,8 @@ from stillright.cli import main
 from stillright.config import load_study
 from stillright.folder.workspace import Workspace
 from stillright.study.cell_status import Board
+from stillright.study.graph import Graph, closure
 from stillright.study.matrix import cells_of
-from stillright.study.stages import Graph
 from stillright.study.store import Store
 
 HALF = {"baseline": "interpolation", "of": "choice"}
@@ -187,16 +187,21 @@ def test_strategies_over_choices_share_their_teachers(values: dict[str, Any], tm
     made = {cell.strategy: graph.stages_of(cell).candidate.needs["model"] for cell in cells}
     aligned = {name: stage.needs.get("compat", stage) for name, stage in made.items()}
     old, new = (aligned["choice"].needs[f"teach_{role}"] for role in ("old", "new"))
+
+    def asked(name: str) -> dict[str, str]:
+        return {role: stage.key for role, stage in aligned[name].teachers.items()}
+
     assert len({stage.key for stage in aligned.values()}) == 6  # `half` takes the adapter of `choice`
     for name in ("choice", "choice_mixture", "half", "again"):
-        assert (aligned[name].needs["teach_old"], aligned[name].needs["teach_new"]) == (old, new)
+        assert asked(name) == {"teach_old": old.key, "teach_new": new.key}
     assert {*aligned["choice_ce"].needs} == {"old", "new", "teach_old"}
-    assert aligned["choice_ce"].needs["teach_old"] is old
-    assert Counter(stage.kind for stage in graph.stages.values())["teach"] == 2 + 2 + 2
-    assert old.label == "teach small colours seed 0 choices"
+    assert asked("choice_ce") == {"teach_old": old.key}
+    stages = closure(graph.stages_of(cell).candidate for cell in cells)
+    assert Counter(stage.kind for stage in stages)["teach"] == 2 + 2 + 2
+    assert old.label == "teach small colours seed 0-choices"
     store = Store(tmp_path)
     paths = [store.path(stage.needs["teach_old"]) for stage in (aligned["choice"], aligned["student_wrong"])]
-    assert [path.name for path in paths] == ["scores.safetensors", "said"]
+    assert [path.name for path in paths] == ["scores.safetensors", "outputs"]
 
 
 def test_common_takes_dotted_keys_as_overrides_do(values: dict[str, Any], tmp_path: Path) -> None:

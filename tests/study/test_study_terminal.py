@@ -15,8 +15,8 @@ from rich.console import Console
 
 from samples import write_rows
 from stillright.config import StudyConfig
+from stillright.stages.stage import Stage
 from stillright.study import run, schedule
-from stillright.study.stages import Stage
 from stillright.study.store import Store
 
 REASON = "align small-to-large told student_wrong seed 1: OutOfMemoryError: 2 of 4 [GB]"

@@ -63,17 +63,17 @@ def _done() -> int:
     return 0
 
 
-def _estimate() -> ModuleType:
+def _dry_run() -> ModuleType:
     """What --dry-run prints, imported just as late."""
     _quiet_libraries()
-    from stillright import estimate
+    from stillright import dry_run
 
-    return estimate
+    return dry_run
 
 
 def _run_or_estimate(config: UpdateConfig, args: argparse.Namespace) -> int:
     if args.dry_run:
-        _estimate().print_update(config, console())
+        _dry_run().print_update(config, console())
         return 0
     _pipeline().run_update(config, console())
     return _done()
@@ -109,7 +109,7 @@ def _demo(args: argparse.Namespace) -> int:
 def _fit(args: argparse.Namespace) -> int:
     config = _stage_config(args, args.base, args.base)
     if args.dry_run:
-        _estimate().print_fit(config, console())
+        _dry_run().print_fit(config, args.out.name, console())
         return 0
     _pipeline().fit_alone(config, args.out, console())
     return _done()
@@ -118,7 +118,7 @@ def _fit(args: argparse.Namespace) -> int:
 def _align(args: argparse.Namespace) -> int:
     config = _stage_config(args, args.old, args.new)
     if args.dry_run:
-        _estimate().print_align(config, console())
+        _dry_run().print_align(config, args.out.name, console())
         return 0
     _pipeline().align_alone(config, args.out, console())
     return _done()

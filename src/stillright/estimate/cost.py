@@ -13,6 +13,7 @@ import torch
 
 from stillright.estimate.shape import Shape
 from stillright.forward.heads import LOGITS_ON_CPU, LOGITS_ON_DEVICE
+from stillright.forward.trees import Tree
 from stillright.training.teachers.forms import Form, Hidden
 from stillright.training.text import Text
 
@@ -44,6 +45,11 @@ class Amount(NamedTuple):
 def next_tokens(texts: Sequence[Text]) -> Amount:
     """Texts whose scored tokens are learnt."""
     return Amount([len(text.ids) for text in texts], sum(len(text.scored) for text in texts))
+
+
+def choices_of(texts: Sequence[Tree]) -> Amount:
+    """Samples whose choices are scored, each a tree."""
+    return Amount([text.tokens(apart=False) for text in texts], sum(len(ids) for text in texts for ids in text.choices))
 
 
 def adapter_bytes(shape: Shape) -> int:

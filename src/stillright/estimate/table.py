@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-from stillright.estimate.plan import StageCost
 from stillright.estimate.rate import OTHER, OTHER_BYTES, Rate
+from stillright.estimate.stage_cost import StageCost
 
 COLUMNS = ("stage", "samples", "tokens", "steps", "disk", "disk meanwhile", "memory", "operations", "time")
 SIZES = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1, "B"))
@@ -73,7 +73,7 @@ def on_accelerator(flops: float, memory: int) -> str:
     )
 
 
-def print_plan(
+def print_costs(
     stages: Sequence[StageCost], elsewhere: Sequence[StageCost], dtype: str, rate: Rate, console: Console
 ) -> None:
     """Prints the table and, below it, what its numbers mean.

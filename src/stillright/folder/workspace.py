@@ -7,8 +7,6 @@ main one locks, decides and marks; all of them build.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,15 +17,12 @@ import filelock
 from rich.console import Console
 
 from stillright import ranks
-from stillright.digest import folder_digest
 from stillright.errors import RunError
+from stillright.folder.files import remove, write_atomically
+from stillright.folder.mark import Mark, fingerprint
 
+Inputs = Mapping[str, Any]
 Build = Callable[[Path, Path], None]  # (working folder, where to write the result)
-
-
-def fingerprint(inputs: Mapping[str, Any]) -> str:
-    """SHA-256 of everything that determines a result."""
-    return hashlib.sha256(json.dumps(inputs, sort_keys=True, default=str).encode()).hexdigest()
 
 
 class Workspace:
@@ -61,65 +56,60 @@ class Workspace:
                 f"folder {self.root}: another run works here; wait for it, or choose another {self.option}"
             ) from None
 
-    def stage(self, name: str, result: str, inputs: Mapping[str, Any], build: Build) -> Path:
+    def stage(self, name: str, result: str, inputs: Callable[[], Inputs], build: Build) -> Path:
         """The file or folder `result` below the root, built now unless it is already there from the same inputs.
 
-        build: gets a working folder, kept between interrupted runs of the same inputs, and the path to write the
-        result to. Raises RunError where `result` holds something that this stage has not made.
+        inputs: asked of the main process alone, since digests of models take time. build: gets a working folder, kept
+        between interrupted runs of the same inputs, and the path to write the result to.
+        Raises RunError where `result` holds something that this stage has not made.
         """
-        path = self.root / result
-        work = ranks.on_main(lambda: self._begin(name, path, fingerprint(inputs)))
+        path, found = self.root / result, dict[str, Any]()
+
+        def begin() -> Path | None:
+            found.update(inputs())
+            return self._begin(name, path, found)
+
+        work = ranks.on_main(begin)
         if work is not None:
             build(work, _part(work, path))
             ranks.wait()  # a stage is not done while some process works at it
-            ranks.on_main(lambda: self._finish(name, path, inputs, work))
+            ranks.on_main(lambda: self._finish(name, path, found, work))
         return path
 
-    def _begin(self, name: str, path: Path, wanted: str) -> Path | None:
+    def _begin(self, name: str, path: Path, inputs: Inputs) -> Path | None:
         """The working folder, or None where there is nothing to do."""
-        if self._is_done(name, path, wanted):
+        missing = self._mark(name).misses(path, inputs)
+        if missing is None:
             self.console.print(f"{name}: already done", highlight=False)
             return None
         self._claim(name, path)
-        self.console.print(f"{name}: running", highlight=False)
-        work = self._working_folder(name, wanted)
-        _remove(_part(work, path))
+        self.console.print(f"{name}: running{f' again, since {missing}' if missing else ''}", highlight=False)
+        work = self._working_folder(name, fingerprint(inputs))
+        remove(_part(work, path))
         return work
 
-    def _finish(self, name: str, path: Path, inputs: Mapping[str, Any], work: Path) -> None:
+    def _finish(self, name: str, path: Path, inputs: Inputs, work: Path) -> None:
         """Moves the result to its place and marks the stage as done."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        _remove(path)
+        remove(path)
         _part(work, path).replace(path)
-        mark = {"fingerprint": fingerprint(inputs), "of": path.name, "result": folder_digest(path), "inputs": inputs}
-        _write_atomically(self._mark(name), json.dumps(mark, indent=2, default=str) + "\n")
+        self._mark(name).seal(path, inputs)
         shutil.rmtree(work)
 
     def _claim(self, name: str, path: Path) -> None:
         """Marks `path` as ours before it is written. Raises RunError where it holds something that is not."""
-        if self._mark(name).exists() and self._read_mark(name).get("of", path.name) == path.name:
+        if self._mark(name).claims(path):
             return
         if path.is_file() or (path.is_dir() and any(path.iterdir())):
             raise RunError(f"{path}: holds something that was not made here; give another path, or remove it")
-        _write_atomically(self._mark(name), json.dumps({"fingerprint": None, "of": path.name}) + "\n")
+        self._mark(name).claim(path)
 
-    def _mark(self, name: str) -> Path:
-        return self.state / f"{name}.json"
-
-    def _is_done(self, name: str, path: Path, wanted: str) -> bool:
-        return self._read_mark(name).get("fingerprint") == wanted and self.holds(name, str(path.relative_to(self.root)))
-
-    def _read_mark(self, name: str) -> dict[str, Any]:
-        try:
-            mark = json.loads(self._mark(name).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            return {}
-        return mark if isinstance(mark, dict) else {}
+    def _mark(self, name: str) -> Mark:
+        return Mark(self.state / f"{name}.json")
 
     def holds(self, name: str, result: str) -> bool:
         """Whether the stage `name` is done and its result whole, whatever its inputs were."""
-        path, mark = self.root / result, self._read_mark(name)
-        return mark.get("fingerprint") is not None and path.exists() and mark.get("result") == folder_digest(path)
+        return self._mark(name).holds(self.root / result)
 
     def _working_folder(self, name: str, wanted: str) -> Path:
         """Where the stage keeps checkpoints; of other inputs nothing is left."""
@@ -138,23 +128,9 @@ class Workspace:
     def write(self, name: str, text: str) -> Path:
         """A small file in the root, whole or not at all. Raises as `claim` does."""
         self.claim(name)
-        return _write_atomically(self.root / name, text)
+        return write_atomically(self.root / name, text)
 
 
 def _part(work: Path, path: Path) -> Path:
     """Where the result for `path` is written first."""
     return work / f"{path.name}.part"
-
-
-def _remove(path: Path) -> None:
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
-
-
-def _write_atomically(path: Path, text: str) -> Path:
-    part = path.with_name(f"{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
-    return path

@@ -15,11 +15,11 @@ from stillright import ranks
 from stillright.errors import TaskError
 from stillright.forward.heads import read_contiguous
 from stillright.models import ModelRef, load_model, load_tokenizer, longest_text
+from stillright.prediction import SCORING
 from stillright.prediction.ensemble import refuse_unlike
 from stillright.prediction.harness_model import HarnessModel
 from stillright.progress import Progress
 from stillright.records import Header, PredictionSet, Row
-from stillright.stages.inputs import SCORING
 from stillright.tasks import Task
 
 Sample = dict[str, Any]

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+from array import array
+from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
 from stillright.config import StrategyConfig, UpdateConfig
@@ -24,33 +27,46 @@ class Data:
         self.new = ModelRef.parse(config.new)
         self.task = task or load_task(config.task, config.split_seed)
         self.dtype = compute_dtype(config.dtype)
-        self.longest = longest_text((self.old.base, self.new.base), config.training.max_length)
+        self._texts: dict[tuple[Source, int], list[Text]] = {}
+        self._choices: dict[Source, list[ChoiceText]] = {}
         self._refuse_long_answers()
-        self._encoded: dict[Source, list[Text]] = {}
+
+    @property
+    def bases(self) -> tuple[Source, Source]:
+        """The old and the new one."""
+        return self.old.base, self.new.base
+
+    @property
+    def longest(self) -> int:
+        """The tokens, at most, of a text that both models are to read alike."""
+        return self.longest_of(*self.bases)
+
+    def longest_of(self, *bases: Source) -> int:
+        """The tokens, at most, of a text that all of these bases read."""
+        return longest_text(bases, self.config.training.max_length)
 
     @property
     def shared_vocabulary(self) -> int:
         """Number of the first vocabulary entries that both bases have."""
-        return shared_vocabulary((self.old.base, self.new.base))
+        return shared_vocabulary(self.bases)
 
     def texts(self, base: Source) -> Texts[Text]:
-        """The training texts in the tokens of a base."""
-        if base not in self._encoded:
-            loss_on = self.config.training.loss_on
-            self._encoded[base] = encode_texts(self.task, load_tokenizer(base), self.longest, loss_on)
-        return self._split(self._encoded[base])
+        """What a task adapter of this base is trained on: its texts, as long as the base itself reads them."""
+        return self._split(self._encoded(base, self.longest_of(base)))
 
     def aligned_texts(self, base: Source) -> Texts[Text]:
-        """The same, with the prompts without answers added to the training part."""
-        texts = self.texts(base)
+        """What alignment reads: the texts as long as both bases read them, and the prompts without answers."""
+        texts = self._split(self._encoded(base, self.longest))
         if not self.task.unlabelled:
             return texts
         further = encode_prompts(self.task, load_tokenizer(base), self.longest)
         return Texts([*texts.train, *further], texts.validation)
 
     def choices(self, base: Source) -> Texts[ChoiceText]:
-        """The same samples as trees of choices."""
-        return self._split(encode_choices(self.task, load_tokenizer(base), self.longest))
+        """The same samples as trees of choices, as long as both bases read them."""
+        if base not in self._choices:
+            self._choices[base] = encode_choices(self.task, load_tokenizer(base), self.longest)
+        return self._split(self._choices[base])
 
     def aligned_choices(self, base: Source) -> Texts[ChoiceText]:
         """The same, with the rows without answers added to the training part."""
@@ -59,6 +75,12 @@ class Data:
             return texts
         trees = encode_unlabelled(self.task, further, load_tokenizer(base), self.longest)
         return Texts([*texts.train, *trees], texts.validation)
+
+    def _encoded(self, base: Source, longest: int) -> list[Text]:
+        if (base, longest) not in self._texts:
+            loss_on = self.config.training.loss_on
+            self._texts[base, longest] = encode_texts(self.task, load_tokenizer(base), longest, loss_on)
+        return self._texts[base, longest]
 
     def _split(self, texts: list[T]) -> Texts[T]:
         return split_texts(texts, self.config.training.validation_fraction, self.config.split_seed)
@@ -88,10 +110,7 @@ class Data:
                 "take strategy.choose=loss"
             )
         if not strategy.is_choice:
-            old, new = (
-                [*cut.train, *cut.validation]
-                for cut in (self.aligned_texts(self.old.base), self.aligned_texts(self.new.base))
-            )
+            old, new = ([*cut.train, *cut.validation] for cut in map(self.aligned_texts, self.bases))
             refuse_different_tokenizers(old, new)
         elif not self.task.is_choice:
             raise TaskError(
@@ -99,3 +118,20 @@ class Data:
             )
         else:
             self.task.unlabelled_choices()
+
+
+def texts_digest(texts: Iterable[Text]) -> str:
+    """SHA-256 of what is read and what of it is scored."""
+    return _digest([text.first, *text.ids] for text in texts)
+
+
+def choices_digest(texts: Iterable[ChoiceText]) -> str:
+    """SHA-256 of prompts, choices, and what the metric divides by."""
+    return _digest(ids for text in texts for ids in (text.prompt, text.lengths, *text.choices))
+
+
+def _digest(parts: Iterable[Sequence[int]]) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(array("q", [len(part), *part]).tobytes())
+    return digest.hexdigest()

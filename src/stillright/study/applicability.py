@@ -3,35 +3,23 @@
 from __future__ import annotations
 
 from stillright.errors import ModelError, TaskError
-from stillright.prediction.ensemble import refuse_unlike
-from stillright.study.baselines import refuse_other_shapes
-from stillright.study.matrix import Cell
+from stillright.stages.align import Align
+from stillright.stages.stage import Stage
+from stillright.study.graph import closure
 from stillright.study.shared_data import SharedData
 
 
-def misfit(cell: Cell, shared: SharedData) -> str | None:
-    """Why the cell's strategy is not applicable, in one line; None where it is.
+def misfit(candidate: Stage, shared: SharedData) -> str | None:
+    """Why a cell's candidate is not applicable, in one line; None where it is.
 
-    For an interpolation, ask about the cell whose adapter it takes (Graph.distilled).
-    Raises StillrightError where task or bases cannot be read.
+    Raises StillrightError where task or bases cannot be read, which fails the cell.
     """
-    baseline = cell.recipe.baseline
-    if baseline in ("retrain", "continue_ce"):
-        return None
-    data = shared.data(cell.own)
-    bases = data.old.base, data.new.base
-    if baseline == "ensemble" and data.task.is_choice:
-        return None
-    if baseline == "ensemble" or (baseline is None and not cell.own.strategy.is_choice):
-        for base in bases:
-            data.texts(base)  # an error here fails the cell, and is not a misfit
-    try:
-        if baseline == "ensemble":
-            refuse_unlike(data.task, bases)
-        elif baseline == "old_adapter":
-            refuse_other_shapes(*bases)
-        else:
-            data.refuse_misfits(cell.own.strategy)
-    except (ModelError, TaskError) as error:
-        return " ".join(str(error).split())
+    for stage in closure([candidate]):
+        data = shared.data(stage.config)
+        if isinstance(stage, Align) and not stage.config.strategy.is_choice:
+            stage.reads(data)  # an error here fails the cell, and is no misfit
+        try:
+            stage.refuse_misfit(data)
+        except (ModelError, TaskError) as error:
+            return " ".join(str(error).split())
     return None

@@ -7,13 +7,15 @@ from collections.abc import Callable
 
 from stillright.comparison import compare
 from stillright.errors import StillrightError
-from stillright.folder.workspace import Workspace, fingerprint
+from stillright.folder.mark import fingerprint
+from stillright.folder.workspace import Workspace
+from stillright.stages.stage import Stage
 from stillright.study.applicability import misfit
 from stillright.study.cells_csv import CELLS, CellRecord, Status, cells_text, measured
+from stillright.study.graph import CellStages, Graph
 from stillright.study.matrix import Cell
 from stillright.study.schedule import Outcome, error_line
 from stillright.study.shared_data import SharedData
-from stillright.study.stages import CellStages, Graph, Stage
 from stillright.study.store import Store
 
 
@@ -41,7 +43,7 @@ class Board:
             try:
                 self.stages[i] = stages = graph.stages_of(cell)
                 self._note_done(stages)
-                if not self._close(i) and (reason := self._misfit(graph.distilled(cell))) is not None:
+                if not self._close(i) and (reason := self._misfit(cell, stages)) is not None:
                     self._set(i, unfinished(cell, "skipped", reason))
             except StillrightError as error:
                 self._set(i, unfinished(cell, "failed", error_line(error)))
@@ -72,11 +74,11 @@ class Board:
             if stage.key not in self._errors and self.store.is_done(stage):
                 self._errors[stage.key] = None
 
-    def _misfit(self, cell: Cell) -> str | None:
+    def _misfit(self, cell: Cell, stages: CellStages) -> str | None:
         """The same for all seeds, so it is found once."""
         key = fingerprint(cell.own.model_dump(exclude={"seed", "fit_seed", "align_seed"}) | {"recipe": cell.recipe})
         if key not in self._misfits:
-            self._misfits[key] = misfit(cell, self._data)
+            self._misfits[key] = misfit(stages.candidate, self._data)
         return self._misfits[key]
 
     def _close(self, i: int) -> bool:

@@ -14,9 +14,9 @@ from rich.console import Console
 
 from stillright.config.study import Resources, StageKind
 from stillright.errors import MissingExtra, RunError
+from stillright.stages.stage import Stage
 from stillright.study.launch import attempt_by, divided, processes_for
-from stillright.study.schedule import Outcome, attempt, error_line, failure_of_needs
-from stillright.study.stages import Stage
+from stillright.study.schedule import Outcome, attempt, begin_anew, error_line, failure_of_needs
 from stillright.study.store import Store
 
 RETRIES = 5  # of a stage whose node was lost
@@ -47,13 +47,15 @@ def joined(ray: Any) -> str:
 
 def build_on_node(stage: Stage, root: Path, processes: int = 1) -> str | None:
     """Builds a stage on the node that runs this; what it prints goes to log.txt beside its result."""
-    folder = root / stage.folder
+    store = Store(root)
+    folder = store.folder(stage)
     folder.mkdir(parents=True, exist_ok=True)
+    begin_anew(stage, store)
     with (folder / "log.txt").open("a", encoding="utf-8") as log:
         print(f"{stage.label} on {node()}", file=log, flush=True)
         if processes > 1:
             return attempt_by(processes, stage, root, log)
-        return attempt(stage, Store(root), Console(file=log, width=140))
+        return attempt(stage, store, Console(file=log, width=140))
 
 
 def node() -> str:

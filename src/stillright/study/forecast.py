@@ -10,19 +10,19 @@ from rich.console import Console
 from rich.table import Table
 
 from stillright.config import StudyConfig
+from stillright.dry_run import costs_of
 from stillright.errors import ConfigError, StillrightError
-from stillright.estimate.plan import StageCost
 from stillright.estimate.rate import OTHER, Rate
+from stillright.estimate.stage_cost import StageCost
 from stillright.estimate.table import duration, on_accelerator, size
+from stillright.stages.stage import Stage
 from stillright.study.applicability import misfit
-from stillright.study.costs import Costs
+from stillright.study.graph import Graph, closure
 from stillright.study.matrix import Cell, cells_of
 from stillright.study.schedule import error_line
 from stillright.study.shared_data import SharedData
-from stillright.study.stages import Graph, Stage
 from stillright.study.store import Store
 
-TRAINED = ("fit", "align")
 COLUMNS = ("stage", "all", "done", "steps to do", "tokens to do", "disk", "GPU memory", "GPU time")
 
 
@@ -40,57 +40,58 @@ def print_forecast(config: StudyConfig, source: str, console: Console) -> int:
 
     Raises ConfigError as `run_study` does, and where errors leave no cell to plan.
     """
-    costs, store = Costs(SharedData()), Store(config.out.resolve() / "store")
-    forecast = _forecast(cells_of(config, source), costs, store)
+    shared, store = SharedData(), Store(config.out.resolve() / "store")
+    forecast = _forecast(cells_of(config, source), shared, store)
     for what, reasons in (("not applicable", forecast.skipped), ("cannot be planned", forecast.failed)):
         for reason, cells in reasons.items():
             console.print(f"{what} ({cells} cells): {reason}", highlight=False, markup=False, soft_wrap=True)
     if forecast.stages:
-        console.print(_table(forecast.stages, costs, store))
-        for note in _notes(_left(forecast.stages, costs, store)):
+        console.print(_table(forecast.stages, shared, store))
+        for note in _notes(_left(forecast.stages, shared, store)):
             console.print(note, highlight=False)
     elif forecast.failed:
         raise ConfigError(f"{source}: no cell can be planned, see above; fix the cause and try again")
     return forecast.failed.total()
 
 
-def _forecast(cells: list[Cell], costs: Costs, store: Store) -> Forecast:
+def _forecast(cells: list[Cell], shared: SharedData, store: Store) -> Forecast:
     graph, wanted = Graph(cells), list[Stage]()
     skipped, failed = Counter[str](), Counter[str]()
     for cell in cells:
         try:
             found = graph.stages_of(cell).predictions
-            reason = misfit(graph.distilled(cell), costs.shared)
+            reason = misfit(found[-1], shared)
             if reason is None:
-                _left(_closure(found), costs, store)  # raises where what they read is wrong
+                _left(closure(found), shared, store)  # raises where what they read is wrong
                 wanted += found
             else:
                 skipped[reason] += 1
         except StillrightError as error:
             failed[error_line(error)] += 1
-    return Forecast(_closure(wanted), skipped, failed)
+    return Forecast(closure(wanted), skipped, failed)
 
 
-def _left(stages: Sequence[Stage], costs: Costs, store: Store) -> list[StageCost]:
+def _left(stages: Sequence[Stage], shared: SharedData, store: Store) -> list[StageCost]:
     """Costs of the stages that are still to be built."""
-    return [cost for stage in stages if not store.is_done(stage) and (cost := costs.of(stage)) is not None]
+    left = [stage for stage in stages if not store.is_done(stage)]
+    return [cost for stage in left for cost in costs_of([stage], shared.data(stage.config), accelerator=True)]
 
 
-def _table(stages: Sequence[Stage], costs: Costs, store: Store) -> Table:
+def _table(stages: Sequence[Stage], shared: SharedData, store: Store) -> Table:
     table = Table(title="stages; nothing is trained or written", title_justify="left")
     for name in COLUMNS:
         table.add_column(name, justify="left" if name == "stage" else "right")
     for kind in dict.fromkeys(stage.kind for stage in stages):
         of_kind = [stage for stage in stages if stage.kind == kind]
         done = sum(map(store.is_done, of_kind))
-        table.add_row(kind, str(len(of_kind)), str(done), *_cells(kind, _left(of_kind, costs, store)))
+        table.add_row(kind, str(len(of_kind)), str(done), *_cells(_left(of_kind, shared, store)))
     return table
 
 
-def _cells(kind: str, left: Sequence[StageCost]) -> list[str]:
+def _cells(left: Sequence[StageCost]) -> list[str]:
     trained = [f"{sum(cost.steps or 0 for cost in left):,}", f"{sum(cost.tokens for cost in left):,}"]
     return [
-        *(trained if kind in TRAINED else ("", "")),
+        *(trained if any(cost.steps for cost in left) else ("", "")),
         size(sum(cost.kept or 0 for cost in left)),
         size(max((cost.memory for cost in left), default=0)),
         duration(Rate(*OTHER).seconds(sum(cost.flops for cost in left))) if left else "",
@@ -106,14 +107,3 @@ def _notes(left: Sequence[StageCost]) -> list[str]:
         on_accelerator(sum(cost.flops for cost in left), max(cost.memory for cost in left)),
         "Steps, tokens and disk are counted; memory and time are estimates, see docs/estimate.md.",
     ]
-
-
-def _closure(wanted: Sequence[Stage]) -> list[Stage]:
-    found: dict[str, Stage] = {}
-    left = list(wanted)
-    while left:
-        stage = left.pop()
-        if stage.key not in found:
-            found[stage.key] = stage
-            left += stage.needs.values()
-    return sorted(found.values(), key=lambda stage: stage.kind)

@@ -20,17 +20,17 @@ from rich.console import Console
 from stillright import ranks
 from stillright.config import UpdateConfig
 from stillright.errors import ConfigError
+from stillright.folder.files import write_first
+from stillright.stages.stage import Stage
 from stillright.study.schedule import attempt
-from stillright.study.stages import Stage
 from stillright.study.store import Store
 
-SHARED_WORK = ("fit", "teach", "align", "predict", "ensemble")  # kinds whose work processes can share
 PR_SET_PDEATHSIG = 1
 
 
 def processes_for(stage: Stage, num_gpus: float) -> int:
     """How many processes work at a stage that is given so many GPUs."""
-    return max(1, int(num_gpus)) if stage.kind in SHARED_WORK else 1
+    return max(1, int(num_gpus)) if stage.is_shared else 1
 
 
 def divided(stage: Stage, processes: int) -> Stage:
@@ -38,9 +38,9 @@ def divided(stage: Stage, processes: int) -> Stage:
 
     Raises ConfigError where neither gradient accumulation nor the batch can be divided by the number of processes.
     """
-    if processes == 1 or stage.kind not in ("fit", "align"):
+    if processes == 1 or not stage.is_training:
         return stage
-    return replace(stage, config=_divided(stage.config, processes, stage.label))
+    return replace(stage, config=_divided(stage.config, processes, stage.label), known_key=stage.key)
 
 
 def _divided(config: UpdateConfig, processes: int, label: str) -> UpdateConfig:
@@ -58,7 +58,7 @@ def _divided(config: UpdateConfig, processes: int, label: str) -> UpdateConfig:
 
 def attempt_by(processes: int, stage: Stage, root: Path, log: IO[str]) -> str | None:
     """Builds a stage by several processes; returns the error in one line, None where the stage is done."""
-    order = root / stage.folder / ".stillright" / "launched.pickle"
+    order = Store(root).folder(stage) / ".stillright" / "launched.pickle"
     failure = order.with_suffix(".error")
     order.parent.mkdir(parents=True, exist_ok=True)
     failure.unlink(missing_ok=True)
@@ -85,7 +85,7 @@ def main(order: Path) -> int:
     stage, root = pickle.loads(order.read_bytes())
     error = attempt(stage, Store(root), Console(width=140, quiet=not ranks.is_main()))
     if error is not None:
-        order.with_suffix(".error").write_text(error, encoding="utf-8")
+        write_first(order.with_suffix(".error"), error)
         os._exit(1)  # at once: the others may wait for this one, until the launcher ends them
     ranks.leave()
     return 0

@@ -13,11 +13,11 @@ from stillright.errors import MissingExtra, RunError
 from stillright.folder.workspace import Workspace
 from stillright.paper import write_results
 from stillright.pipeline import write_provenance
+from stillright.stages.stage import Stage
 from stillright.study.cell_status import Board
 from stillright.study.cluster import Cluster, connect, joined, run_on_cluster
 from stillright.study.matrix import cells_of
 from stillright.study.schedule import Outcome, run_here, todo
-from stillright.study.stages import Stage
 from stillright.study.store import Store
 from stillright.study.terminal import shown, summary
 

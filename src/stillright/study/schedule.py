@@ -9,8 +9,11 @@ from typing import NamedTuple
 from rich.console import Console
 
 from stillright.errors import StillrightError
-from stillright.study.stages import Stage
+from stillright.folder.files import write_first
+from stillright.stages.stage import Stage
 from stillright.study.store import Store
+
+ERROR = "error.txt"  # the traceback of a failed attempt, beside the result
 
 
 class Outcome(NamedTuple):
@@ -57,11 +60,14 @@ def attempt(stage: Stage, store: Store, console: Console) -> str | None:
     try:
         store.build(stage, console)
     except Exception as error:
-        report = store.root / stage.folder / "error.txt"
-        report.write_text(traceback.format_exc(), encoding="utf-8")
+        write_first(store.folder(stage) / ERROR, traceback.format_exc())
         return f"{stage.label}: {error_line(error)}"
-    (store.root / stage.folder / "error.txt").unlink(missing_ok=True)
     return None
+
+
+def begin_anew(stage: Stage, store: Store) -> None:
+    """Forgets the error of an earlier attempt; called once an attempt, however many processes work at it."""
+    (store.folder(stage) / ERROR).unlink(missing_ok=True)
 
 
 def run_here(stages: list[Stage], store: Store, console: Console) -> Iterator[Outcome]:
@@ -71,6 +77,7 @@ def run_here(stages: list[Stage], store: Store, console: Console) -> Iterator[Ou
         error = failure_of_needs(stage, failed)
         if error is None:
             console.print(f"[{number}/{len(stages)}] {stage.label}", highlight=False, markup=False)
+            begin_anew(stage, store)
             error = attempt(stage, store, console)
         if error is not None:
             failed[stage.key] = error

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from stillright.config import UpdateConfig
-from stillright.folder.workspace import fingerprint
+from stillright.folder.mark import fingerprint
 from stillright.stages.data import Data
-from stillright.stages.inputs import Inputs, task_inputs, text_inputs
+from stillright.stages.inputs import Inputs, aligned_inputs, task_inputs
 from stillright.tasks import Task, load_task
 
 
@@ -19,7 +19,7 @@ class SharedData:
     def data(self, config: UpdateConfig) -> Data:
         """The data of one update, whatever its strategy and training seeds. Raises StillrightError, see Data."""
         of_task: Inputs = {"task": task_inputs(config.task), "split_seed": config.split_seed}
-        key = fingerprint({**of_task, "old": config.old, "new": config.new, "texts": text_inputs(config)})
+        key = fingerprint({**of_task, "old": config.old, "new": config.new, "texts": aligned_inputs(config)})
         if key not in self._data:
             self._data[key] = Data(config, self._task(config, fingerprint(of_task)))
         return self._data[key]

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from stillright import ranks
 from stillright.errors import ConfigError, ModelError
-from stillright.folder.workspace import Workspace, fingerprint
+from stillright.folder.mark import fingerprint
+from stillright.folder.workspace import Workspace
 from stillright.forward.heads import lm_head
 from stillright.forward.passes import check_packing
 from stillright.models import ModelRef, load_model, load_tokenizer
-from stillright.progress import Progress
 from stillright.training.compat_config import CompatConfig
 from stillright.training.head_loss import LossSums
 from stillright.training.loop import frees_memory
@@ -122,7 +122,7 @@ class CompatTrainer(AdapterTrainer):
     def _cache(self, workspace: Workspace, role: str, model: InMemoryTeacher | NamedTeacher, spec: CacheSpec) -> Path:
         """The folder of what a teacher outputs; one that was loaded for it is gone from memory afterwards."""
         with on_device(model.load, self.args.device) as load:
-            return cache_stage(workspace, role, role, model.key, load, spec, Progress(workspace.console))
+            return cache_stage(workspace, role, lambda: model.key, load, spec)
 
     def _console(self) -> Console:
         return Console(stderr=True, quiet=self.args.disable_tqdm or not ranks.is_main())

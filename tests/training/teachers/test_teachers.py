@@ -22,10 +22,9 @@ from stillright.forward import heads
 from stillright.forward.heads import LMHead
 from stillright.models import Source, load_base
 from stillright.pipeline import run_update
-from stillright.stages import inputs
 from stillright.training import align, text
 from stillright.training.loop import train_adapter
-from stillright.training.teachers import cache
+from stillright.training.teachers import cache, stage
 from stillright.training.teachers.cache import DONE, open_cache
 from stillright.training.teachers.cached import CachedTeachers
 from stillright.training.teachers.forms import Form, Hidden, Sampled, TopK
@@ -240,7 +239,7 @@ def test_another_cache_format_makes_teachers_again(
 ) -> None:
     """And nothing else: an adapter is what its teachers were told, in whatever format."""
     printed(update_values)
-    monkeypatch.setattr(inputs, "CACHE_FORMAT", inputs.CACHE_FORMAT + 1)
+    monkeypatch.setattr(stage, "CACHE_FORMAT", stage.CACHE_FORMAT + 1)
     again = printed(update_values)
     assert "align-compat: already done" in again
     assert "running" not in again
@@ -294,7 +293,7 @@ import os, signal, sys
 from stillright.cli import main
 from stillright.training import align, text
 from stillright.training.loop import train_adapter
-from stillright.training.teachers import cache
+from stillright.training.teachers import cache, stage
 
 text.BATCH_TOKENS = 64
 write, calls = cache._write_batch, iter(range(100))

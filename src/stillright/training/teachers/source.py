@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import torch
 
-from stillright import ranks
 from stillright.models import ModelRef, load_model, vocabulary_size
 from stillright.training.model_digest import model_digest
 
@@ -21,7 +20,7 @@ class InMemoryTeacher(NamedTuple):
     @property
     def key(self) -> str:
         """What determines it."""
-        return ranks.on_main(lambda: model_digest(self.model))
+        return model_digest(self.model)
 
     @property
     def vocabulary(self) -> int:

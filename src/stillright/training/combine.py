@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 Shapes = dict[str, tuple[int, ...]]
 
 
-def carry(adapter: Path, base: Source, out: Path) -> None:
-    """Writes the adapter in a folder as one for another base of the same shapes."""
+def carry(old: ModelRef, base: Source, out: Path) -> None:
+    """Writes the adapter of a model as one for another base of the same shapes."""
+    assert old.adapter is not None
+    adapter = Path(old.adapter.location)
     out.mkdir()
     shutil.copy(adapter / "adapter_model.safetensors", out)
     config = json.loads((adapter / "adapter_config.json").read_text(encoding="utf-8"))

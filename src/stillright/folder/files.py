@@ -1,0 +1,37 @@
+"""Files that are there whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+
+
+def write_atomically(path: Path, text: str) -> Path:
+    """Writes a small file; a reader sees the former one, or all of the new one."""
+    part = path.with_name(f"{path.name}.part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)
+    return path
+
+
+def write_first(path: Path, text: str) -> None:
+    """Writes a small file unless another process has: of several that fail, the first knows the cause."""
+    handle, part = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(text)
+    try:
+        os.link(part, path)  # fails where it is there, unlike a rename
+    except FileExistsError:
+        pass
+    finally:
+        Path(part).unlink()
+
+
+def remove(path: Path) -> None:
+    """A file, or a folder with all that it holds; nothing where there is none."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,56 @@
+"""A task adapter; and the control that trains one further."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+from stillright.config.study import StageKind
+from stillright.estimate.cost import PLAIN_LOGITS, next_tokens
+from stillright.estimate.stage_cost import Device, StageCost, training_cost
+from stillright.models import Source
+from stillright.stages.data import Data, texts_digest
+from stillright.stages.inputs import Inputs, training_inputs
+from stillright.stages.shapes import shape_of_model
+from stillright.stages.stage import Model, Site, Stage
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Fit(Stage):
+    """An adapter trained on the task's texts by next-token loss, from a base or from an adapter on.
+
+    Its texts are as long as its own base reads them, so it is the same adapter in every update that has this base.
+    """
+
+    model: Model
+    seed: int
+
+    kind: ClassVar[StageKind] = "fit"
+    is_training = True
+
+    @property
+    def models(self) -> Mapping[str, Model]:
+        return {"model": self.model}
+
+    @property
+    def base(self) -> Source:
+        return self.model.base
+
+    def inputs(self, models: Mapping[str, str]) -> Inputs:
+        lora = self.config.lora.model_dump()
+        return {**training_inputs(self.config, self.base), **models, "lora": lora, "seed": self.seed}
+
+    def reads(self, data: Data) -> Inputs:
+        train, validation = data.texts(self.base)
+        return {"texts": texts_digest([*train, *validation])}
+
+    def build(self, site: Site) -> None:
+        from stillright.training.lora import fit_adapter
+
+        fit_adapter(site.models["model"], site.data.texts(self.base), self.config.lora, self.job(site, self.seed))
+
+    def cost(self, data: Data, device: Device) -> StageCost:
+        train, validation = map(next_tokens, data.texts(self.base))
+        shape = shape_of_model(self.model, self.config)
+        return training_cost(self.label, shape, train, validation, self.config.training, device, PLAIN_LOGITS)

@@ -1,0 +1,150 @@
+"""What a stage is: one piece of work of an update, what determines its result, how that is made, and what it costs.
+
+A stage knows nothing of folders or of other stages' places: whoever orders stages gives both.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import ClassVar, NamedTuple
+
+from stillright.config import UpdateConfig
+from stillright.config.study import StageKind
+from stillright.estimate.stage_cost import Device, StageCost
+from stillright.folder.mark import fingerprint
+from stillright.folder.workspace import Workspace
+from stillright.models import ModelRef, Source
+from stillright.progress import Progress
+from stillright.stages.data import Data
+from stillright.stages.inputs import Inputs
+from stillright.training.loop import Job
+
+
+class Site(NamedTuple):
+    """What a stage is built from, and where."""
+
+    data: Data
+    progress: Progress
+    work: Path  # folder of checkpoints, kept between interrupted attempts
+    out: Path  # of the result
+    models: Mapping[str, ModelRef]
+    teachers: Mapping[str, Path]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Stage(ABC):
+    """One piece of work. Roles name what it needs: a model that is given, or a stage that makes one.
+
+    name: what it makes, for people; no part of the key. known_key: where it is not that of `config`, which is then only
+    one process's part.
+    """
+
+    name: str
+    config: UpdateConfig
+    known_key: str | None = None
+
+    kind: ClassVar[StageKind]
+    result: ClassVar[str] = "adapter"  # what the result is called in a folder of its own
+    is_training: ClassVar[bool] = False  # whether it takes optimizer steps
+    is_shared: ClassVar[bool] = True  # whether several processes share its work
+
+    @property
+    @abstractmethod
+    def models(self) -> Mapping[str, Model]:
+        """The models it reads, which determine its result."""
+
+    @property
+    def teachers(self) -> Mapping[str, Stage]:
+        """The stages it reads only while it is built."""
+        return {}
+
+    @property
+    @abstractmethod
+    def base(self) -> Source:
+        """That of the adapter it makes, or of the model it asks."""
+
+    @abstractmethod
+    def inputs(self, models: Mapping[str, str]) -> Inputs:
+        """What determines the result; models: by role, the digest of a model, or the key of the stage that makes it."""
+
+    def reads(self, data: Data) -> Inputs:
+        """What determines the result and is known only when data are read."""
+        return {}
+
+    def refuse_misfit(self, data: Data) -> None:  # noqa: B027 - most stages always apply
+        """Raises ModelError or TaskError where the stage does not apply to a task and bases that can be read."""
+
+    @abstractmethod
+    def build(self, site: Site) -> None:
+        """Makes the result; several processes do so together."""
+
+    @abstractmethod
+    def cost(self, data: Data, device: Device) -> StageCost | None:
+        """What it will cost; None for next to nothing. Raises StillrightError where what it reads is wrong."""
+
+    @property
+    def needs(self) -> dict[str, Stage]:
+        """The stages that are done before it, by role."""
+        made = {role: model for role, model in self.models.items() if isinstance(model, Stage)}
+        return {**made, **self.teachers}
+
+    @cached_property
+    def key(self) -> str:
+        """Fingerprint of kind, settings, bases, data and of all that it needs. Raises ModelError for a missing base."""
+        if self.known_key is not None:
+            return self.known_key
+        models = {role: _key(model) for role, model in self.models.items()}
+        return fingerprint({"kind": self.kind, **self.inputs(models)})
+
+    @property
+    def label(self) -> str:
+        """What messages call it."""
+        return f"{self.kind} {self.name}"
+
+    def job(self, site: Site, seed: int) -> Job:
+        """How its adapter is trained."""
+        training, dtype = self.config.training, site.data.dtype
+        return Job(self.label, training, seed, dtype, site.work / "checkpoints", site.out, site.progress)
+
+
+Model = ModelRef | Stage
+
+
+def _key(model: Model) -> str:
+    return model.key if isinstance(model, Stage) else model.fingerprint()
+
+
+def made(
+    stage: Stage,
+    workspace: Workspace,
+    result: str,
+    data: Data,
+    progress: Progress,
+    path_of: Callable[[Stage], Path],
+) -> Path:
+    """The path of `result` in the workspace, made now unless it is there from the same inputs.
+
+    path_of: of the results of stages that this one needs; teachers are asked for only if it is built.
+    """
+    models = {
+        role: model if isinstance(model, ModelRef) else ModelRef(model.base).with_adapter(path_of(model))
+        for role, model in stage.models.items()
+    }
+
+    def inputs() -> Inputs:
+        return {**stage.inputs({role: ref.fingerprint() for role, ref in models.items()}), **stage.reads(data)}
+
+    def build(work: Path, out: Path) -> None:
+        teachers = {role: path_of(teacher) for role, teacher in stage.teachers.items()}
+        stage.build(Site(data, progress, work, out, models, teachers))
+
+    return workspace.stage(mark_name(stage, result), result, inputs, build)
+
+
+def mark_name(stage: Stage, result: str) -> str:
+    """What the stage is called in a workspace."""
+    return f"{stage.kind}-{Path(result).name.removesuffix(Path(stage.result).suffix)}"

@@ -1,0 +1,63 @@
+"""The stages of one update: which models there are, and what each is made from."""
+
+from __future__ import annotations
+
+from stillright.config import UpdateConfig
+from stillright.models import ModelRef
+from stillright.stages.align import Align
+from stillright.stages.fit import Fit
+from stillright.stages.predict import Predict
+from stillright.stages.stage import Model, Stage
+from stillright.stages.teach import Teach, TeachChoices
+from stillright.training.choice.loss import LABELS_ALONE
+
+
+def task_model(model: str, config: UpdateConfig, name: str) -> Model:
+    """A base with the adapter that it names, or else with one that is fitted."""
+    ref = ModelRef.parse(model)
+    return ref if ref.adapter else fitted(ref, config, name)
+
+
+def fitted(model: Model, config: UpdateConfig, name: str, seed: int | None = None) -> Fit:
+    """An adapter trained from a model on; seed: default `config.fit_seed`.
+
+    Its configuration names no other base than its own, so that all updates of this base share it.
+    """
+    base = str(model.base)
+    alone = config.model_copy(update={"old": base, "new": base})
+    return Fit(name=name, config=alone, model=model, seed=config.fit_seed if seed is None else seed)
+
+
+def continued(new: Model, config: UpdateConfig, name: str) -> Fit:
+    """The control: the new adapter, trained further with the seed of alignment."""
+    return fitted(new, config, name, config.align_seed)
+
+
+def aligned(old: Model, new: Model, config: UpdateConfig, name: str) -> Align:
+    """The compat adapter, with the teachers that its strategy asks beforehand."""
+    strategy = config.strategy
+    asked = {"old": old} if strategy.mask in LABELS_ALONE else {"old": old, "new": new}
+    outputs: dict[str, Stage] = {}
+    for role, model in asked.items():
+        of = model.name if isinstance(model, Stage) else role
+        if strategy.is_choice:
+            outputs[f"teach_{role}"] = TeachChoices(name=f"{of}-choices", config=config, model=model)
+        elif config.teachers.form != "live":
+            outputs[f"teach_{role}"] = Teach(name=of, config=config, model=model)
+    return Align(name=name, config=config, old=old, new=new, outputs=outputs)
+
+
+def models_of(config: UpdateConfig) -> dict[str, Model]:
+    """All models that update.yaml asks for, by name: old, new, and the candidates."""
+    old, new = (task_model(model, config, name) for name, model in (("old", config.old), ("new", config.new)))
+    models: dict[str, Model] = {"old": old, "new": new}
+    if config.align:
+        models["compat"] = aligned(old, new, config, "compat")
+    if "continue_ce" in config.controls:
+        models["continue_ce"] = continued(new, config, "continue_ce")
+    return models
+
+
+def answers_of(model: Model, config: UpdateConfig, name: str) -> Predict:
+    """Its predictions."""
+    return Predict(name=name, config=model.config if isinstance(model, Stage) else config, model=model)
