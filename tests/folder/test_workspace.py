@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
 
 from stillright.errors import RunError
+from stillright.folder.files import write_first
 from stillright.folder.workspace import Workspace
 
 
@@ -74,3 +77,28 @@ def test_a_stage_keeps_the_checkpoints_of_one_whose_name_begins_alike(workspace:
         workspace.stage("fit-a-v2", "a-v2", lambda: {}, interrupted)
     workspace.stage("fit-a", "a", lambda: {}, write)
     assert list(workspace.state.glob("work/fit-a-v2-*/checkpoint"))
+
+
+def test_a_stage_that_runs_again_says_why(tmp_path: Path) -> None:
+    console = Console(file=io.StringIO(), width=200)
+    workspace = Workspace(tmp_path, console)
+
+    def said(inputs: dict[str, Any]) -> str:
+        console.file = io.StringIO()
+        workspace.stage("fit-new", "new", lambda: inputs, write)
+        return console.file.getvalue().strip()
+
+    inputs = {"training": {"epochs": 1, "rate": 0.1}, "model": "a", "seed": 0}
+    assert said(inputs) == "fit-new: running"
+    assert said(inputs) == "fit-new: already done"
+    more = {"training": {"epochs": 2, "rate": 0.1}, "model": "a", "seed": 1}
+    assert said(more) == "fit-new: running again, since seed, training.epochs changed"
+    assert said({"b": 0, "c": 0, "a": 0}) == "fit-new: running again, since a, b, c and 3 more changed"
+    (tmp_path / "new" / "made").write_text("damaged")
+    assert said({"b": 0, "c": 0, "a": 0}) == "fit-new: running again, since new is not as it was left"
+
+
+def test_of_several_that_fail_the_first_is_heard(tmp_path: Path) -> None:
+    write_first(tmp_path / "error.txt", "the cause")
+    write_first(tmp_path / "error.txt", "what followed")
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("error.txt", "the cause")]

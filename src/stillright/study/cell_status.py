@@ -51,6 +51,10 @@ class Board:
         waiting = [stages for i, stages in self._open() if stages is not None]
         return [stage for stages in waiting for stage in stages.predictions]
 
+    def predictions(self) -> list[Stage]:
+        """Those of all cells that could be planned."""
+        return [stage for stages in self.stages if stages is not None for stage in stages.predictions]
+
     def record(self, outcome: Outcome) -> None:
         """Notes the outcome of a stage; closes the cells that waited for it alone, and then writes cells.csv."""
         self._errors[outcome.stage.key] = outcome.error

@@ -16,6 +16,7 @@ from stillright.pipeline import write_provenance
 from stillright.stages.stage import Stage
 from stillright.study.cell_status import Board
 from stillright.study.cluster import Cluster, connect, joined, run_on_cluster
+from stillright.study.graph import closure
 from stillright.study.matrix import cells_of
 from stillright.study.schedule import Outcome, run_here, todo
 from stillright.study.store import Store
@@ -36,12 +37,25 @@ def run_study(config: StudyConfig, source: str, console: Console, address: str |
         board = Board(cells, Store(config.out.resolve() / "store"), workspace)
         with shown(board, console):
             stages = todo(board.plan(), board.store)
+            _name_strangers(board, console)
             for outcome in _outcomes(stages, config, address, board.store, console):
                 board.record(outcome)
         summary(board, config.out, console)
         if board.counts()["done"]:
             _report(config.out, console)
     return board.counts()["failed"]
+
+
+def _name_strangers(board: Board, console: Console) -> None:
+    """Says how many results of earlier settings, or of versions with other keys, lie in the store unused."""
+    strangers = board.store.strangers(closure(board.predictions()))
+    if strangers:
+        console.print(
+            f"{board.store.root}: {len(strangers)} stages belong to no cell of this study: they were made with other "
+            "settings, data or strategies, or by a version that keyed them differently; delete them to free the space",
+            highlight=False,
+            markup=False,
+        )
 
 
 def _report(out: Path, console: Console) -> None:
