@@ -15,7 +15,7 @@ from pathlib import Path
 from stillright.digest import folder_digest
 
 MOMENTS = {  # what a run has written in its working folders when it is killed
-    "caching": "teach-old-*/said/batches-done/*",
+    "caching": "teach-old-*/outputs/batches-done/*",
     "alignment": "align-*/checkpoints/checkpoint-*/trainer_state.json",
 }
 RESULTS = (*(f"adapters/{name}/adapter_model.safetensors" for name in ("old", "new", "compat")), ".stillright/teachers")

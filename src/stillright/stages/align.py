@@ -18,7 +18,6 @@ from stillright.estimate.cost import (
 )
 from stillright.estimate.shape import Shape
 from stillright.estimate.stage_cost import Device, StageCost, training_cost
-from stillright.models import Source
 from stillright.stages.data import Data, choices_digest, texts_digest
 from stillright.stages.inputs import Inputs, aligned_inputs, bases_of, training_inputs
 from stillright.stages.shapes import shape_of_model
@@ -38,16 +37,8 @@ class Align(Stage):
     is_training = True
 
     @property
-    def models(self) -> Mapping[str, Model]:
-        return {"old": self.old, "new": self.new}
-
-    @property
     def teachers(self) -> Mapping[str, Stage]:
         return self.outputs
-
-    @property
-    def base(self) -> Source:
-        return self.new.base
 
     def inputs(self, models: Mapping[str, str]) -> Inputs:
         return {

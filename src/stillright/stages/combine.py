@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from stillright.config.study import StageKind
-from stillright.estimate.stage_cost import Device
 from stillright.models import ModelRef, Source
 from stillright.stages.data import Data
 from stillright.stages.inputs import Inputs
@@ -25,10 +24,6 @@ class Carry(Stage):
     is_shared = False
 
     @property
-    def models(self) -> Mapping[str, Model]:
-        return {"old": self.old}
-
-    @property
     def base(self) -> Source:
         return ModelRef.parse(self.config.new).base
 
@@ -40,9 +35,6 @@ class Carry(Stage):
 
     def build(self, site: Site) -> None:
         carry(site.models["old"], self.base, site.out)
-
-    def cost(self, data: Data, device: Device) -> None:
-        return None
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -56,19 +48,8 @@ class Interpolate(Stage):
     kind: ClassVar[StageKind] = "interpolate"
     is_shared = False
 
-    @property
-    def models(self) -> Mapping[str, Model]:
-        return {"new": self.new, "compat": self.compat}
-
-    @property
-    def base(self) -> Source:
-        return self.new.base
-
     def inputs(self, models: Mapping[str, str]) -> Inputs:
         return {**models, "weight": self.weight}
 
     def build(self, site: Site) -> None:
         interpolate(site.models["new"], site.models["compat"], self.weight, site.data.dtype, site.out)
-
-    def cost(self, data: Data, device: Device) -> None:
-        return None

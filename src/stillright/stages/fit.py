@@ -9,7 +9,6 @@ from typing import ClassVar
 from stillright.config.study import StageKind
 from stillright.estimate.cost import PLAIN_LOGITS, next_tokens
 from stillright.estimate.stage_cost import Device, StageCost, training_cost
-from stillright.models import Source
 from stillright.stages.data import Data, texts_digest
 from stillright.stages.inputs import Inputs, training_inputs
 from stillright.stages.shapes import shape_of_model
@@ -28,14 +27,6 @@ class Fit(Stage):
 
     kind: ClassVar[StageKind] = "fit"
     is_training = True
-
-    @property
-    def models(self) -> Mapping[str, Model]:
-        return {"model": self.model}
-
-    @property
-    def base(self) -> Source:
-        return self.model.base
 
     def inputs(self, models: Mapping[str, str]) -> Inputs:
         lora = self.config.lora.model_dump()

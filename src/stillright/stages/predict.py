@@ -42,14 +42,6 @@ class Predict(Stage):
     kind: ClassVar[StageKind] = "predict"
     result = "predictions.jsonl"
 
-    @property
-    def models(self) -> Mapping[str, Model]:
-        return {"model": self.model}
-
-    @property
-    def base(self) -> Source:
-        return [*self.models.values()][-1].base
-
     def inputs(self, models: Mapping[str, str]) -> Inputs:
         return {
             **models,

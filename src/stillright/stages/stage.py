@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, NamedTuple
@@ -53,9 +53,10 @@ class Stage(ABC):
     is_shared: ClassVar[bool] = True  # whether several processes share its work
 
     @property
-    @abstractmethod
     def models(self) -> Mapping[str, Model]:
-        """The models it reads, which determine its result."""
+        """The models it reads, which determine its result: its fields that are such."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {role: value for role, value in values.items() if isinstance(value, ModelRef | Stage)}
 
     @property
     def teachers(self) -> Mapping[str, Stage]:
@@ -63,9 +64,9 @@ class Stage(ABC):
         return {}
 
     @property
-    @abstractmethod
     def base(self) -> Source:
-        """That of the adapter it makes, or of the model it asks."""
+        """That of the adapter it makes, or of the model it asks: its last model's."""
+        return [*self.models.values()][-1].base
 
     @abstractmethod
     def inputs(self, models: Mapping[str, str]) -> Inputs:
@@ -82,9 +83,9 @@ class Stage(ABC):
     def build(self, site: Site) -> None:
         """Makes the result; several processes do so together."""
 
-    @abstractmethod
     def cost(self, data: Data, device: Device) -> StageCost | None:
         """What it will cost; None for next to nothing. Raises StillrightError where what it reads is wrong."""
+        return None
 
     @property
     def needs(self) -> dict[str, Stage]:

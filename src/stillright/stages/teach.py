@@ -12,7 +12,7 @@ from stillright.estimate.cost import Amount, choices_of, held_logits, next_token
 from stillright.estimate.shape import Shape
 from stillright.estimate.stage_cost import Device, StageCost, reading_cost
 from stillright.forward.trees import BATCH_TOKENS
-from stillright.models import Source, load_model, shared_vocabulary
+from stillright.models import load_model, shared_vocabulary
 from stillright.prediction import SCORING
 from stillright.stages.data import Data, choices_digest, texts_digest
 from stillright.stages.inputs import Inputs, aligned_inputs, bases_of
@@ -32,14 +32,6 @@ class _Teacher(Stage):
     model: Model
 
     kind: ClassVar[StageKind] = "teach"
-
-    @property
-    def models(self) -> Mapping[str, Model]:
-        return {"model": self.model}
-
-    @property
-    def base(self) -> Source:
-        return self.model.base
 
     def reading(self, shape: Shape, read: Amount, device: Device, kept: int) -> StageCost:
         """The cost of a pass over `read`."""
