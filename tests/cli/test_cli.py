@@ -34,7 +34,7 @@ LIGHT_MODULES = (
     "scoring",
     "scoring.judge",
     "stats",
-    "study.results",
+    "paper",
 )
 
 
