@@ -8,13 +8,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
-Adjustment = Literal["holm", "bh"]
 
 Z_95 = 1.959963984540054  # standard normal quantile at 0.975
 Z_80_POWER = 0.8416212335729143  # at 0.8
@@ -208,15 +206,11 @@ def smallest_difference(variance: float, n: int) -> float | None:
     return (Z_95 + Z_80_POWER) * math.sqrt(variance / n) if n and variance > 0 else None
 
 
-def adjusted(p_values: Sequence[float], method: Adjustment) -> list[float]:
-    """p-values of a family of tests, adjusted: "holm" (Holm, 1979) or "bh" (Benjamini and Hochberg, 1995)."""
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p-values of a family of tests, each adjusted for the others (Holm, 1979)."""
     m = len(p_values)
     order = np.argsort(p_values)
     ranked = np.asarray(p_values, dtype=np.float64)[order]
-    if method == "holm":
-        stepped = np.maximum.accumulate(ranked * (m - np.arange(m)))
-    else:
-        stepped = np.minimum.accumulate((ranked * m / np.arange(1, m + 1))[::-1])[::-1]
     result = np.empty(m)
-    result[order] = np.minimum(stepped, 1.0)
+    result[order] = np.minimum(np.maximum.accumulate(ranked * (m - np.arange(m))), 1.0)
     return [float(p) for p in result]

@@ -357,7 +357,6 @@ def test_a_mean_of_one_sample_has_no_interval() -> None:
     ("arguments", "message"),
     [
         ({"on_missing": "ignore"}, "on_missing='ignore': expected one of error, drop, wrong"),
-        ({"adjustment": "bonferroni"}, "expected one of holm, bh"),
         ({"slices": "area"}, r"slices='area': expected a list"),
         ({"candidates": "c.jsonl"}, "expected a list"),
     ],

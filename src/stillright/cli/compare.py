@@ -33,9 +33,7 @@ def _compare(args: argparse.Namespace) -> int:
         raise ConfigError("--slice: name a column")
     of_all = selection_of(args, args.slice)
     candidates = [read_results(candidate, of_all) for candidate in args.candidates]
-    comparison = compare(
-        candidates=candidates, slices=args.slice, adjustment=args.adjust, **shared_arguments(args, of_all)
-    )
+    comparison = compare(candidates=candidates, slices=args.slice, **shared_arguments(args, of_all))
     _write(args.json, comparison.to_json())
     _write(args.markdown, markdown(comparison))
     _write(args.html, html(comparison))
@@ -75,7 +73,9 @@ def add_compare_commands(commands: Any) -> None:
         "stillright compare old.jsonl new.jsonl compat.jsonl --json comparison.json --markdown report.md",
     )
     add_results(compare)
-    _add_slices(compare)
+    compare.add_argument(
+        "--slice", action="append", default=[], metavar="COLUMN", help="account for each value of a column; repeatable"
+    )
     compare.add_argument(
         "candidates",
         nargs="*",
@@ -101,16 +101,4 @@ def add_compare_commands(commands: Any) -> None:
     gate.add_argument("--junit", type=Path, metavar="FILE", help="write JUnit XML, one test case per check")
     gate.add_argument(
         "--markdown", type=Path, metavar="FILE", help="write a report, for instance to $GITHUB_STEP_SUMMARY"
-    )
-
-
-def _add_slices(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--slice", action="append", default=[], metavar="COLUMN", help="account for each value of a column; repeatable"
-    )
-    parser.add_argument(
-        "--adjust",
-        choices=["holm", "bh"],
-        default="holm",
-        help="how to correct p-values across slices: Holm, or Benjamini-Hochberg (default: %(default)s)",
     )

@@ -9,7 +9,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol, get_args
+from typing import Any, Literal, Protocol, get_args
 
 import polars as pl
 from pydantic import Field
@@ -24,7 +24,7 @@ from stillright.errors import ConfigError
 from stillright.importers import Selection, read_frame, read_predictions
 from stillright.records import Kind, PredictionSet
 from stillright.scoring.judge import JudgeSettings
-from stillright.stats import Adjustment, adjusted
+from stillright.stats import holm
 
 
 class Frame(Protocol):
@@ -71,7 +71,7 @@ class Comparison(Account):
     epsilon: float
     movement: Movement | None = None
     worst: tuple[Regression, ...] = ()
-    adjustment: Adjustment | None = None  # of the p-values of slices
+    adjustment: Literal["holm"] | None = None  # of the p-values of slices
     slices: tuple[Slice, ...] = ()
     sources: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
@@ -92,7 +92,6 @@ def compare(
     on_missing: OnMissing = "error",
     epsilon: float = 0.0,
     slices: Sequence[str] = (),
-    adjustment: Adjustment = "holm",
 ) -> Comparison:
     """What the update from `old` to `new` changed, and what each of `candidates` would change in place of `new`.
 
@@ -103,13 +102,12 @@ def compare(
     on_missing: for samples that some file lacks: "error" refuses them, "drop" leaves them out, "wrong" (discrete
     results only) counts them, and unscored ones, as wrong answers of that file.
     epsilon: changes of a score up to this size do not count (continuous results only).
-    slices: columns whose values are accounted for one by one, with p-values corrected by `adjustment`: "holm", or "bh"
-    (Benjamini-Hochberg).
+    slices: columns whose values are accounted for one by one, with p-values adjusted for each other (Holm).
     Raises DataError for results that cannot be read or compared, ConfigError for an argument without a meaning here,
     and with `score` also MissingExtra and JudgeError.
     """
     _refuse_bare_strings(candidates=candidates, old_runs=old_runs, new_runs=new_runs, slices=slices)
-    _refuse_unknown(on_missing=(on_missing, get_args(OnMissing)), adjustment=(adjustment, get_args(Adjustment)))
+    _refuse_unknown(on_missing=(on_missing, get_args(OnMissing)))
     selection = with_columns(selection, slices)
     groups = {"old": [old, *old_runs], "new": [new, *new_runs]}
     groups |= {f"candidate {i}": [candidate] for i, candidate in enumerate(candidates, start=1)}
@@ -132,8 +130,8 @@ def compare(
         epsilon=epsilon,
         worst=worst_regressions(models[0].runs[0], models[1].runs[0], least),
         movement=movement(models[0].runs[0], models[1].runs[0], least),
-        adjustment=adjustment if slices else None,
-        slices=_slices(models, paired.kind, least, paired.labels, adjustment),
+        adjustment="holm" if slices else None,
+        slices=_slices(models, paired.kind, least, paired.labels),
         sources={
             name: group[0].header.source for name, group in zip(names, sets, strict=True) if group[0].header.source
         },
@@ -186,9 +184,7 @@ def _read(results: Results, selection: Selection, role: str) -> PredictionSet:
     return read_frame(results, role, selection)
 
 
-def _slices(
-    models: list[Model], kind: Kind, epsilon: float, labels: dict[str, pl.Series], adjustment: Adjustment
-) -> tuple[Slice, ...]:
+def _slices(models: list[Model], kind: Kind, epsilon: float, labels: dict[str, pl.Series]) -> tuple[Slice, ...]:
     found = []
     for column, values in labels.items():
         for value in sorted(values.drop_nulls().unique()):
@@ -197,8 +193,7 @@ def _slices(
             found.append((column, value, account(within, kind, epsilon)))
     flips = [part.comparison for _, _, part in found]
     ps = [each.mcnemar_p if kind == "discrete" else each.sign_p for each in flips]
-    defined = [p for p in ps if p is not None]
-    corrected = iter(adjusted(defined, adjustment))
+    corrected = iter(holm([p for p in ps if p is not None]))
     return tuple(
         Slice(**dict(part), column=column, value=value, p=p, p_adjusted=None if p is None else next(corrected))
         for (column, value, part), p in zip(found, ps, strict=True)
