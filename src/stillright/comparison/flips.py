@@ -21,13 +21,13 @@ from stillright.stats import (
     smallest_difference,
 )
 
-Count = int | float  # a mean where a side has several runs
+Count = int | float  # a mean where a model has several runs
 
 
 class Flips(BaseModel):
     """What changed between two models. Counts sum to n; metrics that are undefined, or of the other kind, are None.
 
-    Where a side has several runs, counts and rates are means over pairs of runs.
+    Where a model has several runs, counts and rates are means over pairs of runs.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -65,12 +65,12 @@ def discrete_flips(tally: Tally, a: int, chance: float | None) -> Flips:
         nfr=tally.rate(f"regression.{a}"),
         pfr=tally.rate(f"gain.{a}"),
         nfr_mc=tally.rate(f"changed.{a}") if f"changed.{a}" in tally.sums else UNDEFINED,
-        nfr_of_old_right=tally.rate(f"regression.{a}", "right.0"),
+        nfr_of_old_right=tally.rate(f"regression.{a}", "score.0"),
         nfi=tally.rate(f"regression.{a}", f"wrong.{a}"),
-        btc=tally.rate(f"both_right.{a}", "right.0"),
+        btc=tally.rate(f"both_right.{a}", "score.0"),
         nfr_of_chance=_of_chance(tally, f"regression.{a}", _chance_flips(tally, a)),
         nfr_mc_of_chance=_changed_of_chance(tally, a, chance),
-        delta_score=tally.difference(f"right.{a}", "right.0", f"both_right.{a}"),
+        delta_score=tally.difference(f"score.{a}", "score.0", f"both_right.{a}"),
         mcnemar_p=mcnemar_exact(int(counts["gain"]), int(counts["regression"])) if single else None,
         smallest_difference=smallest_difference(tally.sums[f"square.{a}"] / tally.n, tally.n),
     )
@@ -78,14 +78,14 @@ def discrete_flips(tally: Tally, a: int, chance: float | None) -> Flips:
 
 def _chance_flips(tally: Tally, a: int) -> Array:
     """NFR that two unrelated models of these accuracies would have."""
-    return tally.means["right.0"] * tally.means[f"wrong.{a}"]
+    return tally.means["score.0"] * tally.means[f"wrong.{a}"]
 
 
 def _changed_of_chance(tally: Tally, a: int, chance: float | None) -> Estimate:
     """NFR_mc relative to two unrelated models whose mistakes spread evenly over the wrong choices."""
     if chance is None or f"changed.{a}" not in tally.sums:
         return UNDEFINED
-    both_wrong = (1 - tally.means["right.0"]) * tally.means[f"wrong.{a}"]
+    both_wrong = (1 - tally.means["score.0"]) * tally.means[f"wrong.{a}"]
     return _of_chance(tally, f"changed.{a}", _chance_flips(tally, a) + both_wrong * (1 - chance))
 
 
@@ -101,15 +101,15 @@ def _of_chance(tally: Tally, top: str, chance: Array) -> Estimate:
 
 def continuous_flips(tally: Tally, a: int) -> Flips:
     """What model `a` of the tally changed against old."""
-    gain, regression = tally.count(f"up.{a}"), tally.count(f"down.{a}")
+    gain, regression = tally.count(f"gain.{a}"), tally.count(f"regression.{a}")
     return Flips(
         gain=gain,
-        unchanged=tally.count(f"same.{a}"),
+        unchanged=tally.count(f"unchanged.{a}"),
         regression=regression,
-        nfr=tally.rate(f"down.{a}"),
-        pfr=tally.rate(f"up.{a}"),
-        mean_gain=_mean_size(tally, f"rise_size.{a}", f"up.{a}"),
-        mean_regression=_mean_size(tally, f"drop_size.{a}", f"down.{a}"),
+        nfr=tally.rate(f"regression.{a}"),
+        pfr=tally.rate(f"gain.{a}"),
+        mean_gain=_mean_size(tally, f"gain_size.{a}", f"gain.{a}"),
+        mean_regression=_mean_size(tally, f"regression_size.{a}", f"regression.{a}"),
         delta_score=tally.difference(f"score.{a}", "score.0"),
         sign_p=mcnemar_exact(int(gain), int(regression)) if tally.counted else None,
         smallest_difference=smallest_difference(tally.sums[f"square.{a}"] / tally.n, tally.n),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from stillright.comparison import Account, Candidate, Comparison, Flips, Side
+from stillright.comparison import Account, Candidate, Comparison, Flips, ModelScore
 from stillright.stats import Estimate
 
 DASH = "-"
@@ -204,7 +204,7 @@ def _tested(p: float | None) -> str:
     return "" if p is None else f", {p_value(p)}"
 
 
-def _direction(delta: Estimate, p: float | None, old: Side) -> str:
+def _direction(delta: Estimate, p: float | None, old: ModelScore) -> str:
     """Better or worse only if both the interval and the test agree."""
     sure = p is None or p < 0.05
     if sure and delta.low is not None and delta.low > 0:
