@@ -8,7 +8,7 @@ from typing import Any
 
 from stillright.cli.command import command, console
 from stillright.cli.paths import refuse_overwriting
-from stillright.cli.results import add_results, inputs, read_results, selection_of, shared_arguments
+from stillright.cli.results import add_results, inputs, options, read_results, selection_of
 from stillright.errors import ConfigError, StillrightError, one_line
 
 
@@ -32,8 +32,8 @@ def _compare(args: argparse.Namespace) -> int:
     if "" in args.slice:
         raise ConfigError("--slice: name a column")
     of_all = selection_of(args, args.slice)
-    candidates = [read_results(candidate, of_all) for candidate in args.candidates]
-    comparison = compare(candidates=candidates, slices=args.slice, **shared_arguments(args, of_all))
+    old, new, *candidates = (read_results(text, of_all) for text in (args.old, args.new, *args.candidates))
+    comparison = compare(old, new, candidates, slices=args.slice, **options(args, of_all))
     _write(args.json, comparison.to_json())
     _write(args.markdown, markdown(comparison))
     _write(args.html, html(comparison))
@@ -51,7 +51,9 @@ def _gate(args: argparse.Namespace) -> int:
     )
     try:
         policy = load_policy(args.policy)
-        verdict, comparison = gate(policy=policy, **shared_arguments(args, selection_of(args, policy.columns)))
+        of_all = selection_of(args, policy.columns)
+        old, new = (read_results(text, of_all) for text in (args.old, args.new))
+        verdict, comparison = gate(old, new, policy, **options(args, of_all))
     except StillrightError as error:  # else a CI system would show no test at all
         bad = Check(name="input", outcome="cannot tell", reason=one_line(error))
         _write(args.junit, junit(Verdict(outcome=bad.outcome, checks=(bad,))))

@@ -14,21 +14,21 @@ def refuse_overwriting(outputs: Mapping[str, Path | None], inputs: Iterable[str 
 
     outputs: by option. inputs: paths; those of results may end in ::KEY=VALUE.
     """
-    read = {resolved(file): file for file in _read(inputs)}
+    read = {canonical(file): file for file in _read(inputs)}
     written: dict[str, str] = {}
     for option, path in outputs.items():
         if path is None:
             continue
-        if resolved(path) in read:
+        if canonical(path) in read:
             raise ConfigError(
-                f"{option} {path}: would replace {read[resolved(path)]}, which is read; give another path"
+                f"{option} {path}: would replace {read[canonical(path)]}, which is read; give another path"
             )
-        first = written.setdefault(resolved(path), option)
+        first = written.setdefault(canonical(path), option)
         if first != option:
             raise ConfigError(f"{option} {path}: is also written by {first}; give another path")
 
 
-def resolved(path: str | Path) -> str:
+def canonical(path: str | Path) -> str:
     """The canonical path of a file, without links and dots."""
     return os.path.realpath(path)
 

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stillright.cli.command import Once
-from stillright.cli.paths import path_of, resolved
+from stillright.cli.paths import canonical, path_of
 from stillright.errors import ConfigError
 
 if TYPE_CHECKING:
+    from stillright.comparison.models import Options
     from stillright.importers import Selection
     from stillright.records import PredictionSet
     from stillright.scoring.judge import JudgeSettings
@@ -23,6 +24,7 @@ FORMATS = "a file or folder of results: stillright's JSONL, lm-eval, Inspect or 
 def selection_of(args: argparse.Namespace, columns: Sequence[str]) -> Selection:
     """What to take from every file; columns: further ones to keep, for slices."""
     from stillright.importers import Selection
+    from stillright.importers.selection import KINDS
     from stillright.records import COLUMNS
 
     rename = {}
@@ -33,16 +35,8 @@ def selection_of(args: argparse.Namespace, columns: Sequence[str]) -> Selection:
         if ours not in COLUMNS:
             raise ConfigError(f"--column {text}: there is no column {ours} to fill; there are {', '.join(COLUMNS)}")
         rename[ours] = theirs
-    return Selection(
-        task=args.task,
-        metric=args.metric,
-        filter=args.filter,
-        model=args.model,
-        prompt=args.prompt,
-        run=args.run,
-        columns=tuple(columns),
-        rename=rename,
-    )
+    chosen = {kind: getattr(args, kind) for kind in KINDS}
+    return Selection(**chosen, columns=tuple(columns), rename=rename)
 
 
 def read_results(text: str, of_all: Selection) -> PredictionSet:
@@ -82,31 +76,29 @@ def inputs(args: argparse.Namespace) -> list[str | Path | None]:
     return [args.old, args.new, *args.old_run, *args.new_run, args.judge]
 
 
-def _refuse_repeated(runs: list[str], of_all: Selection) -> None:
-    """Raises ConfigError if one run is given twice, under whatever names."""
-    found: list[tuple[str, Selection]] = []
-    for run in runs:
-        key = (resolved(path_of(run)), _selection_in(run, of_all))
-        if key in found:
-            raise ConfigError(
-                f"{run}: is given twice for one side; a run compared with itself shows no noise. Give different runs"
-            )
-        found.append(key)
-
-
-def shared_arguments(args: argparse.Namespace, of_all: Selection) -> dict[str, Any]:
-    """Keyword arguments of both compare() and gate(). Raises ConfigError if a side has the same run twice."""
+def options(args: argparse.Namespace, of_all: Selection) -> Options:
+    """What compare() and gate() both take by name. Raises ConfigError if a model has the same run twice."""
     _refuse_repeated([args.old, *args.old_run], of_all)
     _refuse_repeated([args.new, *args.new_run], of_all)
     return {
-        "old": read_results(args.old, of_all),
-        "new": read_results(args.new, of_all),
         "old_runs": [read_results(run, of_all) for run in args.old_run],
         "new_runs": [read_results(run, of_all) for run in args.new_run],
         "score": _score(args),
         "on_missing": args.on_missing,
         "epsilon": args.epsilon,
     }
+
+
+def _refuse_repeated(runs: list[str], of_all: Selection) -> None:
+    """Raises ConfigError if one run is given twice, under whatever names."""
+    known: list[tuple[str, Selection]] = []
+    for run in runs:
+        key = (canonical(path_of(run)), _selection_in(run, of_all))
+        if key in known:
+            raise ConfigError(
+                f"{run}: is given twice for one model; a run compared with itself shows no noise. Give different runs"
+            )
+        known.append(key)
 
 
 def _score(args: argparse.Namespace) -> str | JudgeSettings | None:
@@ -127,13 +119,13 @@ def add_results(parser: argparse.ArgumentParser) -> None:
         metavar="NEW",
         help="the same; FILE::model=NAME chooses in one file, as --model in all, FILE::OURS=THEIRS names its column",
     )
-    for side in ("old", "new"):
+    for model in ("old", "new"):
         parser.add_argument(
-            f"--{side}-run",
+            f"--{model}-run",
             action="append",
             default=[],
             metavar="FILE",
-            help=f"one more run (seed, repeat) of {side.upper()}; repeatable",
+            help=f"one more run (seed, repeat) of {model.upper()}; repeatable",
         )
     _add_selection(parser)
     parser.add_argument(
