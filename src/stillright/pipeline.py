@@ -21,7 +21,8 @@ from stillright.models import ModelRef, load_model
 from stillright.progress import Progress
 from stillright.report.html import html
 from stillright.report.markdown import markdown
-from stillright.report.terminal import print_comparison
+from stillright.report.pages import comparison_page
+from stillright.report.terminal import print_page
 from stillright.stages.data import Data
 from stillright.stages.inputs import align_inputs, fit_inputs, predict_inputs, score_inputs, teacher_key
 from stillright.training.loop import Job, frees_memory, optimizer_steps, warmup_steps
@@ -264,8 +265,9 @@ def _report(files: list[Path], workspace: Workspace, console: Console) -> Compar
     """Compares old, new and candidates, prints the table and writes comparison.json, report.md and report.html."""
     old, new, *candidates = files
     comparison = compare(old, new, candidates)
-    print_comparison(comparison, console)
-    texts = (comparison.to_json(), markdown(comparison), html(comparison))
+    page = comparison_page(comparison)
+    print_page(page, console)
+    texts = (comparison.to_json(), markdown(page), html(page))
     *_, report = (workspace.write(name, text) for name, text in zip(REPORTS, texts, strict=True))
     console.print(f"written: {report}, report.md and comparison.json", highlight=False)
     return comparison

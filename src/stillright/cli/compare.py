@@ -24,7 +24,8 @@ def _compare(args: argparse.Namespace) -> int:
     from stillright.comparison import compare
     from stillright.report.html import html
     from stillright.report.markdown import markdown
-    from stillright.report.terminal import print_comparison
+    from stillright.report.pages import comparison_page
+    from stillright.report.terminal import print_page
 
     refuse_overwriting(
         {"--json": args.json, "--markdown": args.markdown, "--html": args.html}, [*inputs(args), *args.candidates]
@@ -35,15 +36,19 @@ def _compare(args: argparse.Namespace) -> int:
     old, new, *candidates = (read_results(text, of_all) for text in (args.old, args.new, *args.candidates))
     comparison = compare(old, new, candidates, slices=args.slice, **options(args, of_all))
     _write(args.json, comparison.to_json())
-    _write(args.markdown, markdown(comparison))
-    _write(args.html, html(comparison))
-    print_comparison(comparison, console())
+    page = comparison_page(comparison)
+    _write(args.markdown, markdown(page))
+    _write(args.html, html(page))
+    print_page(page, console())
     return 0
 
 
 def _gate(args: argparse.Namespace) -> int:
     from stillright.config import load_policy
-    from stillright.report.gate import junit, print_verdict, verdict_markdown
+    from stillright.report.junit import junit
+    from stillright.report.markdown import markdown
+    from stillright.report.pages import gate_page, verdict_page
+    from stillright.report.terminal import print_page
     from stillright.verdict import Check, Verdict, gate
 
     refuse_overwriting(
@@ -60,8 +65,8 @@ def _gate(args: argparse.Namespace) -> int:
         raise
     _write(args.json, verdict.to_json())
     _write(args.junit, junit(verdict))
-    _write(args.markdown, verdict_markdown(verdict, comparison))
-    print_verdict(verdict, console())
+    _write(args.markdown, markdown(gate_page(verdict, comparison)))
+    print_page(verdict_page(verdict), console())
     return verdict.exit_code
 
 

@@ -61,6 +61,16 @@ class Account(_Frozen):
     nfr_above_noise: Estimate | None = None
     candidates: tuple[Candidate, ...] = ()
 
+    @property
+    def models(self) -> list[ModelScore | Candidate]:
+        """Old, new and candidates."""
+        return [self.old, self.new, *self.candidates]
+
+    @property
+    def flips_by_model(self) -> list[tuple[str, Flips]]:
+        """Name and flips of new and of each candidate."""
+        return [(self.new.name, self.comparison), *((each.name, each.comparison) for each in self.candidates)]
+
 
 def account(models: Sequence[Model[pl.DataFrame]], kind: Kind, epsilon: float) -> Account:
     """The account of models of the same samples: old, new, then candidates."""
