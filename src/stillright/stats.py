@@ -30,6 +30,11 @@ class Estimate:
     low: float | None
     high: float | None
 
+    @property
+    def varies(self) -> bool:
+        """Whether the interval is wider than rounding alone makes it."""
+        return self.low is not None and self.high is not None and self.high - self.low > NO_WIDTH
+
 
 UNDEFINED = Estimate(None, None, None)
 
@@ -176,7 +181,7 @@ def widened(found: Estimate, n: float, span: float = 1.0) -> Estimate:
 
     span: the largest difference a sample could show.
     """
-    if found.value is None or found.low is None or found.high is None or found.high - found.low > NO_WIDTH:
+    if found.value is None or found.varies:
         return found
     z2 = Z_95 * Z_95
     half = span * z2 / (n + z2)
@@ -189,6 +194,14 @@ def estimate(means: Array) -> Estimate:
         return UNDEFINED
     low, high = np.nanquantile(means[1:], [0.025, 0.975])
     return Estimate(float(means[0]), float(low), float(high))
+
+
+def share(tops: Array, bottoms: Array, top: Estimate) -> Estimate:
+    """The estimate of `tops / bottoms`; if no resample varied, with the bounds of `top` over the bottom observed."""
+    found = estimate(ratio(tops, bottoms))
+    if found.varies or top.low is None or top.high is None or found.value is None:
+        return found
+    return Estimate(found.value, top.low / float(bottoms[0]), top.high / float(bottoms[0]))
 
 
 def ratio(top: Array, bottom: Array) -> Array:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Literal, NamedTuple, Unpack
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from stillright.comparison import Account, Comparison, Slice
 from stillright.comparison.comparison import read_and_compare
@@ -32,10 +32,8 @@ ENDS = {"high": "upper end", "low": "lower end", "value": "value"}
 WORSE: tuple[Outcome, ...] = ("pass", "cannot tell", "fail")
 
 
-class Check(BaseModel):
+class Check(BaseModel, frozen=True):
     """One rule of the policy on some samples, and its outcome; for limits also the numbers."""
-
-    model_config = ConfigDict(frozen=True)
 
     name: str  # "nfr, upper end <= 0.03", with " where subject = law" for a slice
     outcome: Outcome
@@ -46,10 +44,8 @@ class Check(BaseModel):
     n: int | None = None
 
 
-class Verdict(BaseModel):
+class Verdict(BaseModel, frozen=True):
     """All checks, and the worst of their outcomes."""
-
-    model_config = ConfigDict(frozen=True)
 
     outcome: Outcome
     checks: tuple[Check, ...]

@@ -6,20 +6,16 @@ from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from stillright.comparison.flips import Flips, continuous_flips, discrete_flips
 from stillright.comparison.models import Model
 from stillright.comparison.tally import Tally, tally_continuous, tally_discrete
 from stillright.records import Kind
-from stillright.stats import NO_WIDTH, Estimate, estimate, mcnemar_exact, ratio, widened
+from stillright.stats import Estimate, estimate, mcnemar_exact, share, widened
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class ModelScore(_Frozen):
+class ModelScore(BaseModel, frozen=True):
     """One model: its mean accuracy (discrete) or similarity (continuous).
 
     noise: NFR of the model against its own reruns, if there are several runs.
@@ -32,7 +28,7 @@ class ModelScore(_Frozen):
     noise: Estimate | None = None
 
 
-class Candidate(_Frozen):
+class Candidate(BaseModel, frozen=True):
     """A further model in place of new: its flips against old, and its paired differences from new.
 
     `delta_nfr_p` is the exact McNemar test on "is a negative flip" of the candidate against that of new.
@@ -48,7 +44,7 @@ class Candidate(_Frozen):
     delta_nfr_p: float | None = None
 
 
-class Account(_Frozen):
+class Account(BaseModel, frozen=True):
     """Old, new and candidates on some samples. Rates are fractions of n unless named otherwise.
 
     nfr_above_noise: NFR minus the mean noise of old and new, of those that have several runs.
@@ -76,9 +72,9 @@ def account(models: Sequence[Model[pl.DataFrame]], kind: Kind, epsilon: float) -
     """The account of models of the same samples: old, new, then candidates."""
     places = range(len(models))
     if kind == "discrete":
-        tally, chance = tally_discrete(models), _chance(models[0].runs[0])
+        tally, same_mistake = tally_discrete(models), _same_mistake(models[0].runs[0])
         scores = [tally.rate(f"score.{a}") for a in places]
-        flips = [discrete_flips(tally, a, chance) for a in places[1:]]
+        flips = [discrete_flips(tally, a, same_mistake) for a in places[1:]]
     else:
         tally = tally_continuous(models, epsilon)
         scores = [tally.mean(f"score.{a}") for a in places]
@@ -94,8 +90,8 @@ def account(models: Sequence[Model[pl.DataFrame]], kind: Kind, epsilon: float) -
     )
 
 
-def _chance(table: pl.DataFrame) -> float | None:
-    """Mean of 1 / (number of choices - 1); None if any sample is not a choice among several."""
+def _same_mistake(table: pl.DataFrame) -> float | None:
+    """Mean of 1 / (number of choices - 1), each wrong one as likely; None if any sample is no choice among several."""
     choices = table["choices"]
     if choices.null_count() or (choices < 2).any():
         return None
@@ -135,13 +131,8 @@ def relative(tally: Tally, delta: Estimate, first: str, second: str) -> Estimate
     If no resample varied, with the bounds of `delta` over the mean observed, but not below -1: no rate falls by more
     than all of it.
     """
-    found = estimate(ratio(tally.means[first] - tally.means[second], tally.means[second]))
-    if found.low is None or found.high is None or found.high - found.low > NO_WIDTH:
-        return found
-    assert delta.low is not None
-    assert delta.high is not None
-    base = float(tally.means[second][0])
-    return Estimate(found.value, max(delta.low / base, -1.0), delta.high / base)
+    found = share(tally.means[first] - tally.means[second], tally.means[second], delta)
+    return found if found.low is None else Estimate(found.value, max(found.low, -1.0), found.high)
 
 
 def _flip_p(tally: Tally, a: int) -> float | None:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 MOST = 10
 
 
-class Regression(BaseModel):
+class Regression(BaseModel, frozen=True):
     """One sample that old answers better than new; texts as the models wrote them, None if unknown.
 
     reference: the right answers; None also for choices, since only their numbers are known.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     id: str
     drop: float  # in score; 1 where a right answer became wrong

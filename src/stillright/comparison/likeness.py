@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 import polars as pl
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from stillright.comparison.quadrants import quadrants, score_parts
 from stillright.scoring.rouge import similarity
@@ -17,13 +17,11 @@ MOST = 10_000  # pairs of texts compared; if there are more, this many drawn wit
 ORDER = ("both_right", "gain", "both_wrong", "unchanged", "regression")
 
 
-class Likeness(BaseModel):
+class Likeness(BaseModel, frozen=True):
     """Mean ROUGE-1 F-measure between the old and the new output (1: the same words), over `pairs` samples.
 
     parts: the same by quadrant, or for continuous results by gain, unchanged and regression; only those that occur.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     pairs: int
     similarity: Estimate
