@@ -7,17 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from stillright.cli.command import command, console
-from stillright.cli.paths import refuse_overwriting
+from stillright.cli.paths import add_outputs, outputs, refuse_overwriting, write
 from stillright.cli.results import add_results, inputs, options, read_results, selection_of
 from stillright.errors import ConfigError, StillrightError, one_line
-
-
-def _write(path: Path | None, text: str) -> None:
-    if path is not None:
-        if not path.name:
-            raise ConfigError(f"{path}: is not a file to write; give another path")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
 
 
 def _compare(args: argparse.Namespace) -> int:
@@ -27,18 +19,16 @@ def _compare(args: argparse.Namespace) -> int:
     from stillright.report.pages import comparison_page
     from stillright.report.terminal import print_page
 
-    refuse_overwriting(
-        {"--json": args.json, "--markdown": args.markdown, "--html": args.html}, [*inputs(args), *args.candidates]
-    )
+    refuse_overwriting(outputs(args), [*inputs(args), *args.candidates])
     if "" in args.slice:
         raise ConfigError("--slice: name a column")
     of_all = selection_of(args, args.slice)
     old, new, *candidates = (read_results(text, of_all) for text in (args.old, args.new, *args.candidates))
     comparison = compare(old, new, candidates, slices=args.slice, **options(args, of_all))
-    _write(args.json, comparison.to_json())
+    write(args.json, comparison.to_json())
     page = comparison_page(comparison)
-    _write(args.markdown, markdown(page))
-    _write(args.html, html(page))
+    write(args.markdown, markdown(page))
+    write(args.html, html(page))
     print_page(page, console())
     return 0
 
@@ -51,9 +41,7 @@ def _gate(args: argparse.Namespace) -> int:
     from stillright.report.terminal import print_page
     from stillright.verdict import Check, Verdict, gate
 
-    refuse_overwriting(
-        {"--json": args.json, "--junit": args.junit, "--markdown": args.markdown}, [*inputs(args), args.policy]
-    )
+    refuse_overwriting(outputs(args), [*inputs(args), args.policy])
     try:
         policy = load_policy(args.policy)
         of_all = selection_of(args, policy.columns)
@@ -61,11 +49,11 @@ def _gate(args: argparse.Namespace) -> int:
         verdict, comparison = gate(old, new, policy, **options(args, of_all))
     except StillrightError as error:  # else a CI system would show no test at all
         bad = Check(name="input", outcome="cannot tell", reason=one_line(error))
-        _write(args.junit, junit(Verdict(outcome=bad.outcome, checks=(bad,))))
+        write(args.junit, junit(Verdict(outcome=bad.outcome, checks=(bad,))))
         raise
-    _write(args.json, verdict.to_json())
-    _write(args.junit, junit(verdict))
-    _write(args.markdown, markdown(gate_page(verdict, comparison)))
+    write(args.json, verdict.to_json())
+    write(args.junit, junit(verdict))
+    write(args.markdown, markdown(gate_page(verdict, comparison)))
     print_page(verdict_page(verdict), console())
     return verdict.exit_code
 
@@ -83,16 +71,14 @@ def add_compare_commands(commands: Any) -> None:
     compare.add_argument(
         "--slice", action="append", default=[], metavar="COLUMN", help="account for each value of a column; repeatable"
     )
-    compare.add_argument(
-        "candidates",
-        nargs="*",
-        default=[],
-        metavar="CANDIDATE",
-        help="further models to compare with OLD in place of NEW",
+    further = "further models to compare with OLD in place of NEW"
+    compare.add_argument("candidates", nargs="*", default=[], metavar="CANDIDATE", help=further)
+    add_outputs(
+        compare,
+        json="write the comparison as JSON",
+        markdown="write a report",
+        html="write a report as one page, without scripts",
     )
-    compare.add_argument("--json", type=Path, metavar="FILE", help="write the comparison as JSON")
-    compare.add_argument("--markdown", type=Path, metavar="FILE", help="write a report")
-    compare.add_argument("--html", type=Path, metavar="FILE", help="write a report as one page, without scripts")
     gate = command(
         commands,
         "gate",
@@ -104,8 +90,9 @@ def add_compare_commands(commands: Any) -> None:
     gate.add_argument(
         "--policy", type=Path, required=True, metavar="POLICY.YAML", help="the rules that the update must keep"
     )
-    gate.add_argument("--json", type=Path, metavar="FILE", help="write the verdict as JSON")
-    gate.add_argument("--junit", type=Path, metavar="FILE", help="write JUnit XML, one test case per check")
-    gate.add_argument(
-        "--markdown", type=Path, metavar="FILE", help="write a report, for instance to $GITHUB_STEP_SUMMARY"
+    add_outputs(
+        gate,
+        json="write the verdict as JSON",
+        junit="write JUnit XML, one test case per check",
+        markdown="write a report, for instance to $GITHUB_STEP_SUMMARY",
     )
