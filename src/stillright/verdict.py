@@ -13,7 +13,7 @@ import polars as pl
 from pydantic import BaseModel
 
 from stillright.comparison import Account, Comparison, Slice
-from stillright.comparison.comparison import read_and_compare
+from stillright.comparison.comparison import least_change, read_and_compare
 from stillright.comparison.models import Model, Options, Results
 from stillright.comparison.pairing import with_verdicts
 from stillright.config import Limit, Policy
@@ -131,7 +131,8 @@ def _limit_check(limit: Limit, account: Comparison | Slice, least: int, where: s
     if account.n < least:
         return Check(outcome="cannot tell", reason=f"{account.n:,} samples are fewer than {least:,}", **known)
     if held is None or estimate is None or estimate.value is None:
-        return Check(outcome="cannot tell", reason=f"{limit.metric} is undefined here{_hint(limit)}", **known)
+        hint = "; it needs reruns of old or new" if limit.metric == "nfr_above_noise" else ""
+        return Check(outcome="cannot tell", reason=f"{limit.metric} is undefined here{hint}", **known)
     kept = held <= threshold if sign == "<=" else held >= threshold
     relation = f"{'is' if kept else 'is not'} {sign} {threshold:g}"
     ends = "" if estimate.low is None else f" [{estimate.low:.4f}, {estimate.high:.4f}]"
@@ -151,10 +152,6 @@ def _bound(limit: Limit) -> str:
     """The field of an Estimate that is compared with the limit: the worse end, unless the policy names another."""
     worse = "high" if limit.max is not None else "low"
     return worse if limit.bound == "pessimistic" else limit.bound
-
-
-def _hint(limit: Limit) -> str:
-    return "; it needs reruns of old or new" if limit.metric == "nfr_above_noise" else ""
 
 
 def _must_pass_check(
@@ -183,10 +180,10 @@ def _passes(wanted: list[str], comparison: Comparison, old: PredictionSet, new: 
     if comparison.kind == "discrete":
         found = _looked_up(wanted, new, with_verdicts(new.table)["right"])
         return (found.fill_null(False) if comparison.on_missing == "wrong" else found).to_list()
-    before, now = (_looked_up(wanted, each, each.table["score"]) for each in (old, new))
-    return (now >= before - comparison.epsilon).to_list()
+    before, now = (_looked_up(wanted, run, run.table["score"]) for run in (old, new))
+    return (now - before >= -least_change(comparison.epsilon)).to_list()
 
 
-def _looked_up(wanted: list[str], results: PredictionSet, values: pl.Series) -> pl.Series:
-    held = pl.DataFrame({"id": results.table["id"], "value": values})
+def _looked_up(wanted: list[str], run: PredictionSet, values: pl.Series) -> pl.Series:
+    held = pl.DataFrame({"id": run.table["id"], "value": values})
     return pl.DataFrame({"id": wanted}).join(held, on="id", how="left", maintain_order="left")["value"]

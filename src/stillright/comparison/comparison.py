@@ -128,7 +128,8 @@ def _compare_models(
     tables = iter(paired.tables)
     side_by_side = [Model(model.name, [next(tables) for _ in model.runs]) for model in models]
     first_old, first_new = side_by_side[0].runs[0], side_by_side[1].runs[0]
-    least = _least_change(epsilon, paired.kind)
+    _refuse_epsilon(epsilon, paired.kind)
+    least = least_change(epsilon)
     return Comparison(
         **dict(account(side_by_side, paired.kind, least)),
         task=paired.task,
@@ -147,12 +148,15 @@ def _compare_models(
     )
 
 
-def _least_change(epsilon: float, kind: Kind) -> float:
-    """What a difference must exceed to count. Raises ConfigError for a meaningless epsilon."""
+def _refuse_epsilon(epsilon: float, kind: Kind) -> None:
     if not 0 <= epsilon < math.inf:
         raise ConfigError(f"epsilon {epsilon}: the least change that counts must be finite and not below zero")
     if epsilon and kind == "discrete":
         raise ConfigError(f"epsilon {epsilon:g}: applies to scores only, but these answers are right or wrong")
+
+
+def least_change(epsilon: float) -> float:
+    """What a difference of scores must exceed to count."""
     return epsilon + ROUNDING if epsilon else 0.0
 
 
