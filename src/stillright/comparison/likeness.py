@@ -10,7 +10,7 @@ import polars as pl
 from pydantic import BaseModel
 
 from stillright.comparison.quadrants import quadrants, score_parts
-from stillright.scoring.rouge import similarity
+from stillright.scoring.rouge import rouge_score
 from stillright.stats import Array, Estimate, estimate, resampled_means
 
 MOST = 10_000  # pairs of texts compared; if there are more, this many drawn with a fixed seed
@@ -37,7 +37,7 @@ def likeness(old: pl.DataFrame, new: pl.DataFrame, epsilon: float) -> Likeness |
         old, new = old[drawn], new[drawn]
     before, now = old["output"].to_list(), new["output"].to_list()
     same = np.array([a == b for a, b in zip(before, now, strict=True)])  # also where neither has a word
-    values = np.where(same, 1.0, similarity(before, now))
+    values = np.where(same, 1.0, rouge_score("rouge1")(before, [[text] for text in now]))
     parts = _parts(old, new, epsilon)
     found = {name: _mean(values[parts[name] > 0]) for name in ORDER if name in parts and parts[name].any()}
     return Likeness(pairs=len(values), similarity=_mean(values), parts=found)

@@ -44,7 +44,8 @@ def pair(runs: Sequence[PredictionSet], on_missing: OnMissing = "error", columns
     """
     kind: Kind = _agreed("kind", [run.kind for run in runs], runs)
     task, metric, _ = (_agreed(name, [getattr(run.header, name) for run in runs], runs) for name in AGREEING)
-    _refuse_other_settings(runs)
+    for name in dict.fromkeys(name for run in runs for name in run.header.settings):
+        _agreed(f"setting {name}", [run.header.settings.get(name) for run in runs], runs)
     if on_missing == "wrong" and kind == "continuous":
         raise DataError("on_missing='wrong': scores have no wrong answer; use 'drop' or 'error'")
     tables, missing = _aligned(runs, on_missing)
@@ -59,7 +60,8 @@ def pair(runs: Sequence[PredictionSet], on_missing: OnMissing = "error", columns
         tables = [table.with_columns(pl.col("right").fill_null(False)) for table in tables]
     scored = _all_scored(tables, "right" if kind == "discrete" else "score")
     if not scored.any():
-        raise DataError(f"{_names(runs)}: no sample is scored in every file; {_why_unscored(tables, kind)}")
+        names = " and ".join(dict.fromkeys(run.name for run in runs))
+        raise DataError(f"{names}: no sample is scored in every file; {_why_unscored(tables, kind)}")
     kept = [table.filter(scored) for table in tables]
     labels = {column: values.filter(scored) for column, values in labels.items()}
     return Paired(kind, task, metric, kept, labels, len(scored) - int(scored.sum()), counted_wrong, missing)
@@ -95,10 +97,6 @@ def _labels(tables: list[pl.DataFrame], columns: Sequence[str]) -> dict[str, pl.
     return labels
 
 
-def _names(runs: Sequence[PredictionSet]) -> str:
-    return " and ".join(dict.fromkeys(run.name for run in runs))
-
-
 def _agreed(what: str, values: Sequence[Any], runs: Sequence[PredictionSet]) -> Any:
     """The one value that is not None. Raises DataError if there are two."""
     known = {str(value): run.name for value, run in zip(values, runs, strict=True) if value is not None}
@@ -106,11 +104,6 @@ def _agreed(what: str, values: Sequence[Any], runs: Sequence[PredictionSet]) -> 
         named = ", ".join(f"{name}: {value}" for value, name in known.items())
         raise DataError(f"the files differ in {what} ({named}); compare results of one {what} only")
     return next((value for value in values if value is not None), None)
-
-
-def _refuse_other_settings(runs: Sequence[PredictionSet]) -> None:
-    for name in dict.fromkeys(name for run in runs for name in run.header.settings):
-        _agreed(f"setting {name}", [run.header.settings.get(name) for run in runs], runs)
 
 
 def _aligned(runs: Sequence[PredictionSet], on_missing: OnMissing) -> tuple[list[pl.DataFrame], int]:
@@ -130,12 +123,12 @@ def _aligned(runs: Sequence[PredictionSet], on_missing: OnMissing) -> tuple[list
 
 
 def _raise_missing(runs: Sequence[PredictionSet], ids: pl.Series, held: pl.DataFrame) -> None:
-    lacks = []
-    for run, holds in zip(runs, held, strict=True):
-        lacking = ids.filter(~holds)
-        if len(lacking):
-            examples = ", ".join(repr(sample) for sample in lacking[:EXAMPLES])
-            lacks.append(f"{run.name} lacks {len(lacking):,} ids (such as {examples})")
+    lacking = [(run.name, ids.filter(~holds)) for run, holds in zip(runs, held, strict=True)]
+    lacks = [
+        f"{name} lacks {len(those):,} ids (such as {', '.join(map(repr, those[:EXAMPLES]))})"
+        for name, those in lacking
+        if len(those)
+    ]
     raise DataError(
         f"{'; '.join(lacks)}; all files must answer the same samples, unless on_missing is 'drop' or 'wrong'"
     )
@@ -144,28 +137,24 @@ def _raise_missing(runs: Sequence[PredictionSet], ids: pl.Series, held: pl.DataF
 def _refuse_other_questions(runs: Sequence[PredictionSet], tables: list[pl.DataFrame]) -> None:
     """Raises DataError if an id has two references or two prompts."""
     for field in ("reference", "prompt"):
-        known, holder = tables[0][field], runs[0]  # for each sample, the value in the first file that has one
+        known = tables[0][field]  # for each sample, the value in the first file that has one
         for run, table in zip(runs[1:], tables[1:], strict=True):
-            _refuse_difference(field, tables[0]["id"], (holder, known), (run, table[field]))
-            if known.null_count():
-                known = pl.select(pl.coalesce(known, table[field])).to_series()
+            differs = (known != table[field]).fill_null(False)
+            if field == "reference" and differs.any():  # right answers may be in any order
+                differs = (known.list.sort() != table[field].list.sort()).fill_null(False)
+            if differs.any():
+                i = differs.arg_true()[0]
+                first, second = (_excerpt(values[i]) for values in (known, table[field]))
+                raise DataError(
+                    f"{int(differs.sum()):,} samples, such as {table['id'][i]!r}: {runs[0].name} and {run.name} "
+                    f"differ in the {field} ({first} and {second}); both must answer the same question"
+                )
+            known = pl.select(pl.coalesce(known, table[field])).to_series() if known.null_count() else known
 
 
-def _refuse_difference(
-    field: str, ids: pl.Series, first: tuple[PredictionSet, pl.Series], second: tuple[PredictionSet, pl.Series]
-) -> None:
-    differs = (first[1] != second[1]).fill_null(False)
-    if field == "reference" and differs.any():  # right answers may be in any order
-        differs = (first[1].list.sort() != second[1].list.sort()).fill_null(False)
-    if not differs.any():
-        return
-    i = differs.arg_true()[0]
-    texts = [value.to_list() if isinstance(value, pl.Series) else value for value in (first[1][i], second[1][i])]
-    a, b = (text[0] if isinstance(text, list) and len(text) == 1 else text for text in texts)
-    raise DataError(
-        f"{int(differs.sum()):,} samples, such as {ids[i]!r}: {first[0].name} and {second[0].name} "
-        f"differ in the {field} ({str(a)[:60]!r} and {str(b)[:60]!r}); both must answer the same question"
-    )
+def _excerpt(value: Any) -> str:
+    texts = value.to_list() if isinstance(value, pl.Series) else [value]
+    return repr(str(texts[0] if len(texts) == 1 else texts)[:60])
 
 
 def with_verdicts(table: pl.DataFrame) -> pl.DataFrame:

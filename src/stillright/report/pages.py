@@ -7,24 +7,9 @@ from typing import Any
 
 from stillright.comparison import Comparison
 from stillright.comparison.examples import Regression
+from stillright.report import words
 from stillright.report.differences import differing_words
 from stillright.report.page import Bars, Block, Checks, Lines, LostAnswer, LostAnswers, Page, Section, Table, Terms
-from stillright.report.words import (
-    COUNTS,
-    DASH,
-    MEANINGS,
-    METRICS,
-    SIZES,
-    are_fractions,
-    count,
-    note,
-    p_value,
-    percent,
-    points,
-    score,
-    score_change,
-    sentences,
-)
 from stillright.stats import Estimate
 from stillright.verdict import EXIT_CODES, Verdict
 
@@ -33,7 +18,7 @@ def comparison_page(comparison: Comparison) -> Page:
     """What an update and each candidate changed: sentences, counts, metrics, slices, lost answers, what answered."""
     old, new = comparison.old.name, comparison.new.name
     title = f"{comparison.task or 'Comparison'}: {old} → {new}"
-    return Page(title, sentences(comparison), note(comparison), list(_sections(comparison)))
+    return Page(title, words.sentences(comparison), words.note(comparison), list(_sections(comparison)))
 
 
 def verdict_page(verdict: Verdict) -> Page:
@@ -47,17 +32,20 @@ def verdict_page(verdict: Verdict) -> Page:
 def gate_page(verdict: Verdict, comparison: Comparison) -> Page:
     """The verdict, and below it the comparison that it judges."""
     page, compared = verdict_page(verdict), comparison_page(comparison)
-    judged = Section(compared.title, [Lines([*compared.summary, compared.note])])
-    return page._replace(sections=[*page.sections, judged, *compared.sections])
+    below = Section(compared.title, [Lines([*compared.summary, compared.note])])
+    return page._replace(sections=[*page.sections, below, *compared.sections])
 
 
 def _sections(comparison: Comparison) -> Iterator[Section]:
-    new, moved = comparison.new.name, comparison.movement
+    new, alike = comparison.new.name, comparison.movement
     yield Section(f"Answers, compared with {comparison.old.name}", _counts(comparison))
     yield Section("Metrics", _metrics(comparison))
-    if moved is not None:
-        rows = [["all", percent(moved.similarity)], *([COUNTS[part], percent(e)] for part, e in moved.parts.items())]
-        title = f"Likeness of old and new outputs (ROUGE-1 of {moved.pairs:,} pairs; 100 %: the same words)"
+    if alike is not None:
+        rows = [
+            ["all", words.percent(alike.similarity)],
+            *([words.COUNTS[part], words.percent(e)] for part, e in alike.parts.items()),
+        ]
+        title = f"Likeness of old and new outputs (ROUGE-1 of {alike.pairs:,} pairs; 100 %: the same words)"
         yield Section(title, [Table(["", "likeness"], rows)])
     if comparison.slices:
         yield Section("Slices", [_slices(comparison)])
@@ -73,23 +61,25 @@ def _origin(source: Mapping[str, Any]) -> str:
 def _counts(comparison: Comparison) -> list[Block]:
     """Quadrants (three parts for continuous results), one column a model after old."""
     models = comparison.flips_by_model
-    parts = {part: label for part, label in COUNTS.items() if getattr(comparison.comparison, part) is not None}
+    parts = {part: label for part, label in words.COUNTS.items() if getattr(comparison.comparison, part) is not None}
     shares = [(name, {part: getattr(flips, part) / comparison.n for part in parts}) for name, flips in models]
-    rows = [[label, *(count(getattr(flips, part)) for _, flips in models)] for part, label in parts.items()]
+    rows = [[label, *(words.count(getattr(flips, part)) for _, flips in models)] for part, label in parts.items()]
     return [Bars(parts, shares), Table(["", *(name for name, _ in models)], rows)]
 
 
 def _metrics(comparison: Comparison) -> list[Block]:
     """The score, then each metric that some model has, one column a model; and what these mean."""
     models = comparison.flips_by_model
-    rows = [[comparison.metric or "score", *(score(comparison, model.score_interval) for model in comparison.models)]]
+    rows = [
+        [comparison.metric or "score", *(words.score(comparison, model.score_interval) for model in comparison.models)]
+    ]
     meanings = []
-    for metric, label in METRICS.items():
+    for metric, label in words.METRICS.items():
         estimates = [getattr(flips, metric) for _, flips in models]
-        cells = [score(comparison, each) if metric in SIZES else percent(each) for each in estimates]
-        if set(cells) != {DASH}:
+        cells = [words.score(comparison, each) if metric in words.SIZES else words.percent(each) for each in estimates]
+        if set(cells) != {words.DASH}:
             rows.append([label, "", *cells])
-            meanings.append((label, MEANINGS[metric]))
+            meanings.append((label, words.MEANINGS[metric]))
     rows += [*_noise_rows(comparison), *_delta_rows(comparison)]
     head = ["", *(model.name for model in comparison.models)]
     return [Table(head, rows), Terms(meanings, "What these mean")]
@@ -99,10 +89,10 @@ def _noise_rows(comparison: Comparison) -> list[list[str]]:
     if comparison.nfr_above_noise is None:
         return []
     blank = [""] * len(comparison.candidates)
-    noise = [percent(model.noise) for model in (comparison.old, comparison.new)]
+    noise = [words.percent(model.noise) for model in (comparison.old, comparison.new)]
     return [
         ["noise floor (NFR of own reruns)", *noise, *blank],
-        ["NFR above the noise (points)", "", points(comparison.nfr_above_noise), *blank],
+        ["NFR above the noise (points)", "", words.points(comparison.nfr_above_noise), *blank],
     ]
 
 
@@ -110,12 +100,12 @@ def _delta_rows(comparison: Comparison) -> list[list[str]]:
     """What each candidate changes against new."""
     if not comparison.candidates:
         return []
-    candidates, unit = comparison.candidates, " (points)" if are_fractions(comparison) else ""
-    changes = [score_change(comparison, each.delta_score).removesuffix(" points") for each in candidates]
+    candidates, unit = comparison.candidates, " (points)" if words.are_fractions(comparison) else ""
+    changes = [words.score_change(comparison, each.delta_score).removesuffix(" points") for each in candidates]
     return [
         [f"{comparison.metric or 'score'}, against new{unit}", "", "", *changes],
-        ["NFR, against new (points)", "", "", *(points(each.delta_nfr) for each in candidates)],
-        ["NFR, against new (relative)", "", "", *(percent(each.delta_nfr_relative, "+") for each in candidates)],
+        ["NFR, against new (points)", "", "", *(words.points(each.delta_nfr) for each in candidates)],
+        ["NFR, against new (relative)", "", "", *(words.percent(each.delta_nfr_relative, "+") for each in candidates)],
     ]
 
 
@@ -125,11 +115,11 @@ def _slices(comparison: Comparison) -> Table:
         [
             f"{part.column} = {part.value}",
             f"{part.n:,}",
-            *(score(comparison, Estimate(model.score, None, None)) for model in (part.old, part.new)),
-            count(part.comparison.regression),
-            count(part.comparison.gain),
-            percent(part.comparison.nfr),
-            p_value(part.p_adjusted).removeprefix("p = ").removeprefix("p "),
+            *(words.score(comparison, Estimate(model.score, None, None)) for model in (part.old, part.new)),
+            words.count(part.comparison.regression),
+            words.count(part.comparison.gain),
+            words.percent(part.comparison.nfr),
+            words.p_value(part.p_adjusted).removeprefix("p = ").removeprefix("p "),
         ]
         for part in sorted(comparison.slices, key=lambda part: (part.p is None, part.p))
     ]
@@ -148,7 +138,7 @@ def _lost_answers(comparison: Comparison) -> Block:
 
 def _lost_answer(regression: Regression, comparison: Comparison) -> LostAnswer:
     is_score = comparison.kind == "continuous"
-    drop = f" (score {score_change(comparison, Estimate(-regression.drop, None, None))})" if is_score else ""
+    drop = f" (score {words.score_change(comparison, Estimate(-regression.drop, None, None))})" if is_score else ""
     reference = " | ".join(regression.reference or ())
     old, new = differing_words(regression.old or "", regression.new or "")
     return LostAnswer(
