@@ -136,6 +136,17 @@ def test_ids_that_must_not_get_worse() -> None:
     assert judged(old, new, must_pass=["1"]).verdict.outcome == "fail"
 
 
+def test_what_counts_as_worse_is_what_counts_as_a_regression() -> None:
+    old, new = (
+        PredictionSet.from_rows(Header(name=name), [{"id": i, "score": s} for i, s in enumerate(values)])
+        for name, values in (("old", (0.8, 0.3)), ("new", (0.7, 0.1)))
+    )
+    policy = parse(Policy, {"must_pass": ["0"]}, "policy.yaml")
+    verdict, comparison = gate(old, new, policy, epsilon=0.1)  # in floating point 0.7 is below 0.8 - 0.1
+    assert (verdict.outcome, comparison.comparison.regression) == ("pass", 1)
+    assert gate(old, new, parse(Policy, {"must_pass": ["1"]}, "policy.yaml"), epsilon=0.1).verdict.outcome == "fail"
+
+
 def test_one_failed_check_outweighs_one_that_cannot_tell() -> None:
     unknown = {"metric": "nfr_above_noise", "max": 0.1}
     assert outcome(unknown) == "cannot tell"

@@ -18,7 +18,8 @@ from stillright.folder.workspace import Workspace
 from stillright.progress import Progress
 from stillright.report.html import html
 from stillright.report.markdown import markdown
-from stillright.report.terminal import print_comparison
+from stillright.report.pages import comparison_page
+from stillright.report.terminal import print_page
 from stillright.stages.data import Data
 from stillright.stages.stage import Stage, made
 from stillright.stages.update import aligned, answers_of, fitted, models_of
@@ -137,8 +138,9 @@ def _report(files: list[Path], workspace: Workspace, console: Console) -> Compar
     """Compares old, new and candidates, prints the table and writes comparison.json, report.md and report.html."""
     old, new, *candidates = files
     comparison = compare(old, new, candidates)
-    print_comparison(comparison, console)
-    texts = (comparison.to_json(), markdown(comparison), html(comparison))
+    page = comparison_page(comparison)
+    print_page(page, console)
+    texts = (comparison.to_json(), markdown(page), html(page))
     *_, report = (workspace.write(name, text) for name, text in zip(REPORTS, texts, strict=True))
     console.print(f"written: {report}, report.md and comparison.json", highlight=False)
     return comparison

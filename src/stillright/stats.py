@@ -8,13 +8,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
-Adjustment = Literal["holm", "bh"]
 
 Z_95 = 1.959963984540054  # standard normal quantile at 0.975
 Z_80_POWER = 0.8416212335729143  # at 0.8
@@ -31,6 +29,11 @@ class Estimate:
     value: float | None
     low: float | None
     high: float | None
+
+    @property
+    def varies(self) -> bool:
+        """Whether the interval is wider than rounding alone makes it."""
+        return self.low is not None and self.high is not None and self.high - self.low > NO_WIDTH
 
 
 UNDEFINED = Estimate(None, None, None)
@@ -178,7 +181,7 @@ def widened(found: Estimate, n: float, span: float = 1.0) -> Estimate:
 
     span: the largest difference a sample could show.
     """
-    if found.value is None or found.low is None or found.high is None or found.high - found.low > NO_WIDTH:
+    if found.value is None or found.varies:
         return found
     z2 = Z_95 * Z_95
     half = span * z2 / (n + z2)
@@ -191,6 +194,14 @@ def estimate(means: Array) -> Estimate:
         return UNDEFINED
     low, high = np.nanquantile(means[1:], [0.025, 0.975])
     return Estimate(float(means[0]), float(low), float(high))
+
+
+def share(tops: Array, bottoms: Array, top: Estimate) -> Estimate:
+    """The estimate of `tops / bottoms`; if no resample varied, with the bounds of `top` over the bottom observed."""
+    found = estimate(ratio(tops, bottoms))
+    if found.varies or top.low is None or top.high is None or found.value is None:
+        return found
+    return Estimate(found.value, top.low / float(bottoms[0]), top.high / float(bottoms[0]))
 
 
 def ratio(top: Array, bottom: Array) -> Array:
@@ -208,15 +219,11 @@ def smallest_difference(variance: float, n: int) -> float | None:
     return (Z_95 + Z_80_POWER) * math.sqrt(variance / n) if n and variance > 0 else None
 
 
-def adjusted(p_values: Sequence[float], method: Adjustment) -> list[float]:
-    """p-values of a family of tests, adjusted: "holm" (Holm, 1979) or "bh" (Benjamini and Hochberg, 1995)."""
+def holm(p_values: Sequence[float]) -> list[float]:
+    """p-values of a family of tests, each adjusted for the others (Holm, 1979)."""
     m = len(p_values)
     order = np.argsort(p_values)
     ranked = np.asarray(p_values, dtype=np.float64)[order]
-    if method == "holm":
-        stepped = np.maximum.accumulate(ranked * (m - np.arange(m)))
-    else:
-        stepped = np.minimum.accumulate((ranked * m / np.arange(1, m + 1))[::-1])[::-1]
     result = np.empty(m)
-    result[order] = np.minimum(stepped, 1.0)
+    result[order] = np.minimum(np.maximum.accumulate(ranked * (m - np.arange(m))), 1.0)
     return [float(p) for p in result]

@@ -6,21 +6,20 @@ gate; without one, a check that cannot tell keeps it from passing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Iterator
+from typing import Literal, NamedTuple, Unpack
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
-from stillright.comparison import Account, Comparison, Slice, compare, judged
-from stillright.comparison.comparison import Results, resolved, with_columns
-from stillright.comparison.pairing import OnMissing, of_one_kind
+from stillright.comparison import Account, Comparison, Slice
+from stillright.comparison.comparison import least_change, read_and_compare
+from stillright.comparison.models import Model, Options, Results
+from stillright.comparison.pairing import with_verdicts
 from stillright.config import Limit, Policy
 from stillright.config.policy import DISCRETE_FRACTIONS
 from stillright.errors import ConfigError
-from stillright.importers import Selection
 from stillright.records import EXAMPLES, PredictionSet
-from stillright.scoring.judge import JudgeSettings
 from stillright.stats import Estimate
 
 Outcome = Literal["pass", "fail", "cannot tell"]
@@ -33,10 +32,8 @@ ENDS = {"high": "upper end", "low": "lower end", "value": "value"}
 WORSE: tuple[Outcome, ...] = ("pass", "cannot tell", "fail")
 
 
-class Check(BaseModel):
+class Check(BaseModel, frozen=True):
     """One rule of the policy on some samples, and its outcome; for limits also the numbers."""
-
-    model_config = ConfigDict(frozen=True)
 
     name: str  # "nfr, upper end <= 0.03", with " where subject = law" for a slice
     outcome: Outcome
@@ -47,10 +44,8 @@ class Check(BaseModel):
     n: int | None = None
 
 
-class Verdict(BaseModel):
+class Verdict(BaseModel, frozen=True):
     """All checks, and the worst of their outcomes."""
-
-    model_config = ConfigDict(frozen=True)
 
     outcome: Outcome
     checks: tuple[Check, ...]
@@ -72,51 +67,19 @@ class Gated(NamedTuple):
     comparison: Comparison
 
 
-def gate(
-    old: Results,
-    new: Results,
-    policy: Policy,
-    *,
-    old_runs: Sequence[Results] = (),
-    new_runs: Sequence[Results] = (),
-    selection: Selection | None = None,
-    score: str | JudgeSettings | None = None,
-    on_missing: OnMissing = "error",
-    epsilon: float = 0.0,
-) -> Gated:
-    """The verdict of `policy` on the update from `old` to `new`; the other arguments are those of compare().
+def gate(old: Results, new: Results, policy: Policy, **options: Unpack[Options]) -> Gated:
+    """The verdict of `policy` on the update from `old` to `new`; options are those of compare().
 
     Raises what compare() raises, and ConfigError for a slice, an id or a metric that the results do not have.
     """
-    selection = with_columns(selection, policy.columns)
-    sets = [resolved(each, selection, score, "old") for each in (old, *old_runs)]
-    sets += [resolved(each, selection, score, "new") for each in (new, *new_runs)]
-    sets = of_one_kind(sets)
-    olds, news = sets[: 1 + len(old_runs)], sets[1 + len(old_runs) :]
-    comparison = compare(
-        olds[0],
-        news[0],
-        old_runs=olds[1:],
-        new_runs=news[1:],
-        on_missing=on_missing,
-        epsilon=epsilon,
-        slices=policy.columns,
-    )
-    return Gated(judge_update(policy, comparison, olds[0], news), comparison)
-
-
-def judge_update(policy: Policy, comparison: Comparison, old: PredictionSet, new: Sequence[PredictionSet]) -> Verdict:
-    """The verdict of `policy` on `comparison`, which is sliced by `policy.columns`.
-
-    old, new: the results compared, every run of new; only ids that must pass are looked up in them.
-    Raises ConfigError for a slice, an id or a metric that the results do not have.
-    """
+    comparison, models = read_and_compare(old, new, (), policy.columns, **options)
     _refuse_limits(policy, comparison)
     checks = [_unscored_check(policy, comparison)]
     checks += [check for limit in policy.limits for check in _limit_checks(limit, policy, comparison)]
     if policy.must_pass:
-        checks.append(_must_pass_check(policy, comparison, old, new))
-    return Verdict(outcome=max((check.outcome for check in checks), key=WORSE.index), checks=tuple(checks))
+        checks.append(_must_pass_check(policy, comparison, *models))
+    verdict = Verdict(outcome=max((check.outcome for check in checks), key=WORSE.index), checks=tuple(checks))
+    return Gated(verdict, comparison)
 
 
 def _refuse_limits(policy: Policy, comparison: Comparison) -> None:
@@ -168,7 +131,8 @@ def _limit_check(limit: Limit, account: Comparison | Slice, least: int, where: s
     if account.n < least:
         return Check(outcome="cannot tell", reason=f"{account.n:,} samples are fewer than {least:,}", **known)
     if held is None or estimate is None or estimate.value is None:
-        return Check(outcome="cannot tell", reason=f"{limit.metric} is undefined here{_hint(limit)}", **known)
+        hint = "; it needs reruns of old or new" if limit.metric == "nfr_above_noise" else ""
+        return Check(outcome="cannot tell", reason=f"{limit.metric} is undefined here{hint}", **known)
     kept = held <= threshold if sign == "<=" else held >= threshold
     relation = f"{'is' if kept else 'is not'} {sign} {threshold:g}"
     ends = "" if estimate.low is None else f" [{estimate.low:.4f}, {estimate.high:.4f}]"
@@ -190,17 +154,15 @@ def _bound(limit: Limit) -> str:
     return worse if limit.bound == "pessimistic" else limit.bound
 
 
-def _hint(limit: Limit) -> str:
-    return "; it needs reruns of old or new" if limit.metric == "nfr_above_noise" else ""
-
-
-def _must_pass_check(policy: Policy, comparison: Comparison, old: PredictionSet, new: Sequence[PredictionSet]) -> Check:
+def _must_pass_check(
+    policy: Policy, comparison: Comparison, old: Model[PredictionSet], new: Model[PredictionSet]
+) -> Check:
     wanted = list(policy.must_pass)
-    known = set(old.table["id"]).union(*(run.table["id"] for run in new))
+    known = set().union(*(run.table["id"] for run in (old.runs[0], *new.runs)))
     absent = [sample for sample in wanted if sample not in known]
     if absent:
         raise ConfigError(f"policy: must_pass names ids that no file has: {', '.join(absent[:EXAMPLES])}")
-    verdicts = [_passes(wanted, comparison, old, run) for run in new]
+    verdicts = [_passes(wanted, comparison, old.runs[0], run) for run in new.runs]
     lost = [sample for i, sample in enumerate(wanted) if any(run[i] is False for run in verdicts)]
     unknown = [sample for i, sample in enumerate(wanted) if any(run[i] is None for run in verdicts)]
     outcome: Outcome = "fail" if lost else "cannot tell" if unknown else "pass"
@@ -216,13 +178,12 @@ def _must_pass_check(policy: Policy, comparison: Comparison, old: PredictionSet,
 def _passes(wanted: list[str], comparison: Comparison, old: PredictionSet, new: PredictionSet) -> list[bool | None]:
     """Whether new has each wanted id right (continuous: not worse than old), None if unscored."""
     if comparison.kind == "discrete":
-        verdicts = judged(new.table)["right"]
-        found = _looked_up(wanted, new, verdicts)
+        found = _looked_up(wanted, new, with_verdicts(new.table)["right"])
         return (found.fill_null(False) if comparison.on_missing == "wrong" else found).to_list()
-    before, now = (_looked_up(wanted, each, each.table["score"]) for each in (old, new))
-    return (now >= before - comparison.epsilon).to_list()
+    before, now = (_looked_up(wanted, run, run.table["score"]) for run in (old, new))
+    return (now - before >= -least_change(comparison.epsilon)).to_list()
 
 
-def _looked_up(wanted: list[str], results: PredictionSet, values: pl.Series) -> pl.Series:
-    held = pl.DataFrame({"id": results.table["id"], "value": values})
+def _looked_up(wanted: list[str], run: PredictionSet, values: pl.Series) -> pl.Series:
+    held = pl.DataFrame({"id": run.table["id"], "value": values})
     return pl.DataFrame({"id": wanted}).join(held, on="id", how="left", maintain_order="left")["value"]

@@ -106,7 +106,7 @@ def test_two_models_of_one_log(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "--model is given twice, but applies to every file" in fails(twice, capsys)
     assert "expected KEY=VALUE with a key of task" in fails(["compare", f"{log}::provider=x", log], capsys)
     runs = [f"{log}::model=terse", f"{log}::model=chatty", "--old-run", f"{log}::model=terse"]
-    assert "is given twice for one side" in fails(["compare", *runs], capsys)
+    assert "is given twice for one model" in fails(["compare", *runs], capsys)
 
 
 def test_options_that_cannot_apply_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

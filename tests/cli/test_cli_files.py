@@ -89,11 +89,11 @@ def test_each_file_has_its_own_names_of_columns(fails: Fails, tmp_path: Path) ->
 
 @pytest.mark.parametrize("again", ["././old.jsonl", "link.jsonl", "x/../old.jsonl"])
 def test_one_run_under_two_names(fails: Fails, again: str) -> None:
-    assert "is given twice for one side" in fails(f"compare old.jsonl new.jsonl --old-run {again}")
+    assert "is given twice for one model" in fails(f"compare old.jsonl new.jsonl --old-run {again}")
 
 
 def test_one_choice_in_two_spellings(fails: Fails) -> None:
     log = LOGS / "inspect" / "words.eval"
     same = f"compare {log}::run=1::metric=match {log}::run=2 --metric match --old-run {log}::run=01"
-    assert "is given twice for one side" in fails(same)
+    assert "is given twice for one model" in fails(same)
     assert main(f"compare {log}::run=1 {log}::run=1 --metric match --old-run {log}::run=2".split()) == 0

@@ -18,7 +18,8 @@ from stillright.cli import main
 from stillright.comparison import compare
 from stillright.errors import StillrightError
 from stillright.records import Header, PredictionSet
-from stillright.report.terminal import print_comparison
+from stillright.report.pages import comparison_page
+from stillright.report.terminal import print_page
 
 Run = Callable[..., tuple[int, str, str]]
 EVIL = "\x1b[2J\x1b]0;owned\x07\u202e[red]x[/red] ![i](http://e/x.png) <script>alert(1)</script>"
@@ -172,7 +173,7 @@ def test_intervals_are_not_broken_on_a_narrow_terminal() -> None:
     for width in (80, 140):
         console = Console(width=width, file=StringIO())
         with console.capture() as capture:
-            print_comparison(compare(old, new, [compat]), console)
+            print_page(comparison_page(compare(old, new, [compat])), console)
         shown[width] = capture.get()
     assert "100.00 % [83.89, 100.00]" in shown[140]
     assert "100.00 % [" not in shown[80]

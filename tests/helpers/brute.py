@@ -248,9 +248,3 @@ def holm(ps: list[float]) -> list[float]:
     for rank, i in enumerate(sorted(range(len(ps)), key=ps.__getitem__)):
         floor = adjusted[i] = max(floor, min(1.0, (len(ps) - rank) * ps[i]))
     return list(adjusted.values())
-
-
-def bh(ps: list[float]) -> list[float]:
-    """The least false discovery rate at which each is rejected: of all larger p, the least p * m / rank."""
-    ranked = sorted(ps)
-    return [min([1.0, *(q * len(ps) / (i + 1) for i, q in enumerate(ranked) if q >= p)]) for p in ps]

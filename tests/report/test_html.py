@@ -9,6 +9,7 @@ from stillright.comparison import compare
 from stillright.records import Header, PredictionSet
 from stillright.report.html import html
 from stillright.report.markdown import markdown
+from stillright.report.pages import comparison_page
 
 EVIL = '<script>alert(1)</script><img src=x onerror="alert(1)">'
 
@@ -42,25 +43,25 @@ def results(name: str, *outputs: str) -> PredictionSet:
 
 
 def test_the_page_shows_texts_and_runs_nothing() -> None:
-    comparison = compare(results("old", "A", "A", "B"), results("new", EVIL, "A", "A"), slices=["part"])
-    page = Tags(html(comparison))
-    assert not page.tags.keys() & {"script", "img", "iframe", "link", "object"}
-    assert not {name for name in page.attributes if name.startswith("on") or name in ("src", "href")}
-    assert page.text.count(EVIL) >= 6  # title, verdict, heads, slice, prompt and answer
-    assert "default-src 'none'" in html(comparison)
+    page = comparison_page(compare(results("old", "A", "A", "B"), results("new", EVIL, "A", "A"), slices=["part"]))
+    found = Tags(html(page))
+    assert not found.tags.keys() & {"script", "img", "iframe", "link", "object"}
+    assert not {name for name in found.attributes if name.startswith("on") or name in ("src", "href")}
+    assert found.text.count(EVIL) >= 6  # title, verdict, heads, slice, prompt and answer
+    assert "default-src 'none'" in html(page)
 
 
 def test_reports_say_what_answered() -> None:
-    comparison = compare(results("old", "A"), results("new", "B"))
-    assert f"model: base of old{EVIL}" in Tags(html(comparison)).text
-    assert "model: base of new&lt;script" in markdown(comparison)
+    page = comparison_page(compare(results("old", "A"), results("new", "B")))
+    assert f"model: base of old{EVIL}" in Tags(html(page)).text
+    assert "model: base of new&lt;script" in markdown(page)
     row = {"id": "1", "correct": True}
     old, new = (PredictionSet.from_rows(Header(name=name), [row]) for name in ("old", "new"))
-    silent = compare(old, new)
+    silent = comparison_page(compare(old, new))
     assert "What answered" not in html(silent) + markdown(silent)
 
 
 def test_a_bar_is_as_wide_as_its_share() -> None:
-    page = html(compare(results("old", "A", "A", "B", "B"), results("new", "A", "C", "A", "B")))
+    page = html(comparison_page(compare(results("old", "A", "A", "B", "B"), results("new", "A", "C", "A", "B"))))
     for kind in ("both_right", "gain", "both_wrong", "regression"):
         assert f'<span class="{kind}" style="width:25.0000%">' in page

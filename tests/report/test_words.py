@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from stillright.comparison import Comparison, compare
 from stillright.records import Header, PredictionSet
-from stillright.report.glossary import MEANINGS, glossary
-from stillright.report.words import METRICS, metric_rows, power_line, verdicts
+from stillright.report.page import Table, Terms
+from stillright.report.pages import comparison_page
+from stillright.report.words import MEANINGS, METRICS, note, sentences
 
 
 def scores(name: str, values: list[float]) -> PredictionSet:
@@ -16,10 +17,19 @@ def answers(name: str, right: str) -> PredictionSet:
     return PredictionSet.from_rows(Header(name=name), [{"id": i, "correct": r == "r"} for i, r in enumerate(right)])
 
 
+def metrics(comparison: Comparison) -> tuple[Table, Terms]:
+    """The table of metrics in the report, and what it says they mean."""
+    (section,) = (each for each in comparison_page(comparison).sections if each.title == "Metrics")
+    table, terms = section.blocks
+    assert isinstance(table, Table)
+    assert isinstance(terms, Terms)
+    return table, terms
+
+
 def test_the_verdict_on_a_mean_is_that_of_its_interval() -> None:
     old = scores("old", [0.5] * 200)
     new = scores("new", [0.55] * 100 + [0.1] * 100)  # as many rise as fall, but they fall by eight times as much
-    (sentence,) = verdicts(compare(old, new))
+    (sentence,) = sentences(compare(old, new))
     assert sentence.startswith("new is worse than old: score -17.50 [")
     assert sentence.endswith("and gains 100 (sign test of these counts: p = 1.0000).")
 
@@ -30,25 +40,25 @@ def of_percent() -> Comparison:
 
 def test_scores_on_their_own_scale_are_no_percent() -> None:
     comparison = of_percent()
-    rows = {row[0]: row[1:] for row in metric_rows(comparison)}
+    rows = {row[0]: [*row[1:]] for row in metrics(comparison)[0].rows}
     assert [cell.partition(" ")[0] for cell in rows["score"]] == ["45.00", "42.00"]
     assert rows["mean regression"][-1].startswith("5.00 [")
     assert "%" not in "".join(rows["score"] + rows["mean regression"])
     assert "%" in rows["negative flips (NFR)"][-1]
-    (sentence,) = verdicts(comparison)
+    (sentence,) = sentences(comparison)
     assert "is worse than old: score -3.00 [" in sentence
     assert "] points" not in sentence
-    assert "would show in 8 of 10 tests" in power_line(comparison)
+    assert "would show in 8 of 10 tests" in note(comparison)
 
 
 def test_fractions_are_percent() -> None:
-    rows = metric_rows(compare(scores("old", [0.5, 0.25]), scores("new", [0.5, 0.75])))
-    assert rows[0][1].startswith("37.50 % [")
+    table, _ = metrics(compare(scores("old", [0.5, 0.25]), scores("new", [0.5, 0.75])))
+    assert table.rows[0][1].startswith("37.50 % [")
 
 
 def test_every_metric_shown_is_explained() -> None:
     assert MEANINGS.keys() == METRICS.keys()
-    labels = [label for label, _ in glossary(of_percent())]
+    labels = [label for label, _ in metrics(of_percent())[1].meanings]
     assert labels == ["negative flips (NFR)", "positive flips (PFR)", "mean gain", "mean regression"]
 
 

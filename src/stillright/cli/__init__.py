@@ -19,7 +19,7 @@ from stillright.cli.compare import add_compare_commands
 from stillright.cli.study_results import add_study_results_command
 from stillright.cli.train import add_pipeline_commands, add_stage_commands, add_study_command
 from stillright.errors import ConfigError, MissingExtra, RunError, StillrightError, one_line
-from stillright.report.visible import visible
+from stillright.report.controls import without_controls
 
 GRACE = 3.0  # seconds; a launcher ends all processes sooner once one has failed
 TRAIN_PACKAGES = frozenset(
@@ -101,4 +101,4 @@ def _print_error(error: StillrightError, known: bool) -> None:
     if who:
         time.sleep(GRACE)  # mostly the main process failed too and prints, and the launcher ends this one meanwhile
     if not known:
-        print(f"stillright: error:{who} {visible(one_line(error))}", file=sys.stderr)
+        print(f"stillright: error:{who} {without_controls(one_line(error))}", file=sys.stderr)

@@ -7,61 +7,54 @@ from pathlib import Path
 from typing import Any
 
 from stillright.cli.command import command, console
-from stillright.cli.paths import refuse_overwriting
-from stillright.cli.results import add_results, inputs, read_results, selection_of, shared_arguments
+from stillright.cli.paths import add_outputs, outputs, refuse_overwriting, write
+from stillright.cli.results import add_results, inputs, options, read_results, selection_of
 from stillright.errors import ConfigError, StillrightError, one_line
-
-
-def _write(path: Path | None, text: str) -> None:
-    if path is not None:
-        if not path.name:
-            raise ConfigError(f"{path}: is not a file to write; give another path")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
 
 
 def _compare(args: argparse.Namespace) -> int:
     from stillright.comparison import compare
     from stillright.report.html import html
     from stillright.report.markdown import markdown
-    from stillright.report.terminal import print_comparison
+    from stillright.report.pages import comparison_page
+    from stillright.report.terminal import print_page
 
-    refuse_overwriting(
-        {"--json": args.json, "--markdown": args.markdown, "--html": args.html}, [*inputs(args), *args.candidates]
-    )
+    refuse_overwriting(outputs(args), [*inputs(args), *args.candidates])
     if "" in args.slice:
         raise ConfigError("--slice: name a column")
     of_all = selection_of(args, args.slice)
-    candidates = [read_results(candidate, of_all) for candidate in args.candidates]
-    comparison = compare(
-        candidates=candidates, slices=args.slice, adjustment=args.adjust, **shared_arguments(args, of_all)
-    )
-    _write(args.json, comparison.to_json())
-    _write(args.markdown, markdown(comparison))
-    _write(args.html, html(comparison))
-    print_comparison(comparison, console())
+    old, new, *candidates = (read_results(text, of_all) for text in (args.old, args.new, *args.candidates))
+    comparison = compare(old, new, candidates, slices=args.slice, **options(args, of_all))
+    write(args.json, comparison.to_json())
+    page = comparison_page(comparison)
+    write(args.markdown, markdown(page))
+    write(args.html, html(page))
+    print_page(page, console())
     return 0
 
 
 def _gate(args: argparse.Namespace) -> int:
     from stillright.config import load_policy
-    from stillright.report.gate import junit, print_verdict, verdict_markdown
+    from stillright.report.junit import junit
+    from stillright.report.markdown import markdown
+    from stillright.report.pages import gate_page, verdict_page
+    from stillright.report.terminal import print_page
     from stillright.verdict import Check, Verdict, gate
 
-    refuse_overwriting(
-        {"--json": args.json, "--junit": args.junit, "--markdown": args.markdown}, [*inputs(args), args.policy]
-    )
+    refuse_overwriting(outputs(args), [*inputs(args), args.policy])
     try:
         policy = load_policy(args.policy)
-        verdict, comparison = gate(policy=policy, **shared_arguments(args, selection_of(args, policy.columns)))
+        of_all = selection_of(args, policy.columns)
+        old, new = (read_results(text, of_all) for text in (args.old, args.new))
+        verdict, comparison = gate(old, new, policy, **options(args, of_all))
     except StillrightError as error:  # else a CI system would show no test at all
         bad = Check(name="input", outcome="cannot tell", reason=one_line(error))
-        _write(args.junit, junit(Verdict(outcome=bad.outcome, checks=(bad,))))
+        write(args.junit, junit(Verdict(outcome=bad.outcome, checks=(bad,))))
         raise
-    _write(args.json, verdict.to_json())
-    _write(args.junit, junit(verdict))
-    _write(args.markdown, verdict_markdown(verdict, comparison))
-    print_verdict(verdict, console())
+    write(args.json, verdict.to_json())
+    write(args.junit, junit(verdict))
+    write(args.markdown, markdown(gate_page(verdict, comparison)))
+    print_page(verdict_page(verdict), console())
     return verdict.exit_code
 
 
@@ -75,17 +68,17 @@ def add_compare_commands(commands: Any) -> None:
         "stillright compare old.jsonl new.jsonl compat.jsonl --json comparison.json --markdown report.md",
     )
     add_results(compare)
-    _add_slices(compare)
     compare.add_argument(
-        "candidates",
-        nargs="*",
-        default=[],
-        metavar="CANDIDATE",
-        help="further models to compare with OLD in place of NEW",
+        "--slice", action="append", default=[], metavar="COLUMN", help="account for each value of a column; repeatable"
     )
-    compare.add_argument("--json", type=Path, metavar="FILE", help="write the comparison as JSON")
-    compare.add_argument("--markdown", type=Path, metavar="FILE", help="write a report")
-    compare.add_argument("--html", type=Path, metavar="FILE", help="write a report as one page, without scripts")
+    further = "further models to compare with OLD in place of NEW"
+    compare.add_argument("candidates", nargs="*", default=[], metavar="CANDIDATE", help=further)
+    add_outputs(
+        compare,
+        json="write the comparison as JSON",
+        markdown="write a report",
+        html="write a report as one page, without scripts",
+    )
     gate = command(
         commands,
         "gate",
@@ -97,20 +90,9 @@ def add_compare_commands(commands: Any) -> None:
     gate.add_argument(
         "--policy", type=Path, required=True, metavar="POLICY.YAML", help="the rules that the update must keep"
     )
-    gate.add_argument("--json", type=Path, metavar="FILE", help="write the verdict as JSON")
-    gate.add_argument("--junit", type=Path, metavar="FILE", help="write JUnit XML, one test case per check")
-    gate.add_argument(
-        "--markdown", type=Path, metavar="FILE", help="write a report, for instance to $GITHUB_STEP_SUMMARY"
-    )
-
-
-def _add_slices(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--slice", action="append", default=[], metavar="COLUMN", help="account for each value of a column; repeatable"
-    )
-    parser.add_argument(
-        "--adjust",
-        choices=["holm", "bh"],
-        default="holm",
-        help="how to correct p-values across slices: Holm, or Benjamini-Hochberg (default: %(default)s)",
+    add_outputs(
+        gate,
+        json="write the verdict as JSON",
+        junit="write JUnit XML, one test case per check",
+        markdown="write a report, for instance to $GITHUB_STEP_SUMMARY",
     )

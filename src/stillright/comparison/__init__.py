@@ -1,12 +1,12 @@
-"""PredictionSets -> Comparison: pairing, then what changed.
+"""Results of an old, a new and further models -> Comparison: what changed.
 
-pairing (the same samples side by side) -> tally (per-sample columns, resampled) -> flips (metrics) -> comparison (the
-whole account, with slices, worst regressions and how far texts moved).
+models (read, scored anew) -> pairing (the same samples side by side) -> quadrants, tally (per-sample columns,
+resampled) -> flips (metrics) -> account (one set of samples) -> comparison (with slices, worst regressions and how
+alike the texts are).
 """
 
-from stillright.comparison.account import Account, Candidate, Side
+from stillright.comparison.account import Account, Candidate, ModelScore
 from stillright.comparison.comparison import Comparison, Slice, compare
 from stillright.comparison.flips import Flips
-from stillright.comparison.pairing import judged
 
-__all__ = ["Account", "Candidate", "Comparison", "Flips", "Side", "Slice", "compare", "judged"]
+__all__ = ["Account", "Candidate", "Comparison", "Flips", "ModelScore", "Slice", "compare"]

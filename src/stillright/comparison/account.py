@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from stillright.comparison.flips import Flips, continuous_flips, discrete_flips
-from stillright.comparison.tally import Model, Tally, tally_continuous, tally_discrete
+from stillright.comparison.models import Model
+from stillright.comparison.tally import Tally, tally_continuous, tally_discrete
 from stillright.records import Kind
-from stillright.stats import NO_WIDTH, Estimate, estimate, mcnemar_exact, ratio, widened
+from stillright.stats import Estimate, estimate, mcnemar_exact, share, widened
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class Side(_Frozen):
+class ModelScore(BaseModel, frozen=True):
     """One model: its mean accuracy (discrete) or similarity (continuous).
 
     noise: NFR of the model against its own reruns, if there are several runs.
@@ -31,7 +28,7 @@ class Side(_Frozen):
     noise: Estimate | None = None
 
 
-class Candidate(_Frozen):
+class Candidate(BaseModel, frozen=True):
     """A further model in place of new: its flips against old, and its paired differences from new.
 
     `delta_nfr_p` is the exact McNemar test on "is a negative flip" of the candidate against that of new.
@@ -47,86 +44,84 @@ class Candidate(_Frozen):
     delta_nfr_p: float | None = None
 
 
-class Account(_Frozen):
+class Account(BaseModel, frozen=True):
     """Old, new and candidates on some samples. Rates are fractions of n unless named otherwise.
 
-    nfr_above_noise: NFR minus the mean noise of the sides that have several runs.
+    nfr_above_noise: NFR minus the mean noise of old and new, of those that have several runs.
     """
 
     n: int
-    old: Side
-    new: Side
+    old: ModelScore
+    new: ModelScore
     comparison: Flips
     nfr_above_noise: Estimate | None = None
     candidates: tuple[Candidate, ...] = ()
 
+    @property
+    def models(self) -> list[ModelScore | Candidate]:
+        """Old, new and candidates."""
+        return [self.old, self.new, *self.candidates]
 
-def account(models: list[Model], kind: Kind, epsilon: float) -> Account:
+    @property
+    def flips_by_model(self) -> list[tuple[str, Flips]]:
+        """Name and flips of new and of each candidate."""
+        return [(self.new.name, self.comparison), *((each.name, each.comparison) for each in self.candidates)]
+
+
+def account(models: Sequence[Model[pl.DataFrame]], kind: Kind, epsilon: float) -> Account:
     """The account of models of the same samples: old, new, then candidates."""
+    places = range(len(models))
     if kind == "discrete":
-        tally = tally_discrete(models)
-        chance = _chance(models[0].runs[0])
-        flips = [discrete_flips(tally, a, chance) for a in range(1, len(models))]
-        score_column, flip_column = "right", "regression"
+        tally, same_mistake = tally_discrete(models), _same_mistake(models[0].runs[0])
+        scores = [tally.rate(f"score.{a}") for a in places]
+        flips = [discrete_flips(tally, a, same_mistake) for a in places[1:]]
     else:
         tally = tally_continuous(models, epsilon)
-        flips = [continuous_flips(tally, a) for a in range(1, len(models))]
-        score_column, flip_column = "score", "down"
-    old, new = (_side(tally, model, a, score_column) for a, model in enumerate(models[:2]))
+        scores = [tally.mean(f"score.{a}") for a in places]
+        flips = [continuous_flips(tally, a) for a in places[1:]]
+    old, new = (_model_score(tally, a, models[a], scores[a]) for a in places[:2])
     return Account(
         n=tally.n,
         old=old,
         new=new,
         comparison=flips[0],
-        nfr_above_noise=_above_noise(tally, flip_column),
-        candidates=tuple(
-            _candidate(tally, model.name, a, flips[a - 1], score_column, flip_column)
-            for a, model in enumerate(models[2:], start=2)
-        ),
+        nfr_above_noise=_above_noise(tally),
+        candidates=tuple(_candidate(tally, a, models[a].name, scores[a], flips[a - 1]) for a in places[2:]),
     )
 
 
-def _chance(table: pl.DataFrame) -> float | None:
-    """Mean of 1 / (number of choices - 1); None if any sample is not a choice among several."""
+def _same_mistake(table: pl.DataFrame) -> float | None:
+    """Mean of 1 / (number of choices - 1), each wrong one as likely; None if any sample is no choice among several."""
     choices = table["choices"]
     if choices.null_count() or (choices < 2).any():
         return None
     return float((1 / (choices.to_numpy() - 1)).mean())
 
 
-def _side(tally: Tally, model: Model, a: int, score_column: str) -> Side:
+def _model_score(tally: Tally, a: int, model: Model[pl.DataFrame], score: Estimate) -> ModelScore:
+    assert score.value is not None  # of at least one sample
     noise = tally.rate(f"noise.{a}") if f"noise.{a}" in tally.sums else None
-    return Side(
-        name=model.name,
-        runs=len(model.runs),
-        noise=noise,
-        **_scores(tally, a, score_column),
-    )
+    return ModelScore(name=model.name, runs=len(model.runs), score=score.value, score_interval=score, noise=noise)
 
 
-def _scores(tally: Tally, a: int, score_column: str) -> dict[str, Any]:
-    """The mean score of model `a`, as a number and with its interval."""
-    column = f"{score_column}.{a}"
-    interval = tally.rate(column) if score_column == "right" else tally.mean(column)
-    return {"score": interval.value, "score_interval": interval}
-
-
-def _above_noise(tally: Tally, flip_column: str) -> Estimate | None:
+def _above_noise(tally: Tally) -> Estimate | None:
     floors = [tally.means[name] for name in ("noise.0", "noise.1") if name in tally.means]
-    return widened(estimate(tally.means[f"{flip_column}.1"] - np.mean(floors, axis=0)), tally.n) if floors else None
+    return widened(estimate(tally.means["regression.1"] - np.mean(floors, axis=0)), tally.n) if floors else None
 
 
-def _candidate(tally: Tally, name: str, a: int, flips: Flips, score_column: str, flip_column: str) -> Candidate:
-    both_right = f"right_too.{a}" if score_column == "right" else None
-    delta_nfr = tally.difference(f"{flip_column}.{a}", f"{flip_column}.1", f"flipped_too.{a}")
+def _candidate(tally: Tally, a: int, name: str, score: Estimate, flips: Flips) -> Candidate:
+    assert score.value is not None  # of at least one sample
+    regression, of_new, both_right = f"regression.{a}", "regression.1", f"right_too.{a}"
+    delta_nfr = tally.difference(regression, of_new, f"flipped_too.{a}")
     return Candidate(
         name=name,
+        score=score.value,
+        score_interval=score,
         comparison=flips,
-        **_scores(tally, a, score_column),
-        delta_score=tally.difference(f"{score_column}.{a}", f"{score_column}.1", both_right),
+        delta_score=tally.difference(f"score.{a}", "score.1", both_right if both_right in tally.sums else None),
         delta_nfr=delta_nfr,
-        delta_nfr_relative=relative(tally, delta_nfr, f"{flip_column}.{a}", f"{flip_column}.1"),
-        delta_nfr_p=_flip_p(tally, a, flip_column),
+        delta_nfr_relative=relative(tally, delta_nfr, regression, of_new),
+        delta_nfr_p=_flip_p(tally, a),
     )
 
 
@@ -136,19 +131,13 @@ def relative(tally: Tally, delta: Estimate, first: str, second: str) -> Estimate
     If no resample varied, with the bounds of `delta` over the mean observed, but not below -1: no rate falls by more
     than all of it.
     """
-    found = estimate(ratio(tally.means[first] - tally.means[second], tally.means[second]))
-    if found.low is None or found.high is None or found.high - found.low > NO_WIDTH:
-        return found
-    assert delta.low is not None
-    assert delta.high is not None
-    base = float(tally.means[second][0])
-    return Estimate(found.value, max(delta.low / base, -1.0), delta.high / base)
+    found = share(tally.means[first] - tally.means[second], tally.means[second], delta)
+    return found if found.low is None else Estimate(found.value, max(found.low, -1.0), found.high)
 
 
-def _flip_p(tally: Tally, a: int, flip_column: str) -> float | None:
+def _flip_p(tally: Tally, a: int) -> float | None:
     """Exact McNemar test of "is a negative flip", from the flips that only one of candidate and new has."""
     if not tally.counted:
         return None
-    both = tally.sums[f"flipped_too.{a}"]
-    only_new, only_candidate = (round(tally.sums[f"{flip_column}.{b}"] - both) for b in (1, a))
+    only_new, only_candidate = (round(tally.sums[f"regression.{b}"] - tally.sums[f"flipped_too.{a}"]) for b in (1, a))
     return mcnemar_exact(only_new, only_candidate)

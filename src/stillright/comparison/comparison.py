@@ -1,6 +1,6 @@
 """compare(): the whole account of one update, from two or more files of per-sample results.
 
-Knows PredictionSets and the account's shape (docs/metrics.md), not how it is shown.
+Knows models and the account's shape (docs/metrics.md), not how it is shown.
 """
 
 from __future__ import annotations
@@ -9,35 +9,22 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol, get_args
+from typing import Any, Literal, NamedTuple, Unpack, get_args
 
 import polars as pl
 from pydantic import Field
 
 from stillright.comparison.account import Account, account
 from stillright.comparison.examples import Regression, worst_regressions
-from stillright.comparison.movement import Movement, movement
+from stillright.comparison.likeness import Likeness, likeness
+from stillright.comparison.models import Model, Options, Results, read_models
 from stillright.comparison.pairing import OnMissing, pair
-from stillright.comparison.rescore import rescored
-from stillright.comparison.tally import Model
 from stillright.errors import ConfigError
-from stillright.importers import Selection, read_frame, read_predictions
+from stillright.importers import Selection
 from stillright.records import Kind, PredictionSet
 from stillright.scoring.judge import JudgeSettings
-from stillright.stats import Adjustment, adjusted
+from stillright.stats import holm
 
-
-class Frame(Protocol):
-    """What Polars and pandas frames have in common."""
-
-    @property
-    def columns(self) -> Any:
-        """Names of the columns."""
-
-    def __getitem__(self, name: str, /) -> Any: ...
-
-
-Results = str | Path | PredictionSet | Frame
 ROUNDING = 1e-9  # a smaller excess over epsilon comes from rounding: 0.8 - 0.7 is above 0.1
 
 
@@ -69,9 +56,9 @@ class Comparison(Account):
     missing: int
     on_missing: OnMissing
     epsilon: float
-    movement: Movement | None = None
+    movement: Likeness | None = None
     worst: tuple[Regression, ...] = ()
-    adjustment: Adjustment | None = None  # of the p-values of slices
+    adjustment: Literal["holm"] | None = None  # of the p-values of slices
     slices: tuple[Slice, ...] = ()
     sources: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
@@ -85,43 +72,66 @@ def compare(
     new: Results,
     candidates: Sequence[Results] = (),
     *,
+    slices: Sequence[str] = (),
+    **options: Unpack[Options],
+) -> Comparison:
+    """What the update from `old` to `new` changed, and what each of `candidates` would change in place of `new`.
+
+    old, new, candidates: paths in any format that stillright reads, PredictionSets, Polars or pandas frames.
+    slices: columns whose values are accounted for one by one, with p-values adjusted for each other (Holm).
+    old_runs, new_runs: further runs (seeds, repeats) of a model; results are then means over pairs of runs.
+    selection: what to take from files that hold several results.
+    score: a name in scoring.SCORES, or a judge, to score outputs anew in place of the scores in their files.
+    on_missing: for samples that some file lacks: "error" (default) refuses them, "drop" leaves them out, "wrong"
+    (discrete results only) counts them, and unscored ones, as wrong answers of that file.
+    epsilon: changes of a score up to this size do not count (continuous results only; default 0).
+    Raises DataError for results that cannot be read or compared, ConfigError for an argument without a meaning here,
+    and with `score` also MissingExtra and JudgeError.
+    """
+    return read_and_compare(old, new, candidates, slices, **options).comparison
+
+
+class Compared(NamedTuple):
+    """A comparison, and the models as they were read: old, new, candidates."""
+
+    comparison: Comparison
+    models: list[Model[PredictionSet]]
+
+
+def read_and_compare(
+    old: Results,
+    new: Results,
+    candidates: Sequence[Results],
+    slices: Sequence[str],
+    *,
     old_runs: Sequence[Results] = (),
     new_runs: Sequence[Results] = (),
     selection: Selection | None = None,
     score: str | JudgeSettings | None = None,
     on_missing: OnMissing = "error",
     epsilon: float = 0.0,
-    slices: Sequence[str] = (),
-    adjustment: Adjustment = "holm",
-) -> Comparison:
-    """What the update from `old` to `new` changed, and what each of `candidates` would change in place of `new`.
-
-    old, new, candidates: paths in any format that stillright reads, PredictionSets, Polars or pandas frames.
-    old_runs, new_runs: further runs (seeds, repeats) of a side; results are then means over pairs of runs.
-    selection: what to take from files that hold several results.
-    score: a name in scoring.SCORES, or a judge, to score outputs anew in place of the scores in their files.
-    on_missing: for samples that some file lacks: "error" refuses them, "drop" leaves them out, "wrong" (discrete
-    results only) counts them, and unscored ones, as wrong answers of that file.
-    epsilon: changes of a score up to this size do not count (continuous results only).
-    slices: columns whose values are accounted for one by one, with p-values corrected by `adjustment`: "holm", or "bh"
-    (Benjamini-Hochberg).
-    Raises DataError for results that cannot be read or compared, ConfigError for an argument without a meaning here,
-    and with `score` also MissingExtra and JudgeError.
-    """
+) -> Compared:
+    """compare(), with what it read. This signature is where the defaults of `Options` stand."""
     _refuse_bare_strings(candidates=candidates, old_runs=old_runs, new_runs=new_runs, slices=slices)
-    _refuse_unknown(on_missing=(on_missing, get_args(OnMissing)), adjustment=(adjustment, get_args(Adjustment)))
-    selection = with_columns(selection, slices)
-    groups = {"old": [old, *old_runs], "new": [new, *new_runs]}
-    groups |= {f"candidate {i}": [candidate] for i, candidate in enumerate(candidates, start=1)}
-    sets = [[resolved(each, selection, score, role) for each in group] for role, group in groups.items()]
-    paired = pair([each for group in sets for each in group], on_missing, slices)
-    least = _least_change(epsilon, paired.kind)
+    if on_missing not in get_args(OnMissing):
+        raise ConfigError(f"on_missing={on_missing!r}: expected one of {', '.join(get_args(OnMissing))}")
+    selection = selection or Selection()
+    selection = replace(selection, columns=tuple(dict.fromkeys((*selection.columns, *slices))))
+    models = read_models([old, *old_runs], [new, *new_runs], candidates, selection, score)
+    return Compared(_compare_models(models, slices, on_missing, epsilon), models)
+
+
+def _compare_models(
+    models: list[Model[PredictionSet]], slices: Sequence[str], on_missing: OnMissing, epsilon: float
+) -> Comparison:
+    paired = pair([run for model in models for run in model.runs], on_missing, slices)
     tables = iter(paired.tables)
-    names = _told_apart([group[0].name for group in sets], list(groups))
-    models = [Model(name, [next(tables) for _ in group]) for name, group in zip(names, sets, strict=True)]
-    whole = account(models, paired.kind, least)
+    side_by_side = [Model(model.name, [next(tables) for _ in model.runs]) for model in models]
+    first_old, first_new = side_by_side[0].runs[0], side_by_side[1].runs[0]
+    _refuse_epsilon(epsilon, paired.kind)
+    least = least_change(epsilon)
     return Comparison(
-        **dict(whole),
+        **dict(account(side_by_side, paired.kind, least)),
         task=paired.task,
         metric=paired.metric,
         kind=paired.kind,
@@ -130,22 +140,23 @@ def compare(
         missing=paired.missing,
         on_missing=on_missing,
         epsilon=epsilon,
-        worst=worst_regressions(models[0].runs[0], models[1].runs[0], least),
-        movement=movement(models[0].runs[0], models[1].runs[0], least),
-        adjustment=adjustment if slices else None,
-        slices=_slices(models, paired.kind, least, paired.labels, adjustment),
-        sources={
-            name: group[0].header.source for name, group in zip(names, sets, strict=True) if group[0].header.source
-        },
+        worst=worst_regressions(first_old, first_new, least),
+        movement=likeness(first_old, first_new, least),
+        adjustment="holm" if slices else None,
+        slices=_slices(side_by_side, paired.kind, least, paired.labels),
+        sources={model.name: source for model in models if (source := model.runs[0].header.source)},
     )
 
 
-def _least_change(epsilon: float, kind: Kind) -> float:
-    """What a difference must exceed to count. Raises ConfigError for a meaningless epsilon."""
+def _refuse_epsilon(epsilon: float, kind: Kind) -> None:
     if not 0 <= epsilon < math.inf:
         raise ConfigError(f"epsilon {epsilon}: the least change that counts must be finite and not below zero")
     if epsilon and kind == "discrete":
         raise ConfigError(f"epsilon {epsilon:g}: applies to scores only, but these answers are right or wrong")
+
+
+def least_change(epsilon: float) -> float:
+    """What a difference of scores must exceed to count."""
     return epsilon + ROUNDING if epsilon else 0.0
 
 
@@ -155,51 +166,19 @@ def _refuse_bare_strings(**arguments: Any) -> None:
             raise ConfigError(f"{name}={str(value)!r}: expected a list, as in {name}=[{str(value)!r}]")
 
 
-def _refuse_unknown(**arguments: tuple[str, tuple[str, ...]]) -> None:
-    for name, (value, known) in arguments.items():
-        if value not in known:
-            raise ConfigError(f"{name}={value!r}: expected one of {', '.join(known)}")
-
-
-def _told_apart(names: list[str], roles: list[str]) -> list[str]:
-    """The names of the models, with their roles if two have the same (a/x.jsonl, b/x.jsonl)."""
-    return [f"{name} ({role})" if names.count(name) > 1 else name for name, role in zip(names, roles, strict=True)]
-
-
-def with_columns(selection: Selection | None, columns: Sequence[str]) -> Selection:
-    """The selection, with further columns to keep."""
-    selection = selection or Selection()
-    return replace(selection, columns=tuple(dict.fromkeys((*selection.columns, *columns))))
-
-
-def resolved(results: Results, selection: Selection, score: str | JudgeSettings | None, role: str) -> PredictionSet:
-    """The PredictionSet in a path or a frame (then named `role`), scored anew if a score is given."""
-    found = _read(results, selection, role)
-    return found if score is None else rescored(found, score)
-
-
-def _read(results: Results, selection: Selection, role: str) -> PredictionSet:
-    if isinstance(results, PredictionSet):
-        return results
-    if isinstance(results, str | Path):
-        return read_predictions(Path(results), selection)
-    return read_frame(results, role, selection)
-
-
 def _slices(
-    models: list[Model], kind: Kind, epsilon: float, labels: dict[str, pl.Series], adjustment: Adjustment
+    models: list[Model[pl.DataFrame]], kind: Kind, epsilon: float, labels: dict[str, pl.Series]
 ) -> tuple[Slice, ...]:
-    found = []
+    accounts = []
     for column, values in labels.items():
         for value in sorted(values.drop_nulls().unique()):
             rows = (values == value).fill_null(False)
             within = [Model(model.name, [run.filter(rows) for run in model.runs]) for model in models]
-            found.append((column, value, account(within, kind, epsilon)))
-    flips = [part.comparison for _, _, part in found]
+            accounts.append((column, value, account(within, kind, epsilon)))
+    flips = [each.comparison for *_, each in accounts]
     ps = [each.mcnemar_p if kind == "discrete" else each.sign_p for each in flips]
-    defined = [p for p in ps if p is not None]
-    corrected = iter(adjusted(defined, adjustment))
+    adjusted = iter(holm([p for p in ps if p is not None]))
     return tuple(
-        Slice(**dict(part), column=column, value=value, p=p, p_adjusted=None if p is None else next(corrected))
-        for (column, value, part), p in zip(found, ps, strict=True)
+        Slice(**dict(each), column=column, value=value, p=p, p_adjusted=None if p is None else next(adjusted))
+        for (column, value, each), p in zip(accounts, ps, strict=True)
     )

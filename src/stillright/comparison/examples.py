@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
+
+from stillright.records import Row
 
 MOST = 10
 
 
-class Regression(BaseModel):
+class Regression(BaseModel, frozen=True):
     """One sample that old answers better than new; texts as the models wrote them, None if unknown.
 
     reference: the right answers; None also for choices, since only their numbers are known.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     id: str
     drop: float  # in score; 1 where a right answer became wrong
@@ -29,27 +29,22 @@ def worst_regressions(old: pl.DataFrame, new: pl.DataFrame, epsilon: float) -> t
     verdict = "right" if "right" in old.columns else "score"
     drops = old[verdict].cast(pl.Float64) - new[verdict].cast(pl.Float64)
     order = drops.arg_sort(descending=True).head(MOST)
-    return tuple(
-        Regression(
-            id=old["id"][i],
-            drop=drops[i],
-            prompt=old["prompt"][i],
-            reference=_reference(old, i),
-            old=_answer(old, i),
-            new=_answer(new, i),
-        )
-        for i in order
-        if drops[i] > epsilon
+    lost = (i for i in order if drops[i] > epsilon)
+    return tuple(_regression(old.row(i, named=True), new.row(i, named=True), drops[i]) for i in lost)
+
+
+def _regression(old: Row, new: Row, drop: float) -> Regression:
+    known = old["choices"] is None and old["reference"] is not None
+    return Regression(
+        id=old["id"],
+        drop=drop,
+        prompt=old["prompt"],
+        reference=tuple(old["reference"]) if known else None,
+        old=_text(old),
+        new=_text(new),
     )
 
 
-def _reference(table: pl.DataFrame, i: int) -> tuple[str, ...] | None:
-    """The right answers as texts; for choices only their numbers are known."""
-    if table["choices"][i] is not None or table["reference"][i] is None:
-        return None
-    return tuple(table["reference"][i])
-
-
-def _answer(table: pl.DataFrame, i: int) -> str | None:
-    output: str | None = table["output"][i]
-    return table["prediction"][i] if output is None else output
+def _text(row: Row) -> str | None:
+    text: str | None = row["prediction"] if row["output"] is None else row["output"]
+    return text

@@ -6,31 +6,19 @@ section 3; docs/metrics.md defines each.
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from stillright.comparison.tally import Tally
-from stillright.stats import (
-    NO_WIDTH,
-    UNDEFINED,
-    Array,
-    Estimate,
-    bounded,
-    estimate,
-    mcnemar_exact,
-    ratio,
-    smallest_difference,
-)
+from stillright.stats import UNDEFINED, Estimate, bounded, estimate, mcnemar_exact, ratio, share, smallest_difference
 
-Count = int | float  # a mean where a side has several runs
+Count = int | float  # a mean where a model has several runs
 
 
-class Flips(BaseModel):
+class Flips(BaseModel, frozen=True):
     """What changed between two models. Counts sum to n; metrics that are undefined, or of the other kind, are None.
 
-    Where a side has several runs, counts and rates are means over pairs of runs.
+    Where a model has several runs, counts and rates are means over pairs of runs.
     """
-
-    model_config = ConfigDict(frozen=True)
 
     both_right: Count | None = None
     gain: Count
@@ -53,63 +41,48 @@ class Flips(BaseModel):
     smallest_difference: float | None = None
 
 
-def discrete_flips(tally: Tally, a: int, chance: float | None) -> Flips:
+def discrete_flips(tally: Tally, a: int, same_mistake: float | None) -> Flips:
     """What model `a` of the tally changed against old.
 
-    chance: mean of 1 / (number of choices - 1) over samples, None if the answers are not choices.
+    same_mistake: how often two unrelated models that are both wrong give one answer; None if answers are not choices.
     """
     counts = {name: tally.count(f"{name}.{a}") for name in ("both_right", "gain", "both_wrong", "regression")}
-    single = tally.counted
+    flip, changed = f"regression.{a}", f"changed.{a}"
+    known = changed in tally.sums
     return Flips(
         **counts,
-        nfr=tally.rate(f"regression.{a}"),
+        nfr=tally.rate(flip),
         pfr=tally.rate(f"gain.{a}"),
-        nfr_mc=tally.rate(f"changed.{a}") if f"changed.{a}" in tally.sums else UNDEFINED,
-        nfr_of_old_right=tally.rate(f"regression.{a}", "right.0"),
-        nfi=tally.rate(f"regression.{a}", f"wrong.{a}"),
-        btc=tally.rate(f"both_right.{a}", "right.0"),
-        nfr_of_chance=_of_chance(tally, f"regression.{a}", _chance_flips(tally, a)),
-        nfr_mc_of_chance=_changed_of_chance(tally, a, chance),
-        delta_score=tally.difference(f"right.{a}", "right.0", f"both_right.{a}"),
-        mcnemar_p=mcnemar_exact(int(counts["gain"]), int(counts["regression"])) if single else None,
+        nfr_mc=tally.rate(changed) if known else UNDEFINED,
+        nfr_of_old_right=tally.rate(flip, "score.0"),
+        nfi=tally.rate(flip, f"wrong.{a}"),
+        btc=tally.rate(f"both_right.{a}", "score.0"),
+        nfr_of_chance=_of_chance(tally, a, flip, 1.0),
+        nfr_mc_of_chance=_of_chance(tally, a, changed, same_mistake) if known and same_mistake else UNDEFINED,
+        delta_score=tally.difference(f"score.{a}", "score.0", f"both_right.{a}"),
+        mcnemar_p=mcnemar_exact(int(counts["gain"]), int(counts["regression"])) if tally.counted else None,
         smallest_difference=smallest_difference(tally.sums[f"square.{a}"] / tally.n, tally.n),
     )
 
 
-def _chance_flips(tally: Tally, a: int) -> Array:
-    """NFR that two unrelated models of these accuracies would have."""
-    return tally.means["right.0"] * tally.means[f"wrong.{a}"]
-
-
-def _changed_of_chance(tally: Tally, a: int, chance: float | None) -> Estimate:
-    """NFR_mc relative to two unrelated models whose mistakes spread evenly over the wrong choices."""
-    if chance is None or f"changed.{a}" not in tally.sums:
-        return UNDEFINED
-    both_wrong = (1 - tally.means["right.0"]) * tally.means[f"wrong.{a}"]
-    return _of_chance(tally, f"changed.{a}", _chance_flips(tally, a) + both_wrong * (1 - chance))
-
-
-def _of_chance(tally: Tally, top: str, chance: Array) -> Estimate:
-    """A rate relative to chance; if no resample varied, with the bounds of the rate over the chance observed."""
-    found, rate = estimate(ratio(tally.means[top], chance)), tally.rate(top)
-    if found.low is None or found.high is None or found.high - found.low > NO_WIDTH:
-        return found
-    assert rate.low is not None
-    assert rate.high is not None
-    return Estimate(found.value, rate.low / float(chance[0]), rate.high / float(chance[0]))
+def _of_chance(tally: Tally, a: int, rate: str, same_mistake: float) -> Estimate:
+    """A rate relative to that of two unrelated models of these accuracies, of whose common mistakes some are equal."""
+    old, wrong = tally.means["score.0"], tally.means[f"wrong.{a}"]
+    chance = old * wrong + (1 - old) * wrong * (1 - same_mistake)
+    return share(tally.means[rate], chance, tally.rate(rate))
 
 
 def continuous_flips(tally: Tally, a: int) -> Flips:
     """What model `a` of the tally changed against old."""
-    gain, regression = tally.count(f"up.{a}"), tally.count(f"down.{a}")
+    gain, regression = tally.count(f"gain.{a}"), tally.count(f"regression.{a}")
     return Flips(
         gain=gain,
-        unchanged=tally.count(f"same.{a}"),
+        unchanged=tally.count(f"unchanged.{a}"),
         regression=regression,
-        nfr=tally.rate(f"down.{a}"),
-        pfr=tally.rate(f"up.{a}"),
-        mean_gain=_mean_size(tally, f"rise_size.{a}", f"up.{a}"),
-        mean_regression=_mean_size(tally, f"drop_size.{a}", f"down.{a}"),
+        nfr=tally.rate(f"regression.{a}"),
+        pfr=tally.rate(f"gain.{a}"),
+        mean_gain=_mean_size(tally, f"gain_size.{a}", f"gain.{a}"),
+        mean_regression=_mean_size(tally, f"regression_size.{a}", f"regression.{a}"),
         delta_score=tally.difference(f"score.{a}", "score.0"),
         sign_p=mcnemar_exact(int(gain), int(regression)) if tally.counted else None,
         smallest_difference=smallest_difference(tally.sums[f"square.{a}"] / tally.n, tally.n),

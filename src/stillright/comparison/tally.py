@@ -5,22 +5,16 @@ Knows tables of right answers and scores; knows neither files nor which metrics 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations, product
-from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 
+from stillright.comparison.models import Model
+from stillright.comparison.quadrants import quadrants, score_parts
 from stillright.stats import Array, Estimate, bounded, estimate, resampled_means, tango, widened, wilson
-
-
-class Model(NamedTuple):
-    """One model's results, run by run; the samples of all models are the same."""
-
-    name: str
-    runs: list[pl.DataFrame]  # with `right` and `answer` if discrete, else with `score`
 
 
 @dataclass(frozen=True)
@@ -35,15 +29,14 @@ class Tally:
     pairs: int  # pairs of an old and a new run
 
     @classmethod
-    def of(cls, columns: Mapping[str, Array], counts: Array, models: list[Model]) -> Tally:
-        """The tally of `columns` of `models`."""
+    def of(cls, columns: Mapping[str, Array], counts: Array, pairs: int) -> Tally:
+        """The tally of `columns`, which are means over `pairs` of an old and a new run."""
         sums = {name: float(counts @ column) for name, column in columns.items()}
-        pairs = len(models[0].runs) * len(models[1].runs)
         return cls(round(counts.sum()), columns, counts, sums, resampled_means(columns, counts), pairs)
 
     @property
     def counted(self) -> bool:
-        """Whether sums are counts, as with one run per side."""
+        """Whether sums are counts, as with one run per model."""
         return self.pairs == 1
 
     def count(self, name: str) -> float:
@@ -82,35 +75,64 @@ class Tally:
         return tango(alone[0], alone[1], self.n)
 
 
-def tally_discrete(models: list[Model]) -> Tally:
-    """Columns "right.A" and, of every A but the first, "wrong", "gain", "regression", "both_right", "both_wrong",
-    "square" (of the difference) and "changed"; A counts models from 0 (old).
+def tally_discrete(models: Sequence[Model[pl.DataFrame]]) -> Tally:
+    """Columns "score.A" (1 where right) and, of every A but the first, those of `quadrants`, "wrong", "square" (of the
+    difference) and "changed"; A counts models from 0 (old). Tables have `right` and `answer`.
 
     "changed.A" is missing if any answer of any run is unknown. Candidates (A > 1) have "flipped_too.A" and
     "right_too.A": new has a negative flip there too, or is right too. Models with several runs have "noise.A": a
     negative flip between two of them.
     """
     flags, counts = _distinct(_flags(models))
-    columns: dict[str, Array] = {}
-    for a, model in enumerate(models):
-        right = _mean([flags[f"right.{a}.{r}"] for r in range(len(model.runs))])
-        columns[f"right.{a}"] = right
-        if a:
-            old = columns["right.0"]
-            columns[f"gain.{a}"], columns[f"regression.{a}"] = (1 - old) * right, old * (1 - right)
-            columns[f"both_right.{a}"], columns[f"both_wrong.{a}"] = old * right, (1 - old) * (1 - right)
-            columns[f"wrong.{a}"] = 1 - right
-            columns[f"square.{a}"] = (right - old) ** 2
-            changes = [flag for name, flag in flags.items() if name.startswith(f"changed.{a}.")]
-            if changes:
-                columns[f"changed.{a}"] = _mean(changes)
+    runs = [[flags[f"right.{a}.{r}"] for r in range(len(model.runs))] for a, model in enumerate(models)]
+    columns = {"score.0": _mean(runs[0])}
+    for a in range(1, len(models)):
+        old, right = columns["score.0"], _mean(runs[a])
+        columns[f"score.{a}"] = right
+        columns |= _of_model(a, quadrants(old, right))
+        columns[f"wrong.{a}"] = 1 - right
+        columns[f"square.{a}"] = (right - old) ** 2
+        if changes := [flag for name, flag in flags.items() if name.startswith(f"changed.{a}.")]:
+            columns[f"changed.{a}"] = _mean(changes)
         if a > 1:
             columns[f"flipped_too.{a}"] = columns[f"regression.{a}"] * columns["regression.1"]
-            columns[f"right_too.{a}"] = right * columns["right.1"]
-        if len(model.runs) > 1:
-            runs = [flags[f"right.{a}.{r}"] for r in range(len(model.runs))]
-            columns[f"noise.{a}"] = _mean([before * (1 - now) for before, now in permutations(runs, 2)])
-    return Tally.of(columns, counts, models)
+            columns[f"right_too.{a}"] = right * columns["score.1"]
+    columns |= _noise([[quadrants(*pair)["regression"] for pair in permutations(each, 2)] for each in runs])
+    return Tally.of(columns, counts, len(runs[0]) * len(runs[1]))
+
+
+def tally_continuous(models: Sequence[Model[pl.DataFrame]], epsilon: float) -> Tally:
+    """Columns "score.A" and, of every A but the first, those of `score_parts`, "gain_size.A", "regression_size.A" and
+    "square.A". Tables have `score`.
+
+    Sizes are those of differences over `epsilon`, zero elsewhere; `square` is the squared deviation of the difference
+    from its mean. `flipped_too` and `noise` are as in `tally_discrete`.
+    """
+    runs = [[run["score"].to_numpy() for run in model.runs] for model in models]
+    columns = {"score.0": _mean(runs[0])}
+    for a in range(1, len(models)):
+        pairs = list(product(runs[0], runs[a]))
+        parts = [score_parts(*pair, epsilon) for pair in pairs]
+        columns[f"score.{a}"] = _mean(runs[a])
+        columns |= _of_model(a, {name: _mean([part[name] for part in parts]) for name in parts[0]})
+        for name, sign in (("gain", 1), ("regression", -1)):
+            sizes = [sign * (now - old) * part[name] for (old, now), part in zip(pairs, parts, strict=True)]
+            columns[f"{name}_size.{a}"] = _mean(sizes)
+        difference = columns[f"score.{a}"] - columns["score.0"]
+        columns[f"square.{a}"] = (difference - difference.mean()) ** 2  # E[D²] - E[D]² would cancel
+        if a > 1:
+            columns[f"flipped_too.{a}"] = columns[f"regression.{a}"] * columns["regression.1"]
+    columns |= _noise([[score_parts(*pair, epsilon)["regression"] for pair in permutations(each, 2)] for each in runs])
+    return Tally.of(columns, np.ones(len(columns["score.0"])), len(runs[0]) * len(runs[1]))
+
+
+def _of_model(a: int, columns: Mapping[str, Array]) -> dict[str, Array]:
+    return {f"{name}.{a}": column for name, column in columns.items()}
+
+
+def _noise(flips: list[list[Array]]) -> dict[str, Array]:
+    """ "noise.A" of each model: the mean of its flips between two of its runs, if it has several."""
+    return {f"noise.{a}": _mean(each) for a, each in enumerate(flips) if each}
 
 
 def _mean(columns: list[Array]) -> Array:
@@ -118,7 +140,7 @@ def _mean(columns: list[Array]) -> Array:
     return mean
 
 
-def _flags(models: list[Model]) -> pl.DataFrame:
+def _flags(models: Sequence[Model[pl.DataFrame]]) -> pl.DataFrame:
     """For every sample: whether each run is right, and whether its answer changed from each run of old."""
     flags = [run["right"].alias(f"right.{a}.{r}") for a, model in enumerate(models) for r, run in enumerate(model.runs)]
     known = [all(run["answer"].null_count() == 0 for run in model.runs) for model in models]
@@ -142,32 +164,3 @@ def _distinct(flags: pl.DataFrame) -> tuple[dict[str, Array], Array]:
     counted = flags.group_by(pl.all()).len(name="_count").sort(pl.all())
     counts = counted["_count"].to_numpy().astype(np.float64)
     return {name: counted[name].to_numpy().astype(np.float64) for name in flags.columns}, counts
-
-
-def tally_continuous(models: list[Model], epsilon: float) -> Tally:
-    """Columns "score.A" and, of every A but the first, "up.A", "down.A", "same.A", "rise_size.A", "drop_size.A" and
-    "square.A".
-
-    `rise_size` and `drop_size` are the sizes of differences over `epsilon`, zero elsewhere; `square` is the squared
-    deviation of the difference from its mean.
-    `flipped_too` and `noise` are as in `tally_discrete`.
-    """
-    scores = [[run["score"].to_numpy() for run in model.runs] for model in models]
-    columns: dict[str, Array] = {"score.0": _mean(scores[0])}
-    for a, runs in enumerate(scores[1:], start=1):
-        differences = [now - before for before in scores[0] for now in runs]
-        columns[f"score.{a}"] = _mean(runs)
-        columns[f"up.{a}"] = _mean([d > epsilon for d in differences])
-        columns[f"down.{a}"] = _mean([d < -epsilon for d in differences])
-        columns[f"same.{a}"] = _mean([np.abs(d) <= epsilon for d in differences])
-        columns[f"rise_size.{a}"] = _mean([d * (d > epsilon) for d in differences])
-        columns[f"drop_size.{a}"] = _mean([-d * (d < -epsilon) for d in differences])
-        difference = columns[f"score.{a}"] - columns["score.0"]
-        columns[f"square.{a}"] = (difference - difference.mean()) ** 2  # E[D²] - E[D]² would cancel
-        if a > 1:
-            columns[f"flipped_too.{a}"] = columns[f"down.{a}"] * columns["down.1"]
-    for a, runs in enumerate(scores):
-        if len(runs) > 1:
-            columns[f"noise.{a}"] = _mean([now - before < -epsilon for before, now in permutations(runs, 2)])
-    ones = np.ones(len(columns["score.0"]))
-    return Tally.of(columns, ones, models)

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 from stillright.paper.paired import Difference, Triple
 from stillright.paper.rank_correlation import rank_correlation
 from stillright.paper.rows import StrategyRow, one_an_update, pooled, predictions
-from stillright.stats import Estimate, adjusted
+from stillright.stats import Estimate, holm
 
 Verdict = Literal["holds", "does not hold", "cannot tell"]
 Outcome = Literal["fewer", "more", "unclear"]
@@ -166,7 +166,7 @@ def _pairs(
 ) -> tuple[Pair, ...]:
     """Those that have a p, which is adjusted among them."""
     tested = [(each, value) for each in compared if (value := p(each.difference)) is not None]
-    corrected = adjusted([value for _, value in tested], "holm") if tested else []
+    corrected = holm([value for _, value in tested])
     return tuple(
         Pair(row.task.name, row.update, seeds, delta(found), value, p_adjusted, found.score)
         for ((row, seeds, found), value), p_adjusted in zip(tested, corrected, strict=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from difflib import SequenceMatcher
 from typing import NamedTuple
 
-LONGEST = 300  # characters shown of each text
+LONGEST = 300  # characters of each text
 LEAD = 60  # of these before the first word that differs
 
 
@@ -29,15 +29,12 @@ def differing_words(old: str, new: str) -> tuple[list[Part], list[Part]]:
 
 def _near_difference(text: str, other: str) -> list[str]:
     words, others = text.split(), other.split()
-    same = next(
-        (i for i, (a, b) in enumerate(zip(words, others, strict=False)) if a != b), min(len(words), len(others))
-    )
-    start = same
+    pairs = enumerate(zip(words, others, strict=False))
+    start = same = next((i for i, (a, b) in pairs if a != b), min(len(words), len(others)))
     while start > 0 and len(" ".join(words[start - 1 : same])) <= LEAD:
         start -= 1
-    shown = words[start:]
-    while len(" ".join(shown)) > LONGEST and len(shown) > 1:
-        shown = shown[: max(1, len(shown) * 9 // 10)]
-    shown = [word[:LONGEST] for word in shown]
-    cut = start + len(shown) < len(words)
-    return [*(["…"] if start else []), *shown, *(["…"] if cut else [])]
+    kept = words[start:]
+    while len(" ".join(kept)) > LONGEST and len(kept) > 1:
+        kept = kept[: max(1, len(kept) * 9 // 10)]
+    is_cut = start + len(kept) < len(words)
+    return [*(["…"] if start else []), *(word[:LONGEST] for word in kept), *(["…"] if is_cut else [])]

@@ -1,4 +1,4 @@
-"""Comparison -> one HTML page that needs nothing else: no script, no font, no network.
+"""Page -> one HTML page that needs nothing else: no script, no font, no network.
 
 Text from models and files is escaped, and a content-security policy forbids the page to load or run anything.
 """
@@ -6,25 +6,11 @@ Text from models and files is escaped, and a content-security policy forbids the
 from __future__ import annotations
 
 import html as entities
+from collections.abc import Iterable, Sequence
 
-from stillright.comparison import Comparison
-from stillright.comparison.examples import Regression
-from stillright.report.differences import Part, differing_words
-from stillright.report.glossary import glossary
-from stillright.report.visible import visible
-from stillright.report.words import (
-    COUNTS,
-    SLICE_HEAD,
-    count_rows,
-    metric_rows,
-    models,
-    movement_rows,
-    power_line,
-    samples_line,
-    slice_rows,
-    sources,
-    verdicts,
-)
+from stillright.report.controls import without_controls
+from stillright.report.differences import Part
+from stillright.report.page import Bars, Block, Checks, Lines, LostAnswer, LostAnswers, Page, Section, Table, Terms
 
 STYLE = """
 :root { color-scheme: light dark; --good: #2e7d32; --bad: #c62828; --kept: #9aa7b1; --grey: #d5dade; }
@@ -46,87 +32,77 @@ HEAD = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title>
 <meta http-equiv="Content-Security-Policy" content="{policy}">
 <meta name="viewport" content="width=device-width"><style>{style}</style></head>
-"""
+<body>
+<h1>{title}</h1>"""
 POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
-def html(comparison: Comparison) -> str:
-    """The whole report: verdicts, a bar and the counts of each model, metrics, slices, worst regressions, sources."""
-    old, after = comparison.old.name, [name for name, _ in models(comparison)]
-    title = f"{comparison.task or 'Comparison'}: {old} → {after[0]}"
-    parts = [
-        f"<h1>{escape(title)}</h1>",
-        "".join(f"<p>{escape(line)}</p>" for line in (*verdicts(comparison), power_line(comparison)) if line),
-        f"<p>{escape(samples_line(comparison))}. Intervals are 95 %, of differences paired.</p>",
-        f"<h2>Answers, compared with {escape(old)}</h2>",
-        _bars(comparison),
-        _table(["", *after], count_rows(comparison)),
-        "<h2>Metrics</h2>",
-        _table(["", old, *after], metric_rows(comparison)),
-        _glossary(comparison),
-    ]
-    if comparison.movement is not None:
-        parts += ["<h2>How alike old and new outputs are (ROUGE-1)</h2>", _table(["", ""], movement_rows(comparison))]
-    if comparison.slices:
-        parts += ["<h2>Slices</h2>", _table(SLICE_HEAD, slice_rows(comparison))]
-    parts += [f"<h2>Answers that {escape(after[0])} lost</h2>", _regressions(comparison)]
-    if comparison.sources:
-        parts += ["<h2>What answered</h2>", _terms(sources(comparison))]
-    return _page(title, "\n".join(parts))
+def html(page: Page) -> str:
+    """The whole page."""
+    head = HEAD.format(title=escape(page.title), policy=POLICY, style=STYLE)
+    summary = _block(Lines([text for text in (*page.summary, page.note) if text]))
+    return "\n".join([head, summary, *map(_section, page.sections), "</body></html>"]) + "\n"
 
 
 def escape(text: str) -> str:
-    """`text` without anything a browser would interpret, its invisible controls made visible."""
-    return entities.escape(visible(text))
+    """`text` without anything a browser would interpret, its control characters made visible."""
+    return entities.escape(without_controls(text))
 
 
-def _page(title: str, body: str) -> str:
-    head = HEAD.format(title=escape(title), policy=POLICY, style=STYLE)
-    return f"{head}<body>\n{body}\n</body></html>\n"
+def _section(section: Section) -> str:
+    title = [f"<h2>{escape(section.title)}</h2>"] if section.title else []
+    return "\n".join([*title, *map(_block, section.blocks)])
 
 
-def _table(head: list[str], rows: list[list[str]]) -> str:
+def _block(block: Block) -> str:
+    match block:
+        case Lines(lines):
+            return "".join(f"<p>{escape(line)}</p>" for line in lines)
+        case Table(head, rows):
+            return _table(head, rows)
+        case Bars():
+            return _bars(block)
+        case Terms():
+            return _terms(block)
+        case LostAnswers():
+            return _lost_answers(block)
+        case Checks(rows):
+            return _table(("check", "outcome", "reason"), rows)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = ["".join(f"<th>{escape(cell)}</th>" for cell in head)]
     lines += ["".join(f"<td>{escape(cell)}</td>" for cell in row) for row in rows]
     return "<table>\n" + "\n".join(f"<tr>{line}</tr>" for line in lines) + "\n</table>"
 
 
-def _glossary(comparison: Comparison) -> str:
-    return f"<details><summary>What these mean</summary>{_terms(glossary(comparison))}</details>"
+def _terms(terms: Terms) -> str:
+    lines = "".join(f"<dt>{escape(term)}</dt><dd>{escape(text)}</dd>" for term, text in terms.meanings)
+    listed = f"<dl>{lines}</dl>"
+    return f"<details><summary>{escape(terms.title)}</summary>{listed}</details>" if terms.title else listed
 
 
-def _terms(pairs: list[tuple[str, str]]) -> str:
-    lines = "".join(f"<dt>{escape(term)}</dt><dd>{escape(text)}</dd>" for term, text in pairs)
-    return f"<dl>{lines}</dl>"
+def _bars(bars: Bars) -> str:
+    parts = []
+    for name, shares in bars.shares:
+        spans = "".join(f'<span class="{part}" style="width:{share:.4%}"></span>' for part, share in shares.items())
+        parts.append(f'<div>{escape(name)}<div class="bar">{spans}</div></div>')
+    keys = "".join(f'<span class="key {part}"></span>{escape(label)}' for part, label in bars.labels.items())
+    return f"{''.join(parts)}<p>{keys}</p>"
 
 
-def _bars(comparison: Comparison) -> str:
-    """One bar per model, whose parts are as wide as their share of the samples."""
-    kinds = [kind for kind in COUNTS if getattr(comparison.comparison, kind) is not None]
-    bars = []
-    for name, flips in models(comparison):
-        shares = {kind: getattr(flips, kind) / comparison.n for kind in kinds}
-        spans = "".join(f'<span class="{kind}" style="width:{share:.4%}"></span>' for kind, share in shares.items())
-        bars.append(f'<div>{escape(name)}<div class="bar">{spans}</div></div>')
-    keys = "".join(f'<span class="key {kind}"></span>{COUNTS[kind]}' for kind in kinds)
-    return f"{''.join(bars)}<p>{keys}</p>"
+def _lost_answers(lost: LostAnswers) -> str:
+    shown = [f"<p>{len(lost.answers)} {lost.total}</p>", *(_lost_answer(answer, lost) for answer in lost.answers)]
+    return "\n".join(shown)
 
 
-def _regressions(comparison: Comparison) -> str:
-    if not comparison.worst:
-        return "<p>No answer was lost.</p>"
-    return "\n".join(_regression(regression, comparison) for regression in comparison.worst)
-
-
-def _regression(regression: Regression, comparison: Comparison) -> str:
-    old, new = differing_words(regression.old or "", regression.new or "")
-    right = f"<div>right: {escape(' | '.join(regression.reference))}</div>" if regression.reference else ""
-    prompt = f"<b>{escape(regression.id)}</b> {escape(regression.prompt or '')}"
-    return (
-        f'<div class="answer"><div class="prompt">{prompt}</div>{right}'
-        f"<div>{escape(comparison.old.name)}: {_marked(old, 'del')}</div>"
-        f"<div>{escape(comparison.new.name)}: {_marked(new, 'ins')}</div></div>"
-    )
+def _lost_answer(answer: LostAnswer, lost: LostAnswers) -> str:
+    lines = [f'<div class="prompt"><b>{escape(answer.label)}</b> {escape(answer.prompt)}</div>']
+    lines += [f"<div>{escape(answer.reference)}</div>"] if answer.reference else []
+    for name, parts, tag in ((lost.old, answer.old, "del"), (lost.new, answer.new, "ins")):
+        if parts is not None:
+            lines.append(f"<div>{escape(name)}: {_marked(parts, tag)}</div>")
+    return f'<div class="answer">{"".join(lines)}</div>'
 
 
 def _marked(parts: list[Part], tag: str) -> str:

@@ -1,22 +1,12 @@
-"""Comparison -> Markdown, for a file or a CI summary."""
+"""Page -> Markdown, for a file or a CI summary."""
 
 from __future__ import annotations
 
-from stillright.comparison import Comparison
-from stillright.report.glossary import glossary
-from stillright.report.visible import visible
-from stillright.report.words import (
-    SLICE_HEAD,
-    count_rows,
-    metric_rows,
-    models,
-    movement_rows,
-    power_line,
-    samples_line,
-    slice_rows,
-    sources,
-    verdicts,
-)
+from collections.abc import Iterable, Sequence
+
+from stillright.report.controls import without_controls
+from stillright.report.differences import Part
+from stillright.report.page import Bars, Block, Checks, Lines, LostAnswers, Page, Section, Table, Terms
 
 EXAMPLES = 5
 LONGEST = 300  # characters of a prompt or output shown
@@ -29,48 +19,54 @@ def cell(text: str | None) -> str:
 
 
 def escaped(text: str) -> str:
-    """`text` with anything Markdown or HTML would interpret made harmless, and invisible controls made visible."""
+    """`text` with anything Markdown or HTML would interpret made harmless, and control characters made visible."""
     marks = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\\": "&#92;", **{mark: f"\\{mark}" for mark in "|`*[]"}}
-    return "".join(marks.get(character, character) for character in visible(text))
+    return "".join(marks.get(character, character) for character in without_controls(text))
 
 
-def table(head: list[str], rows: list[list[str]], align: str = "---:") -> str:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]], align: str = "---:") -> str:
     """A Markdown table of cells as they are; the first column is text, the others numbers unless align is "---"."""
     lines = [head, ["---", *(align for _ in head[1:])], *rows]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines)
 
 
-def _escaped(rows: list[list[str]]) -> list[list[str]]:
-    """Rows whose first cell may be a name from a file; the others are our own numbers."""
-    return [[cell(label), *numbers] for label, *numbers in rows]
+def markdown(page: Page) -> str:
+    """The whole page."""
+    head = [f"# {cell(page.title)}", _block(Lines(page.summary)), escaped(page.note)]
+    parts = [*head, *(part for section in page.sections for part in _section(section))]
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _regressions(comparison: Comparison) -> str:
-    rows = [[cell(r.id), cell(r.prompt), cell(r.old), cell(r.new)] for r in comparison.worst[:EXAMPLES]]
-    if not rows:
-        return "No answer was lost."
-    return table(["id", "prompt", cell(comparison.old.name), cell(comparison.new.name)], rows, align="---")
+def _section(section: Section) -> list[str]:
+    return [f"## {cell(section.title)}" if section.title else "", *map(_block, section.blocks)]
 
 
-def markdown(comparison: Comparison) -> str:
-    """The whole report: verdicts, quadrants, metrics, slices, and some answers that were lost."""
-    old, *after = [cell(name) for name in (comparison.old.name, *(name for name, _ in models(comparison)))]
-    parts = [
-        f"# {cell(comparison.task or 'Comparison')}: {old} → {after[0]}",
-        "\n".join(f"- {escaped(line)}" for line in [*verdicts(comparison), power_line(comparison)] if line),
-        f"{samples_line(comparison)}. Intervals are 95 %, of differences paired.",
-        f"## Answers, compared with {old}",
-        table(["", *after], count_rows(comparison)),
-        "## Metrics",
-        table(["", old, *after], _escaped(metric_rows(comparison))),
-        "\n".join(f"- {escaped(label)}: {text}" for label, text in glossary(comparison)),
-    ]
-    if comparison.movement is not None:
-        parts += ["## Likeness of old and new outputs (ROUGE-1)", table(["", "likeness"], movement_rows(comparison))]
-    if comparison.slices:
-        parts += ["## Slices", table(SLICE_HEAD, _escaped(slice_rows(comparison)))]
-    parts += [f"## Answers that {after[0]} lost", _regressions(comparison)]
-    if comparison.sources:
-        origins = [f"- {cell(name)}: {escaped(text)}" for name, text in sources(comparison)]
-        parts += ["## What answered", "\n".join(origins)]
-    return "\n\n".join(parts) + "\n"
+def _block(block: Block) -> str:
+    match block:
+        case Lines(lines):
+            return _list(lines)
+        case Table(head, rows):
+            return table(list(map(cell, head)), [[cell(label), *numbers] for label, *numbers in rows])
+        case Bars():
+            return ""
+        case Terms(meanings):
+            return _list(f"{term}: {text}" for term, text in meanings)
+        case LostAnswers():
+            return _lost_answers(block)
+        case Checks(rows):
+            return table(("check", "outcome", "reason"), [list(map(cell, row)) for row in rows], align="---")
+
+
+def _list(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {escaped(line)}" for line in lines)
+
+
+def _lost_answers(lost: LostAnswers) -> str:
+    shown = lost.answers[:EXAMPLES]
+    rows = [[cell(each.label), cell(each.prompt), _words(each.old), _words(each.new)] for each in shown]
+    head = ["id", "prompt", cell(lost.old), cell(lost.new)]
+    return f"{len(shown)} {lost.total}\n\n{table(head, rows, align='---')}"
+
+
+def _words(parts: list[Part] | None) -> str:
+    return escaped(" ".join(part.text for part in parts or ()))

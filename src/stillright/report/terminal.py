@@ -1,108 +1,96 @@
-"""Comparison -> what people read on a terminal."""
+"""Page -> what people read on a terminal, where the end is seen first: so title and summary stand last."""
 
 from __future__ import annotations
 
-from rich.console import Console
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console, RenderableType
 from rich.measure import Measurement
-from rich.table import Table
+from rich.table import Table as Grid
 from rich.text import Text
 
-from stillright.comparison import Comparison
-from stillright.comparison.examples import Regression
-from stillright.report.differences import LONGEST, Part, differing_words
-from stillright.report.visible import visible
-from stillright.report.words import (
-    SLICE_HEAD,
-    count_rows,
-    metric_rows,
-    models,
-    movement_rows,
-    power_line,
-    samples_line,
-    slice_rows,
-    verdicts,
-)
+from stillright.report.controls import without_controls
+from stillright.report.differences import LONGEST, Part
+from stillright.report.page import Bars, Block, Checks, Lines, LostAnswer, LostAnswers, Page, Table, Terms
 
-REGRESSIONS = 3
+EXAMPLES = 3
 UNBOUNDED = 10_000  # columns
+STYLES = {"pass": "green", "fail": "bold red", "cannot tell": "yellow"}
 
 
-def _print_table(console: Console, names: list[str], rows: list[list[str]], first: str = "") -> None:
-    """With intervals on lines of their own where the console is too narrow for both."""
-    table = _table(names, rows, first)
-    if Measurement.get(console, console.options.update(max_width=UNBOUNDED), table).maximum > console.width:
-        table = _table(
-            names, [[label, *(cell.replace(" [", "\n[") for cell in cells)] for label, *cells in rows], first
-        )
-    console.print(table)
+def print_page(page: Page, console: Console) -> None:
+    """The sections, but for what is only drawn or to be looked up, then title, summary and note."""
+    for section in page.sections:
+        parts = [(part, isinstance(block, Checks)) for block in section.blocks for part in _block(block, console)]
+        if parts and section.title:
+            console.print(_text(section.title))
+        for part, is_check in parts:
+            console.print(part, soft_wrap=is_check)  # one line each, for logs
+    if page.summary:
+        console.print()
+    style = STYLES.get(page.outcome, "bold")
+    for line in (page.title, *page.summary):
+        console.print(_text(line, style), soft_wrap=bool(page.outcome))
+    if page.note:
+        console.print(_text(page.note))
 
 
-def _table(names: list[str], rows: list[list[str]], first: str = "") -> Table:
-    table = Table(header_style="bold")
-    table.add_column(_text(first), overflow="fold")
-    for name in names:
-        table.add_column(_text(name), justify="right", overflow="fold")
-    for row in rows:
-        table.add_row(*map(_text, row))
-    return table
+def _block(block: Block, console: Console) -> Iterable[RenderableType]:
+    match block:
+        case Lines(lines):
+            return map(_text, lines)
+        case Table(head, rows):
+            return [_table(head, rows, console)]
+        case Bars() | Terms():
+            return []
+        case LostAnswers():
+            return _lost_answers(block)
+        case Checks(rows):
+            return [_check(*row) for row in rows]
 
 
 def _text(text: str, style: str = "") -> Text:
     """Plain, visible text: nothing from models and files is markup or a command to the terminal."""
-    return Text(visible(text), style=style)
+    return Text(without_controls(text), style=style)
 
 
-def _line(console: Console, text: str, style: str = "") -> None:
-    if text:
-        console.print(_text(text, style))
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]], console: Console) -> Grid:
+    """With intervals on lines of their own where the console is too narrow for both."""
+    wide = _grid(head, rows)
+    if Measurement.get(console, console.options.update(max_width=UNBOUNDED), wide).maximum <= console.width:
+        return wide
+    return _grid(head, [[label, *(cell.replace(" [", "\n[") for cell in cells)] for label, *cells in rows])
 
 
-def print_comparison(comparison: Comparison, console: Console) -> None:
-    """Quadrants, metrics with 95 % intervals, slices, the worst regressions, and one verdict per model."""
-    after = [name for name, _ in models(comparison)]
-    _line(
-        console,
-        f"{comparison.task or f'{comparison.old.name} -> {comparison.new.name}'}, {samples_line(comparison)}",
-        "bold",
-    )
-    _line(console, f"answers, compared with {comparison.old.name}")
-    _print_table(console, after, count_rows(comparison))
-    _line(console, "with 95 % intervals")
-    _print_table(console, [comparison.old.name, *after], metric_rows(comparison))
-    if comparison.movement is not None:
-        pairs = f"{comparison.movement.pairs:,} pairs"
-        _line(console, f"how alike old and new outputs are, 100 %: the same words (ROUGE-1 of {pairs})")
-        _print_table(console, ["likeness"], movement_rows(comparison))
-    if comparison.slices:
-        _print_table(console, SLICE_HEAD[1:], slice_rows(comparison), first=SLICE_HEAD[0])
-    _print_regressions(comparison, console)
-    console.print()
-    for sentence in verdicts(comparison):
-        _line(console, sentence, "bold")
-    _line(console, power_line(comparison))
+def _grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Grid:
+    grid = Grid(header_style="bold")
+    for i, name in enumerate(head):
+        grid.add_column(_text(name), justify="right" if i else "left", overflow="fold")
+    for row in rows:
+        grid.add_row(*map(_text, row))
+    return grid
 
 
-def _print_regressions(comparison: Comparison, console: Console) -> None:
-    shown = [regression for regression in comparison.worst if regression.old is not None and regression.new is not None]
-    if not shown:
-        return
-    lost = comparison.comparison.regression
-    whose = f"of {lost:,}" if isinstance(lost, int) else "of the first runs"
-    _line(console, f"lost answers, {min(len(shown), REGRESSIONS)} {whose}")
-    for regression in shown[:REGRESSIONS]:
-        _print_regression(regression, comparison, console)
+def _check(name: str, outcome: str, reason: str) -> Text:
+    return Text.assemble((f"{outcome:>11}  ", STYLES[outcome]), without_controls(" ".join(f"{name}: {reason}".split())))
 
 
-def _print_regression(regression: Regression, comparison: Comparison, console: Console) -> None:
-    old, new = differing_words(regression.old or "", regression.new or "")
-    prompt = " ".join((regression.prompt or "").split())
-    drop = "" if comparison.kind == "discrete" else f" (score {-100 * regression.drop:+.1f} points)"
-    _line(console, f"  {regression.id}{drop}: {prompt[-LONGEST:]}".rstrip(": "), "dim")
-    if regression.reference and comparison.kind == "discrete":
-        _line(console, f"    right: {' | '.join(regression.reference)[:LONGEST]}", "dim")
-    for name, parts, style in ((comparison.old.name, old, "bold green"), (comparison.new.name, new, "bold red")):
-        console.print(Text(" ").join([_text(f"    {name}:"), *_styled(parts, style)]))
+def _lost_answers(lost: LostAnswers) -> Iterable[Text]:
+    shown = lost.answers[:EXAMPLES]
+    yield _text(f"{len(shown)} {lost.total}")
+    for answer in shown:
+        yield from _lost_answer(answer, lost)
 
 
-def _styled(parts: list[Part], style: str) -> list[Text]:
+def _lost_answer(answer: LostAnswer, lost: LostAnswers) -> Iterable[Text]:
+    prompt = " ".join(answer.prompt.split())
+    yield _text(f"  {answer.label}: {prompt[-LONGEST:]}".rstrip(": "), "dim")
+    if answer.reference:
+        yield _text(f"    {answer.reference[:LONGEST]}", "dim")
+    for name, parts, style in ((lost.old, answer.old, "bold green"), (lost.new, answer.new, "bold red")):
+        if parts is not None:
+            yield Text(" ").join([_text(f"    {name}:"), *_marked(parts, style)])
+
+
+def _marked(parts: list[Part], style: str) -> list[Text]:
     return [_text(part.text, style if part.differs else "") for part in parts]

@@ -177,8 +177,3 @@ def rouge(
 def rouge_score(name: Rouge) -> Score:
     """One of the measures alone, as a Score."""
     return lambda outputs, references: rouge(outputs, references, (name,))[name]
-
-
-def similarity(outputs: Sequence[str], others: Sequence[str]) -> Array:
-    """ROUGE-1 F-measure between two models' outputs to the same prompts, (n,): how far outputs moved. Symmetric."""
-    return rouge(outputs, [[other] for other in others], ("rouge1",))["rouge1"]

@@ -8,6 +8,6 @@ import re
 UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
-def visible(text: str) -> str:
+def without_controls(text: str) -> str:
     """`text` with a replacement character for every invisible control character."""
     return UNSEEN.sub("\ufffd", text)

@@ -1,0 +1,150 @@
+"""Comparison or verdict -> Page: what a report says, in which order. Knows no format; words gives every wording."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from stillright.comparison import Comparison
+from stillright.comparison.examples import Regression
+from stillright.report import words
+from stillright.report.differences import differing_words
+from stillright.report.page import Bars, Block, Checks, Lines, LostAnswer, LostAnswers, Page, Section, Table, Terms
+from stillright.stats import Estimate
+from stillright.verdict import EXIT_CODES, Verdict
+
+
+def comparison_page(comparison: Comparison) -> Page:
+    """What an update and each candidate changed: sentences, counts, metrics, slices, lost answers, what answered."""
+    old, new = comparison.old.name, comparison.new.name
+    title = f"{comparison.task or 'Comparison'}: {old} → {new}"
+    return Page(title, words.sentences(comparison), words.note(comparison), list(_sections(comparison)))
+
+
+def verdict_page(verdict: Verdict) -> Page:
+    """The outcome with the number of checks of each kind, and every check."""
+    outcomes = [check.outcome for check in verdict.checks]
+    counts = ", ".join(f"{outcomes.count(kind)} {kind}" for kind in EXIT_CODES if kind in outcomes)
+    checks = Checks([(check.name, check.outcome, check.reason) for check in verdict.checks])
+    return Page(f"gate: {verdict.outcome} ({counts})", [], "", [Section("", [checks])], verdict.outcome)
+
+
+def gate_page(verdict: Verdict, comparison: Comparison) -> Page:
+    """The verdict, and below it the comparison that it judges."""
+    page, compared = verdict_page(verdict), comparison_page(comparison)
+    below = Section(compared.title, [Lines([*compared.summary, compared.note])])
+    return page._replace(sections=[*page.sections, below, *compared.sections])
+
+
+def _sections(comparison: Comparison) -> Iterator[Section]:
+    new, alike = comparison.new.name, comparison.movement
+    yield Section(f"Answers, compared with {comparison.old.name}", _counts(comparison))
+    yield Section("Metrics", _metrics(comparison))
+    if alike is not None:
+        rows = [
+            ["all", words.percent(alike.similarity)],
+            *([words.COUNTS[part], words.percent(e)] for part, e in alike.parts.items()),
+        ]
+        title = f"Likeness of old and new outputs (ROUGE-1 of {alike.pairs:,} pairs; 100 %: the same words)"
+        yield Section(title, [Table(["", "likeness"], rows)])
+    if comparison.slices:
+        yield Section("Slices", [_slices(comparison)])
+    yield Section(f"Answers that {new} lost", [_lost_answers(comparison)])
+    if comparison.sources:
+        yield Section("What answered", [Terms([(name, _origin(each)) for name, each in comparison.sources.items()])])
+
+
+def _origin(source: Mapping[str, Any]) -> str:
+    return "; ".join(f"{key}: {value}" for key, value in source.items())
+
+
+def _counts(comparison: Comparison) -> list[Block]:
+    """Quadrants (three parts for continuous results), one column a model after old."""
+    models = comparison.flips_by_model
+    parts = {part: label for part, label in words.COUNTS.items() if getattr(comparison.comparison, part) is not None}
+    shares = [(name, {part: getattr(flips, part) / comparison.n for part in parts}) for name, flips in models]
+    rows = [[label, *(words.count(getattr(flips, part)) for _, flips in models)] for part, label in parts.items()]
+    return [Bars(parts, shares), Table(["", *(name for name, _ in models)], rows)]
+
+
+def _metrics(comparison: Comparison) -> list[Block]:
+    """The score, then each metric that some model has, one column a model; and what these mean."""
+    models = comparison.flips_by_model
+    rows = [
+        [comparison.metric or "score", *(words.score(comparison, model.score_interval) for model in comparison.models)]
+    ]
+    meanings = []
+    for metric, label in words.METRICS.items():
+        estimates = [getattr(flips, metric) for _, flips in models]
+        cells = [words.score(comparison, each) if metric in words.SIZES else words.percent(each) for each in estimates]
+        if set(cells) != {words.DASH}:
+            rows.append([label, "", *cells])
+            meanings.append((label, words.MEANINGS[metric]))
+    rows += [*_noise_rows(comparison), *_delta_rows(comparison)]
+    head = ["", *(model.name for model in comparison.models)]
+    return [Table(head, rows), Terms(meanings, "What these mean")]
+
+
+def _noise_rows(comparison: Comparison) -> list[list[str]]:
+    if comparison.nfr_above_noise is None:
+        return []
+    blank = [""] * len(comparison.candidates)
+    noise = [words.percent(model.noise) for model in (comparison.old, comparison.new)]
+    return [
+        ["noise floor (NFR of own reruns)", *noise, *blank],
+        ["NFR above the noise (points)", "", words.points(comparison.nfr_above_noise), *blank],
+    ]
+
+
+def _delta_rows(comparison: Comparison) -> list[list[str]]:
+    """What each candidate changes against new."""
+    if not comparison.candidates:
+        return []
+    candidates, unit = comparison.candidates, " (points)" if words.are_fractions(comparison) else ""
+    changes = [words.score_change(comparison, each.delta_score).removesuffix(" points") for each in candidates]
+    return [
+        [f"{comparison.metric or 'score'}, against new{unit}", "", "", *changes],
+        ["NFR, against new (points)", "", "", *(words.points(each.delta_nfr) for each in candidates)],
+        ["NFR, against new (relative)", "", "", *(words.percent(each.delta_nfr_relative, "+") for each in candidates)],
+    ]
+
+
+def _slices(comparison: Comparison) -> Table:
+    """One row a slice, the most significant first."""
+    rows = [
+        [
+            f"{part.column} = {part.value}",
+            f"{part.n:,}",
+            *(words.score(comparison, Estimate(model.score, None, None)) for model in (part.old, part.new)),
+            words.count(part.comparison.regression),
+            words.count(part.comparison.gain),
+            words.percent(part.comparison.nfr),
+            words.p_value(part.p_adjusted).removeprefix("p = ").removeprefix("p "),
+        ]
+        for part in sorted(comparison.slices, key=lambda part: (part.p is None, part.p))
+    ]
+    return Table(["slice", "n", "old", "new", "lost", "gained", "NFR", "p, adjusted"], rows)
+
+
+def _lost_answers(comparison: Comparison) -> Block:
+    lost = comparison.comparison.regression
+    between = "" if isinstance(lost, int) else " between the first runs"
+    if not comparison.worst:
+        return Lines([f"No answer was lost{between}."])
+    answers = [_lost_answer(each, comparison) for each in comparison.worst]
+    total = f"of {lost:,}" if isinstance(lost, int) else f"of those lost{between}"
+    return LostAnswers(comparison.old.name, comparison.new.name, answers, total)
+
+
+def _lost_answer(regression: Regression, comparison: Comparison) -> LostAnswer:
+    is_score = comparison.kind == "continuous"
+    drop = f" (score {words.score_change(comparison, Estimate(-regression.drop, None, None))})" if is_score else ""
+    reference = " | ".join(regression.reference or ())
+    old, new = differing_words(regression.old or "", regression.new or "")
+    return LostAnswer(
+        label=f"{regression.id}{drop}",
+        prompt=regression.prompt or "",
+        reference=f"{'reference' if is_score else 'right'}: {reference}" if reference else "",
+        old=None if regression.old is None else old,
+        new=None if regression.new is None else new,
+    )
