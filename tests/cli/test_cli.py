@@ -30,6 +30,7 @@ LIGHT_MODULES = (
     "verdict",
     "report.html",
     "report.markdown",
+    "report.pages",
     "report.terminal",
     "scoring",
     "scoring.judge",
@@ -168,7 +169,7 @@ def test_a_full_disk_says_what_to_do(
     update = tmp_path / "update.yaml"
     update.write_text(yaml.safe_dump(update_values))
     with monkeypatch.context() as patch:
-        patch.setattr("stillright.pipeline.write_predictions", full)
+        patch.setattr("stillright.stages.predict.write_predictions", full)
         assert "the disk is full" in fails(["run", str(update)], capsys)
     assert main(["run", str(update)]) == 0
     assert "align-compat: already done" in capsys.readouterr().out
