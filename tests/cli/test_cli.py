@@ -26,6 +26,7 @@ LIGHT_MODULES = (
     "config",
     "errors",
     "importers",
+    "paper",
     "records",
     "verdict",
     "report.html",
@@ -34,7 +35,6 @@ LIGHT_MODULES = (
     "scoring",
     "scoring.judge",
     "stats",
-    "study.results",
 )
 
 

@@ -16,9 +16,9 @@ from typing import Any
 import msgspec
 
 from stillright.errors import DataError
-from stillright.importers.jsonl import first_bytes, open_binary
 from stillright.importers.selection import Selection
 from stillright.importers.tables import columns_of, from_table, header_of, stem
+from stillright.jsonl import first_bytes, open_binary
 from stillright.records import PredictionSet, table_of
 
 CELL_CHARACTERS = 2**28

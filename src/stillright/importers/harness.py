@@ -15,10 +15,9 @@ from typing import Any
 
 from stillright.errors import DataError
 from stillright.importers.grades import graded, number
-from stillright.importers.json_text import read_json
-from stillright.importers.jsonl import first_bytes, read_objects
-from stillright.importers.selection import Selection, choose, listed, refuse_unknown
-from stillright.records import COLUMNS, Header, PredictionSet
+from stillright.importers.selection import Selection, choose, further, listed, refuse_unknown
+from stillright.jsonl import first_bytes, read_json, read_objects
+from stillright.records import Header, PredictionSet
 
 SAMPLES = re.compile(r"samples_(?P<task>.+)_(?P<date>\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d[.\d]*)\.jsonl(\.gz)?")
 NOT_METRICS = {
@@ -143,13 +142,8 @@ def _metric(sample: Sample, wanted: str | None, results: Mapping[str, Any], task
 def _rows(
     samples: list[tuple[int, Sample]], metric: str, delimiter: str, columns: tuple[str, ...], file: Path
 ) -> list[dict[str, Any]]:
-    kept = [name for name in columns if name not in COLUMNS]
-    known = dict.fromkeys(key for _, sample in samples for key in _doc(sample))
-    for name in kept:
-        choose("column", known, name, str(file))
-    return [
-        {**_row(sample, metric, delimiter), **{name: _doc(sample).get(name) for name in kept}} for _, sample in samples
-    ]
+    extras = further((_doc(sample) for _, sample in samples), columns, str(file))
+    return [_row(sample, metric, delimiter) | extra for (_, sample), extra in zip(samples, extras, strict=False)]
 
 
 def _doc(sample: Sample) -> dict[str, Any]:

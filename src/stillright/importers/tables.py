@@ -9,8 +9,6 @@ from typing import Any
 import polars as pl
 
 from stillright.errors import DataError
-from stillright.importers.json_text import as_object, read_json, without_nan
-from stillright.importers.jsonl import read_objects
 from stillright.importers.selection import (
     Selection,
     choose,
@@ -19,6 +17,7 @@ from stillright.importers.selection import (
     refuse_misspelt_reference,
     refuse_unknown,
 )
+from stillright.jsonl import as_object, read_json, read_objects, without_nan
 from stillright.records import ANSWERS, COLUMNS, Header, PredictionSet, table_of
 
 

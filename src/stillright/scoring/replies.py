@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from stillright.errors import DataError
-from stillright.importers.jsonl import read_objects
+from stillright.jsonl import read_objects
 
 Ask = Callable[[str], str]  # message -> reply
 Keep = Callable[[str, str], None]  # (key, reply)
