@@ -12,10 +12,9 @@ from typing import NamedTuple
 from stillright.comparison import Comparison, Flips, compare
 from stillright.errors import DataError
 from stillright.importers import read_predictions
+from stillright.paper.cells_csv import CELLS, CellRecord, candidate_of, measured
 from stillright.paper.paired import Difference, Triple, difference, same_samples
-from stillright.paper.tasks import TaskSummary, tasks_of
-from stillright.records import PredictionSet
-from stillright.study.cells_csv import CELLS, CellRecord, candidate_of, measured
+from stillright.records import Kind, PredictionSet
 
 Number = float | None
 RATES = ("nfr", "pfr", "nfr_mc", "mean_gain", "mean_regression")
@@ -40,6 +39,17 @@ def spread(values: Iterable[Number]) -> Spread:
 
 
 NOTHING = spread(())
+
+
+class TaskSummary(NamedTuple):
+    """A task as its finished cells describe it; kind and metric are None where none has finished."""
+
+    name: str
+    kind: Kind | None
+    metric: str | None
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.metric})" if self.metric else self.name
 
 
 @dataclass(frozen=True)
@@ -93,12 +103,26 @@ def rows_of(cells: Sequence[CellRecord], out: Path) -> list[StrategyRow]:
     Raises DataError where prediction files are missing, cannot be compared, or give other numbers than cells.csv.
     """
     rows = []
-    for task in tasks_of(list(cells)).values():
+    for task in _tasks(cells):
         for update in dict.fromkeys(cell.update for cell in cells):
             here = [cell for cell in cells if (cell.task, cell.update) == (task.name, update)]
             for strategy in dict.fromkeys(cell.strategy for cell in here):
                 rows.append(_row(task, [cell for cell in here if cell.strategy == strategy], out))
     return rows
+
+
+def _tasks(cells: Sequence[CellRecord]) -> list[TaskSummary]:
+    """In order of appearance. Raises DataError where the finished cells of one differ in kind or metric."""
+    found = []
+    for name in dict.fromkeys(cell.task for cell in cells):
+        given = {(cell.kind, cell.metric) for cell in cells if cell.task == name and cell.done}
+        if len(given) > 1:
+            named = ", ".join(sorted(f"{metric} ({kind})" for kind, metric in given))
+            raise DataError(
+                f"{CELLS}: task {name} has cells of several metrics, {named}; give each metric its own task"
+            )
+        found.append(TaskSummary(name, *(given.pop() if given else (None, None))))
+    return found
 
 
 def one_an_update(rows: Iterable[StrategyRow]) -> list[StrategyRow]:

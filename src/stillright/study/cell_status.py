@@ -8,8 +8,8 @@ from collections.abc import Callable
 from stillright.comparison import compare
 from stillright.errors import StillrightError
 from stillright.folder.workspace import Workspace, fingerprint
+from stillright.paper.cells_csv import CELLS, CellRecord, Status, cells_text, measured
 from stillright.study.applicability import misfit
-from stillright.study.cells_csv import CELLS, CellRecord, Status, cells_text, measured
 from stillright.study.matrix import Cell
 from stillright.study.schedule import Outcome, error_line
 from stillright.study.shared_data import SharedData

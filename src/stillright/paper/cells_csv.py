@@ -1,4 +1,7 @@
-"""cells.csv: one row per cell, the contract that tables and figures are made from (docs/study.md). Knows no stages."""
+"""cells.csv, one row per cell: the contract between a study, which writes it, and what is made of it.
+
+docs/study.md has the columns.
+"""
 
 from __future__ import annotations
 
