@@ -128,7 +128,7 @@ class Update(Data):
         align_choices(new, scores or self._score_both(old, new, texts), texts, self.config.strategy, job)
 
     def _score_both(self, old: ModelRef, new: ModelRef, new_texts: Texts[ChoiceText]) -> ScoreFiles:
-        from stillright.training.choice.loss import LABELS_ALONE
+        from stillright.config.masks import LABELS_ALONE
         from stillright.training.choice.scoring import ScoreFiles
 
         folder, old_texts = ".stillright/teachers", self.aligned_choices(old.base)

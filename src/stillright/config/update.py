@@ -7,30 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import BeforeValidator, Field, model_validator
 
+from stillright.config.masks import MIXED, NEED_NO_LABEL, ChoiceMask, Mask
 from stillright.config.strict import Strict, parse, read_yaml
 from stillright.errors import ConfigError
 
-Mask = Literal[
-    "student_wrong",
-    "old_right",
-    "old_only",
-    "token_likelihood",
-    "sequence_likelihood",
-    "focal",
-    "new_only",
-    "mixture",
-    "choice",
-    "choice_mixture",
-    "choice_ce",
-]
 OWN_CHOICE_METRICS, OWN_TEXT_METRICS = ("acc", "acc_norm"), ("exact_match", "rouge1")
 OWN_TASK_KEYS = ("choices", "answer", "delimiter", "stop", "max_new_tokens")  # a harness task has its own
-NEED_NO_LABEL = ("old_only", "new_only", "mixture", "choice_mixture")  # masks that do not use the right answer
 Control = Literal["continue_ce"]
 LossOn = Literal["all", "completion"]
 Choose = Literal["loss", "flips"]
@@ -136,7 +123,7 @@ class StrategyConfig(Strict):
     @property
     def is_choice(self) -> bool:
         """Whether the distribution over choices is distilled, rather than that over tokens."""
-        return self.mask.startswith("choice")
+        return self.mask in get_args(ChoiceMask)
 
 
 class TeachersConfig(Strict):
@@ -164,10 +151,10 @@ class TeachersConfig(Strict):
 
 def unmixable(strategy: StrategyConfig, teachers: TeachersConfig) -> str | None:
     """Why a strategy cannot be used with teachers that keep only part of a distribution; None where it can."""
-    if strategy.mask == "mixture" and teachers.keeps_parts:
+    if strategy.mask in MIXED and teachers.keeps_parts:
         return (
-            f"strategy.mask mixture needs whole distributions, and teachers.form {teachers.form} keeps only part; "
-            "use form hidden or live"
+            f"strategy.mask {strategy.mask} needs whole distributions, and teachers.form {teachers.form} keeps only "
+            "part; use form hidden or live"
         )
     return None
 

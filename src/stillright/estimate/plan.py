@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from stillright.config import UpdateConfig
+from stillright.config.masks import LABELS_ALONE
 from stillright.estimate.cost import (
     ADAPTER_BYTES,
     PLAIN_LOGITS,
@@ -29,7 +30,6 @@ from stillright.prediction.harness_model import batches_of_rows, grow
 from stillright.stages.data import Data
 from stillright.tasks.encoding import encode_pairs
 from stillright.tasks.task import Document
-from stillright.training.choice.loss import LABELS_ALONE
 from stillright.training.choice.texts import ChoiceText
 from stillright.training.loop import optimizer_steps
 from stillright.training.lora import lora_config
