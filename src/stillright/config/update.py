@@ -20,7 +20,6 @@ OWN_CHOICE_METRICS, OWN_TEXT_METRICS = ("acc", "acc_norm"), ("exact_match", "rou
 OWN_TASK_KEYS = ("choices", "answer", "delimiter", "stop", "max_new_tokens")  # a harness task has its own
 Control = Literal["continue_ce"]
 LossOn = Literal["all", "completion"]
-Choose = Literal["loss", "flips"]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Positive = Annotated[int, Field(gt=0)]
 
@@ -115,7 +114,7 @@ class StrategyConfig(Strict):
     mask: Mask = Field("student_wrong", description="which tokens follow the old model; the rest follow the new one")
     temperature: float = Field(2.0, gt=0)
     ce_weight: float = Field(0.0, ge=0, le=1, description="weight of cross-entropy against distillation")
-    choose: Choose = Field(
+    choose: Literal["loss", "flips"] = Field(
         "loss",
         description="the checkpoint to keep: lowest validation loss, or fewest right answers lost at no less accuracy",
     )
@@ -226,17 +225,13 @@ def with_overrides(values: Mapping[str, Any], overrides: Iterable[str]) -> dict[
 
 def with_key(values: Mapping[str, Any], key: str, value: Any) -> dict[str, Any]:
     """`values` with the value at "a.b" replaced."""
-    return _set(values, key.split("."), value)
-
-
-def _set(values: Mapping[str, Any], keys: list[str], value: Any) -> dict[str, Any]:
-    first, *rest = keys
-    if not rest:
+    first, dot, rest = key.partition(".")
+    if not dot:
         return {**values, first: value}
     inner = values.get(first, {})
     if isinstance(inner, str) and first == "task":
         inner = {"name": inner}
-    return {**values, first: _set(inner if isinstance(inner, dict) else {}, rest, value)}
+    return {**values, first: with_key(inner if isinstance(inner, dict) else {}, rest, value)}
 
 
 def parse_update(values: Mapping[str, Any], source: str) -> UpdateConfig:

@@ -9,7 +9,7 @@ import math
 import struct
 import sys
 import zlib
-from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -121,15 +121,11 @@ def _unpacked(path: Path) -> Log:
             _refuse_bombs(archive, path)
             head = "header.json" if "header.json" in names else "_journal/start.json"  # the latter of a cut-off run
             log: Log = decode_json(archive.read(head), f"{path}: {head}", Log)
-            log.samples = list(_samples(archive, [name for name in names if name.startswith("samples/")], path))
+            files = [name for name in names if name.startswith("samples/")]
+            log.samples = [decode_json(archive.read(name), f"{path}: {name}", Sample) for name in files]
             return log
     except DAMAGED as error:
         raise DataError(f"{path}: not a log of Inspect, or damaged ({one_line(error)})") from None
-
-
-def _samples(archive: Any, names: list[str], path: Path) -> Iterator[Sample]:
-    for name in names:
-        yield decode_json(archive.read(name), f"{path}: {name}", Sample)
 
 
 def _refuse_bombs(archive: Any, path: Path) -> None:
@@ -162,13 +158,10 @@ def _number(value: Any, place: str) -> float | None:
     if isinstance(value, int | float):
         return float(value)
     if isinstance(value, str):
-        known = GRADES.get(value, WORDS.get(value.lower()))
-        try:
-            number = float(value) if known is None else known
-        except ValueError:
-            number = math.nan
-        if math.isfinite(number):
-            return number
+        with suppress(ValueError):
+            number = float(GRADES.get(value, WORDS.get(value.lower(), value)))
+            if math.isfinite(number):
+                return number
     raise DataError(f"{place} is {value!r:.40}, neither a number nor one of {', '.join(GRADES)}")
 
 

@@ -6,6 +6,7 @@ A file holds the results of all tests with all prompts and providers, perhaps wi
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -96,7 +97,10 @@ def read_promptfoo(path: Path, selection: Selection) -> PredictionSet:
     metric = choose("metric", metrics, selection.metric, str(path), (PASS,))
     values = [_value(result, metric, f"{path}: test {test}: {metric}") for test, result in tests]
     extras = further((_extra(result) for _, result in tests), selection.columns, str(path))
-    rows = [_row(test, result) | extra for (test, result), extra in zip(tests, extras, strict=False)]
+    rows = [
+        {"id": test, "prompt": result.prompt.raw, "output": _output(result.response), **extra}
+        for (test, result), extra in zip(tests, extras, strict=False)
+    ]
     kind, rows = graded(rows, values, metric, similarity=metric == SCORE)
     header = Header(name=model, task=selection.task, metric=metric, kind=kind, source=_source(file, model))
     return replace(PredictionSet.from_rows(header, rows, str(path)), guessed=kind == "discrete" and metric != PASS)
@@ -136,13 +140,11 @@ def _of_run(
 
     promptfoo numbers repeats like separate tests; the repeats of a test follow one another and have the same variables.
     """
-    seen: dict[str, int] = {}
-    runs: list[tuple[int, Result]] = []
+    seen: Counter[str] = Counter()
+    runs = []
     for _, result in results:
-        repeats = _repeats(result, options)
-        before = seen.setdefault(_variables(result), 0)
+        runs.append((seen[_variables(result)] % _repeats(result, options) + 1, result))
         seen[_variables(result)] += 1
-        runs.append((before % repeats + 1, result))
     found = sorted({number for number, _ in runs})
     if found == [1] and run in (None, 1):
         return results
@@ -163,10 +165,6 @@ def _value(result: Result, metric: str, place: str) -> float | None:
     if metric == PASS:
         return float(result.success)
     return number(result.score if metric == SCORE else (result.named or {}).get(metric), place)
-
-
-def _row(test: str, result: Result) -> dict[str, Any]:
-    return {"id": test, "prompt": result.prompt.raw, "output": _output(result.response)}
 
 
 def _output(response: Any) -> str:

@@ -73,14 +73,11 @@ def choose(
         return str(wanted)
     if len(names) == 1:
         return names[0]
-    known = [name for name in usual if name in names]
-    if not known:
-        raise DataError(
-            f"{place}: several {kind}s, choose one with {kind}=NAME: {listed(names)}"
-            if names
-            else f"{place}: no {kind}"
-        )
-    return known[0]
+    for name in usual:
+        if name in names:
+            return name
+    several = f"several {kind}s, choose one with {kind}=NAME: {listed(names)}"
+    raise DataError(f"{place}: {several if names else f'no {kind}'}")
 
 
 def further(values: Iterable[Mapping[str, Any]], columns: Sequence[str], place: str) -> Iterable[dict[str, Any]]:

@@ -66,6 +66,12 @@ class CellRecord(BaseModel):
         return self.status == "done"
 
     @property
+    def files(self) -> tuple[str, ...]:
+        """The predictions of a finished cell: of old, new and the candidate."""
+        paths = (self.predictions_old, self.predictions_new, self.predictions)
+        return tuple(path for path in paths if path is not None)
+
+    @property
     def is_new(self) -> bool:
         """Whether the candidate is the new model itself, as with plain retraining."""
         return self.done and self.predictions == self.predictions_new

@@ -58,7 +58,7 @@ Panels = list[tuple[Axes, list[StrategyRow]]]
 def save_figures(rows: Sequence[StrategyRow], folder: Path) -> list[Path]:
     """Draws every figure that the rows have results for, as SVG and PNG; returns the files.
 
-    One without results is deleted, since it is of an earlier call. The same rows give the same bytes of SVG.
+    Those of an earlier call are deleted, also where there are no results now. The same rows give the same bytes of SVG.
     """
     known = [row for row in rows if row.task.kind is not None]
     discrete = [row for row in known if row.task.kind == "discrete"]
@@ -71,16 +71,15 @@ def save_figures(rows: Sequence[StrategyRow], folder: Path) -> list[Path]:
     written = []
     folder.mkdir(exist_ok=True)
     for name, (draw, shown) in drawings.items():
-        svg, png = folder / f"{name}.svg", folder / f"{name}.png"
-        if not shown:
-            svg.unlink(missing_ok=True)
-            png.unlink(missing_ok=True)
-            continue
-        with matplotlib.rc_context(STYLE):
-            figure = draw(shown)
-            figure.savefig(svg, metadata={"Date": None})
-            figure.savefig(png, dpi=150, metadata={"Software": None})
-        written += [svg, png]
+        svg, png = files = [folder / f"{name}.{ending}" for ending in ("svg", "png")]
+        for path in files:
+            path.unlink(missing_ok=True)
+        if shown:
+            with matplotlib.rc_context(STYLE):
+                figure = draw(shown)
+                figure.savefig(svg, metadata={"Date": None})
+                figure.savefig(png, dpi=150, metadata={"Software": None})
+            written += files
     return written
 
 

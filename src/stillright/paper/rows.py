@@ -14,7 +14,7 @@ from stillright.errors import DataError
 from stillright.importers import read_predictions
 from stillright.paper.cells_csv import CELLS, CellRecord, candidate_of, measured
 from stillright.paper.paired import Difference, Triple, difference, same_samples
-from stillright.records import Kind, PredictionSet
+from stillright.records import Kind
 
 Number = float | None
 RATES = ("nfr", "pfr", "nfr_mc", "mean_gain", "mean_regression")
@@ -135,23 +135,14 @@ def one_an_update(rows: Iterable[StrategyRow]) -> list[StrategyRow]:
     return list(best.values())
 
 
-def triple(cell: CellRecord, out: Path) -> Triple:
-    """The predictions of a finished cell: old, new, candidate."""
-    old, new, candidate = (
-        predictions(path, out) for path in (cell.predictions_old, cell.predictions_new, cell.predictions)
-    )
-    return Triple(old, new, candidate)
-
-
-def predictions(path: str | None, out: Path) -> PredictionSet:
-    """The predictions in a file that cells.csv names."""
-    assert path is not None, "a finished cell has its files"
-    return read_predictions(out / path)
+def triple(paths: Iterable[str], out: Path) -> Triple:
+    """The predictions in three files: of old, a reference and a candidate."""
+    return Triple(*(read_predictions(out / path) for path in paths))
 
 
 def _row(task: TaskSummary, cells: list[CellRecord], out: Path) -> StrategyRow:
     done = [cell for cell in cells if cell.done]
-    triples = [triple(cell, out) for cell in done]
+    triples = [triple(cell.files, out) for cell in done]
     by_seed, counted, notes = [], [], _missing(cells)
     for cell, files in zip(done, triples, strict=True):
         _refuse_other_samples(cell, files)
@@ -229,8 +220,7 @@ def _undefined(measures: dict[str, Spread], seeds: int) -> list[str]:
 def _refuse_other_samples(cell: CellRecord, files: Triple) -> None:
     """Raises DataError where a cell's file was cut, or has other samples."""
     if not same_samples(files):
-        paths = (cell.predictions_old, cell.predictions_new, cell.predictions)
-        held = ", ".join(f"{path} {len(each.table):,}" for path, each in zip(paths, files, strict=True))
+        held = ", ".join(f"{path} {len(each.table):,}" for path, each in zip(cell.files, files, strict=True))
         raise DataError(
             f"{CELLS}: {cell}: its prediction files do not answer the same samples ({held}); "
             "run the study again to rewrite them"

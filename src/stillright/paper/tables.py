@@ -51,12 +51,7 @@ FLIPS: dict[str, Show] = {
     "PFR": value("pfr"),
 }
 COLUMNS: dict[Kind, dict[str, Show]] = {
-    "discrete": {
-        **LEVELS,
-        **FLIPS,
-        "NFR_mc new": value("nfr_mc_new"),
-        "NFR_mc": value("nfr_mc"),
-    },
+    "discrete": {**LEVELS, **FLIPS, "NFR_mc new": value("nfr_mc_new"), "NFR_mc": value("nfr_mc")},
     "continuous": {
         **LEVELS,
         **FLIPS,
