@@ -21,6 +21,7 @@ UPDATES = {"llama_1-to-2": 0.6, "phi-to-100%": 0.4}  # and how often old is righ
 TASKS = {"piqa": ("acc", "discrete"), "sam_sum": ("rouge1", "continuous")}
 KEPT = {"retrain": 0.0, "continue_ce": 0.2, "student_wrong": 0.7, "old_only": 0.5}  # of the flips, answers kept
 SAMPLES = 60
+STRATEGIES = ("retrain", "continue_ce", "student_wrong")
 
 
 class Study:

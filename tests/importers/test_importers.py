@@ -155,8 +155,8 @@ def test_one_and_zero_are_verdicts(tmp_path: Path) -> None:
 
 
 def test_an_endless_line_is_not_read_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stillright.importers.jsonl.BLOCK_BYTES", 100)
-    monkeypatch.setattr("stillright.importers.jsonl.LINE_BYTES", 1000)
+    monkeypatch.setattr("stillright.jsonl.BLOCK_BYTES", 100)
+    monkeypatch.setattr("stillright.jsonl.LINE_BYTES", 1000)
     path = tmp_path / "a.jsonl.gz"
     path.write_bytes(gzip.compress(b'{"id": 1, "score": 1}\n{"id": 2, "output": "' + b"x" * 10**6))
     with pytest.raises(DataError, match="a.jsonl.gz: a line of more than 1,000 bytes"):

@@ -8,8 +8,9 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from stillright.config.masks import Mask
 from stillright.config.strict import Strict, parse, read_yaml
-from stillright.config.update import Mask, Seed, StrategyConfig, TaskOrName, with_overrides
+from stillright.config.update import Seed, StrategyConfig, TaskOrName, with_overrides
 
 Baseline = Literal["retrain", "continue_ce", "old_adapter", "interpolation", "ensemble"]
 StageKind = Literal["fit", "teach", "align", "carry", "interpolate", "predict", "ensemble"]

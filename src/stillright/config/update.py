@@ -7,33 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import BeforeValidator, Field, model_validator
 
+from stillright.config.masks import MIXED, NEED_NO_LABEL, ChoiceMask, Mask
 from stillright.config.strict import Strict, parse, read_yaml
 from stillright.errors import ConfigError
 
-Mask = Literal[
-    "student_wrong",
-    "old_right",
-    "old_only",
-    "token_likelihood",
-    "sequence_likelihood",
-    "focal",
-    "new_only",
-    "mixture",
-    "choice",
-    "choice_mixture",
-    "choice_ce",
-]
 OWN_CHOICE_METRICS, OWN_TEXT_METRICS = ("acc", "acc_norm"), ("exact_match", "rouge1")
 OWN_TASK_KEYS = ("choices", "answer", "delimiter", "stop", "max_new_tokens")  # a harness task has its own
-NEED_NO_LABEL = ("old_only", "new_only", "mixture", "choice_mixture")  # masks that do not use the right answer
 Control = Literal["continue_ce"]
 LossOn = Literal["all", "completion"]
-Choose = Literal["loss", "flips"]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Positive = Annotated[int, Field(gt=0)]
 
@@ -128,7 +114,7 @@ class StrategyConfig(Strict):
     mask: Mask = Field("student_wrong", description="which tokens follow the old model; the rest follow the new one")
     temperature: float = Field(2.0, gt=0)
     ce_weight: float = Field(0.0, ge=0, le=1, description="weight of cross-entropy against distillation")
-    choose: Choose = Field(
+    choose: Literal["loss", "flips"] = Field(
         "loss",
         description="the checkpoint to keep: lowest validation loss, or fewest right answers lost at no less accuracy",
     )
@@ -136,7 +122,7 @@ class StrategyConfig(Strict):
     @property
     def is_choice(self) -> bool:
         """Whether the distribution over choices is distilled, rather than that over tokens."""
-        return self.mask.startswith("choice")
+        return self.mask in get_args(ChoiceMask)
 
 
 class TeachersConfig(Strict):
@@ -164,10 +150,10 @@ class TeachersConfig(Strict):
 
 def unmixable(strategy: StrategyConfig, teachers: TeachersConfig) -> str | None:
     """Why a strategy cannot be used with teachers that keep only part of a distribution; None where it can."""
-    if strategy.mask == "mixture" and teachers.keeps_parts:
+    if strategy.mask in MIXED and teachers.keeps_parts:
         return (
-            f"strategy.mask mixture needs whole distributions, and teachers.form {teachers.form} keeps only part; "
-            "use form hidden or live"
+            f"strategy.mask {strategy.mask} needs whole distributions, and teachers.form {teachers.form} keeps only "
+            "part; use form hidden or live"
         )
     return None
 
@@ -239,17 +225,13 @@ def with_overrides(values: Mapping[str, Any], overrides: Iterable[str]) -> dict[
 
 def with_key(values: Mapping[str, Any], key: str, value: Any) -> dict[str, Any]:
     """`values` with the value at "a.b" replaced."""
-    return _set(values, key.split("."), value)
-
-
-def _set(values: Mapping[str, Any], keys: list[str], value: Any) -> dict[str, Any]:
-    first, *rest = keys
-    if not rest:
+    first, dot, rest = key.partition(".")
+    if not dot:
         return {**values, first: value}
     inner = values.get(first, {})
     if isinstance(inner, str) and first == "task":
         inner = {"name": inner}
-    return {**values, first: _set(inner if isinstance(inner, dict) else {}, rest, value)}
+    return {**values, first: with_key(inner if isinstance(inner, dict) else {}, rest, value)}
 
 
 def parse_update(values: Mapping[str, Any], source: str) -> UpdateConfig:

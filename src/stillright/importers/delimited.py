@@ -16,9 +16,9 @@ from typing import Any
 import msgspec
 
 from stillright.errors import DataError
-from stillright.importers.jsonl import first_bytes, open_binary
 from stillright.importers.selection import Selection
-from stillright.importers.tables import columns_of, from_table, header_of, stem
+from stillright.importers.tables import columns_of, from_table, stem
+from stillright.jsonl import first_bytes, open_binary
 from stillright.records import PredictionSet, table_of
 
 CELL_CHARACTERS = 2**28
@@ -46,7 +46,7 @@ def read_csv(path: Path, selection: Selection) -> PredictionSet:
             )
         for own, index in at.items():
             columns[own].append(_value(own, cells[index], f"{path}:{line}"))
-    return from_table(table_of(columns, str(path)), header_of(stem(path), selection), str(path))
+    return from_table(table_of(columns, str(path)), stem(path), selection, str(path))
 
 
 def _refuse_other_delimiter(path: Path) -> None:

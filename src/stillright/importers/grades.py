@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from stillright.errors import DataError
@@ -14,11 +15,11 @@ SIMILARITIES = ("rouge", "bleu", "chrf", "bert", "f1", "meteor", "similar", "lev
 
 def number(value: Any, place: str) -> float | None:
     """A metric's value for a sample, None without one. Raises DataError for anything but a number."""
-    try:
-        if value is None or isinstance(value, int | float):
-            return None if value is None else float(value)
-    except OverflowError:
-        pass
+    if value is None:
+        return None
+    with suppress(OverflowError):
+        if isinstance(value, int | float):
+            return float(value)
     raise DataError(f"{place} is {value!r:.40}, not a number")
 
 

@@ -15,10 +15,9 @@ from typing import Any
 
 from stillright.errors import DataError
 from stillright.importers.grades import graded, number
-from stillright.importers.json_text import read_json
-from stillright.importers.jsonl import first_bytes, read_objects
-from stillright.importers.selection import Selection, choose, listed, refuse_unknown
-from stillright.records import COLUMNS, Header, PredictionSet
+from stillright.importers.selection import Selection, choose, further, listed, refuse_unknown
+from stillright.jsonl import first_bytes, read_json, read_objects
+from stillright.records import Header, PredictionSet
 
 SAMPLES = re.compile(r"samples_(?P<task>.+)_(?P<date>\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d[.\d]*)\.jsonl(\.gz)?")
 NOT_METRICS = {
@@ -45,10 +44,12 @@ def read_harness(path: Path, selection: Selection) -> PredictionSet:
     results = _results(file)
     refuse_unknown(selection, {"model": _model_names(results, file), "prompt": (), "run": ()}, str(file))
     samples = list(_samples(file))
-    chosen = choose("filter", (_text(s, "filter") for _, s in samples), selection.filter, str(file), ("strict-match",))
-    samples = [(line, sample) for line, sample in samples if _text(sample, "filter") == chosen]
-    metric = _metric(samples[0][1], selection.metric, results, task, file)
-    rows = _rows(samples, metric, _delimiter(results, task), selection.columns, file)
+    filters = [str(sample.get("filter", "none")) for _, sample in samples]
+    chosen = choose("filter", filters, selection.filter, str(file), ("strict-match",))
+    samples = [each for each, name in zip(samples, filters, strict=True) if name == chosen]
+    metric, delimiter = _metric(samples[0][1], selection.metric, results, task, file), _delimiter(results, task)
+    extras = further((_doc(sample) for _, sample in samples), selection.columns, str(file))
+    rows = [_row(sample, metric, delimiter) | extra for (_, sample), extra in zip(samples, extras, strict=False)]
     values = [number(sample.get(metric), f"{file}:{line}: {metric}") for line, sample in samples]
     kind, rows = graded(rows, values, metric)
     header = _header(results, file, samples[0][1])
@@ -95,10 +96,6 @@ def _samples(file: Path) -> Iterator[tuple[int, Sample]]:
         raise DataError(f"{file}: no samples; run lm-evaluation-harness again with --log_samples")
 
 
-def _text(sample: Sample, key: str) -> str:
-    return str(sample.get(key, "none"))
-
-
 def _beside(file: Path) -> list[Path]:
     """The files of the same date that hold the results of the whole run."""
     match = SAMPLES.fullmatch(file.name)
@@ -140,18 +137,6 @@ def _metric(sample: Sample, wanted: str | None, results: Mapping[str, Any], task
     return metric
 
 
-def _rows(
-    samples: list[tuple[int, Sample]], metric: str, delimiter: str, columns: tuple[str, ...], file: Path
-) -> list[dict[str, Any]]:
-    kept = [name for name in columns if name not in COLUMNS]
-    known = dict.fromkeys(key for _, sample in samples for key in _doc(sample))
-    for name in kept:
-        choose("column", known, name, str(file))
-    return [
-        {**_row(sample, metric, delimiter), **{name: _doc(sample).get(name) for name in kept}} for _, sample in samples
-    ]
-
-
 def _doc(sample: Sample) -> dict[str, Any]:
     doc = sample.get("doc")
     return doc if isinstance(doc, dict) else {}
@@ -165,14 +150,10 @@ def _row(sample: Sample, metric: str, delimiter: str) -> dict[str, Any]:
     pairs = [(request[0], request[1]) for request in requests if len(request) == 2]
     if len(pairs) > 1 and all(isinstance(text, str) for pair in pairs for text in pair):
         return row | _chosen(sample, pairs, metric, delimiter)
+    row["reference"] = _targets(sample.get("target"))
     if pairs and isinstance(pairs[0][1], dict):
-        texts = (_first_text(sample.get(key)) for key in ("filtered_resps", "resps"))
-        return (
-            row
-            | dict(zip(("prediction", "output"), texts, strict=True))
-            | {"reference": _targets(sample.get("target"))}
-        )
-    return row | {"reference": _targets(sample.get("target"))}
+        row |= {"prediction": _first_text(sample.get("filtered_resps")), "output": _first_text(sample.get("resps"))}
+    return row
 
 
 def _requests(arguments: Any) -> list[list[Any]]:
@@ -257,11 +238,8 @@ def _header(results: Mapping[str, Any], file: Path, sample: Sample) -> Header:
         "system_instruction": results.get("system_instruction"),
     }
     model = results.get("model_name")
-    source = {"tool": "lm-evaluation-harness", "model": model} | {
-        key: results[key]
-        for key in ("lm_eval_version", "transformers_version", "git_hash", "chat_template_sha")
-        if key in results
-    }
+    recorded = ("lm_eval_version", "transformers_version", "git_hash", "chat_template_sha")
+    source = {"tool": "lm-evaluation-harness", "model": model, **{key: results.get(key) for key in recorded}}
     return Header(
         name=_model_name(model, file),
         settings={key: value for key, value in settings.items() if value is not None},

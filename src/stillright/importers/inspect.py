@@ -9,7 +9,7 @@ import math
 import struct
 import sys
 import zlib
-from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,9 @@ import msgspec
 
 from stillright.errors import DataError, one_line
 from stillright.importers.grades import graded
-from stillright.importers.json_text import decode_json, read_json
-from stillright.importers.jsonl import first_bytes
-from stillright.importers.selection import Selection, choose, refuse_unknown
-from stillright.records import COLUMNS, Header, PredictionSet
+from stillright.importers.selection import Selection, choose, further, refuse_unknown
+from stillright.jsonl import decode_json, first_bytes, read_json
+from stillright.records import Header, PredictionSet
 
 if sys.version_info >= (3, 14):
     import zipfile
@@ -107,8 +106,8 @@ def read_inspect(path: Path, selection: Selection) -> PredictionSet:
     samples = _epoch(log.samples or [], selection.run, path)
     metric = choose("metric", (name for sample in samples for name in _values(sample)), selection.metric, str(path))
     values = [_number(_values(sample).get(metric), f"{path}: sample {sample.id}: {metric}") for sample in samples]
-    columns = _columns(samples, selection.columns, path)
-    rows = [_row(sample, metric) | _extra(sample, columns) for sample in samples]
+    extras = further(map(_extra, samples), selection.columns, str(path))
+    rows = [_row(sample, metric) | extra for sample, extra in zip(samples, extras, strict=False)]
     kind, rows = graded(rows, values, metric)
     header = _header(log, metric).model_copy(update={"kind": kind})
     return replace(PredictionSet.from_rows(header, rows, str(path)), guessed=kind == "discrete")
@@ -122,15 +121,11 @@ def _unpacked(path: Path) -> Log:
             _refuse_bombs(archive, path)
             head = "header.json" if "header.json" in names else "_journal/start.json"  # the latter of a cut-off run
             log: Log = decode_json(archive.read(head), f"{path}: {head}", Log)
-            log.samples = list(_samples(archive, [name for name in names if name.startswith("samples/")], path))
+            files = [name for name in names if name.startswith("samples/")]
+            log.samples = [decode_json(archive.read(name), f"{path}: {name}", Sample) for name in files]
             return log
     except DAMAGED as error:
         raise DataError(f"{path}: not a log of Inspect, or damaged ({one_line(error)})") from None
-
-
-def _samples(archive: Any, names: list[str], path: Path) -> Iterator[Sample]:
-    for name in names:
-        yield decode_json(archive.read(name), f"{path}: {name}", Sample)
 
 
 def _refuse_bombs(archive: Any, path: Path) -> None:
@@ -143,8 +138,7 @@ def _refuse_bombs(archive: Any, path: Path) -> None:
 def _epoch(samples: list[Sample], run: int | None, path: Path) -> list[Sample]:
     if not samples:
         raise DataError(f"{path}: no samples; the run ended before the first one was written, so run it again")
-    epochs = sorted({sample.epoch for sample in samples})
-    chosen = choose("run", map(str, epochs), None if run is None else str(run), str(path))
+    chosen = choose("run", sorted({sample.epoch for sample in samples}), run, str(path))
     return [sample for sample in samples if str(sample.epoch) == chosen]
 
 
@@ -164,13 +158,10 @@ def _number(value: Any, place: str) -> float | None:
     if isinstance(value, int | float):
         return float(value)
     if isinstance(value, str):
-        known = GRADES.get(value, WORDS.get(value.lower()))
-        try:
-            number = float(value) if known is None else known
-        except ValueError:
-            number = math.nan
-        if math.isfinite(number):
-            return number
+        with suppress(ValueError):
+            number = float(GRADES.get(value, WORDS.get(value.lower(), value)))
+            if math.isfinite(number):
+                return number
     raise DataError(f"{place} is {value!r:.40}, neither a number nor one of {', '.join(GRADES)}")
 
 
@@ -206,15 +197,11 @@ def _objects(value: Any) -> list[dict[str, Any]]:
     return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
-def _columns(samples: list[Sample], wanted: tuple[str, ...], path: Path) -> list[str]:
-    known = [*(key for sample in samples for key in sample.metadata or {}), "input", "target"]
-    return [choose("column", known, name, str(path)) for name in wanted if name not in COLUMNS]
-
-
-def _extra(sample: Sample, columns: list[str]) -> dict[str, Any]:
+def _extra(sample: Sample) -> dict[str, Any]:
+    """What there is to slice by; metadata of the same name counts first."""
     target = sample.target if isinstance(sample.target, str) else ", ".join(sample.target)
-    values = {"input": _text(sample.input, sample), "target": target, **(sample.metadata or {})}
-    return {name: values.get(name) for name in columns}
+    given = sample.metadata or {}
+    return {**given, "input": _text(sample.input, sample), "target": target, **given}
 
 
 def _header(log: Log, metric: str) -> Header:

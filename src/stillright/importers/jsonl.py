@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-import gzip
-import io
 import json
 import re
-import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from operator import attrgetter
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import msgspec
 import polars as pl
 
 from stillright.errors import DataError
-from stillright.importers.json_text import Constant, as_object, decode_json
 from stillright.importers.selection import no_column, refuse_misspelt_reference
+from stillright.jsonl import blocks, read_objects
 from stillright.records import ANSWERS, COLUMNS, Header, PredictionSet, parse_header, table_of
 
-BLOCK_BYTES = 4 * 2**20  # of a file, decoded at once
-LINE_BYTES = 2**30
 Text = str | int | float | bool | None
 FIELDS: list[tuple[str, Any, Any]] = [
     ("id", str | int | None, None),
@@ -34,62 +29,6 @@ FIELDS: list[tuple[str, Any, Any]] = [
     ("choices", int | None, None),
     ("header", dict[str, Any] | None, None),
 ]
-
-
-def open_binary(path: Path) -> IO[bytes]:
-    """The file's bytes, decompressed if its name ends in .gz. Raises DataError if it cannot be opened."""
-    try:
-        return gzip.open(path) if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file (looked from {Path.cwd()})") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
-
-
-def first_bytes(path: Path, count: int) -> bytes:
-    """The first bytes of the file, decompressed. Raises DataError."""
-    with open_binary(path) as file:
-        try:
-            return file.read(count)
-        except (EOFError, OSError, zlib.error) as error:
-            raise DataError(f"{path}: damaged or cut off ({error})") from None
-
-
-def blocks(path: Path) -> Iterator[tuple[int, list[bytes]]]:
-    """Lines of the file, some 4 MB at a time, with the number (from 1) of the first. Raises DataError."""
-    number = 1
-    with open_binary(path) as file:
-        while True:
-            try:
-                lines = _block(file, path)
-            except (EOFError, OSError, zlib.error) as error:
-                raise DataError(f"{path}: damaged or cut off after line {number - 1} ({error})") from None
-            if not lines:
-                return
-            if number == 1:
-                lines[0] = lines[0].removeprefix(b"\xef\xbb\xbf")  # the mark some editors put before UTF-8
-            yield number, lines
-            number += len(lines)
-
-
-def _block(file: IO[bytes], path: Path) -> list[bytes]:
-    """Some whole lines. Raises DataError if one is longer than any sample, which compression makes cheap."""
-    data = file.read(BLOCK_BYTES)
-    rest = file.readline(LINE_BYTES) if data and not data.endswith(b"\n") else b""
-    if len(rest) == LINE_BYTES and not rest.endswith(b"\n"):
-        raise DataError(f"{path}: a line of more than {LINE_BYTES:,} bytes; write one sample per line")
-    return io.BytesIO(data + rest).readlines()
-
-
-def read_objects(path: Path, constant: Constant = str) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Line number (from 1) and object of every line that is not blank; constant: see decode_json.
-
-    Raises DataError for a file that is missing, not UTF-8, or a line that is not a JSON object.
-    """
-    for first, lines in blocks(path):
-        for number, line in enumerate(lines, start=first):
-            if line.strip():
-                yield number, as_object(decode_json(line, f"{path}:{number}", constant=constant), f"{path}:{number}")
 
 
 def _decoded(decoder: Any, line: bytes, place: str) -> Any:

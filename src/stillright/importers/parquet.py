@@ -8,7 +8,7 @@ import polars as pl
 
 from stillright.errors import DataError, one_line
 from stillright.importers.selection import Selection
-from stillright.importers.tables import columns_of, from_table, header_of, stem, typed_table
+from stillright.importers.tables import columns_of, from_table, stem, typed_table
 from stillright.records import PredictionSet
 
 DAMAGED = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError)
@@ -21,4 +21,4 @@ def read_parquet(path: Path, selection: Selection) -> PredictionSet:
     except DAMAGED as error:
         raise DataError(f"{path}: not Parquet, or damaged ({one_line(error)[:200]})") from None
     ours = columns_of(frame.columns, selection, str(path))
-    return from_table(typed_table(frame, ours, str(path)), header_of(stem(path), selection), str(path))
+    return from_table(typed_table(frame, ours, str(path)), stem(path), selection, str(path))

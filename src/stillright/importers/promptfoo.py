@@ -6,6 +6,7 @@ A file holds the results of all tests with all prompts and providers, perhaps wi
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -14,10 +15,9 @@ from typing import Any
 import msgspec
 
 from stillright.importers.grades import graded, number
-from stillright.importers.json_text import decode_json, read_json
-from stillright.importers.jsonl import blocks
-from stillright.importers.selection import Selection, choose, refuse_unknown
-from stillright.records import COLUMNS, Header, PredictionSet
+from stillright.importers.selection import Selection, choose, further, refuse_unknown
+from stillright.jsonl import read_json, read_lines
+from stillright.records import Header, PredictionSet
 
 PASS = "pass"  # the metric that is the verdict on all assertions
 SCORE = "score"  # the metric that is promptfoo's score over all assertions
@@ -96,8 +96,11 @@ def read_promptfoo(path: Path, selection: Selection) -> PredictionSet:
     metrics = [PASS, SCORE, *(name for _, result in tests for name in result.named or {})]
     metric = choose("metric", metrics, selection.metric, str(path), (PASS,))
     values = [_value(result, metric, f"{path}: test {test}: {metric}") for test, result in tests]
-    columns = _columns([result for _, result in tests], selection.columns, path)
-    rows = [_row(test, result) | _extra(result, columns) for test, result in tests]
+    extras = further((_extra(result) for _, result in tests), selection.columns, str(path))
+    rows = [
+        {"id": test, "prompt": result.prompt.raw, "output": _output(result.response), **extra}
+        for (test, result), extra in zip(tests, extras, strict=False)
+    ]
     kind, rows = graded(rows, values, metric, similarity=metric == SCORE)
     header = Header(name=model, task=selection.task, metric=metric, kind=kind, source=_source(file, model))
     return replace(PredictionSet.from_rows(header, rows, str(path)), guessed=kind == "discrete" and metric != PASS)
@@ -107,8 +110,7 @@ def _file(path: Path) -> File:
     if path.name.removesuffix(".gz").endswith(".json"):
         file: File = read_json(path, File)
         return file
-    numbered = ((n, line) for first, lines in blocks(path) for n, line in enumerate(lines, start=first))
-    return File(Results([decode_json(line, f"{path}:{n}", Result) for n, line in numbered if line.strip()]))
+    return File(Results([result for _, result in read_lines(path, Result)]))
 
 
 def _of_prompt(results: list[Result], wanted: str | None, path: Path) -> list[Result]:
@@ -138,17 +140,15 @@ def _of_run(
 
     promptfoo numbers repeats like separate tests; the repeats of a test follow one another and have the same variables.
     """
-    seen: dict[str, int] = {}
-    runs: list[tuple[int, Result]] = []
+    seen: Counter[str] = Counter()
+    runs = []
     for _, result in results:
-        repeats = _repeats(result, options)
-        before = seen.setdefault(_variables(result), 0)
+        runs.append((seen[_variables(result)] % _repeats(result, options) + 1, result))
         seen[_variables(result)] += 1
-        runs.append((before % repeats + 1, result))
     found = sorted({number for number, _ in runs})
     if found == [1] and run in (None, 1):
         return results
-    chosen = choose("run", map(str, found), None if run is None else str(run), str(path))
+    chosen = choose("run", found, run, str(path))
     return [(str(test), result) for test, result in enumerate(result for n, result in runs if str(n) == chosen)]
 
 
@@ -167,24 +167,16 @@ def _value(result: Result, metric: str, place: str) -> float | None:
     return number(result.score if metric == SCORE else (result.named or {}).get(metric), place)
 
 
-def _row(test: str, result: Result) -> dict[str, Any]:
-    return {"id": test, "prompt": result.prompt.raw, "output": _output(result.response)}
-
-
 def _output(response: Any) -> str:
     """The text of an answer; JSON if it is not a text."""
     output = response.get("output") if isinstance(response, dict) else response
     return "" if output is None else output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)
 
 
-def _columns(results: list[Result], wanted: tuple[str, ...], path: Path) -> list[str]:
-    known = [name for result in results for name in (*(result.vars or {}), *(result.metadata or {}))]
-    return [choose("column", known, name, str(path)) for name in wanted if name not in COLUMNS]
-
-
-def _extra(result: Result, columns: list[str]) -> dict[str, Any]:
-    values = {**(result.metadata or {}), **(result.vars or {})}
-    return {name: values.get(name) for name in columns}
+def _extra(result: Result) -> dict[str, Any]:
+    """What there is to slice by; variables count before metadata of the same name."""
+    given = result.vars or {}
+    return given | (result.metadata or {}) | given
 
 
 def _source(file: File, model: str) -> dict[str, Any]:

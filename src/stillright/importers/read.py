@@ -9,12 +9,12 @@ from typing import Any
 from stillright.errors import DataError
 from stillright.importers.delimited import read_csv
 from stillright.importers.harness import find_samples, read_harness
-from stillright.importers.json_text import Keys, decode_json, read_json
-from stillright.importers.jsonl import blocks, first_bytes, read_jsonl
+from stillright.importers.jsonl import read_jsonl
 from stillright.importers.parquet import read_parquet
 from stillright.importers.promptfoo import read_promptfoo
 from stillright.importers.selection import KINDS, Selection, refuse_renaming, refuse_unknown
 from stillright.importers.tables import read_records
+from stillright.jsonl import Keys, blocks, decode_json, first_bytes, read_json
 from stillright.records import PredictionSet
 
 Reader = Callable[[Path, Selection], PredictionSet]

@@ -5,8 +5,11 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import repeat
+from typing import Any
 
 from stillright.errors import DataError
+from stillright.records import COLUMNS
 
 LISTED = 20  # names in an error
 SHOWN = 80  # characters of each
@@ -43,7 +46,7 @@ def refuse_unknown(selection: Selection, names: Mapping[str, Sequence[str]], pla
                 f"files only (in a command: FILE::{kind}={wanted})"
             )
         if wanted is not None:
-            choose(kind, found, str(wanted), place)
+            choose(kind, found, wanted, place)
 
 
 def refuse_renaming(selection: Selection, place: str) -> None:
@@ -56,26 +59,40 @@ def refuse_renaming(selection: Selection, place: str) -> None:
         )
 
 
-def choose(kind: str, found: Iterable[str], wanted: str | None, place: str, usual: Sequence[str] = ()) -> str:
+def choose(
+    kind: str, found: Iterable[str | int], wanted: str | int | None, place: str, usual: Sequence[str] = ()
+) -> str:
     """The one of `found` that is wanted; if that is None, the only one, else the first of `usual` that is there.
 
     kind: what is chosen, also the name of the option. Raises DataError naming `place`.
     """
-    names = list(dict.fromkeys(found))
+    names = list(dict.fromkeys(map(str, found)))
     if wanted is not None:
-        if wanted not in names:
-            raise DataError(f"{place}: no {kind} {wanted!r}; there is {listed(names)}")
-        return wanted
+        if str(wanted) not in names:
+            raise DataError(f"{place}: no {kind} {str(wanted)!r}; there is {listed(names)}")
+        return str(wanted)
     if len(names) == 1:
         return names[0]
-    known = [name for name in usual if name in names]
-    if not known:
-        raise DataError(
-            f"{place}: several {kind}s, choose one with {kind}=NAME: {listed(names)}"
-            if names
-            else f"{place}: no {kind}"
-        )
-    return known[0]
+    for name in usual:
+        if name in names:
+            return name
+    several = f"several {kind}s, choose one with {kind}=NAME: {listed(names)}"
+    raise DataError(f"{place}: {several if names else f'no {kind}'}")
+
+
+def further(values: Iterable[Mapping[str, Any]], columns: Sequence[str], place: str) -> Iterable[dict[str, Any]]:
+    """For each sample, whose `values` to slice by are given, those of `columns` that are not ours.
+
+    Raises DataError naming `place` for a column that no sample has.
+    """
+    names = [name for name in columns if name not in COLUMNS]
+    if not names:
+        return repeat({})
+    samples = list(values)
+    known = dict.fromkeys(key for sample in samples for key in sample)
+    for name in names:
+        choose("column", known, name, place)
+    return [{name: sample.get(name) for name in names} for sample in samples]
 
 
 def no_column(wanted: Sequence[str], names: Sequence[str], place: str) -> DataError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,6 @@ from typing import Any
 import polars as pl
 
 from stillright.errors import DataError
-from stillright.importers.json_text import as_object, read_json, without_nan
-from stillright.importers.jsonl import read_objects
 from stillright.importers.selection import (
     Selection,
     choose,
@@ -19,6 +18,7 @@ from stillright.importers.selection import (
     refuse_misspelt_reference,
     refuse_unknown,
 )
+from stillright.jsonl import as_object, read_json, read_objects, without_nan
 from stillright.records import ANSWERS, COLUMNS, Header, PredictionSet, table_of
 
 
@@ -30,15 +30,16 @@ def read_frame(frame: Any, name: str, selection: Selection | None = None) -> Pre
     selection = selection or Selection()
     names = [str(column) for column in getattr(frame, "columns", ())]
     ours = columns_of(names, selection, name)
-    header = header_of(name, selection)
     refuse_unknown(selection, dict.fromkeys(("model", "prompt", "run"), ()), name)
     if isinstance(frame, pl.DataFrame):
-        return from_table(typed_table(frame, ours, name), header, name)
+        return from_table(typed_table(frame, ours, name), name, selection, name)
     if not hasattr(frame, "notna"):
         raise DataError(f"{name}: expected a Polars or pandas frame, not a {type(frame).__name__}")
     plain = frame.astype(object).where(frame.notna(), None).set_axis(names, axis="columns")
-    columns = {own: [_plain(value) for value in plain[theirs].tolist()] for own, theirs in ours.items()}
-    return from_table(table_of(columns, name), header, name)
+    # lists in place of NumPy's arrays, such as several references
+    lists = {own: plain[theirs].tolist() for own, theirs in ours.items()}
+    columns = {own: [x.tolist() if hasattr(x, "tolist") else x for x in values] for own, values in lists.items()}
+    return from_table(table_of(columns, name), name, selection, name)
 
 
 def read_records(path: Path, selection: Selection) -> PredictionSet:
@@ -54,7 +55,7 @@ def read_records(path: Path, selection: Selection) -> PredictionSet:
         rows = [value for _, value in read_objects(path, without_nan)]
     ours = columns_of(list(dict.fromkeys(key for row in rows for key in row)), selection, str(path))
     columns = {own: [row.get(theirs) for row in rows] for own, theirs in ours.items()}
-    return from_table(table_of(columns, str(path)), header_of(stem(path), selection), str(path))
+    return from_table(table_of(columns, str(path)), stem(path), selection, str(path))
 
 
 def columns_of(names: Sequence[str], selection: Selection, place: str) -> dict[str, str]:
@@ -62,7 +63,9 @@ def columns_of(names: Sequence[str], selection: Selection, place: str) -> dict[s
 
     Raises DataError if two have the same name, if one asked for is missing, and without an id or any answer.
     """
-    _refuse_repeated(names, place)
+    twice = next((name for name, count in Counter(names).items() if count > 1), None)
+    if twice is not None:
+        raise DataError(f"{place}: several columns are called {listed([twice])}")
     unknown = [own for own in selection.rename if own not in COLUMNS]
     if unknown:
         raise DataError(f"{place}: nothing can be renamed to {unknown[0]!r}; our columns are {listed(list(COLUMNS))}")
@@ -75,17 +78,6 @@ def columns_of(names: Sequence[str], selection: Selection, place: str) -> dict[s
     return ours | {name: choose("column", names, name, place) for name in selection.columns if name not in ours}
 
 
-def _refuse_repeated(names: Sequence[str], place: str) -> None:
-    repeated = [name for name in names if names.count(name) > 1] if len(set(names)) < len(names) else []
-    if repeated:
-        raise DataError(f"{place}: several columns are called {listed(repeated[:1])}")
-
-
-def header_of(name: str, selection: Selection) -> Header:
-    """The header of a table without one: only what was asked for is known."""
-    return Header(name=name, task=selection.task, metric=selection.metric, filter=selection.filter)
-
-
 def typed_table(frame: pl.DataFrame, ours: Mapping[str, str], place: str) -> pl.DataFrame:
     """All of our columns, typed, from those that `ours` names. Raises DataError for a value of the wrong type."""
     ready = {own: frame[theirs] for own, theirs in ours.items() if frame[theirs].dtype == COLUMNS.get(own, pl.String)}
@@ -95,8 +87,12 @@ def typed_table(frame: pl.DataFrame, ours: Mapping[str, str], place: str) -> pl.
     return pl.DataFrame([series[own] for own in dict.fromkeys((*COLUMNS, *ours))])
 
 
-def from_table(table: pl.DataFrame, header: Header, place: str) -> PredictionSet:
-    """The set of a typed table, in which a row without any answer is an unscored sample. Raises DataError."""
+def from_table(table: pl.DataFrame, name: str, selection: Selection, place: str) -> PredictionSet:
+    """The set of a typed table, in which a row without any answer is an unscored sample. Raises DataError.
+
+    name: of the model. A table has no header, so only what was asked for is known.
+    """
+    header = Header(name=name, task=selection.task, metric=selection.metric, filter=selection.filter)
     answered = pl.any_horizontal(pl.col(name).is_not_null() for name in ANSWERS)
     output = pl.when(answered).then("output").otherwise(pl.lit("")).alias("output")
     return PredictionSet.checked(header, table.with_columns(output), place)
@@ -105,8 +101,3 @@ def from_table(table: pl.DataFrame, header: Header, place: str) -> PredictionSet
 def stem(path: Path) -> str:
     """The file's name without the suffixes of its format."""
     return path.name.removesuffix(".gz").rsplit(".", 1)[0] or path.name
-
-
-def _plain(value: Any) -> Any:
-    """A NumPy value, such as an array of references, as a Python one."""
-    return value.tolist() if hasattr(value, "tolist") else value

@@ -1,56 +1,291 @@
-"""The figures of a study as SVG and PNG files; the same rows give the same bytes of SVG.
+"""Rows -> figures 2, 4 and 5 of Echterhoff et al., 2024, and score against NFR. Imports matplotlib.
 
-Matplotlib is imported when something is drawn (extra `figures`).
+Tasks are rows of panels, updates columns. Bars and points are means over seeds, whiskers the deviation over seeds;
+what covers fewer seeds than asked is labelled so, or hollow.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+import textwrap
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
-from stillright.paper.rows import StrategyRow, one_an_update
-from stillright.scoring.extras import needs
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from stillright.paper.rows import Spread, StrategyRow, one_an_update
 
-STYLE: dict[Any, Any] = {
+STYLE: dict[Any, Any] = {  # the salt makes the bytes of an SVG file depend on content alone
     **{"svg.hashsalt": "stillright", "svg.fonttype": "none", "text.parse_math": False},
     **{"font.size": 8.0, "axes.titlesize": 8.0, "legend.frameon": False},
     **{"axes.spines.top": False, "axes.spines.right": False},
 }
+# Okabe and Ito, 2008, with an indigo for their yellow, which is faint on white; markers tell apart without colour
+COLOURS = ["#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#332288", "#999999"]
+MARKERS = ["o", "s", "^", "D", "v", "P", "X", "h", "<", ">"]
+PARTS = {  # of the samples: label, colour, colour of its number
+    "both_right": ("both right", "#0072B2", "white"),
+    "gain": ("gained", "#56B4E9", "black"),
+    "both_wrong": ("both wrong", "#BBBBBB", "black"),
+    "unchanged": ("unchanged", "#DDDDDD", "black"),
+    "regression": ("lost (number beside the bar)", "#D55E00", ""),
+}
+FLIPS = {"nfr": ("NFR", "#0072B2"), "nfr_mc": ("NFR_mc", "#E69F00")}
+RETRAINED = "new (retrained)"
+NO_RESULT = "no result"
+UNDEFINED = "undefined"  # in place of a bar: an absent one looks like zero
+NOTE = 44  # letters per line in a panel
+FRONT: dict[str, Any] = {"ls": "--", "color": "#666666", "lw": 0.9, "zorder": 1}
+LEAST_LABELLED = 0.12  # share of samples that has room for its number
+WIDTH, BAR, MARGIN = 3.2, 0.24, 0.95  # inches: of a panel, of a bar's room, of a panel's title and axis
 
 
-def need_matplotlib() -> None:
-    """Raises MissingExtra where it is not installed."""
-    with needs("figures", "drawing figures"):
-        import matplotlib  # noqa: F401
+class ModelBar(NamedTuple):
+    """A model in a panel; suffix: of its measures in the row."""
+
+    label: str
+    row: StrategyRow
+    suffix: str
 
 
-def write_figures(rows: Sequence[StrategyRow], folder: Path) -> list[Path]:
-    """Draws every figure that the rows have results for; returns the files. Ask need_matplotlib first."""
-    import matplotlib
+Panels = list[tuple[Axes, list[StrategyRow]]]
 
-    from stillright.paper import drawing
 
+def save_figures(rows: Sequence[StrategyRow], folder: Path) -> list[Path]:
+    """Draws every figure that the rows have results for, as SVG and PNG; returns the files.
+
+    Those of an earlier call are deleted, also where there are no results now. The same rows give the same bytes of SVG.
+    """
     known = [row for row in rows if row.task.kind is not None]
     discrete = [row for row in known if row.task.kind == "discrete"]
     drawings: dict[str, tuple[Callable[[Sequence[StrategyRow]], Figure], list[StrategyRow]]] = {
-        "quadrants": (drawing.quadrants, known),
-        "nfr_vs_gain": (drawing.nfr_vs_gain, one_an_update(known)),
-        "nfr_mc": (drawing.nfr_mc, discrete if any(row["nfr_mc"].mean is not None for row in discrete) else []),
-        "plane": (drawing.plane, known),
+        "quadrants": (quadrants, known),
+        "nfr_vs_gain": (nfr_vs_gain, one_an_update(known)),
+        "nfr_mc": (nfr_mc, discrete if any(row["nfr_mc"].mean is not None for row in discrete) else []),
+        "plane": (plane, known),
     }
     written = []
+    folder.mkdir(exist_ok=True)
     for name, (draw, shown) in drawings.items():
+        svg, png = files = [folder / f"{name}.{ending}" for ending in ("svg", "png")]
+        for path in files:
+            path.unlink(missing_ok=True)
         if shown:
             with matplotlib.rc_context(STYLE):
-                written += _saved(draw(shown), folder, name)
+                figure = draw(shown)
+                figure.savefig(svg, metadata={"Date": None})
+                figure.savefig(png, dpi=150, metadata={"Software": None})
+            written += files
     return written
 
 
-def _saved(figure: Figure, folder: Path, name: str) -> list[Path]:
-    figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
-    figure.savefig(folder / f"{name}.png", dpi=150, metadata={"Software": None})
-    return [folder / f"{name}.svg", folder / f"{name}.png"]
+def quadrants(rows: Sequence[StrategyRow]) -> Figure:
+    """What became of the samples: one stacked bar per model, the new model first (figure 2)."""
+    figure, panels = _grid(rows, _room(rows), "share of samples (%)")
+    used = set()
+    for axes, within in panels:
+        bars = _bars(within)
+        for y, bar in enumerate(bars):
+            used |= _stack(axes, y, bar)
+        _label_bars(axes, bars)
+        axes.set_xlim(0, 100)
+    _legend(figure, [_key(label, colour) for part, (label, colour, _) in PARTS.items() if part in used])
+    return figure
+
+
+def _stack(axes: Axes, y: int, bar: ModelBar) -> set[str]:
+    """Draws one bar; returns its parts."""
+    left, used = 0.0, set()
+    for part, (_, colour, text) in PARTS.items():
+        share = bar.row[part + bar.suffix].mean
+        if share is None:
+            continue
+        axes.barh(y, 100 * share, left=left, height=0.75, color=colour, edgecolor="white", linewidth=0.5)
+        if part == "regression":
+            axes.text(101, y, f"{100 * share:.1f}", ha="left", va="center", color=colour, fontsize=7)
+        elif share >= LEAST_LABELLED:
+            axes.text(left + 50 * share, y, f"{100 * share:.1f}", ha="center", va="center", color=text, fontsize=7)
+        left += 100 * share
+        used.add(part)
+    return used
+
+
+def nfr_mc(rows: Sequence[StrategyRow]) -> Figure:
+    """NFR beside NFR_mc of the new model and of every candidate (figure 5)."""
+    figure, panels = _grid(rows, _room(rows, bars=2), "share of samples (%)")
+    for axes, within in panels:
+        bars = _bars(within)
+        for i, (measure, (_, colour)) in enumerate(FLIPS.items()):
+            found = [bar.row[measure + bar.suffix] for bar in bars]
+            places = [y + 0.38 * (i - 0.5) for y in range(len(bars))]
+            axes.barh(
+                places,
+                _means(found),
+                height=0.36,
+                color=colour,
+                xerr=_deviations(found),
+                error_kw={"elinewidth": 0.8, "capsize": 1.5},
+            )
+            for bar, y, each in zip(bars, places, found, strict=True):
+                if bar.row.done and each.mean is None:
+                    axes.text(0.01, y, UNDEFINED, va="center", fontsize=6, transform=axes.get_yaxis_transform())
+        _label_bars(axes, bars)
+    _legend(figure, [_key(label, colour) for label, colour in FLIPS.values()])
+    return figure
+
+
+def plane(rows: Sequence[StrategyRow]) -> Figure:
+    """Score against NFR, one point per strategy, with the front of those that no other beats in both."""
+    figure, panels = _grid(rows, 2.4, "NFR (%)")
+    names = list(dict.fromkeys(row.strategy for row in rows if row.done and not row.is_new))
+    looks: dict[str, dict[str, Any]] = {
+        name: {"marker": MARKERS[i % len(MARKERS)], "color": COLOURS[i % len(COLOURS)]} for i, name in enumerate(names)
+    }
+    looks[RETRAINED] = {"marker": "*", "color": "black", "markersize": 10}
+    for axes, within in panels:
+        _points(axes, [bar for bar in _bars(within) if bar.row.done], looks)
+        axes.set_ylabel(f"{within[0].task.metric} (%)")
+        lacking = [row.strategy for row in within if not row.done]
+        if lacking:
+            note = textwrap.fill(f"{NO_RESULT}: {', '.join(lacking)}", NOTE)
+            axes.text(1, 0.02, note, ha="right", fontsize=7, transform=axes.transAxes)
+    handles = [Line2D([], [], ls="", label=name, **look) for name, look in looks.items()]
+    front = Line2D([], [], label="not beaten in both", **FRONT)
+    _legend(figure, [*handles, front, *_hollow(rows)])
+    return figure
+
+
+def _points(axes: Axes, bars: Sequence[ModelBar], looks: dict[str, dict[str, Any]]) -> None:
+    """A point with its deviations for each model, and the front."""
+    found = [(bar.row["nfr" + bar.suffix], bar.row["new" if bar.suffix else "score"]) for bar in bars]
+    for bar, (x, y) in zip(bars, found, strict=True):
+        look = _filled(looks[RETRAINED if bar.suffix else bar.row.strategy], bar.row)
+        look |= {"xerr": _deviations([x]), "yerr": _deviations([y]), "elinewidth": 0.8, "capsize": 2}
+        axes.errorbar(_means([x]), _means([y]), **look)
+    axes.margins(0.12)
+    _front(axes, [(_means([x])[0], _means([y])[0]) for x, y in found])
+
+
+def _front(axes: Axes, points: Sequence[tuple[float, float]]) -> None:
+    """The border of what is beaten: steps through the points that no other matches in both and beats in one."""
+    best = {p for p in points if not any(q != p and q[0] <= p[0] and q[1] >= p[1] for q in points)}
+    (_, right), (bottom, _) = axes.get_xlim(), axes.get_ylim()
+    xs, ys = zip(*sorted(best), strict=True)
+    axes.step([xs[0], *xs, right], [bottom, *ys, ys[-1]], where="post", scalex=False, scaley=False, **FRONT)
+
+
+def nfr_vs_gain(rows: Sequence[StrategyRow]) -> Figure:
+    """NFR of plain updates against their gain, one point per task and update, kinds of task apart (figure 4)."""
+    kinds = [kind for kind in ("discrete", "continuous") if any(row.task.kind == kind for row in rows)]
+    tasks = list(dict.fromkeys(str(row.task) for row in rows))
+    updates = list(dict.fromkeys(row.update for row in rows))
+    figure = Figure(figsize=(3.6 * len(kinds), 4.0), layout="constrained")
+    for axes, kind in zip(figure.subplots(1, len(kinds), squeeze=False)[0], kinds, strict=True):
+        for row in (row for row in rows if row.task.kind == kind):
+            look = {
+                "color": COLOURS[tasks.index(str(row.task)) % len(COLOURS)],
+                "marker": MARKERS[updates.index(row.update) % len(MARKERS)],
+            }
+            axes.plot(_percent(row.gain), _percent(row["nfr_new"].mean), ls="", markersize=6, **_filled(look, row))
+        axes.axvline(0, color="#BBBBBB", lw=0.8, zorder=0)
+        axes.margins(0.1)
+        axes.set_ylim(0, axes.get_ylim()[1])
+        axes.set(title=f"{kind} tasks", xlabel="gain in score, new - old (points)", ylabel="NFR, old → new (%)")
+    colours = [Line2D([], [], lw=5, color=COLOURS[i % len(COLOURS)], label=name) for i, name in enumerate(tasks)]
+    markers = [_key(_short(name), "#444444", MARKERS[i % len(MARKERS)]) for i, name in enumerate(updates)]
+    _legend(figure, [*colours, *markers, *_hollow(rows)])
+    return figure
+
+
+def _grid(rows: Sequence[StrategyRow], height: float, x_name: str) -> tuple[Figure, Panels]:
+    """A figure with one panel per task and update, and the panels that have results with their rows.
+
+    height: of a panel, in inches.
+    """
+    tasks = list(dict.fromkeys(row.task for row in rows))
+    updates = list(dict.fromkeys(row.update for row in rows))
+    figure = Figure(figsize=(max(2, len(updates)) * WIDTH, height * len(tasks) + 0.5), layout="constrained")
+    grid = figure.subplots(len(tasks), len(updates), squeeze=False)
+    panels = []
+    for task, line in zip(tasks, grid, strict=True):
+        for update, axes in zip(updates, line, strict=True):
+            axes.set_title(f"{_short(str(task))}\n{_short(update)}")
+            within = [row for row in rows if (row.task, row.update) == (task, update)]
+            if any(row.done for row in within):
+                axes.set_xlabel(x_name)
+                panels.append((axes, within))
+            else:
+                axes.text(0.5, 0.5, NO_RESULT, ha="center", va="center", transform=axes.transAxes)
+                axes.set_axis_off()
+    return figure, panels
+
+
+def _bars(rows: Sequence[StrategyRow]) -> list[ModelBar]:
+    """The new model, then every candidate that is another model."""
+    new = one_an_update(rows)[0]
+    candidates = [ModelBar(row.strategy + _seeds(row), row, "") for row in rows if not row.is_new]
+    return [ModelBar(RETRAINED + _seeds(new), new, "_new"), *candidates]
+
+
+def _room(rows: Iterable[StrategyRow], bars: int = 1) -> float:
+    """The height of a panel with `bars` for each model, in inches."""
+    return MARGIN + BAR * bars * (1 + len({row.strategy for row in rows if not row.is_new}))
+
+
+def _seeds(row: StrategyRow) -> str:
+    """A label for a mean over fewer seeds than asked."""
+    return "" if len(row.done) in (0, len(row.cells)) else f" [{len(row.done)}/{len(row.cells)} seeds]"
+
+
+def _label_bars(axes: Axes, bars: Sequence[ModelBar]) -> None:
+    for y, bar in enumerate(bars):
+        if not bar.row.done:
+            axes.text(0.01, y, NO_RESULT, va="center", fontsize=7, transform=axes.get_yaxis_transform())
+    axes.set_yticks(range(len(bars)), [bar.label for bar in bars])
+    axes.set_ylim(-0.6, len(bars) - 0.4)
+    axes.invert_yaxis()
+    axes.tick_params(axis="y", length=0)
+
+
+def _means(found: Iterable[Spread]) -> list[float]:
+    return [_percent(each.mean) for each in found]
+
+
+def _deviations(found: Iterable[Spread]) -> list[float]:
+    return [_percent(each.deviation) for each in found]
+
+
+def _percent(fraction: float | None) -> float:
+    """NaN, for which nothing is drawn, where it is None."""
+    return math.nan if fraction is None else 100 * fraction
+
+
+def _filled(look: dict[str, Any], row: StrategyRow) -> dict[str, Any]:
+    """The look, hollow where seeds are missing."""
+    return dict(look) if len(row.done) == len(row.cells) else {**look, "markerfacecolor": "white"}
+
+
+def _key(label: str, colour: str, marker: str = "s", **look: Any) -> Line2D:
+    """An entry of a legend."""
+    return Line2D([], [], ls="", marker=marker, color=colour, label=label, **look)
+
+
+def _hollow(rows: Iterable[StrategyRow]) -> list[Line2D]:
+    if all(len(row.done) == len(row.cells) for row in rows):
+        return []
+    return [_key("hollow: fewer seeds than asked", "#444444", "o", markerfacecolor="white")]
+
+
+def _short(name: str) -> str:
+    return textwrap.shorten(name, 44, placeholder="…") if " " in name else name if len(name) <= 44 else f"{name[:43]}…"
+
+
+def _legend(figure: Figure, handles: list[Line2D]) -> None:
+    """Below all panels, in as many columns as have room."""
+    longest = max(len(str(handle.get_label())) for handle in handles)
+    room = figure.get_figwidth() / (0.07 * longest + 0.55)  # inches: of a letter; of marker and gap
+    figure.legend(handles=handles, loc="outside lower center", ncols=max(1, min(len(handles), int(room))))

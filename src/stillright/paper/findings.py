@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from stillright.paper.paired import Difference, Triple
+from stillright.paper.paired import Difference
 from stillright.paper.rank_correlation import rank_correlation
-from stillright.paper.rows import StrategyRow, one_an_update, pooled, predictions
+from stillright.paper.rows import StrategyRow, one_an_update, pooled, triple
 from stillright.stats import Estimate, holm
 
 Verdict = Literal["holds", "does not hold", "cannot tell"]
@@ -122,35 +122,27 @@ def _against(own: Iterable[StrategyRow], reference: Sequence[StrategyRow], out: 
     """Each row's candidate less that of `reference`, over the seeds that both have on the same old model."""
     found = []
     for row in own:
-        others = {
-            (cell.seed, cell.predictions_old): cell.predictions
-            for each in reference
-            if (each.task, each.update) == (row.task, row.update)
-            for cell in each.done
-        }
-        shared = [
-            (cell.predictions_old, others[key], cell.predictions)
-            for cell in row.done
-            if (key := (cell.seed, cell.predictions_old)) in others
-        ]
+        same = [each for each in reference if (each.task, each.update) == (row.task, row.update)]
+        others = {(cell.seed, cell.files[0]): cell.files[-1] for each in same for cell in each.done}
+        places = [((cell.seed, cell.files[0]), cell.files[-1]) for cell in row.done]
+        shared = [(place[1], others[place], candidate) for place, candidate in places if place in others]
         if shared:
-            triples = [Triple(*(predictions(path, out) for path in paths)) for paths in shared]
-            less, _ = pooled(triples)
+            less, _ = pooled([triple(paths, out) for paths in shared])
             if less:
-                found.append(Compared(row, len(triples), less))
+                found.append(Compared(row, len(shared), less))
     return found
 
 
 def _fewer(claim: str, compared: Sequence[Compared], own: Sequence[StrategyRow]) -> Finding:
-    pairs = _pairs(compared, lambda found: found.nfr, lambda found: found.nfr_p)
+    pairs = _pairs(compared, "nfr")
     return Finding(claim, PAIRS_RULE, _verdict(pairs), pairs, notes=_left_out(compared, own))
 
 
 def _inconsistency(claim: str, compared: Sequence[Compared], own: Sequence[StrategyRow]) -> Finding:
-    nfr = _pairs(compared, lambda found: found.nfr, lambda found: found.nfr_p)
+    nfr = _pairs(compared, "nfr")
     fallen = [each for each, pair in zip(compared, nfr, strict=True) if pair.outcome == "fewer"]
     same = [each.row for each in fallen if _mistakes_cannot_change(each.row)]
-    pairs = _pairs([each for each in fallen if each.row not in same], lambda d: d.nfr_mc, lambda d: d.nfr_mc_p)
+    pairs = _pairs([each for each in fallen if each.row not in same], "nfr_mc")
     discrete = [row for row in own if row.task.kind == "discrete"]
     known = [each for each in compared if each.difference.nfr_mc_p is not None]
     notes = (*_left_out(known, discrete), *(f"{row.task.name} {row.update}: left out, NFR_mc is NFR" for row in same))
@@ -161,15 +153,13 @@ def _mistakes_cannot_change(row: StrategyRow) -> bool:
     return all((cell.nfr_mc_new, cell.nfr_mc) == (cell.nfr_new, cell.nfr) for cell in row.done)
 
 
-def _pairs(
-    compared: Sequence[Compared], delta: Callable[[Difference], Estimate], p: Callable[[Difference], float | None]
-) -> tuple[Pair, ...]:
+def _pairs(compared: Sequence[Compared], rate: Literal["nfr", "nfr_mc"]) -> tuple[Pair, ...]:
     """Those that have a p, which is adjusted among them."""
-    tested = [(each, value) for each in compared if (value := p(each.difference)) is not None]
-    corrected = holm([value for _, value in tested])
+    tested = [(each, p) for each in compared if (p := getattr(each.difference, f"{rate}_p")) is not None]
+    corrected = holm([p for _, p in tested]) if tested else []
     return tuple(
-        Pair(row.task.name, row.update, seeds, delta(found), value, p_adjusted, found.score)
-        for ((row, seeds, found), value), p_adjusted in zip(tested, corrected, strict=True)
+        Pair(row.task.name, row.update, seeds, getattr(found, rate), p, p_adjusted, found.score)
+        for ((row, seeds, found), p), p_adjusted in zip(tested, corrected, strict=True)
     )
 
 

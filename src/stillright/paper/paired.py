@@ -14,9 +14,10 @@ import polars as pl
 
 from stillright.comparison.account import relative
 from stillright.comparison.pairing import pair
+from stillright.comparison.quadrants import quadrants, score_parts
 from stillright.comparison.tally import Tally, changed
 from stillright.records import Kind, PredictionSet
-from stillright.stats import UNDEFINED, Array, Estimate, resampled_means, sign_flip
+from stillright.stats import UNDEFINED, Array, Estimate, sign_flip
 
 
 class Triple(NamedTuple):
@@ -73,24 +74,22 @@ def difference(seeds: Sequence[Triple]) -> Difference:
 
 def _columns(kind: Kind, old: pl.DataFrame, reference: pl.DataFrame, candidate: pl.DataFrame) -> dict[str, Array]:
     """Per-sample columns of one seed, (n,) each."""
-    read = _discrete if kind == "discrete" else _continuous
-    parts = {"reference": read(old, reference), "candidate": read(old, candidate)}
+    parts = {"reference": _against(kind, old, reference), "candidate": _against(kind, old, candidate)}
     columns = {f"{name}.{role}": values for role, part in parts.items() for name, values in part.items()}
     for name in parts["reference"].keys() & parts["candidate"].keys():
         columns[f"{name}.both"] = columns[f"{name}.reference"] * columns[f"{name}.candidate"]
     return columns
 
 
-def _discrete(old: pl.DataFrame, new: pl.DataFrame) -> dict[str, Array]:
-    flags = {"score": new["right"], "negative_flip": old["right"] & ~new["right"]}
-    if not old["answer"].null_count() and not new["answer"].null_count():
-        flags["changed"] = changed(old, new)
-    return {name: flag.to_numpy().astype(np.float64) for name, flag in flags.items()}
-
-
-def _continuous(old: pl.DataFrame, new: pl.DataFrame) -> dict[str, Array]:
-    before, now = old["score"].to_numpy(), new["score"].to_numpy()
-    return {"score": now, "negative_flip": (now < before).astype(np.float64)}
+def _against(kind: Kind, old: pl.DataFrame, new: pl.DataFrame) -> dict[str, Array]:
+    """Score of new, 1 where it is right, and whether it lost the sample; `changed` where all answers are known."""
+    scored = "right" if kind == "discrete" else "score"
+    before, now = (table[scored].cast(pl.Float64).to_numpy() for table in (old, new))
+    parts = quadrants(before, now) if kind == "discrete" else score_parts(before, now)
+    columns = {"score": now, "negative_flip": parts["regression"]}
+    if kind == "discrete" and not old["answer"].null_count() and not new["answer"].null_count():
+        columns["changed"] = changed(old, new).cast(pl.Float64).to_numpy()
+    return columns
 
 
 def _tally(seeds: list[dict[str, Array]]) -> Tally:
@@ -99,8 +98,7 @@ def _tally(seeds: list[dict[str, Array]]) -> Tally:
     means = np.mean([[seed[name] for name in names] for seed in seeds], axis=0)  # (columns, n)
     rows, counted = np.unique(means.T, axis=0, return_counts=True)
     columns, counts = dict(zip(names, rows.T, strict=True)), counted.astype(np.float64)
-    sums = {name: float(counts @ column) for name, column in columns.items()}
-    return Tally(means.shape[1], columns, counts, sums, resampled_means(columns, counts), pairs=len(seeds))
+    return Tally.of(columns, counts, pairs=len(seeds))
 
 
 def _flip_p(tally: Tally, name: str) -> float:

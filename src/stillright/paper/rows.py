@@ -12,10 +12,9 @@ from typing import NamedTuple
 from stillright.comparison import Comparison, Flips, compare
 from stillright.errors import DataError
 from stillright.importers import read_predictions
+from stillright.paper.cells_csv import CELLS, CellRecord, candidate_of, measured
 from stillright.paper.paired import Difference, Triple, difference, same_samples
-from stillright.paper.tasks import TaskSummary, tasks_of
-from stillright.records import PredictionSet
-from stillright.study.cells_csv import CELLS, CellRecord, candidate_of, measured
+from stillright.records import Kind
 
 Number = float | None
 RATES = ("nfr", "pfr", "nfr_mc", "mean_gain", "mean_regression")
@@ -40,6 +39,17 @@ def spread(values: Iterable[Number]) -> Spread:
 
 
 NOTHING = spread(())
+
+
+class TaskSummary(NamedTuple):
+    """A task as its finished cells describe it; kind and metric are None where none has finished."""
+
+    name: str
+    kind: Kind | None
+    metric: str | None
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.metric})" if self.metric else self.name
 
 
 @dataclass(frozen=True)
@@ -93,12 +103,26 @@ def rows_of(cells: Sequence[CellRecord], out: Path) -> list[StrategyRow]:
     Raises DataError where prediction files are missing, cannot be compared, or give other numbers than cells.csv.
     """
     rows = []
-    for task in tasks_of(list(cells)).values():
+    for task in _tasks(cells):
         for update in dict.fromkeys(cell.update for cell in cells):
             here = [cell for cell in cells if (cell.task, cell.update) == (task.name, update)]
             for strategy in dict.fromkeys(cell.strategy for cell in here):
                 rows.append(_row(task, [cell for cell in here if cell.strategy == strategy], out))
     return rows
+
+
+def _tasks(cells: Sequence[CellRecord]) -> list[TaskSummary]:
+    """In order of appearance. Raises DataError where the finished cells of one differ in kind or metric."""
+    found = []
+    for name in dict.fromkeys(cell.task for cell in cells):
+        given = {(cell.kind, cell.metric) for cell in cells if cell.task == name and cell.done}
+        if len(given) > 1:
+            named = ", ".join(sorted(f"{metric} ({kind})" for kind, metric in given))
+            raise DataError(
+                f"{CELLS}: task {name} has cells of several metrics, {named}; give each metric its own task"
+            )
+        found.append(TaskSummary(name, *(given.pop() if given else (None, None))))
+    return found
 
 
 def one_an_update(rows: Iterable[StrategyRow]) -> list[StrategyRow]:
@@ -111,23 +135,14 @@ def one_an_update(rows: Iterable[StrategyRow]) -> list[StrategyRow]:
     return list(best.values())
 
 
-def triple(cell: CellRecord, out: Path) -> Triple:
-    """The predictions of a finished cell: old, new, candidate."""
-    old, new, candidate = (
-        predictions(path, out) for path in (cell.predictions_old, cell.predictions_new, cell.predictions)
-    )
-    return Triple(old, new, candidate)
-
-
-def predictions(path: str | None, out: Path) -> PredictionSet:
-    """The predictions in a file that cells.csv names."""
-    assert path is not None, "a finished cell has its files"
-    return read_predictions(out / path)
+def triple(paths: Iterable[str], out: Path) -> Triple:
+    """The predictions in three files: of old, a reference and a candidate."""
+    return Triple(*(read_predictions(out / path) for path in paths))
 
 
 def _row(task: TaskSummary, cells: list[CellRecord], out: Path) -> StrategyRow:
     done = [cell for cell in cells if cell.done]
-    triples = [triple(cell, out) for cell in done]
+    triples = [triple(cell.files, out) for cell in done]
     by_seed, counted, notes = [], [], _missing(cells)
     for cell, files in zip(done, triples, strict=True):
         _refuse_other_samples(cell, files)
@@ -205,8 +220,7 @@ def _undefined(measures: dict[str, Spread], seeds: int) -> list[str]:
 def _refuse_other_samples(cell: CellRecord, files: Triple) -> None:
     """Raises DataError where a cell's file was cut, or has other samples."""
     if not same_samples(files):
-        paths = (cell.predictions_old, cell.predictions_new, cell.predictions)
-        held = ", ".join(f"{path} {len(each.table):,}" for path, each in zip(paths, files, strict=True))
+        held = ", ".join(f"{path} {len(each.table):,}" for path, each in zip(cell.files, files, strict=True))
         raise DataError(
             f"{CELLS}: {cell}: its prediction files do not answer the same samples ({held}); "
             "run the study again to rewrite them"

@@ -1,16 +1,18 @@
-"""Rows -> tables 4 to 7 of Echterhoff et al., 2024, for any study."""
+"""Rows -> tables 4 to 7 of Echterhoff et al., 2024, for any study, as Markdown and CSV."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from stillright.paper.layout import Sheet, number, p_text
+from stillright.paper.cells_csv import as_csv
+from stillright.paper.numbers import number, p_text
 from stillright.paper.paired import Difference
 from stillright.paper.rows import StrategyRow
 from stillright.records import Kind
+from stillright.report.markdown import cell
+from stillright.report.markdown import table as markdown_table
 from stillright.report.words import DASH
-from stillright.study.cells_csv import as_csv
 
 Show = Callable[[StrategyRow], str]
 
@@ -49,12 +51,7 @@ FLIPS: dict[str, Show] = {
     "PFR": value("pfr"),
 }
 COLUMNS: dict[Kind, dict[str, Show]] = {
-    "discrete": {
-        **LEVELS,
-        **FLIPS,
-        "NFR_mc new": value("nfr_mc_new"),
-        "NFR_mc": value("nfr_mc"),
-    },
+    "discrete": {**LEVELS, **FLIPS, "NFR_mc new": value("nfr_mc_new"), "NFR_mc": value("nfr_mc")},
     "continuous": {
         **LEVELS,
         **FLIPS,
@@ -79,31 +76,25 @@ UNITS = (
 
 
 class Table(NamedTuple):
-    """A table as text, and as the numbers behind it (CSV)."""
+    """A table for people, and the numbers behind it."""
 
-    sheet: Sheet
+    markdown: str
     csv: str
 
 
-def tables_of(rows: Sequence[StrategyRow]) -> dict[str, Table]:
-    """Tables by name: discrete, continuous, ablation and missing; those without a row are left out."""
-    found: dict[str, Table] = {}
+def tables_of(rows: Sequence[StrategyRow]) -> dict[str, Table | None]:
+    """Tables by name: discrete, continuous, ablation and missing; None for one without a row."""
+    found: dict[str, Table | None] = {}
     for kind, columns in COLUMNS.items():
-        of_kind = [row for row in rows if row.task.kind == kind]
         caption = f"Old, new and candidate models on {kind} tasks. {UNITS}"
-        if of_kind:
-            found[kind] = Table(_sheet(caption, of_kind, columns), numbers(of_kind))
+        found[kind] = _table(caption, [row for row in rows if row.task.kind == kind], columns)
     compared = [row for row in rows if row.task.kind is not None and not row.is_new]
-    if compared:
-        caption = f"What each strategy changes against the new model. {UNITS}"
-        found["ablation"] = Table(_sheet(caption, compared, ABLATION), numbers(compared))
-    missing = _missing(rows)
-    if missing.rows:
-        found["missing"] = Table(missing, as_csv([missing.head, *missing.rows]))
+    found["ablation"] = _table(f"What each strategy changes against the new model. {UNITS}", compared, ABLATION)
+    found["missing"] = _missing(rows)
     return found
 
 
-def _sheet(caption: str, rows: Sequence[StrategyRow], columns: dict[str, Show]) -> Sheet:
+def _table(caption: str, rows: Sequence[StrategyRow], columns: dict[str, Show]) -> Table | None:
     notes = list(dict.fromkeys(note for row in rows for note in row.notes))
     lines = []
     for row in rows:
@@ -111,21 +102,31 @@ def _sheet(caption: str, rows: Sequence[StrategyRow], columns: dict[str, Show]) 
         seeds = f"{len(row.done)}/{len(row.cells)}"
         place = [str(row.task), row.update, row.strategy + marks, seeds, ", ".join(map(str, row.n)) or DASH]
         lines.append([*place, *(show(row) for show in columns.values())])
-    return Sheet(caption, ["task", "update", "strategy", "seeds", "n", *columns], lines, texts=3, notes=notes)
+    head = ["task", "update", "strategy", "seeds", "n", *columns]
+    return Table(_markdown(caption, head, lines, 3, notes), _numbers(rows)) if lines else None
 
 
-def _missing(rows: Iterable[StrategyRow]) -> Sheet:
+def _missing(rows: Iterable[StrategyRow]) -> Table | None:
     """Every cell without a result."""
+    head = ["task", "update", "strategy", "seed", "status", "reason"]
     lines = [
         [row.task.name, row.update, row.strategy, str(cell.seed), cell.status, cell.reason or ""]
         for row in rows
         for cell in row.cells
         if not cell.done
     ]
-    return Sheet("Cells without a result.", ["task", "update", "strategy", "seed", "status", "reason"], lines, 6, [])
+    return Table(_markdown("Cells without a result.", head, lines, 6), as_csv([head, *lines])) if lines else None
 
 
-def numbers(rows: Sequence[StrategyRow]) -> str:
+def _markdown(caption: str, head: list[str], rows: list[list[str]], texts: int, notes: Sequence[str] = ()) -> str:
+    """A page; texts: how many leading columns are words; notes: numbered from 1, as cells refer to them."""
+    lines = markdown_table([cell(text) for text in head], [[cell(text) for text in row] for row in rows]).split("\n")
+    lines[1] = "| " + " | ".join(["---"] * texts + ["---:"] * (len(head) - texts)) + " |"
+    numbered = [f"[{i}] {cell(note)}" for i, note in enumerate(notes, start=1)]
+    return "\n\n".join([cell(caption), "\n".join(lines), *numbered]) + "\n"
+
+
+def _numbers(rows: Sequence[StrategyRow]) -> str:
     """The CSV of `rows`: fractions in full, `_sd` deviations over seeds, `_low` and `_high` intervals over samples."""
     records = [_record(row) for row in rows]
     names = list(dict.fromkeys(name for record in records for name in record if name != "note"))

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from itertools import product
 from pathlib import Path
 
 from stillright.errors import MissingExtra
-from stillright.paper.figures import need_matplotlib, write_figures
+from stillright.paper.cells_csv import read_cells
 from stillright.paper.findings import findings_of
-from stillright.paper.layout import latex, markdown
-from stillright.paper.page import findings_csv, findings_markdown
+from stillright.paper.findings_page import findings_csv, findings_markdown
 from stillright.paper.rows import StrategyRow, rows_of
 from stillright.paper.tables import tables_of
-from stillright.study.cells_csv import read_cells
-
-TABLES = (("discrete", "continuous", "ablation", "missing"), ("md", "tex", "csv"))
-FIGURES = (("quadrants", "nfr_vs_gain", "nfr_mc", "plane"), ("svg", "png"))
+from stillright.scoring.extras import needs
 
 
 def write_results(out: Path) -> list[Path]:
@@ -27,30 +22,27 @@ def write_results(out: Path) -> list[Path]:
     """
     rows = rows_of(read_cells(out), out)
     findings = findings_of(rows, out)
-    texts = {"findings.md": findings_markdown(findings), "findings.csv": findings_csv(findings)}
+    texts: dict[str, str | None] = {"findings.md": findings_markdown(findings), "findings.csv": findings_csv(findings)}
     for name, table in tables_of(rows).items():
-        sheets = {"md": markdown(table.sheet), "tex": latex(table.sheet, name), "csv": table.csv}
-        texts |= {f"tables/{name}.{ending}": text for ending, text in sheets.items()}
-    _emptied(out / "tables", TABLES)
+        texts |= {f"tables/{name}.md": table and table.markdown, f"tables/{name}.csv": table and table.csv}
+    (out / "tables").mkdir(exist_ok=True)
     for name, text in texts.items():
-        (out / name).write_text(text, encoding="utf-8")
-    return [out / name for name in texts] + _redrawn(rows, out / "figures")
+        if text is None:
+            (out / name).unlink(missing_ok=True)  # of an earlier call, when the table had rows
+        else:
+            (out / name).write_text(text, encoding="utf-8")
+    return [out / name for name, text in texts.items() if text is not None] + _figures(rows, out / "figures")
 
 
-def _redrawn(rows: list[StrategyRow], folder: Path) -> list[Path]:
+def _figures(rows: list[StrategyRow], folder: Path) -> list[Path]:
     try:
-        need_matplotlib()
+        with needs("figures", "drawing figures"):
+            import matplotlib  # noqa: F401
     except MissingExtra as error:
         stale = f"; {folder} still holds those of an earlier call" if folder.is_dir() else ""
         raise MissingExtra(
             f"{folder.parent}: tables and findings are written, but no figures{stale}: {error}"
         ) from None
-    return write_figures(rows, _emptied(folder, FIGURES))
+    from stillright.paper.figures import save_figures
 
-
-def _emptied(folder: Path, made: tuple[tuple[str, ...], tuple[str, ...]]) -> Path:
-    """The folder without what an earlier call made: a table that no longer has rows would stay as it was."""
-    folder.mkdir(exist_ok=True)
-    for name, ending in product(*made):
-        (folder / f"{name}.{ending}").unlink(missing_ok=True)
-    return folder
+    return save_figures(rows, folder)

@@ -5,18 +5,18 @@ Knows keys and texts, not who replies.
 
 from __future__ import annotations
 
+import io
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from stillright.errors import DataError
-from stillright.importers.jsonl import read_objects
+from stillright.jsonl import read_objects
 
 Ask = Callable[[str], str]  # message -> reply
-Keep = Callable[[str, str], None]  # (key, reply)
 
 
 def read_replies(path: Path) -> dict[str, str]:
@@ -44,22 +44,12 @@ def _cut_half_line(path: Path) -> None:
             file.truncate(whole)
 
 
-@contextmanager
-def _keeping(path: Path | None) -> Iterator[Keep]:
-    """Appends replies to `path`, from any thread; without a path, forgets them."""
+def _appending(path: Path | None) -> TextIO:
+    """The file to keep replies in; without a path, memory."""
     if path is None:
-        yield lambda key, reply: None
-        return
+        return io.StringIO()
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = threading.Lock()
-    with path.open("a", encoding="utf-8") as file:
-
-        def keep(key: str, reply: str) -> None:
-            with lock:
-                file.write(json.dumps({"key": key, "reply": reply}) + "\n")
-                file.flush()
-
-        yield keep
+    return path.open("a", encoding="utf-8")
 
 
 def all_replies(messages: Mapping[str, str], ask: Ask, path: Path | None, concurrency: int) -> dict[str, str]:
@@ -69,11 +59,14 @@ def all_replies(messages: Mapping[str, str], ask: Ask, path: Path | None, concur
     """
     replies = {} if path is None else read_replies(path)
     missing = [key for key in messages if key not in replies]
-    with _keeping(path) as keep, ThreadPoolExecutor(concurrency) as pool:
+    lock = threading.Lock()
+    with _appending(path) as file, ThreadPoolExecutor(concurrency) as pool:
 
         def answer(key: str) -> None:
             replies[key] = ask(messages[key])
-            keep(key, replies[key])
+            with lock:
+                file.write(json.dumps({"key": key, "reply": replies[key]}) + "\n")
+                file.flush()
 
         futures = [pool.submit(answer, key) for key in missing]
         try:

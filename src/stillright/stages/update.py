@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from stillright.config import UpdateConfig
+from stillright.config.masks import LABELS_ALONE
 from stillright.models import ModelRef
 from stillright.stages.align import Align
 from stillright.stages.fit import Fit
 from stillright.stages.predict import Predict
 from stillright.stages.stage import Model, Stage
 from stillright.stages.teach import Teach, TeachChoices
-from stillright.training.choice.loss import LABELS_ALONE
 
 
 def task_model(model: str, config: UpdateConfig, name: str) -> Model:

@@ -9,9 +9,9 @@ from stillright.comparison import compare
 from stillright.errors import StillrightError
 from stillright.folder.mark import fingerprint
 from stillright.folder.workspace import Workspace
+from stillright.paper.cells_csv import CELLS, CellRecord, Status, cells_text, measured
 from stillright.stages.stage import Stage
 from stillright.study.applicability import misfit
-from stillright.study.cells_csv import CELLS, CellRecord, Status, cells_text, measured
 from stillright.study.graph import CellStages, Graph
 from stillright.study.matrix import Cell
 from stillright.study.schedule import Outcome, error_line

@@ -11,8 +11,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from stillright.paper.cells_csv import CellRecord, Status
 from stillright.study.cell_status import Board
-from stillright.study.cells_csv import CellRecord, Status
 
 SIGNS: dict[Status, tuple[str, str]] = {  # and their style
     "done": ("✓", "green"),

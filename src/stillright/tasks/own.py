@@ -12,6 +12,7 @@ from jinja2 import meta
 from lm_eval.utils import apply_template
 
 from stillright.config import TaskConfig
+from stillright.config.update import OWN_CHOICE_METRICS
 from stillright.errors import DataError, TaskError
 from stillright.scoring.exact import exact_match
 from stillright.scoring.rouge import rouge1
@@ -56,7 +57,7 @@ def _choice_keys(config: TaskConfig) -> Config:
     return {
         "output_type": "multiple_choice",
         "doc_to_choice": choices,
-        "metric_list": [_metric("acc"), _metric("acc_norm")],
+        "metric_list": [_metric(name) for name in OWN_CHOICE_METRICS],
     }
 
 

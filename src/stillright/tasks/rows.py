@@ -7,7 +7,7 @@ from pathlib import Path
 import datasets
 
 from stillright.errors import DataError
-from stillright.importers.jsonl import read_objects
+from stillright.jsonl import read_objects
 
 
 def read_rows(path: Path) -> datasets.Dataset:

@@ -11,10 +11,11 @@ from torch.nn import functional
 from trl import SFTConfig
 
 from stillright.config import StrategyConfig
+from stillright.config.masks import LABELS_ALONE
 from stillright.forward.trees import PADDING
 from stillright.models import ModelRef, load_model, load_tokenizer
 from stillright.training.checkpoints import RULES
-from stillright.training.choice.loss import CHOICE_STRATEGIES, LABELS_ALONE, Beliefs, choice_sums, is_right
+from stillright.training.choice.loss import CHOICE_STRATEGIES, Beliefs, choice_sums, is_right
 from stillright.training.choice.scoring import (
     Samples,
     ScoreFiles,

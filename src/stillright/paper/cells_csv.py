@@ -1,4 +1,7 @@
-"""cells.csv: one row per cell, the contract that tables and figures are made from (docs/study.md). Knows no stages."""
+"""cells.csv, one row per cell: the contract between a study, which writes it, and what is made of it.
+
+docs/study.md has the columns.
+"""
 
 from __future__ import annotations
 
@@ -61,6 +64,12 @@ class CellRecord(BaseModel):
     def done(self) -> bool:
         """Whether it has results."""
         return self.status == "done"
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The predictions of a finished cell: of old, new and the candidate."""
+        paths = (self.predictions_old, self.predictions_new, self.predictions)
+        return tuple(path for path in paths if path is not None)
 
     @property
     def is_new(self) -> bool:

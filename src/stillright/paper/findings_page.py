@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from stillright.paper.cells_csv import as_csv
 from stillright.paper.findings import Finding, Pair
-from stillright.paper.layout import number, p_text
+from stillright.paper.numbers import number, p_text
 from stillright.report.markdown import cell, table
 from stillright.report.words import DASH
-from stillright.study.cells_csv import as_csv
 
 PAIR_HEAD = ["task", "update", "seeds", "difference", "p", "p adjusted", "shows", "Δ score"]
 CSV_HEAD = [

@@ -1,0 +1,26 @@
+"""The names of the strategies, and what settings, costs and stages must know of them without loading torch.
+
+The rules behind the names are in `training`; a test keeps the two equal.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+TokenMask = Literal[
+    "student_wrong",
+    "old_right",
+    "old_only",
+    "token_likelihood",
+    "sequence_likelihood",
+    "focal",
+    "new_only",
+    "mixture",
+]
+ChoiceMask = Literal["choice", "choice_mixture", "choice_ce"]  # distils over the choices of a sample, not over tokens
+Mask = Literal[TokenMask, ChoiceMask]
+
+NEED_NO_LABEL: tuple[Mask, ...] = ("old_only", "new_only", "mixture", "choice_mixture")  # never read the right answer
+MIXED: tuple[Mask, ...] = ("mixture",)  # teaches the mean of both distributions over tokens, so it needs them whole
+# trained by cross-entropy, whatever ce_weight is; of the teachers only old is asked, for the log
+LABELS_ALONE: tuple[Mask, ...] = ("choice_ce",)

@@ -1,0 +1,144 @@
+"""JSON and JSONL of any origin, perhaps gzipped: read leniently where tools write leniently, refused in one line.
+
+Knows files and JSON; knows nothing of samples.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import msgspec
+
+from stillright.errors import DataError
+
+LIMIT_BYTES = 4 * 2**30  # of a JSON file that must be held whole
+BLOCK_BYTES = 4 * 2**20  # of a JSONL file, read at once
+LINE_BYTES = 2**30
+Constant = Callable[[str], Any]
+Keys = dict[str, msgspec.Raw]  # decodes only the keys of an object
+
+
+def decode_json(data: bytes, place: str, kind: Any = Any, constant: Constant = str) -> Any:
+    """The value that `data` spells, as a msgspec type.
+
+    NaN and Infinity, which Python writes but JSON lacks, become what `constant` makes of the words.
+    Raises DataError naming `place` for anything not UTF-8, not JSON, nested too deeply, or not of the type.
+    """
+    try:
+        return msgspec.json.decode(data.removeprefix(b"\xef\xbb\xbf"), type=kind)
+    except UnicodeDecodeError as error:
+        raise DataError(f"{place}: not UTF-8 at byte {error.start}; re-encode the file as UTF-8") from None
+    except RecursionError:
+        raise DataError(f"{place}: JSON nested too deeply; flatten it") from None
+    except msgspec.ValidationError as error:
+        raise DataError(f"{place}: {_in_words(error)}") from None
+    except msgspec.DecodeError as error:
+        return _lenient(data, place, error, kind, constant)
+
+
+def without_nan(word: str) -> str | None:
+    """For tables, in which NaN is a missing value."""
+    return None if word == "NaN" else word
+
+
+def _lenient(data: bytes, place: str, error: msgspec.DecodeError, kind: Any, constant: Constant) -> Any:
+    """As Python's own decoder reads it: with NaN, and the halves of surrogate pairs that JavaScript may leave."""
+    refusal = DataError(f"{place}: not JSON ({error})")
+    if not any(word in data for word in (b"NaN", b"Infinity", b"\\ud", b"\\uD")):
+        raise refusal from None
+    try:
+        value = json.loads(data, parse_constant=constant)
+        whole = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")  # half a pair becomes "?"
+        return msgspec.json.decode(whole, type=kind)
+    except msgspec.ValidationError as unfit:
+        raise DataError(f"{place}: {_in_words(unfit)}") from None
+    except (ValueError, RecursionError):
+        raise refusal from None
+
+
+def _in_words(error: msgspec.ValidationError) -> str:
+    return str(error).replace("`", "").replace(" - at $.", " - at ")
+
+
+def read_json(path: Path, kind: Any = Any, constant: Constant = str) -> Any:
+    """The value in a JSON file, see decode_json. Raises DataError naming the file."""
+    try:
+        size = path.stat().st_size
+        if size > LIMIT_BYTES:
+            raise DataError(f"{path}: {size:,} bytes of JSON in one value, more than {LIMIT_BYTES:,}; write JSONL")
+        data = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+    return decode_json(data, str(path), kind, constant)
+
+
+def as_object(value: Any, place: str) -> dict[str, Any]:
+    """`value`, if it is a JSON object. Raises DataError naming `place`."""
+    if isinstance(value, dict):
+        return value
+    raise DataError(f"{place}: expected a JSON object, not {value!r:.40}")
+
+
+def open_binary(path: Path) -> IO[bytes]:
+    """The file's bytes, decompressed if its name ends in .gz. Raises DataError if it cannot be opened."""
+    try:
+        return gzip.open(path) if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file (looked from {Path.cwd()})") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
+
+
+def first_bytes(path: Path, count: int) -> bytes:
+    """The first bytes of the file, decompressed. Raises DataError."""
+    with open_binary(path) as file:
+        try:
+            return file.read(count)
+        except (EOFError, OSError, zlib.error) as error:
+            raise DataError(f"{path}: damaged or cut off ({error})") from None
+
+
+def blocks(path: Path) -> Iterator[tuple[int, list[bytes]]]:
+    """Lines of the file, some 4 MB at a time, with the number (from 1) of the first. Raises DataError."""
+    number = 1
+    with open_binary(path) as file:
+        while True:
+            try:
+                lines = _block(file, path)
+            except (EOFError, OSError, zlib.error) as error:
+                raise DataError(f"{path}: damaged or cut off after line {number - 1} ({error})") from None
+            if not lines:
+                return
+            if number == 1:
+                lines[0] = lines[0].removeprefix(b"\xef\xbb\xbf")  # the mark some editors put before UTF-8
+            yield number, lines
+            number += len(lines)
+
+
+def _block(file: IO[bytes], path: Path) -> list[bytes]:
+    """Some whole lines. Raises DataError if one is longer than any sample, which compression makes cheap."""
+    data = file.read(BLOCK_BYTES)
+    rest = file.readline(LINE_BYTES) if data and not data.endswith(b"\n") else b""
+    if len(rest) == LINE_BYTES and not rest.endswith(b"\n"):
+        raise DataError(f"{path}: a line of more than {LINE_BYTES:,} bytes; write one sample per line")
+    return io.BytesIO(data + rest).readlines()
+
+
+def read_lines(path: Path, kind: Any = Any, constant: Constant = str) -> Iterator[tuple[int, Any]]:
+    """Line number (from 1) and value of every line that is not blank, see decode_json. Raises DataError."""
+    for first, lines in blocks(path):
+        for number, line in enumerate(lines, start=first):
+            if line.strip():
+                yield number, decode_json(line, f"{path}:{number}", kind, constant)
+
+
+def read_objects(path: Path, constant: Constant = str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The same of a file that holds a JSON object per line. Raises DataError for a line that does not."""
+    for number, value in read_lines(path, constant=constant):
+        yield number, as_object(value, f"{path}:{number}")
