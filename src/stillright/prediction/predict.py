@@ -87,7 +87,7 @@ def _samples(refs: Sequence[ModelRef], task: Task, job: PredictJob) -> list[Samp
 
 
 def _loaded(ref: ModelRef, dtype: torch.dtype) -> Any:
-    model = load_model(ref, dtype).to(dtype).eval()
+    model = load_model(ref, dtype, adapter_in_float32=False).eval()
     read_contiguous(model)
     return model
 

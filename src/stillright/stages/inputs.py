@@ -15,7 +15,7 @@ from stillright.digest import folder_digest
 from stillright.models import compute_dtype
 
 OF_PREDICTION = frozenset({"test", "test_limit", "filter", "stop", "max_new_tokens"})  # keys no training reads
-SCORING = "log-likelihoods summed in float32"  # how answers are scored; other predictions are not compared with them
+SCORING = "log-likelihoods summed in float32, positions in float32"  # of answers; others are not taken for these
 CACHE_FORMAT = 1  # of teachers' outputs; raise it when the same model and texts give other ones
 OF_ALIGNMENT = frozenset({"unlabelled"})  # keys only alignment and its teachers read
 
