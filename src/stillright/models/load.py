@@ -6,12 +6,14 @@ are named by.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 from functools import cache
 from typing import TYPE_CHECKING
 
 from stillright.digest import Stamp, stamp
-from stillright.errors import ModelError
+from stillright.errors import ModelError, one_line
 from stillright.models.device import device
 from stillright.models.ref import ModelRef, Source
 
@@ -21,8 +23,15 @@ if TYPE_CHECKING:
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 
-def _reason(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
+@contextmanager
+def _refusing(what: str) -> Iterator[None]:
+    """Any error becomes a ModelError that says `what`; transformers and peft raise all kinds."""
+    try:
+        yield
+    except ModelError:
+        raise
+    except Exception as error:
+        raise ModelError(f"{what}: {one_line(error)[:300]}") from None
 
 
 def _stamp(source: Source) -> Stamp | None:
@@ -39,11 +48,9 @@ def load_config(source: Source) -> PretrainedConfig:
 def _config(source: Source, _: Stamp | None) -> PretrainedConfig:
     from transformers import AutoConfig
 
-    revision = source.commit
-    try:
-        return AutoConfig.from_pretrained(source.location, revision=revision)
-    except Exception as error:  # transformers raises all kinds here
-        raise ModelError(f"base {source}: its configuration cannot be loaded: {_reason(error)}") from None
+    with _refusing(f"base {source}: its configuration cannot be loaded"):
+        config = AutoConfig.from_pretrained(source.location, revision=source.commit)
+    return config
 
 
 def load_tokenizer(source: Source) -> PreTrainedTokenizerBase:
@@ -55,11 +62,8 @@ def load_tokenizer(source: Source) -> PreTrainedTokenizerBase:
 def _tokenizer(source: Source, _: Stamp | None) -> PreTrainedTokenizerBase:
     from transformers import AutoTokenizer
 
-    revision = source.commit
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(source.location, revision=revision)
-    except Exception as error:  # transformers raises all kinds here
-        raise ModelError(f"base {source}: its tokenizer cannot be loaded: {_reason(error)}") from None
+    with _refusing(f"base {source}: its tokenizer cannot be loaded"):
+        tokenizer = AutoTokenizer.from_pretrained(source.location, revision=source.commit)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
@@ -71,35 +75,28 @@ def load_skeleton(source: Source) -> PreTrainedModel:
     from transformers import AutoModelForCausalLM
 
     config = deepcopy(load_config(source))  # which becomes the model's
-    try:
-        with torch.device("meta"):
-            return AutoModelForCausalLM.from_config(config)
-    except Exception as error:  # transformers raises all kinds here
-        raise ModelError(f"base {source}: not a causal language model: {_reason(error)}") from None
+    with _refusing(f"base {source}: not a causal language model"), torch.device("meta"):
+        model = AutoModelForCausalLM.from_config(config)
+    return model
 
 
 def load_adapter_config(adapter: Source) -> PeftConfig:
     """The configuration of an adapter, as one that is trained on. Raises ModelError."""
     from peft import PeftConfig
 
-    revision = adapter.commit
-    try:
-        return PeftConfig.from_pretrained(adapter.location, revision=revision, inference_mode=False)
-    except Exception as error:  # peft raises all kinds here
-        raise ModelError(f"adapter {adapter}: its configuration cannot be loaded: {_reason(error)}") from None
+    with _refusing(f"adapter {adapter}: its configuration cannot be loaded"):
+        config = PeftConfig.from_pretrained(adapter.location, revision=adapter.commit, inference_mode=False)
+    return config
 
 
 def load_base(source: Source, dtype: torch.dtype) -> PreTrainedModel:
     """The causal language model in `source`, on this process's device. Raises ModelError."""
     from transformers import AutoModelForCausalLM
 
-    revision = source.commit
-    try:
+    with _refusing(f"base {source}: cannot be loaded"):
         model = AutoModelForCausalLM.from_pretrained(
-            source.location, revision=revision, dtype=dtype, use_safetensors=True
+            source.location, revision=source.commit, dtype=dtype, use_safetensors=True
         )
-    except Exception as error:  # transformers raises all kinds here
-        raise ModelError(f"base {source}: cannot be loaded: {_reason(error)}") from None
     return model.to(device())
 
 
@@ -115,14 +112,12 @@ def load_model(
         return model
     from peft import PeftModel
 
-    revision = ref.adapter.commit
-    try:
-        return PeftModel.from_pretrained(
+    with _refusing(f"adapter {ref.adapter}: does not fit the base {ref.base}"):
+        adapted = PeftModel.from_pretrained(
             model,
             ref.adapter.location,
-            revision=revision,
+            revision=ref.adapter.commit,
             is_trainable=trainable,
             autocast_adapter_dtype=adapter_in_float32,
         )
-    except Exception as error:  # peft raises all kinds here
-        raise ModelError(f"adapter {ref.adapter}: does not fit the base {ref.base}: {_reason(error)}") from None
+    return adapted

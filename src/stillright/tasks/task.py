@@ -12,7 +12,7 @@ from lm_eval.api.metrics import mean, nanmean
 from lm_eval.api.task import ConfigurableTask
 
 from stillright.config import TaskConfig
-from stillright.errors import DataError, StillrightError, TaskError
+from stillright.errors import DataError, StillrightError, TaskError, one_line
 from stillright.records import Kind
 from stillright.tasks.own import local_data, own_task, refuse_unknown_prompts
 from stillright.tasks.ranking import LENGTHS
@@ -197,7 +197,7 @@ def _file_named(config: TaskConfig, split: str) -> str:
 
 
 def _reason(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+    return f"{type(error).__name__}: {one_line(error)[:300]}"
 
 
 def _build(config: TaskConfig) -> Any:
