@@ -49,8 +49,7 @@ def _config(source: Source, _: Stamp | None) -> PretrainedConfig:
     from transformers import AutoConfig
 
     with _refusing(f"base {source}: its configuration cannot be loaded"):
-        config = AutoConfig.from_pretrained(source.location, revision=source.commit)
-    return config
+        return AutoConfig.from_pretrained(source.location, revision=source.commit)
 
 
 def load_tokenizer(source: Source) -> PreTrainedTokenizerBase:
@@ -76,8 +75,7 @@ def load_skeleton(source: Source) -> PreTrainedModel:
 
     config = deepcopy(load_config(source))  # which becomes the model's
     with _refusing(f"base {source}: not a causal language model"), torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config)
-    return model
+        return AutoModelForCausalLM.from_config(config)
 
 
 def load_adapter_config(adapter: Source) -> PeftConfig:
@@ -85,8 +83,7 @@ def load_adapter_config(adapter: Source) -> PeftConfig:
     from peft import PeftConfig
 
     with _refusing(f"adapter {adapter}: its configuration cannot be loaded"):
-        config = PeftConfig.from_pretrained(adapter.location, revision=adapter.commit, inference_mode=False)
-    return config
+        return PeftConfig.from_pretrained(adapter.location, revision=adapter.commit, inference_mode=False)
 
 
 def load_base(source: Source, dtype: torch.dtype) -> PreTrainedModel:
@@ -113,11 +110,10 @@ def load_model(
     from peft import PeftModel
 
     with _refusing(f"adapter {ref.adapter}: does not fit the base {ref.base}"):
-        adapted = PeftModel.from_pretrained(
+        return PeftModel.from_pretrained(
             model,
             ref.adapter.location,
             revision=ref.adapter.commit,
             is_trainable=trainable,
             autocast_adapter_dtype=adapter_in_float32,
         )
-    return adapted
