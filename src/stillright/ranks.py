@@ -22,6 +22,7 @@ T = TypeVar("T")
 PATIENCE = timedelta(days=30)  # a process that is lost ends all others through the launcher, not through this
 FROM_MAIN = "raised by the main process"
 _numbers = itertools.count()  # of meetings; every process has the same ones in the same order
+_apart: list[bool] = []  # not empty while this process does work that the others do not do at the same time
 
 
 def world() -> int:
@@ -72,21 +73,29 @@ def _part_in_order() -> None:
 def on_main(work: Callable[[], T]) -> T:
     """What `work` returns, or raises, in the main process; the others wait for it, and do the same.
 
-    The outcome is pickled.
+    The outcome is pickled. Within the work of another `on_main` or `main_first` nobody waits: it is just done.
     """
-    if world() == 1:
+    if world() == 1 or _apart:
         return work()
     store, key = _store(), f"stillright-{next(_numbers)}"
     if not is_main():
         told: T = _told(store, key)
         return told
     try:
-        value = work()
+        value = _do_apart(work)
     except Exception as error:
         store.set(key, pickle.dumps((None, _portable(error))))
         raise
     store.set(key, pickle.dumps((value, None)))
     return value
+
+
+def _do_apart(work: Callable[[], T]) -> T:
+    _apart.append(True)
+    try:
+        return work()
+    finally:
+        _apart.pop()
 
 
 def _told(store: Any, key: str) -> Any:
@@ -102,7 +111,7 @@ def main_first(work: Callable[[], T]) -> T:
     """What `work` returns here; the others begin when the main process has done it, and raise what it raises."""
     made: list[T] = []
     on_main(lambda: made.append(work()))
-    return made[0] if made else work()
+    return made[0] if made else _do_apart(work)
 
 
 def is_from_main(error: BaseException) -> bool:
@@ -153,10 +162,10 @@ def leave() -> None:
 
 
 def _store() -> Any:
-    from torch.distributed.distributed_c10d import _get_default_store
+    from stillright.upstream.torch import default_store
 
     state()
-    return _get_default_store()
+    return default_store()
 
 
 def _portable(error: Exception) -> Exception:

@@ -23,10 +23,11 @@ from stillright.forward.trees import MULTIPLE, log_likelihoods, plant, reads_tre
 from stillright.models import Source, load_base, load_tokenizer
 from stillright.pipeline import run_update
 from stillright.tasks import load_task
+from stillright.tasks.ranking import ABSENT, normalized
 from stillright.training.choice import scoring
 from stillright.training.choice.loss import CHOICE_STRATEGIES, Beliefs, choice_sums, follows_old
-from stillright.training.choice.scoring import accepted, flips, normalized
-from stillright.training.choice.texts import ABSENT, ChoiceText, encode_choices
+from stillright.training.choice.scoring import accepted, flips
+from stillright.training.choice.texts import ChoiceText, encode_choices
 
 TEXTS = [
     ChoiceText([5, 6, 7], [[8, 9], [10], [11, 12, 13]], [1, 1, 1], [0]),

@@ -1,3 +1,3 @@
 """Models answer the test split of a task, through lm-evaluation-harness."""
 
-SCORING = "log-likelihoods summed in float32"  # how answers are scored; other predictions are not compared with them
+SCORING = "log-likelihoods summed in float32, positions in float32"  # of answers; others are not taken for these

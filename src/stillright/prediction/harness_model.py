@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
-from lm_eval.models.huggingface import HFLM
+from torch import Tensor
 from transformers import LogitsProcessorList
 
 from stillright.errors import DataError, ModelError
@@ -16,6 +16,7 @@ from stillright.forward.trees import BATCH_TOKENS, Ids, Tree, continued, label_l
 from stillright.prediction.ensemble import MeanLogits
 from stillright.progress import Bar
 from stillright.tasks.encoding import read_requests
+from stillright.upstream.lm_eval import OpenLM, Request
 
 Answer = tuple[float, bool]  # summed log-probability of a continuation, whether each of its tokens is the likeliest
 
@@ -27,7 +28,7 @@ class Place(NamedTuple):
     choice: int
 
 
-class HarnessModel(HFLM):
+class HarnessModel(OpenLM):
     """Answers as HFLM does, except for rounding: HFLM sums log-probabilities in the dtype of the logits, where a sum
     in bfloat16 has steps of half a nat for an answer of usual length.
 
@@ -44,14 +45,14 @@ class HarnessModel(HFLM):
         return super().generate_until(requests, disable_tqdm=True)
 
     @torch.no_grad()
-    def _loglikelihood_tokens(self, requests: Any, disable_tqdm: bool = False, override_bs: int | None = None) -> Any:
+    def score(self, requests: list[Request]) -> list[Answer]:
+        """See OpenLM. Raises DataError for a continuation that is longer than what is read."""
         if not requests:
             return []
         try:
             check_head(self.model)
         except ModelError:
-            self.softmax_dtype = torch.float32
-            return super()._loglikelihood_tokens(requests, disable_tqdm, override_bs)
+            return super().score(requests)
         pairs = read_requests(requests, self.prefix_token_id)
         self._refuse_longer(pairs)
         trees, places = grow(pairs, self.max_length)
@@ -79,16 +80,15 @@ class HarnessModel(HFLM):
             self.bar.advance(tokens=sum(tree.tokens(apart) for tree in grown), units=sum(len(t.choices) for t in grown))
         return answers
 
-    def _model_call(self, inps: Any, *args: Any, **kwargs: Any) -> Any:
-        self.bar.advance(tokens=inps.numel(), units=len(inps))
-        return super()._model_call(inps, *args, **kwargs)
-
-    def _model_generate(self, context: Any, *args: Any, **kwargs: Any) -> Any:
-        if self.others:
-            kwargs["logits_processor"] = LogitsProcessorList([MeanLogits(self.others, kwargs["attention_mask"])])
-        ids = super()._model_generate(context, *args, **kwargs)
+    def note(self, ids: Tensor) -> None:
+        """See OpenLM."""
         self.bar.advance(tokens=ids.numel(), units=len(ids))
-        return ids
+
+    def generation_options(self, attention_mask: Tensor) -> dict[str, Any]:
+        """See OpenLM."""
+        if not self.others:
+            return {}
+        return {"logits_processor": LogitsProcessorList([MeanLogits(self.others, attention_mask)])}
 
 
 def grow(pairs: Sequence[tuple[Ids, Ids]], max_length: int) -> tuple[list[Tree], list[Place]]:

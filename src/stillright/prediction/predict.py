@@ -1,4 +1,4 @@
-"""Model + task -> PredictionSet, through lm-evaluation-harness. The only importer of its evaluator."""
+"""Model + task -> PredictionSet, through lm-evaluation-harness."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import lm_eval
 import numpy as np
 import torch
-from lm_eval import evaluator
 
 from stillright import ranks
 from stillright.errors import TaskError
@@ -21,6 +20,8 @@ from stillright.prediction.harness_model import HarnessModel
 from stillright.progress import Progress
 from stillright.records import Header, PredictionSet, Row
 from stillright.tasks import Task
+from stillright.tasks.ranking import chosen, normalized
+from stillright.upstream.lm_eval import logged_samples
 
 Sample = dict[str, Any]
 
@@ -62,8 +63,8 @@ def _log_likelihoods(sample: Sample) -> list[float]:
 
 def _chosen(task: Task, sample: Sample) -> int:
     """Number of the choice that the metric ranks first."""
-    lengths = task.choice_lengths(task.choices(sample["doc"]))
-    return int(np.argmax(np.array(_log_likelihoods(sample)) / np.array(lengths)))
+    sums = torch.tensor(_log_likelihoods(sample), dtype=torch.float64)
+    return int(chosen(normalized(sums, torch.tensor(task.choice_lengths(task.choices(sample["doc"]))))))
 
 
 def _samples(refs: Sequence[ModelRef], task: Task, job: PredictJob) -> list[Sample]:
@@ -87,21 +88,15 @@ def _samples(refs: Sequence[ModelRef], task: Task, job: PredictJob) -> list[Samp
 
 
 def _loaded(ref: ModelRef, dtype: torch.dtype) -> Any:
-    model = load_model(ref, dtype).to(dtype).eval()
+    model = load_model(ref, dtype, adapter_in_float32=False).eval()
     read_contiguous(model)
     return model
 
 
 def _answers(lm: HarnessModel, task: Task, positions: list[int]) -> list[Sample]:
     """What the harness logs of the test documents at `positions`."""
-    results = evaluator.evaluate(
-        lm=lm,
-        task_dict={"tasks": {task.name: task.harness}, "groups": {}, "group_map": {}},
-        samples={task.name: positions},
-        bootstrap_iters=0,
-    )
-    assert results is not None
-    return [sample for sample in results["samples"][task.name] if sample["filter"] == task.filter]
+    logged = logged_samples(lm, task.name, task.harness, positions)
+    return [sample for sample in logged if sample["filter"] == task.filter]
 
 
 def _requests(task: Task, positions: list[int]) -> int:
@@ -142,19 +137,19 @@ def _rows(task: Task, samples: list[Sample]) -> list[Row]:
 
 def _choice_row(task: Task, sample: Sample, identifier: str) -> Row:
     choices, accepted = task.choices(sample["doc"]), task.accepted(sample["doc"])
-    chosen, correct = _chosen(task, sample), bool(sample[task.metric])
-    if correct != (chosen in accepted):
+    first, correct = _chosen(task, sample), bool(sample[task.metric])
+    if correct != (first in accepted):
         raise TaskError(
             f"task {task.name}: sample {identifier}: the harness gives {task.metric} {sample[task.metric]}, but the "
-            f"choice ranked first is {chosen}, and right is one of {accepted}; please report this task"
+            f"choice ranked first is {first}, and right is one of {accepted}; please report this task"
         )
     return {
         "id": identifier,
         "prompt": task.prompt(sample["doc"]),
-        "prediction": str(chosen),
+        "prediction": str(first),
         "reference": [str(a) for a in accepted],
         "correct": correct,
-        "output": choices[chosen],
+        "output": choices[first],
         "choices": len(choices),
     }
 

@@ -8,15 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lm_eval.api.instance import Instance
-from lm_eval.models.huggingface import HFLM
-
 from stillright.errors import DataError
 from stillright.forward.trees import Ids
+from stillright.upstream.lm_eval import Encoder, Request
 
 
-def read_requests(requests: Sequence[Any], prefix_token_id: int) -> list[tuple[Ids, Ids]]:
-    """Ids of prompt and continuation of the harness's requests ((texts), prompt, continuation).
+def read_requests(requests: Sequence[Request], prefix_token_id: int) -> list[tuple[Ids, Ids]]:
+    """Ids of prompt and continuation of the harness's requests.
 
     A prompt without tokens, such as a line end that the harness counts as part of the continuation, becomes what the
     harness uses for an empty prompt. Raises DataError for a continuation without tokens.
@@ -30,22 +28,7 @@ def read_requests(requests: Sequence[Any], prefix_token_id: int) -> list[tuple[I
     return [(list(prompt) or [prefix_token_id], list(continuation)) for _, prompt, continuation in requests]
 
 
-class _HarnessEncoder(HFLM):
-    """The harness's tokenization without its model: `loglikelihood` returns the ids it would score."""
-
-    def __init__(self, tokenizer: Any) -> None:
-        self.tokenizer = tokenizer
-        self.backend = "causal"
-        self.add_bos_token = None
-        self.custom_prefix_token_id = None
-        self.enable_thinking = None
-
-    def _loglikelihood_tokens(self, requests: Any, **_: Any) -> Any:
-        return read_requests(requests, self.prefix_token_id)
-
-
 def encode_pairs(pairs: Sequence[tuple[str, str]], tokenizer: Any) -> list[tuple[Ids, Ids]]:
     """Ids of each prompt and of what follows it. Raises DataError, see `read_requests`."""
-    requests = [Instance("loglikelihood", {}, pair, i) for i, pair in enumerate(pairs)]
-    encoded: list[tuple[Ids, Ids]] = _HarnessEncoder(tokenizer).loglikelihood(requests, disable_tqdm=True)
-    return encoded
+    encoder = Encoder(tokenizer)
+    return read_requests(encoder.requests(pairs), encoder.prefix_token_id)

@@ -7,24 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from stillright.errors import TaskError
+from stillright.upstream.lm_eval import entry_in_file, full_config, kind_of, own_file
 
 SHIPPED = Path(__file__).parent / "harness"  # tasks that the harness lacks, in its own format
 
 
-def _entry_in_file(path: Path, name: str) -> Any:
-    """The entry of one YAML file, if it has this name. Avoids the index of all tasks, which takes seconds."""
-    from lm_eval.tasks._index import TaskIndex
-
-    entry = TaskIndex.entry_from_path(path)
-    return entry if entry is not None and entry.name == name else None
-
-
 def _entry_beside_its_name(name: str) -> Any:
     """The entry of our own NAME.yaml, or of the harness's NAME/NAME.yaml, if there is one."""
-    import lm_eval.tasks
-
-    of_harness = Path(lm_eval.tasks.__file__).parent / name / f"{name}.yaml"
-    return _entry_in_file(SHIPPED / f"{name}.yaml", name) or _entry_in_file(of_harness, name)
+    return entry_in_file(SHIPPED / f"{name}.yaml", name) or entry_in_file(own_file(name), name)
 
 
 def _entry_in_index(name: str) -> Any:
@@ -43,13 +33,11 @@ def _entry_in_index(name: str) -> Any:
 def harness_config(name: str) -> dict[str, Any]:
     """The configuration of the task `name`. Raises TaskError where it is unknown, a group or a class, or
     lacks a library."""
-    from lm_eval.tasks._factory import TaskFactory
-
     entry = _entry_beside_its_name(name) or _entry_in_index(name)
-    if entry.kind.name != "TASK":
-        raise TaskError(f"task {name}: is a {entry.kind.name.lower()} of the harness; give a single task")
+    if (kind := kind_of(entry)) != "task":
+        raise TaskError(f"task {name}: is a {kind} of the harness; give a single task")
     try:
-        config: dict[str, Any] = TaskFactory()._load_full_config(entry, None)
+        config = full_config(entry)
     except ImportError as error:  # of the task's own code
         raise TaskError(f"task {name}: its code cannot be loaded ({error}); install what it needs") from None
     if "class" in config:

@@ -12,14 +12,15 @@ from lm_eval.api.metrics import mean, nanmean
 from lm_eval.api.task import ConfigurableTask
 
 from stillright.config import TaskConfig
-from stillright.errors import DataError, StillrightError, TaskError
+from stillright.errors import DataError, StillrightError, TaskError, one_line
 from stillright.records import Kind
 from stillright.tasks.own import local_data, own_task, refuse_unknown_prompts
+from stillright.tasks.ranking import LENGTHS
 from stillright.tasks.registry import harness_config
 from stillright.tasks.rows import read_rows
+from stillright.upstream.lm_eval import filter_names, metric_names
 
-DISCRETE = frozenset({"acc", "acc_norm", "acc_bytes", "exact_match"})
-CHOICE_METRICS = ("acc", "acc_norm", "acc_bytes")
+DISCRETE = frozenset({*LENGTHS, "exact_match"})
 GENERATED = 256  # longest answer in tokens where a task sets no limit: the harness's own default
 Document = dict[str, Any]
 OFFLINE = "without a network, give local files with the same columns as train and test"
@@ -110,13 +111,8 @@ class Task:
         return self.accepted(document)[0]
 
     def choice_lengths(self, choices: list[str]) -> list[int]:
-        """What the metric divides log-likelihoods by: nothing (acc), characters (acc_norm), bytes (acc_bytes)."""
-        lengths = {
-            "acc": [1] * len(choices),
-            "acc_norm": [len(choice) for choice in choices],
-            "acc_bytes": [len(choice.encode()) for choice in choices],
-        }
-        return lengths[self.metric]
+        """What the metric divides log-likelihoods by."""
+        return [LENGTHS[self.metric](choice) for choice in choices]
 
 
 def _content(document: Document) -> str:
@@ -201,7 +197,7 @@ def _file_named(config: TaskConfig, split: str) -> str:
 
 
 def _reason(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:300]}"
+    return f"{type(error).__name__}: {one_line(error)[:300]}"
 
 
 def _build(config: TaskConfig) -> Any:
@@ -245,14 +241,12 @@ def _drawn(n: int, limit: int | None, seed: int) -> list[int]:
 
 
 def _metric(config: TaskConfig, harness: Any) -> str:
-    known = list(harness._metric_fn_list)
-    metric = config.metric or ("acc" if "acc" in known else str(known[0]))
+    known = metric_names(harness)
+    metric = config.metric or ("acc" if "acc" in known else known[0])
     if metric not in known:
         raise TaskError(f"task {config.name}: has no metric {metric}; it has {', '.join(known)}")
-    if harness.OUTPUT_TYPE == "multiple_choice" and metric not in CHOICE_METRICS:
-        raise TaskError(
-            f"task {config.name}: its metric {metric} does not rank choices; use {', '.join(CHOICE_METRICS)}"
-        )
+    if harness.OUTPUT_TYPE == "multiple_choice" and metric not in LENGTHS:
+        raise TaskError(f"task {config.name}: its metric {metric} does not rank choices; use {', '.join(LENGTHS)}")
     if not harness.higher_is_better().get(metric, True):
         raise TaskError(
             f"task {config.name}: for its metric {metric} lower is better; choose one for which higher is better"
@@ -274,9 +268,9 @@ def _refuse_whole_set(name: str, metric: str, harness: Any) -> None:
 
 
 def _filter(config: TaskConfig, harness: Any) -> str | None:
-    known = [ensemble.name for ensemble in harness._filters]
+    known = filter_names(harness)
     if config.filter is None:
-        return str(known[0])
+        return known[0]
     if config.filter not in known:
         raise TaskError(f"task {config.name}: has no filter {config.filter!r}; it has {', '.join(known)}")
     return config.filter

@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from stillright.tasks.ranking import chosen
+
 
 class Beliefs(NamedTuple):
     """What the teachers make of n samples."""
@@ -28,7 +30,7 @@ ChoiceTarget = Callable[[Beliefs], Tensor]  # -> (n, K) log-probabilities to lea
 
 def is_right(scores: Tensor, accepted: Tensor) -> Tensor:
     """(n,) whether the likeliest choice is a right one, as in prediction: scores and accepted (n, K)."""
-    return accepted.gather(1, scores.argmax(dim=-1, keepdim=True))[:, 0]
+    return accepted.gather(1, chosen(scores)[:, None])[:, 0]
 
 
 def follows_old(beliefs: Beliefs) -> Tensor:

@@ -16,8 +16,9 @@ from stillright.forward.passes import autocast, check_head, evaluating
 from stillright.forward.trees import Trees, log_likelihoods, plant, reads_trees
 from stillright.models import ModelRef, load_model, load_tokenizer
 from stillright.progress import Progress
+from stillright.tasks.ranking import normalized
 from stillright.training.choice.loss import is_right
-from stillright.training.choice.texts import ABSENT, ChoiceText
+from stillright.training.choice.texts import ChoiceText
 from stillright.training.loop import frees_memory
 from stillright.training.text import batches
 from stillright.training.trainer import Mean
@@ -70,11 +71,6 @@ def padded(rows: Sequence[Sequence[int]], fill: int) -> Tensor:
     """Rows of different lengths as one tensor."""
     longest = max(map(len, rows))
     return torch.tensor([[*row, *[fill] * (longest - len(row))] for row in rows])
-
-
-def normalized(sums: Tensor, lengths: Tensor) -> Tensor:
-    """Scores (B, K) of summed log-likelihoods: divided by the metric's lengths, ABSENT where those are 0."""
-    return torch.where(lengths > 0, sums / lengths.clamp_min(1), ABSENT)
 
 
 def tree_scores(model: Any, *, shape: Sequence[int], **inputs: Any) -> Tensor:

@@ -12,7 +12,6 @@ from stillright.tasks.encoding import encode_pairs
 from stillright.training.text import IGNORED
 
 Sample = tuple[str, list[str]]  # prompt and choices
-ABSENT = -1e4  # score of a choice that a sample does not have
 
 
 @dataclass(frozen=True)
