@@ -16,6 +16,7 @@ from stillright.forward.passes import check_head, evaluating, last_states
 from stillright.training.teachers.cache import prediction_and_logp
 from stillright.training.teachers.loss_inputs import HiddenStateReader
 from stillright.training.text import IGNORED
+from stillright.upstream.peft import without_adapter
 
 
 class LiveTeachers:
@@ -39,7 +40,7 @@ class LiveTeachers:
 
     @property
     def _old_base(self) -> Any:
-        return self.old.get_base_model() if hasattr(self.old, "get_base_model") else self.old
+        return without_adapter(self.old)
 
     @torch.no_grad()
     def outputs(self, student: Any, inputs: dict[str, Any], labels: Tensor) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import torch
 from stillright import ranks
 from stillright.models import ModelRef, load_model, vocabulary_size
 from stillright.training.model_digest import model_digest
+from stillright.upstream.peft import without_adapter
 
 
 class InMemoryTeacher(NamedTuple):
@@ -75,5 +76,5 @@ def on_device(load: Callable[[], Any], device: Any) -> Iterator[Callable[[], Any
 
 def is_placed(model: Any) -> bool:
     """Whether a model (base or PeftModel) must stay where it is: quantized, or over several devices."""
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    base = without_adapter(model)
     return getattr(base, "quantization_method", None) is not None or hasattr(base, "hf_device_map")
