@@ -29,7 +29,7 @@ from stillright.training.loop import Job, frees_memory, optimizer_steps, warmup_
 if TYPE_CHECKING:
     from stillright.training.choice.scoring import ScoreFiles
     from stillright.training.choice.texts import ChoiceText
-    from stillright.training.teachers.cached import TeacherFolders
+    from stillright.training.teachers.cached_teachers import TeacherFolders
     from stillright.training.text import Texts
 
 REPORTS = ("comparison.json", "report.md", "report.html")
@@ -99,7 +99,7 @@ class Update(Data):
         align_adapter(new, source, texts, self.config.strategy, teachers, job, validation)
 
     def _teach_both(self, old: ModelRef, new: ModelRef) -> TeacherFolders:
-        from stillright.training.teachers.cached import TeacherFolders
+        from stillright.training.teachers.cached_teachers import TeacherFolders
 
         return TeacherFolders(self.teach(old, ".stillright/teachers/old"), self.teach(new, ".stillright/teachers/new"))
 
@@ -109,14 +109,14 @@ class Update(Data):
 
         name: what the log calls the teacher; default: as the folder.
         """
-        from stillright.training.teachers.cache import CacheSpec
+        from stillright.training.teachers.cache_stage import cache_stage
+        from stillright.training.teachers.cache_writing import CacheSpec
         from stillright.training.teachers.forms import form_of
-        from stillright.training.teachers.stage import cache_stage
 
         texts, vocabulary = self.aligned_texts(ref.base), self.shared_vocabulary
         every = [*texts.train, *texts.validation]
         scored = fingerprint({"scored": [(text.ids, text.first) for text in every]})
-        form = form_of(self.config.teachers, self.config.strategy.temperature, vocabulary)
+        form = form_of(self.config.teachers, self.config.strategy.temperature)
         spec = CacheSpec(every, teacher_key(self.config, scored), form, vocabulary)
         load, name = partial(load_model, ref, self.dtype), name or Path(result).name
         return cache_stage(self.workspace, name, result, ref.fingerprint(), load, spec, self.progress)

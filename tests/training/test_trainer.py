@@ -32,7 +32,7 @@ from stillright.training.compat_config import CompatConfig
 from stillright.training.head_loss import CrossEntropy
 from stillright.training.loop import Job, as_dataset, train_adapter, training_arguments
 from stillright.training.lora import lora_config
-from stillright.training.teachers.cached import TeacherFolders
+from stillright.training.teachers.cached_teachers import TeacherFolders
 from stillright.training.text import Text
 from stillright.training.trainer import AdapterTrainer
 

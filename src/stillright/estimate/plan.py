@@ -149,7 +149,7 @@ class Plan:
         )
 
     def _form(self) -> Form:
-        return form_of(self.config.teachers, self.config.strategy.temperature, self.data.shared_vocabulary)
+        return form_of(self.config.teachers, self.config.strategy.temperature)
 
     def _align_choices(self) -> list[StageCost]:
         old, new = (self.data.aligned_choices(ref.base) for ref in (self.data.old, self.data.new))

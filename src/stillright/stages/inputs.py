@@ -16,7 +16,7 @@ from stillright.models import compute_dtype
 
 OF_PREDICTION = frozenset({"test", "test_limit", "filter", "stop", "max_new_tokens"})  # keys no training reads
 SCORING = "log-likelihoods summed in float32"  # how answers are scored; other predictions are not compared with them
-CACHE_FORMAT = 1  # of teachers' outputs; raise it when the same model and texts give other ones
+CACHE_FORMAT = 2  # of teachers' outputs; raise it when the same model and texts give other ones
 OF_ALIGNMENT = frozenset({"unlabelled"})  # keys only alignment and its teachers read
 
 Inputs = dict[str, Any]

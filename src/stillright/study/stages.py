@@ -142,7 +142,7 @@ class Graph:
 
     def _teach(self, cell: Cell, model: Stage) -> Stage:
         vocabulary = shared_vocabulary(_bases(cell.own))
-        form = form_of(cell.own.teachers, cell.own.strategy.temperature, vocabulary)._asdict()
+        form = form_of(cell.own.teachers, cell.own.strategy.temperature)._asdict()
         inputs = teach_inputs(cell.own, model.key, _read(cell.own), form, vocabulary)
         return self._stage("teach", model.name, cell.own, inputs, {"model": model})
 

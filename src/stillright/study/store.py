@@ -18,7 +18,7 @@ from stillright.pipeline import Update
 from stillright.study.baselines import carry, interpolate
 from stillright.study.stages import Stage
 from stillright.training.choice.scoring import ScoreFiles
-from stillright.training.teachers.cached import TeacherFolders
+from stillright.training.teachers.cached_teachers import TeacherFolders
 
 RESULTS = {"teach": "said", "predict": "predictions.jsonl", "ensemble": "predictions.jsonl"}  # of others: adapter
 SCORES = "scores.safetensors"  # of teachers over choices

@@ -12,8 +12,8 @@ from stillright.training.choice.scoring import Samples, batch_scores, first_samp
 from stillright.training.compat import CompatTrainer
 from stillright.training.compat_config import CompatConfig
 from stillright.training.loop import Job, TrainingResult, as_dataset, frees_memory, train_adapter, training_arguments
-from stillright.training.teachers.cached import CachedTeachers, TeacherFolders
-from stillright.training.teachers.live import LiveTeachers
+from stillright.training.teachers.cached_teachers import CachedTeachers, TeacherFolders
+from stillright.training.teachers.live_teachers import LiveTeachers
 from stillright.training.text import Text, Texts
 from stillright.training.trainer import Mean
 

@@ -16,8 +16,7 @@ from torch.nn import functional
 from stillright.forward.heads import LMHead
 from stillright.training.head_loss import Gradient, LossSums, chunks, head_loss, less_label
 from stillright.training.strategies import Strategy, Tokens
-from stillright.training.teachers.loss_inputs import LossInputs, TargetReader
-from stillright.training.teachers.targets import Target
+from stillright.training.teachers.targets import LossInputs, Target, TargetReader
 
 
 class CompatLoss(NamedTuple):

@@ -10,7 +10,7 @@ from stillright import ranks
 from stillright.folder.workspace import Workspace
 from stillright.progress import Progress
 from stillright.stages.inputs import cache_inputs
-from stillright.training.teachers.cache import CacheSpec, write_cache
+from stillright.training.teachers.cache_writing import CacheSpec, write_cache
 
 
 def cache_stage(
@@ -28,8 +28,8 @@ def cache_stage(
     """
 
     def build(work: Path, out: Path) -> None:
-        write_cache(load(), spec, work / "said", progress, f"{name} teacher")
-        ranks.on_main(lambda: (work / "said").replace(out))
+        write_cache(load(), spec, work / "outputs", progress, f"{name} teacher")
+        ranks.on_main(lambda: (work / "outputs").replace(out))
 
     inputs = cache_inputs(model, spec.key, spec.form._asdict(), spec.vocabulary)
     return workspace.stage(f"teach-{Path(result).name}", result, inputs, build)

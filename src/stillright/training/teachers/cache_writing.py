@@ -1,24 +1,19 @@
 """A teacher's outputs before every scored token of the training and validation texts, computed once and kept on disk.
 
-Training text is fixed, so they never change over epochs, strategies and alignment seeds. Rows are kept in a form, see
-forms.py, and are memory-mapped when read. An interrupted run goes on with the batches that are left, and makes those
-anew whose rows are not as they were written; processes of one machine share the batches, and write to the same files.
+Training text is fixed, so they never change over epochs, strategies and alignment seeds. An interrupted run goes on
+with the batches that are left, and makes those anew whose rows are not as they were written; processes of one machine
+share the batches, and write to the same files.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import math
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor
-from torch.nn import functional
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
 from stillright import ranks
@@ -34,10 +29,11 @@ from stillright.forward.passes import (
     model_inputs,
 )
 from stillright.progress import Progress
-from stillright.training.teachers.forms import FORMS, Columns, Form, Hidden
+from stillright.training.teachers.cache_files import TeacherOutputs, map_outputs, seal
+from stillright.training.teachers.forms import Form, Hidden, prediction_and_logp
 from stillright.training.text import IGNORED, batches
 
-HEAD, META, DONE = "head.safetensors", "teacher.json", "batches-done"
+DONE = "batches-done"
 PADDED: Collate = DataCollatorForLanguageModeling(pad_token_id=0)
 
 
@@ -67,53 +63,12 @@ class CacheSpec(NamedTuple):
     collate: Collate = PADDED  # makes batches of `Readable.example`; its labels decide what is scored
 
 
-class TeacherOutputs(NamedTuple):
-    """One row per scored token, text after text."""
-
-    columns: Columns  # what the form keeps, (rows, ...)
-    prediction: Tensor  # (rows,) most likely next token of the vocabulary that student and teachers share
-    logp: Tensor  # (rows,) log-probability, among the same, of the true next token, float32
-
-    def digest(self, parts: Iterable[slice]) -> str:
-        """SHA-256 of these rows of every column."""
-        digest = hashlib.sha256()
-        for rows in parts:
-            for column in (*self.columns.values(), self.prediction, self.logp):
-                digest.update(column[rows].view(torch.uint8).flatten().numpy().data)
-        return digest.hexdigest()
-
-
-class TeacherCache(NamedTuple):
-    """The outputs of one teacher, as they are on disk."""
-
-    outputs: TeacherOutputs
-    starts: list[int]  # first row of every text, and the number of rows last
-    form: Form
-    vocabulary: int  # number of the first vocabulary entries, which its outputs are about
-    head: LMHead | None  # where the form needs it
-
-    def rows(self, text: int) -> slice:
-        """The rows of `text`."""
-        return slice(self.starts[text], self.starts[text + 1])
-
-
 def first_rows(texts: Sequence[Readable]) -> list[int]:
     """First row of every text, and the number of rows last."""
     starts = [0]
     for text in texts:
         starts.append(starts[-1] + len(text.scored))
     return starts
-
-
-def _mapped(folder: Path, rows: int, form: Form, width: int, dtype: torch.dtype) -> TeacherOutputs:
-    """The files of `folder` as tensors; what is written to one is in its file."""
-
-    def file(name: str, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-        size = rows * math.prod(shape)
-        return torch.from_file(str(folder / f"{name}.bin"), shared=True, size=size, dtype=dtype).view(rows, *shape)
-
-    columns = {name: file(name, *column) for name, column in form.columns(width, dtype).items()}
-    return TeacherOutputs(columns, file("prediction", (), torch.int64), file("logp", (), torch.float32))
 
 
 @torch.no_grad()
@@ -130,7 +85,7 @@ def write_cache(model: Any, spec: CacheSpec, folder: Path, progress: Progress, l
     ranks.on_main(lambda: (folder / DONE).mkdir(parents=True, exist_ok=True))
     with evaluating(model) as base:
         head = lm_head(base)
-        outputs = _mapped(folder, starts[-1], spec.form, head.weight.shape[1], base.dtype)
+        outputs = map_outputs(folder, starts[-1], spec.form, head.weight.shape[1], base.dtype, write=True)
         every = _batches(spec.texts, starts, folder)
         left = ranks.on_main(lambda: [number for number, batch in enumerate(every) if not batch.is_done(outputs)])
         todo = [every[number] for number in ranks.share_of_first_node(left)]
@@ -171,7 +126,7 @@ def _batches(texts: Sequence[Readable], starts: list[int], folder: Path) -> list
 
 
 def _meta(spec: CacheSpec, starts: list[int], head: LMHead, dtype: torch.dtype) -> dict[str, Any]:
-    """What `open_cache` needs beside the tensors."""
+    """What `open_cache` needs beside the files."""
     return {
         "form": spec.form._asdict(),
         "starts": starts,
@@ -184,10 +139,7 @@ def _meta(spec: CacheSpec, starts: list[int], head: LMHead, dtype: torch.dtype) 
 
 
 def _finish(folder: Path, meta: dict[str, Any], head: LMHead | None) -> None:
-    """Writes what makes the folder whole."""
-    if head is not None:
-        _write_head(head, folder)
-    (folder / META).write_text(json.dumps(meta), encoding="utf-8")
+    seal(folder, meta, head)
     shutil.rmtree(folder / DONE)
 
 
@@ -219,25 +171,3 @@ def _write_text(
         prediction, logp = prediction_and_logp(logits, known)
         outputs.prediction[rows], outputs.logp[rows] = prediction.cpu(), logp.cpu()
         first += len(kept)
-
-
-def prediction_and_logp(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """The most likely token of logits (N, V), and the log-probability of the label: (N,) each."""
-    return logits.argmax(dim=-1), -functional.cross_entropy(logits, labels, reduction="none")
-
-
-def _write_head(head: LMHead, folder: Path) -> None:
-    tensors = {"weight": head.weight, **({} if head.bias is None else {"bias": head.bias})}
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, folder / HEAD)
-
-
-def open_cache(folder: Path) -> TeacherCache:
-    """What write_cache has written, memory-mapped."""
-    meta = json.loads((folder / META).read_text(encoding="utf-8"))
-    form, starts = FORMS[meta["form"]["form"]](**meta["form"]), meta["starts"]
-    outputs = _mapped(folder, starts[-1], form, meta["width"], getattr(torch, meta["dtype"]))
-    head = None
-    if isinstance(form, Hidden):
-        tensors = load_file(folder / HEAD)
-        head = LMHead(tensors["weight"], tensors.get("bias"), meta["scale"], meta["softcap"])
-    return TeacherCache(outputs, starts, form, meta["vocabulary"], head)
