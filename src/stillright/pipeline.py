@@ -27,8 +27,8 @@ from stillright.stages.inputs import align_inputs, fit_inputs, predict_inputs, s
 from stillright.training.loop import Job, frees_memory, optimizer_steps, warmup_steps
 
 if TYPE_CHECKING:
-    from stillright.training.choice.scoring import ScoreFiles
-    from stillright.training.choice.texts import ChoiceText
+    from stillright.training.choice.choice_texts import ChoiceText
+    from stillright.training.choice.teacher_scores import ScoreFiles
     from stillright.training.teachers.cached_teachers import TeacherFolders
     from stillright.training.text import Texts
 
@@ -122,14 +122,14 @@ class Update(Data):
         return cache_stage(self.workspace, name, result, ref.fingerprint(), load, spec, self.progress)
 
     def _align_choices(self, old: ModelRef, new: ModelRef, scores: ScoreFiles | None, job: Job) -> None:
-        from stillright.training.choice.trainer import align_choices
+        from stillright.training.choice.choice_trainer import align_choices
 
         texts = self.aligned_choices(new.base)
         align_choices(new, scores or self._score_both(old, new, texts), texts, self.config.strategy, job)
 
     def _score_both(self, old: ModelRef, new: ModelRef, new_texts: Texts[ChoiceText]) -> ScoreFiles:
-        from stillright.training.choice.loss import LABELS_ALONE
-        from stillright.training.choice.scoring import ScoreFiles
+        from stillright.training.choice.choice_loss import LABELS_ALONE
+        from stillright.training.choice.teacher_scores import ScoreFiles
 
         folder, old_texts = ".stillright/teachers", self.aligned_choices(old.base)
         of_old = self.score(old, old_texts, f"{folder}/old-choices.safetensors", "old")
@@ -142,7 +142,7 @@ class Update(Data):
 
         texts: as `aligned_choices` gives them for the model's base. name: what the log calls the teacher.
         """
-        from stillright.training.choice.scoring import teacher_scores, write_scores
+        from stillright.training.choice.teacher_scores import teacher_scores, write_scores
 
         every = [*texts.train, *texts.validation]
 

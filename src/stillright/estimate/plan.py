@@ -29,8 +29,8 @@ from stillright.prediction.harness_model import batches_of_rows, grow
 from stillright.stages.data import Data
 from stillright.tasks.encoding import encode_pairs
 from stillright.tasks.task import Document
-from stillright.training.choice.loss import LABELS_ALONE
-from stillright.training.choice.texts import ChoiceText
+from stillright.training.choice.choice_loss import LABELS_ALONE
+from stillright.training.choice.choice_texts import ChoiceText
 from stillright.training.loop import optimizer_steps
 from stillright.training.lora import lora_config
 from stillright.training.strategies import STRATEGIES

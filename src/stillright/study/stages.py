@@ -12,7 +12,7 @@ from stillright.folder.workspace import fingerprint
 from stillright.models import ModelRef, Source, longest_text, shared_vocabulary
 from stillright.stages.inputs import align_inputs, fit_inputs, predict_inputs, score_inputs, teach_inputs, text_inputs
 from stillright.study.matrix import Cell
-from stillright.training.choice.loss import LABELS_ALONE
+from stillright.training.choice.choice_loss import LABELS_ALONE
 from stillright.training.teachers.forms import form_of
 
 

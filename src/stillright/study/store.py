@@ -17,7 +17,7 @@ from stillright.models import ModelRef
 from stillright.pipeline import Update
 from stillright.study.baselines import carry, interpolate
 from stillright.study.stages import Stage
-from stillright.training.choice.scoring import ScoreFiles
+from stillright.training.choice.teacher_scores import ScoreFiles
 from stillright.training.teachers.cached_teachers import TeacherFolders
 
 RESULTS = {"teach": "said", "predict": "predictions.jsonl", "ensemble": "predictions.jsonl"}  # of others: adapter

@@ -8,7 +8,7 @@ from stillright.config import StrategyConfig, TeachersConfig
 from stillright.models import ModelRef, load_model, load_tokenizer
 from stillright.training.answers import AnswersCollator, Validation, sums_or_scores
 from stillright.training.checkpoints import RULES
-from stillright.training.choice.scoring import Samples, batch_scores, first_samples, flips
+from stillright.training.choice.choice_batches import Samples, batch_scores, first_samples, flips
 from stillright.training.compat import CompatTrainer
 from stillright.training.compat_config import CompatConfig
 from stillright.training.loop import Job, TrainingResult, as_dataset, frees_memory, train_adapter, training_arguments

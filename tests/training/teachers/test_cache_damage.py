@@ -98,11 +98,6 @@ CHANGES: dict[str, Callable[[Path], None]] = {
     "removed": Path.unlink,
     "zeroed": zeroed,
 }
-    "shortened": shortened,
-    "lengthened": lengthened,
-    "removed": Path.unlink,
-    "zeroed": zeroed,
-}
 
 
 FILES = ["hidden.bin", "prediction.bin", "logp.bin", "head.safetensors"]

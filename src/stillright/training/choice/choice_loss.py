@@ -53,9 +53,8 @@ def choice_ce(beliefs: Beliefs) -> Tensor:
 
 
 CHOICE_STRATEGIES: dict[str, ChoiceTarget] = {target.__name__: target for target in (choice, choice_mixture, choice_ce)}
-LABELS_ALONE = {
-    "choice_ce"
-}  # trained by cross-entropy, whatever ce_weight is; of the teachers only old is asked, for the log
+# trained by cross-entropy, whatever ce_weight is; of the teachers only old is asked, for the log
+LABELS_ALONE = {"choice_ce"}
 
 
 class ChoiceSums(NamedTuple):

@@ -14,19 +14,18 @@ from stillright.config import StrategyConfig
 from stillright.forward.trees import PADDING
 from stillright.models import ModelRef, load_model, load_tokenizer
 from stillright.training.checkpoints import RULES
-from stillright.training.choice.loss import CHOICE_STRATEGIES, LABELS_ALONE, Beliefs, choice_sums, is_right
-from stillright.training.choice.scoring import (
+from stillright.training.choice.choice_batches import (
     Samples,
-    ScoreFiles,
     accepted,
     batch_scores,
     first_samples,
     flips,
-    read_scores,
     reading_of,
     tree_scores,
 )
-from stillright.training.choice.texts import ChoiceText
+from stillright.training.choice.choice_loss import CHOICE_STRATEGIES, LABELS_ALONE, Beliefs, choice_sums, is_right
+from stillright.training.choice.choice_texts import ChoiceText
+from stillright.training.choice.teacher_scores import ScoreFiles, read_scores
 from stillright.training.loop import Job, TrainingResult, frees_memory, train_adapter, training_arguments
 from stillright.training.text import IGNORED, Texts
 from stillright.training.trainer import ForwardLossTrainer, Mean
