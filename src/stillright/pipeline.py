@@ -109,8 +109,7 @@ class Update(Data):
 
         name: what the log calls the teacher; default: as the folder.
         """
-        from stillright.training.teachers.cache_stage import cache_stage
-        from stillright.training.teachers.cache_writing import CacheSpec
+        from stillright.training.teachers.cache_writing import CacheSpec, cache_stage
         from stillright.training.teachers.forms import form_of
 
         texts, vocabulary = self.aligned_texts(ref.base), self.shared_vocabulary

@@ -30,10 +30,8 @@ from stillright.training.prepared import (
     tokens_of,
 )
 from stillright.training.strategies import STRATEGIES
-from stillright.training.teachers.cache_stage import cache_stage
-from stillright.training.teachers.cache_writing import CacheSpec
-from stillright.training.teachers.cached_teachers import CachedTeachers, TeacherFolders
-from stillright.training.teachers.collator import TeacherCollator
+from stillright.training.teachers.cache_writing import CacheSpec, cache_stage
+from stillright.training.teachers.cached_teachers import CachedTeachers, TeacherCollator, TeacherFolders
 from stillright.training.teachers.forms import form_of
 from stillright.training.teachers.live_teachers import LiveTeachers
 from stillright.training.teachers.teacher_model import InMemoryTeacher, NamedTeacher, is_placed, on_device

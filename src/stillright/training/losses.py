@@ -52,7 +52,7 @@ class CompatLoss(NamedTuple):
         return self._sums(kl, cross_entropy, follows_old, weight)
 
     def by_hand(self, head: LMHead, student: Tensor, rows: LossInputs) -> tuple[LossSums, Gradient]:
-        """See ChunkLoss and Target."""
+        """See ChunkLoss and Dense."""
         logits = self._logits(head, student)
         tokens = self._tokens(logits, rows)
         follows_old, weight = self._rules(tokens, rows)

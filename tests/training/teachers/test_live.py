@@ -21,8 +21,7 @@ from stillright.training.align import AlignTrainer
 from stillright.training.compat_config import CompatConfig
 from stillright.training.loop import Job, as_dataset, training_arguments
 from stillright.training.lora import lora_config
-from stillright.training.teachers.cached_teachers import CachedTeachers, TeacherFolders
-from stillright.training.teachers.collator import TeacherCollator
+from stillright.training.teachers.cached_teachers import CachedTeachers, TeacherCollator, TeacherFolders
 from stillright.training.teachers.live_teachers import LiveTeachers
 from stillright.training.text import Text
 

@@ -1,7 +1,7 @@
 """The files of a teacher's cache, and how they are opened: memory-mapped, and never written to.
 
 A folder holds a NAME.bin for every column, head.safetensors where the form needs it, and teacher.json, written last,
-with the size and digest of each.
+with the digest of each.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from stillright import ranks
 from stillright.digest import folder_digest
 from stillright.errors import RunError
 from stillright.forward.heads import LMHead
@@ -72,13 +73,13 @@ def seal(folder: Path, meta: Mapping[str, Any], head: LMHead | None) -> None:
         tensors = {"weight": head.weight, **({} if head.bias is None else {"bias": head.bias})}
         save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, folder / HEAD)
     files = sorted(path for path in folder.iterdir() if path.suffix in (".bin", ".safetensors"))
-    kept = {path.name: {"bytes": path.stat().st_size, "digest": folder_digest(path)} for path in files}
-    (folder / META).write_text(json.dumps({**meta, "files": kept}), encoding="utf-8")
+    digests = {path.name: folder_digest(path) for path in files}
+    (folder / META).write_text(json.dumps({**meta, "digests": digests}), encoding="utf-8")
 
 
 def open_cache(folder: Path) -> TeacherCache:
-    """What `seal` has made a cache. Raises RunError where a file is missing or of another size than it was."""
-    meta = _meta(folder)
+    """What `seal` has made a cache. Raises RunError where a file is not as it was."""
+    meta = ranks.on_main(lambda: _whole(folder))
     form, starts = FORMS[meta["form"]["form"]](**meta["form"]), meta["starts"]
     outputs = map_outputs(folder, starts[-1], form, meta["width"], getattr(torch, meta["dtype"]), write=False)
     head = None
@@ -88,27 +89,20 @@ def open_cache(folder: Path) -> TeacherCache:
     return TeacherCache(outputs, starts, form, meta["vocabulary"], head)
 
 
-def refuse_damaged(folder: Path) -> None:
-    """Raises RunError where a file is not as `seal` found it; reads all files, unless this process has done so."""
-    for name, file in _meta(folder)["files"].items():
-        if folder_digest(folder / name) != file["digest"]:
-            raise _damaged(folder / name, "is not as it was written")
-
-
-def _meta(folder: Path) -> dict[str, Any]:
-    """What `seal` was given, and the files, of which each has its size."""
+def _whole(folder: Path) -> dict[str, Any]:
+    """The content of teacher.json; reads all files, unless this process has done so (see `folder_digest`)."""
     try:
         meta: dict[str, Any] = json.loads((folder / META).read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        raise _damaged(folder / META, "cannot be read") from None
-    for name, file in meta["files"].items():
-        size = (folder / name).stat().st_size if (folder / name).exists() else 0
-        if size != file["bytes"]:
-            raise _damaged(folder / name, f"has {size:,} bytes instead of {file['bytes']:,}")
+        raise _damaged(folder / META) from None
+    for name, digest in meta["digests"].items():
+        if folder_digest(folder / name) != digest:
+            raise _damaged(folder / name)
     return meta
 
 
-def _damaged(file: Path, problem: str) -> RunError:
+def _damaged(file: Path) -> RunError:
+    problem = "is not as it was written" if file.exists() else "is missing"
     return RunError(
         f"{file}: {problem}; delete {file.parent} and start again, which caches the outputs of this teacher anew"
     )

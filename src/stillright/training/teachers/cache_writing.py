@@ -8,15 +8,17 @@ share the batches, and write to the same files.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from trl.trainer.sft_trainer import DataCollatorForLanguageModeling
 
 from stillright import ranks
+from stillright.folder.workspace import Workspace
 from stillright.forward.heads import LMHead, chunk_rows, lm_head
 from stillright.forward.lean import slim_layers
 from stillright.forward.passes import (
@@ -29,46 +31,46 @@ from stillright.forward.passes import (
     model_inputs,
 )
 from stillright.progress import Progress
+from stillright.stages.inputs import cache_inputs
+from stillright.training.prepared import Row
 from stillright.training.teachers.cache_files import TeacherOutputs, map_outputs, seal
 from stillright.training.teachers.forms import Form, Hidden, prediction_and_logp
-from stillright.training.text import IGNORED, batches
+from stillright.training.text import IGNORED, Text, batches
 
 DONE = "batches-done"
 PADDED: Collate = DataCollatorForLanguageModeling(pad_token_id=0)
 
 
-class Readable(Protocol):
-    """A text for teachers."""
-
-    @property
-    def ids(self) -> list[int]:
-        """All its tokens."""
-
-    @property
-    def scored(self) -> list[int]:
-        """Those whose prediction is scored."""
-
-    @property
-    def example(self) -> dict[str, Any]:
-        """The row of a data set, as a collator reads it."""
-
-
 class CacheSpec(NamedTuple):
     """What both teachers read, and what is kept of their outputs."""
 
-    texts: Sequence[Readable]
+    texts: Sequence[Text | Row]
     key: Mapping[str, Any]  # what determines the texts and the precision
     form: Form
     vocabulary: int  # number of the first vocabulary entries, which both teachers share
-    collate: Collate = PADDED  # makes batches of `Readable.example`; its labels decide what is scored
+    collate: Collate = PADDED  # makes batches of their examples; its labels decide what is scored
 
 
-def first_rows(texts: Sequence[Readable]) -> list[int]:
-    """First row of every text, and the number of rows last."""
-    starts = [0]
-    for text in texts:
-        starts.append(starts[-1] + len(text.scored))
-    return starts
+def cache_stage(
+    workspace: Workspace,
+    name: str,
+    result: str,
+    model: str,
+    load: Callable[[], Any],
+    spec: CacheSpec,
+    progress: Progress,
+) -> Path:
+    """The folder `result` with the outputs of the model that `load` gives.
+
+    name: what the log calls the teacher. model: what determines it.
+    """
+
+    def build(work: Path, out: Path) -> None:
+        write_cache(load(), spec, work / "outputs", progress, f"{name} teacher")
+        ranks.on_main(lambda: (work / "outputs").replace(out))
+
+    inputs = cache_inputs(model, spec.key, spec.form._asdict(), spec.vocabulary)
+    return workspace.stage(f"teach-{Path(result).name}", result, inputs, build)
 
 
 @torch.no_grad()
@@ -81,12 +83,12 @@ def write_cache(model: Any, spec: CacheSpec, folder: Path, progress: Progress, l
     if getattr(spec.collate, "padding_free", False):
         check_packing(model, spec.collate)
     slim_layers(model)
-    starts = first_rows(spec.texts)
+    starts = [0, *accumulate(len(text.scored) for text in spec.texts)]
     ranks.on_main(lambda: (folder / DONE).mkdir(parents=True, exist_ok=True))
     with evaluating(model) as base:
         head = lm_head(base)
         outputs = map_outputs(folder, starts[-1], spec.form, head.weight.shape[1], base.dtype, write=True)
-        every = _batches(spec.texts, starts, folder)
+        every = _batches(spec.texts, starts, folder / DONE)
         left = ranks.on_main(lambda: [number for number, batch in enumerate(every) if not batch.is_done(outputs)])
         todo = [every[number] for number in ranks.share_of_first_node(left)]
         with progress.bar(label, sum(batch.tokens for batch in todo)) as bar:
@@ -95,8 +97,7 @@ def write_cache(model: Any, spec: CacheSpec, folder: Path, progress: Progress, l
                 batch.mark.write_text(outputs.digest(batch.rows), encoding="ascii")
                 bar.advance(tokens=batch.tokens)
     ranks.wait()
-    meta = _meta(spec, starts, head, base.dtype)
-    ranks.on_main(lambda: _finish(folder, meta, head if isinstance(spec.form, Hidden) else None))
+    ranks.on_main(lambda: _finish(folder, spec, starts, head, base.dtype))
 
 
 class _Batch(NamedTuple):
@@ -112,22 +113,17 @@ class _Batch(NamedTuple):
         return self.mark.exists() and self.mark.read_bytes() == outputs.digest(self.rows).encode()
 
 
-def _batches(texts: Sequence[Readable], starts: list[int], folder: Path) -> list[_Batch]:
+def _batches(texts: Sequence[Text | Row], starts: list[int], folder: Path) -> list[_Batch]:
     sizes = [len(text.ids) for text in texts]
     return [
-        _Batch(
-            numbers,
-            [slice(starts[i], starts[i + 1]) for i in numbers],
-            sum(sizes[i] for i in numbers),
-            folder / DONE / str(number),
-        )
-        for number, numbers in enumerate(batches(sizes))
+        _Batch(numbers, [slice(*starts[i : i + 2]) for i in numbers], sum(sizes[i] for i in numbers), folder / str(n))
+        for n, numbers in enumerate(batches(sizes))
     ]
 
 
-def _meta(spec: CacheSpec, starts: list[int], head: LMHead, dtype: torch.dtype) -> dict[str, Any]:
-    """What `open_cache` needs beside the files."""
-    return {
+def _finish(folder: Path, spec: CacheSpec, starts: list[int], head: LMHead, dtype: torch.dtype) -> None:
+    """Makes the folder a cache, see `open_cache`."""
+    meta = {
         "form": spec.form._asdict(),
         "starts": starts,
         "vocabulary": spec.vocabulary,
@@ -136,10 +132,7 @@ def _meta(spec: CacheSpec, starts: list[int], head: LMHead, dtype: torch.dtype) 
         "scale": head.scale,
         "softcap": head.softcap,
     }
-
-
-def _finish(folder: Path, meta: dict[str, Any], head: LMHead | None) -> None:
-    seal(folder, meta, head)
+    seal(folder, meta, head if isinstance(spec.form, Hidden) else None)
     shutil.rmtree(folder / DONE)
 
 

@@ -17,13 +17,7 @@ from stillright.config import TeachersConfig
 
 DRAWN_AT_ONCE = 64  # rows whose sums of probabilities are held in double precision
 Columns = dict[str, Tensor]  # name -> (N, ...): what is kept of N positions
-
-
-class ColumnSpec(NamedTuple):
-    """What is kept of one position."""
-
-    shape: tuple[int, ...]
-    dtype: torch.dtype
+Kinds = dict[str, tuple[tuple[int, ...], torch.dtype]]  # name -> shape and dtype of what is kept of one
 
 
 class Hidden(NamedTuple):
@@ -31,9 +25,9 @@ class Hidden(NamedTuple):
 
     form: Literal["hidden"] = "hidden"
 
-    def columns(self, width: int, dtype: torch.dtype) -> dict[str, ColumnSpec]:
+    def columns(self, width: int, dtype: torch.dtype) -> Kinds:
         """Names and kinds of what is kept, for a model of this width and dtype."""
-        return {"hidden": ColumnSpec((width,), dtype)}
+        return {"hidden": ((width,), dtype)}
 
     def keep(self, states: Tensor, logits: Tensor, generator: torch.Generator) -> Columns:
         """What is kept of states (N, H) and logits (N, V); generator: of draws, on the CPU."""
@@ -47,9 +41,9 @@ class Sampled(NamedTuple):
     temperature: float
     form: Literal["sampled"] = "sampled"
 
-    def columns(self, width: int, dtype: torch.dtype) -> dict[str, ColumnSpec]:
+    def columns(self, width: int, dtype: torch.dtype) -> Kinds:
         """See Hidden."""
-        return {"ids": ColumnSpec((self.entries,), torch.int32), "entropy": ColumnSpec((), torch.float32)}
+        return {"ids": ((self.entries,), torch.int32), "entropy": ((), torch.float32)}
 
     def keep(self, states: Tensor, logits: Tensor, generator: torch.Generator) -> Columns:
         """See Hidden; rows draw one after another: the same tokens however rows are cut, and on any device."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -21,23 +21,16 @@ from stillright.training.teachers.forms import Columns
 Divergence = tuple[Tensor, Callable[[], Tensor]]
 
 
-class Target(Protocol):
-    """What N positions are to learn; serves once, and may be overwritten."""
-
-    def divergence(self, log_q: Tensor) -> Divergence:
-        """KL(p || q) in nats (N,), for log q (N, V); and what works out T times its gradient for z, (N, V).
-
-        The first is made for autograd too; the second takes the memory of `log_q`.
-        """
-
-
 class Dense(NamedTuple):
-    """All of p."""
+    """All of p. A target serves once, and may be overwritten."""
 
     log_p: Tensor  # (N, V)
 
     def divergence(self, log_q: Tensor) -> Divergence:
-        """See Target: the gradient is q - p."""
+        """KL(p || q) in nats (N,), for log q (N, V); and what works out T times its gradient for z, (N, V): q - p.
+
+        The first is made for autograd too; the second takes the memory of `log_q`.
+        """
         p = self.log_p.exp()
         kl = torch.linalg.vecdot(p, self.log_p.sub_(log_q))
         return kl, lambda: log_q.exp_().sub_(p)
@@ -50,7 +43,7 @@ class Drawn(NamedTuple):
     entropy: Tensor  # (N,) of p, in nats
 
     def divergence(self, log_q: Tensor) -> Divergence:
-        """See Target: the gradient is q_j - (share of the draws that are j)."""
+        """See Dense; here the gradient is q_j - (share of the draws that are j)."""
         kl = -self.entropy - log_q.gather(1, self.ids).mean(dim=-1)
 
         def gradient() -> Tensor:
@@ -58,6 +51,9 @@ class Drawn(NamedTuple):
             return log_q.exp_().scatter_add_(1, self.ids, log_q.new_full(self.ids.shape, -1 / draws))
 
         return kl, gradient
+
+
+Target = Dense | Drawn
 
 
 class LossInputs(NamedTuple):
@@ -72,40 +68,24 @@ class LossInputs(NamedTuple):
     follows_old: Tensor | None = None  # (N,) bool, where a rule of whole texts has decided already
 
 
-class TargetReader(Protocol):
-    """Turns the outputs of both teachers into targets."""
-
-    @property
-    def vocabulary(self) -> int:
-        """Number of vocabulary entries of both teachers' outputs; the student may know fewer or more."""
-
-    def to(self, device: Any) -> TargetReader:
-        """The same on a device."""
-
-    def target(
-        self, head: LMHead, rows: LossInputs, follows_old: Tensor | None, like: Tensor, temperature: float
-    ) -> Target:
-        """Of N rows; head: the student's own; follows_old: (N,) bool, None: the mean of both; like: logits (N, V)."""
-
-
 class HiddenStateReader(NamedTuple):
-    """From states before the heads: that of the old model, and the student's own for the new one."""
+    """Targets from states before the heads: that of the old model, and the student's own for the new one."""
 
     old_head: LMHead
 
     @property
     def vocabulary(self) -> int:
-        """See TargetReader."""
+        """Number of vocabulary entries of both teachers' outputs; the student may know fewer or more."""
         return len(self.old_head.weight)
 
     def to(self, device: Any) -> HiddenStateReader:
-        """See TargetReader."""
+        """The same on a device."""
         return HiddenStateReader(self.old_head.to(device))
 
     def target(
         self, head: LMHead, rows: LossInputs, follows_old: Tensor | None, like: Tensor, temperature: float
     ) -> Target:
-        """See TargetReader."""
+        """Of N rows; head: the student's own; follows_old: (N,) bool, None: the mean of both; like: logits (N, V)."""
         old, new, entries = rows.old["hidden"], rows.new["hidden"], like.shape[1]
         if follows_old is None:
             both = (self.old_head.logits(old, entries), head.logits(new, entries))
@@ -118,19 +98,22 @@ class HiddenStateReader(NamedTuple):
 
 
 class DrawsReader(NamedTuple):
-    """From draws, which are at the temperature already."""
+    """The same from draws, which are at the temperature already."""
 
     vocabulary: int
 
     def to(self, device: Any) -> DrawsReader:
-        """See TargetReader; there is nothing to move."""
+        """See HiddenStateReader; there is nothing to move."""
         return self
 
     def target(
         self, head: LMHead, rows: LossInputs, follows_old: Tensor | None, like: Tensor, temperature: float
     ) -> Target:
-        """See TargetReader. Raises ConfigError for a mean, which needs the whole vocabulary."""
+        """See HiddenStateReader. Raises ConfigError for a mean, which needs the whole vocabulary."""
         if follows_old is None:
             raise ConfigError("a mean of both teachers needs whole distributions; use teachers.form hidden or live")
         ids = torch.where(follows_old[:, None], rows.old["ids"], rows.new["ids"])
         return Drawn(ids.long(), torch.where(follows_old, rows.old["entropy"], rows.new["entropy"]))
+
+
+TargetReader = HiddenStateReader | DrawsReader

@@ -62,10 +62,10 @@ def on_device(load: Callable[[], Any], device: Any) -> Iterator[Callable[[], Any
 
     def loaded() -> Any:
         model = load()
-        if is_placed(model):
-            return model
-        places.append((model, model.device))
-        return model.to(device)
+        if not is_placed(model):
+            places.append((model, model.device))
+            model.to(device)
+        return model
 
     try:
         yield loaded
