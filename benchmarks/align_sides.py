@@ -32,10 +32,10 @@ from stillright.training.align import AlignTrainer
 from stillright.training.compat_config import CompatConfig
 from stillright.training.loop import Job, as_dataset, training_arguments
 from stillright.training.lora import lora_config
-from stillright.training.teachers.cache import CacheSpec, write_cache
-from stillright.training.teachers.cached import TeacherFolders
+from stillright.training.teachers.cache_writing import CacheSpec, write_cache
+from stillright.training.teachers.cached_teachers import TeacherFolders
 from stillright.training.teachers.forms import Hidden
-from stillright.training.teachers.live import LiveTeachers
+from stillright.training.teachers.live_teachers import LiveTeachers
 
 BATCH = 16
 IGNORED = -100

@@ -1,12 +1,11 @@
-"""How far partial forms of a teacher are from the whole: divergence and its gradient, at one position after another.
+"""How far draws of a teacher are from the whole: divergence and its gradient, at one position after another.
 
     python benchmarks/forms_error.py                          # the demo's old base teaches its new one, seconds
     python benchmarks/forms_error.py --old DIR --new DIR      # two others
 
 `KL` is the mean divergence from old to new over next tokens of the demo's texts, at T = 2; `gradient` the length of the
 error of the logits' gradient, in parts of that of the exact one: of a position (root mean square), and of the mean over
-all positions, in which errors of draws cancel and those of leaving out do not; `itself` the mean KL where the student
-is the teacher, 0 if exact. bf16: log-probabilities rounded to bfloat16, which they are not.
+all positions, in which errors cancel; `itself` the mean KL where the student is the teacher, 0 if exact.
 """
 
 from __future__ import annotations
@@ -42,17 +41,15 @@ def demo_texts(base: Path) -> list[list[int]]:
     return [text.ids for text in texts[:TEXTS]]
 
 
-def targets(old: Tensor) -> dict[tuple[str, int], Any]:
-    """What is kept of the teacher, by name and number of entries."""
-    from stillright.training.teachers.forms import Sampled, TopK
+def targets(old: Tensor) -> dict[int, Any]:
+    """What is kept of the teacher, by number of draws."""
+    from stillright.training.teachers.forms import Sampled
+    from stillright.training.teachers.targets import Drawn
 
-    found: dict[tuple[str, int], Any] = {}
+    found: dict[int, Any] = {}
     for entries in (16, 64, 256):
-        for form in (TopK(entries, TEMPERATURE), Sampled(entries, TEMPERATURE)):
-            words = form.keep(old, old, torch.Generator().manual_seed(0))
-            found[form.form, entries] = form.read(words)
-            if isinstance(form, TopK):
-                found["topk, bf16", entries] = form.read({**words, "log_p": words["log_p"].bfloat16().float()})
+        kept = Sampled(entries, TEMPERATURE).keep(old, old, torch.Generator().manual_seed(0))
+        found[entries] = Drawn(kept["ids"], kept["entropy"])
     return found
 
 
@@ -72,14 +69,14 @@ def main() -> None:
     exact, gradient = Dense(log_p.clone()).divergence(log_q.clone())
     right = gradient()
     print(f"{len(old)} positions, {old.shape[1]} pieces; exact KL {exact.mean():.4f}")
-    print(f"{'form':12} {'entries':>7} {'KL':>8} {'gradient':>9} {'its mean':>9} {'itself':>8}")
-    for (name, entries), target in targets(old).items():
+    print(f"{'entries':>7} {'KL':>8} {'gradient':>9} {'its mean':>9} {'itself':>8}")
+    for entries, target in targets(old).items():
         kl, gradient = target.divergence(log_q.clone())
         wrong = gradient() - right
         apart = wrong.norm() / right.norm()
         mean = wrong.mean(0).norm() / right.mean(0).norm()
         itself = target.divergence(log_p.clone())[0].mean()
-        print(f"{name:12} {entries:>7} {kl.mean():8.4f} {apart:9.4f} {mean:9.4f} {itself:8.4f}")
+        print(f"{entries:>7} {kl.mean():8.4f} {apart:9.4f} {mean:9.4f} {itself:8.4f}")
 
 
 if __name__ == "__main__":

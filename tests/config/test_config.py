@@ -56,10 +56,11 @@ OWN = {"name": "x", "prompt": "{{q}}", "answer": "a", "train": "train.jsonl", "t
         ({"seed": -1}, "seed"),
         ({"training": {"loss_on": "answer"}}, "training.loss_on: should be 'all' or 'completion' (given: 'answer')"),
         ({"teachers": {"form": "hiden"}}, "did you mean 'hidden'?"),
-        ({"teachers": {"form": "topk", "entries": 0}}, "teachers.entries: should be greater than 0 (given: 0)"),
+        ({"teachers": {"form": "topk"}}, "teachers.form: should be 'hidden', 'sampled' or 'live' (given: 'topk')"),
+        ({"teachers": {"form": "sampled", "entries": 0}}, "teachers.entries: should be greater than 0 (given: 0)"),
         (
-            {"teachers": {"form": "topk"}, "strategy": {"mask": "mixture"}},
-            "strategy.mask mixture needs whole distributions, and teachers.form topk keeps only part; "
+            {"teachers": {"form": "sampled"}, "strategy": {"mask": "mixture"}},
+            "strategy.mask mixture needs whole distributions, and teachers.form sampled keeps only part; "
             "use form hidden or live",
         ),
     ],

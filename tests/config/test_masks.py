@@ -12,7 +12,7 @@ import torch
 from places import ROOT
 from stillright.config import StrategyConfig, TeachersConfig
 from stillright.config.masks import LABELS_ALONE, MIXED, NEED_NO_LABEL, ChoiceMask, Mask, TokenMask
-from stillright.training.choice.loss import CHOICE_STRATEGIES, Beliefs
+from stillright.training.choice.choice_loss import CHOICE_STRATEGIES, Beliefs
 from stillright.training.compat_config import CompatConfig
 from stillright.training.strategies import STRATEGIES, Tokens
 

@@ -34,7 +34,7 @@ from stillright.pipeline import run_update
 from stillright.stages.data import Data
 from stillright.stages.update import answers_of
 from stillright.training.lora import lora_config
-from stillright.training.teachers.forms import Hidden, Sampled, TopK
+from stillright.training.teachers.forms import Hidden, Sampled
 from stillright.training.text import Text
 
 SHAPE = Shape(
@@ -73,7 +73,6 @@ def test_operations_by_hand() -> None:
 def test_bytes_by_hand() -> None:
     shape = (8, 20, torch.bfloat16)  # width, vocabulary
     assert teacher_bytes(5, Hidden(), *shape) == 5 * (16 + 8 + 4) + 320
-    assert teacher_bytes(5, TopK(3, 2.0), *shape) == 5 * (3 * (4 + 4) + 8 + 4)
     assert teacher_bytes(5, Sampled(3, 2.0), *shape) == 5 * (3 * 4 + 4 + 8 + 4)
     assert checkpoint_bytes(SHAPE, epochs=10) == 30 * 4 + 3 * 30 * 12
     assert checkpoint_bytes(SHAPE, epochs=1) == 30 * 4 + 30 * 12

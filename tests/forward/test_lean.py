@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 import torch
+from accelerate import cpu_offload
+from accelerate.hooks import ModelHook, add_hook_to_module
 from peft import LoraConfig, get_peft_model
 from torch import Tensor, nn
 
@@ -61,6 +63,27 @@ def add_second(model: Any) -> None:
     model.base_model.set_adapter(["default", "second"])
 
 
+def layer_of(model: Any) -> Any:
+    return model.base_model.model.linear
+
+
+def offload(layer: nn.Module) -> None:
+    """Its weights are loaded for each call, by a hook of accelerate, and are nowhere in between."""
+    cpu_offload(layer, torch.device("cpu"))
+    assert layer.weight.is_meta
+
+
+class Doubled(ModelHook):
+    """As accelerate hooks into a layer."""
+
+    def post_forward(self, module: nn.Module, output: Tensor) -> Tensor:
+        return 2 * output
+
+
+def before_call(layer: nn.Module) -> None:
+    layer.register_forward_pre_hook(lambda _, args: (2 * args[0],))
+
+
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("shape", [(5, 6), (2, 5, 6)])
 def test_a_fused_adapter_equals_pefts(bias: bool, shape: tuple[int, ...]) -> None:
@@ -78,13 +101,19 @@ def test_a_fused_adapter_equals_pefts(bias: bool, shape: tuple[int, ...]) -> Non
 @pytest.mark.parametrize(
     ("lora", "change"),
     [
-        ({"lora_dropout": 0.5}, lambda model: None),
-        ({"use_dora": True}, lambda model: None),
-        ({"lora_bias": True}, lambda model: None),
+        ({"lora_dropout": 0.5}, unchanged),
+        ({"use_dora": True}, unchanged),
+        ({"lora_bias": True}, unchanged),
         ({}, add_second),
         ({}, lambda model: model.base_model.disable_adapter_layers()),
         ({}, lambda model: model.merge_adapter()),
-        ({}, lambda model: model.base_model.model.linear.base_layer.weight.requires_grad_()),
+        ({}, lambda model: layer_of(model).base_layer.weight.requires_grad_()),
+        ({}, lambda model: layer_of(model).base_layer.bias.requires_grad_()),
+        ({}, lambda model: offload(layer_of(model).base_layer)),
+        ({}, lambda model: offload(layer_of(model).lora_A.default)),
+        ({}, lambda model: before_call(layer_of(model).base_layer)),
+        ({}, lambda model: before_call(layer_of(model).lora_B.default)),
+        ({}, lambda model: add_hook_to_module(layer_of(model), Doubled())),
     ],
 )
 def test_what_is_not_one_plain_adapter_is_left_to_peft(lora: dict[str, Any], change: Callable[[Any], Any]) -> None:
@@ -165,6 +194,15 @@ def test_a_lean_model_keeps_less() -> None:
     before = kept_bytes(model)
     slim_layers(model)
     assert kept_bytes(model) < 0.75 * before
+
+
+def test_an_offloaded_model_computes_the_same() -> None:
+    """Layers whose weights are elsewhere between calls, as `device_map` leaves them."""
+    model = adapted_model("llama")
+    before = hidden_states(model)
+    cpu_offload(model.get_base_model().model.layers, torch.device("cpu"))
+    slim_layers(model)
+    assert torch.equal(hidden_states(model), before)
 
 
 def test_a_norm_that_is_trained_keeps_its_gradient() -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import pytest
+import torch
+from accelerate import cpu_offload
 
 from architectures import tiny
-from stillright.forward.passes import evaluating
+from stillright.errors import ModelError
+from stillright.forward.passes import check_head, evaluating
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -20,3 +23,10 @@ def test_a_model_returns_to_its_mode_after_an_error(training: bool) -> None:
     with pytest.raises(KeyboardInterrupt):
         interrupted()
     assert model.training is training
+
+
+def test_an_offloaded_head_is_refused() -> None:
+    model = tiny("llama", tie_word_embeddings=False)
+    cpu_offload(model.lm_head, torch.device("cpu"))
+    with pytest.raises(ModelError, match=r"base llama: its LM head is offloaded; give lm_head a device in device_map"):
+        check_head(model)

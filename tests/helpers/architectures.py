@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from transformers import AutoConfig, AutoModelForCausalLM
 
+WINDOW = {"sliding_window": 4, "max_position_embeddings": 64}  # shorter than most texts
+
 
 def tiny(model_type: str, **settings: Any) -> Any:
     """A random model of an architecture, too small to be slow."""
@@ -15,3 +17,10 @@ def tiny(model_type: str, **settings: Any) -> Any:
     torch.manual_seed(0)
     config = AutoConfig.for_model(model_type, **{**sizes, **heads, **settings})
     return AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
+
+
+def far_seeing(model: Any) -> None:
+    """Makes what a layer sees matter as much as its own token does."""
+    for module in model.modules():
+        if isinstance(module, torch.nn.Linear):
+            torch.nn.init.normal_(module.weight, std=0.3)

@@ -9,12 +9,16 @@ from typing import Any
 from rich.console import Console
 
 from stillright.progress import Progress
-from stillright.training.teachers.cache import CacheSpec, Readable, write_cache
+from stillright.training.teachers.cache_writing import CacheSpec, write_cache
 from stillright.training.teachers.forms import Form, Hidden
+from stillright.training.text import Text
 
 HIDDEN = Hidden()
+IDS = [[5, 6, 7, 8], [9, 10], [11, 12, 13, 14, 15], [16, 17, 18]]
+TEXTS = [Text(ids) for ids in IDS]
 
 
-def cached(model: Any, texts: Sequence[Readable], folder: Path, form: Form = HIDDEN, vocabulary: int = 320) -> None:
-    """Writes the cache of `model` on `texts`."""
-    write_cache(model, CacheSpec(texts, {}, form, vocabulary), folder, Progress(Console(quiet=True)), "teacher")
+def cached(model: Any, texts: Sequence[Text], folder: Path, form: Form = HIDDEN, **spec: Any) -> None:
+    """Writes the cache of `model` on `texts`; spec: other fields of CacheSpec."""
+    spec = {"vocabulary": 320, **spec}
+    write_cache(model, CacheSpec(texts, {}, form, **spec), folder, Progress(Console(quiet=True)), "teacher")

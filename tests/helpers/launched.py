@@ -24,14 +24,15 @@ from stillright.models import ModelRef, Source, load_base, load_tokenizer
 from stillright.progress import Progress
 from stillright.training import text
 from stillright.training.align import AlignTrainer
-from stillright.training.choice.scoring import Reading, Samples, choice_scores
-from stillright.training.choice.texts import ChoiceText
-from stillright.training.choice.trainer import ChoiceCollator, ChoiceTrainer, _rows
+from stillright.training.choice.choice_batches import Reading, Samples
+from stillright.training.choice.choice_texts import ChoiceText
+from stillright.training.choice.choice_trainer import ChoiceCollator, ChoiceTrainer, _rows
+from stillright.training.choice.teacher_scores import choice_scores
 from stillright.training.compat_config import CompatConfig
 from stillright.training.head_loss import CrossEntropy
 from stillright.training.loop import as_dataset
 from stillright.training.lora import lora_config
-from stillright.training.teachers.cached import TeacherFolders
+from stillright.training.teachers.cached_teachers import TeacherFolders
 from stillright.training.text import Text
 from stillright.training.trainer import AdapterTrainer, ForwardLossTrainer
 

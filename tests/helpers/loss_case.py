@@ -13,8 +13,8 @@ from stillright.forward.heads import LMHead
 from stillright.training.head_loss import LossSums
 from stillright.training.losses import CompatLoss
 from stillright.training.strategies import STRATEGIES
-from stillright.training.teachers.forms import Columns, Sampled, TopK
-from stillright.training.teachers.loss_inputs import HiddenStateReader, PartialReader, TargetReader
+from stillright.training.teachers.forms import Columns, Sampled
+from stillright.training.teachers.targets import DrawsReader, HiddenStateReader, TargetReader
 
 Divergence = Callable[[int, bool, Tensor, Tensor], Tensor]  # (row, whether it follows old, p, log q) -> scalar
 
@@ -89,7 +89,7 @@ class Case:
         old = 5.0 * torch.tanh((self.old @ self.old_head.weight.T + self.old_head.bias) / 5.0)
         return self.student_logits(), old[:, :11], self.student_logits(self.new)
 
-    def kept(self, form: TopK | Sampled, role: str) -> Columns:
+    def kept(self, form: Sampled, role: str) -> Columns:
         """What a form keeps of the logits of a teacher."""
         _, old, new = self.logits()
         logits, seed = (old, 1) if role == "old" else (new, 2)
@@ -101,12 +101,12 @@ class Case:
         columns = {"old": {"hidden": self.old}, "new": {"hidden": self.new}}
         return {**columns, "old_prediction": old.argmax(-1), "old_logp": logp}
 
-    def sums(self, strategy: str, temperature: float, ce_weight: float, form: TopK | Sampled | None = None) -> LossSums:
+    def sums(self, strategy: str, temperature: float, ce_weight: float, form: Sampled | None = None) -> LossSums:
         """As CompatLoss has them, of states or of what a form keeps of them."""
         reader: TargetReader = HiddenStateReader(self.old_head)
         known = self.teachers()
         if form is not None:
-            reader = PartialReader(form.read, 11)
+            reader = DrawsReader(11)
             known |= {name: self.kept(form, name) for name in ("old", "new")}
         loss = CompatLoss(reader, STRATEGIES[strategy], temperature, ce_weight)
         teacher = {f"teacher_{name}": values for name, values in known.items()}

@@ -23,8 +23,8 @@ from stillright.forward.passes import check_packing, last_states, model_inputs
 from stillright.models import Source, load_base
 from stillright.training import text
 from stillright.training.model_digest import model_digest
-from stillright.training.teachers import cache, source
-from stillright.training.teachers.cache import open_cache
+from stillright.training.teachers import cache_writing, teacher_model
+from stillright.training.teachers.cache_files import open_cache
 
 END_TO_END = DataCollatorForLanguageModeling(pad_token_id=0, padding_free=True)
 
@@ -33,13 +33,13 @@ END_TO_END = DataCollatorForLanguageModeling(pad_token_id=0, padding_free=True)
 def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Which teacher reads a batch, one entry a batch."""
     found: list[str] = []
-    write = cache._write_batch
+    write = cache_writing._write_batch
 
     def watched(base: Any, head: Any, *rest: Any) -> None:
         found.append("old" if head.weight.shape[1] == 16 else "new")
         write(base, head, *rest)
 
-    monkeypatch.setattr(cache, "_write_batch", watched)
+    monkeypatch.setattr(cache_writing, "_write_batch", watched)
     return found
 
 
@@ -53,9 +53,9 @@ def test_teachers_are_read_again_while_nothing_changes(
     assert rows == open_cache(kept / "new").starts[-1] > 0
     make(config={"mask": "old_only", "temperature": 3.0, "ce_weight": 0.5, "seed": 7})  # states know none of it
     assert read == ["old", "new"]
-    make(config={"teachers": "topk", "entries": 8})
+    make(config={"teachers": "sampled", "entries": 8})
     assert read == ["old", "new"] * 2
-    make(config={"teachers": "topk", "entries": 8, "temperature": 3.0})
+    make(config={"teachers": "sampled", "entries": 8, "temperature": 3.0})
     assert read == ["old", "new"] * 3
     make(texts())
     assert read == ["old", "new"] * 4
@@ -74,7 +74,7 @@ def test_a_damaged_or_interrupted_teacher_is_made_again(
     whole, file = len(read) // 2, tmp_path / "out-teachers/old/hidden.bin"
     content = file.read_bytes()
     file.write_bytes(bytes([content[0] ^ 1]) + content[1:])
-    watched, left = cache._write_batch, iter(range(whole))
+    watched, left = cache_writing._write_batch, iter(range(whole))
 
     def interrupted(*args: Any) -> None:
         if next(left) == 1:
@@ -82,7 +82,7 @@ def test_a_damaged_or_interrupted_teacher_is_made_again(
         watched(*args)
 
     with monkeypatch.context() as patch:
-        patch.setattr(cache, "_write_batch", interrupted)
+        patch.setattr(cache_writing, "_write_batch", interrupted)
         with pytest.raises(KeyboardInterrupt):
             make()
     make()
@@ -117,7 +117,7 @@ def test_models_may_be_named(
     for name in ("eval_loss", "eval_kl_old", "eval_follow_old", "eval_cross_entropy"):
         assert found[name] == pytest.approx(expected[name], rel=1e-6), name
     with monkeypatch.context() as patch:
-        patch.setattr(source, "load_model", lambda ref, *_, **__: pytest.fail(f"{ref} is loaded"))
+        patch.setattr(teacher_model, "load_model", lambda ref, *_, **__: pytest.fail(f"{ref} is loaded"))
         again = make(old_model=old).evaluate()  # which has read the rows
     assert again["eval_loss"] == found["eval_loss"]
 

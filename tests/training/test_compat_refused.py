@@ -33,9 +33,9 @@ def test_settings_that_cannot_be_are_refused(tmp_path: Path, make: Callable[...,
         ({"mask": "student_right"}, "did you mean 'student_wrong'?"),
         ({"temperature": 0.0}, "CompatConfig: temperature: should be greater than 0"),
         ({"ce_weight": 1.5}, "CompatConfig: ce_weight: should be less than or equal to 1"),
-        ({"teachers": "logits"}, "CompatConfig.teachers: form: should be 'hidden', 'topk', 'sampled' or 'live'"),
-        ({"teachers": "topk", "entries": 0}, "CompatConfig.teachers: entries: should be greater than 0"),
-        ({"teachers": "topk", "mask": "mixture"}, "mixture needs whole distributions"),
+        ({"teachers": "logits"}, "CompatConfig.teachers: form: should be 'hidden', 'sampled' or 'live'"),
+        ({"teachers": "sampled", "entries": 0}, "CompatConfig.teachers: entries: should be greater than 0"),
+        ({"teachers": "sampled", "mask": "mixture"}, "mixture needs whole distributions"),
         ({"loss_type": "dft"}, "loss_type and label_smoothing_factor"),
     ):
         refused(ConfigError, words, settings, folder=tmp_path, **more)

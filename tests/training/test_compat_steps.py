@@ -21,10 +21,11 @@ from stillright import CompatTrainer
 from stillright.models import Source, load_base, load_model
 from stillright.training.losses import CompatLoss
 from stillright.training.strategies import STRATEGIES
-from stillright.training.teachers import source
+from stillright.training.teachers import teacher_model
 from stillright.training.text import IGNORED
 
 TEMPERATURE, CE_WEIGHT, ENTRIES = 2.0, 0.3, 320
+DRAWS = 2**15
 STEP = {  # of all rows, in several batches; what it changes is the gradient
     "max_steps": 1,
     "optim": "sgd",
@@ -55,7 +56,7 @@ def test_an_old_model_by_name_is_gone_when_training_begins(
         kept.extend(map(weakref.ref, model.parameters()))
         return model
 
-    monkeypatch.setattr(source, "load_model", loaded)
+    monkeypatch.setattr(teacher_model, "load_model", loaded)
     gc.disable()
     try:
         make(old_model=f"{bases[0]}+{tmp_path / 'old'}")
@@ -155,7 +156,7 @@ def test_a_step_follows_the_gradient_of_three_whole_models(
 def test_a_trained_head_follows_its_gradient(
     bases: tuple[Path, Path], models: tuple[Any, Any], rows: datasets.Dataset, tmp_path: Path
 ) -> None:
-    """From as many entries per position as the vocabulary has, which are all of a distribution."""
+    """From many draws per position, which come close to the whole distribution."""
     lora = LoraConfig(r=4, target_modules="all-linear", modules_to_save=["lm_head"], task_type="CAUSAL_LM")
 
     def headed() -> Any:
@@ -164,12 +165,13 @@ def test_a_trained_head_follows_its_gradient(
 
     old, new, student, model = models[0].eval(), headed(), headed(), headed()
     shift(student)
-    config = settings(tmp_path, **STEP, teachers="topk", entries=ENTRIES)
+    config = settings(tmp_path, **STEP, teachers="sampled", entries=DRAWS)
     trainer = CompatTrainer(model, old, config, train_dataset=rows, processing_class=tokenizer(bases[1]))
     expected = reference((old, new, student), rows, "student_wrong")
     assert any("lm_head" in name and values.abs().max() > 0.01 for name, values in expected.items())
     found = step(trainer, trained(student), "student_wrong")
-    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-5)
+    for name, values in expected.items():  # 0.012 was measured
+        assert (found[name] - values).norm() < 0.05 * values.norm(), name
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from stillright.training import head_loss
 from stillright.training.head_loss import CrossEntropy
 from stillright.training.losses import CompatLoss
 from stillright.training.strategies import STRATEGIES, Tokens, focal_weight
-from stillright.training.teachers.loss_inputs import HiddenStateReader
+from stillright.training.teachers.targets import HiddenStateReader
 
 Divergence = Callable[[Tensor, Tensor, float], float]
 
@@ -229,7 +229,7 @@ def test_trainer_shifts_labels_and_ignores_padding(bases: tuple[Path, Path], tmp
     from stillright.training.compat_config import CompatConfig
     from stillright.training.loop import Job, as_dataset, training_arguments
     from stillright.training.lora import lora_config
-    from stillright.training.teachers.cached import TeacherFolders
+    from stillright.training.teachers.cached_teachers import TeacherFolders
     from stillright.training.text import Text
 
     texts = [Text([5, 6, 7, 8, 9, 10, 11]), Text([12, 13, 14]), Text([15, 16, 17, 18])]

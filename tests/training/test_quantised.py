@@ -15,7 +15,7 @@ from compat_case import pairs, settings, tokenizer
 from stillright import CompatTrainer
 from stillright.errors import ModelError
 from stillright.forward.passes import check_head
-from stillright.training.teachers.cache import open_cache
+from stillright.training.teachers.cache_files import open_cache
 
 pytest.importorskip("bitsandbytes", reason="bitsandbytes, which quantises, is not installed")
 

@@ -26,13 +26,12 @@ from stillright.models import ModelRef, Source, load_base, load_model, load_toke
 from stillright.progress import Progress
 from stillright.training import align, loop, lora
 from stillright.training.align import AlignTrainer
-from stillright.training.choice import scoring
-from stillright.training.choice import trainer as choice
+from stillright.training.choice import choice_trainer, teacher_scores
 from stillright.training.compat_config import CompatConfig
 from stillright.training.head_loss import CrossEntropy
 from stillright.training.loop import Job, as_dataset, train_adapter, training_arguments
 from stillright.training.lora import lora_config
-from stillright.training.teachers.cached import TeacherFolders
+from stillright.training.teachers.cached_teachers import TeacherFolders
 from stillright.training.text import Text
 from stillright.training.trainer import AdapterTrainer
 
@@ -152,7 +151,7 @@ def test_trained_models_do_not_stay_in_memory(
         kept.extend(map(weakref.ref, model.parameters()))
         return model
 
-    for module in (lora, align, scoring, choice, pipeline):
+    for module in (lora, align, teacher_scores, choice_trainer, pipeline):
         monkeypatch.setattr(module, "load_model", loaded)
     gc.collect()
     gc.disable()

@@ -17,9 +17,9 @@ from stillright.errors import ConfigError, DataError
 from stillright.models import load_tokenizer
 from stillright.pipeline import run_update
 from stillright.stages.data import Data
-from stillright.training.choice.loss import choice_sums
-from stillright.training.choice.scoring import accepted, flips
-from stillright.training.choice.texts import ChoiceText
+from stillright.training.choice.choice_batches import accepted, flips
+from stillright.training.choice.choice_loss import choice_sums
+from stillright.training.choice.choice_texts import ChoiceText
 from stillright.training.text import IGNORED
 
 QUIET = Console(quiet=True)

@@ -131,17 +131,17 @@ class TeachersConfig(Strict):
     Choice strategies do not use it: they keep one number per choice.
     """
 
-    form: Literal["hidden", "topk", "sampled", "live"] = Field(
+    form: Literal["hidden", "sampled", "live"] = Field(
         "hidden",
-        description="hidden: exact, 2 x hidden size bytes per token in bfloat16; topk: the likeliest tokens, biased; "
-        "sampled: drawn tokens, unbiased over draws; live: nothing is cached, both run in every step",
+        description="hidden: exact, 2 x hidden size bytes per token in bfloat16; sampled: drawn tokens, unbiased over "
+        "draws; live: nothing is cached, both run in every step",
     )
-    entries: Positive = Field(64, description="tokens kept per position by topk and sampled; other forms ignore it")
+    entries: Positive = Field(64, description="tokens drawn per position by sampled; other forms ignore it")
 
     @property
     def keeps_parts(self) -> bool:
         """Whether only part of a distribution is kept."""
-        return self.form in ("topk", "sampled")
+        return self.form == "sampled"
 
     def determining(self) -> dict[str, Any]:
         """The keys that affect the result."""

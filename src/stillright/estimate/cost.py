@@ -67,7 +67,7 @@ def teacher_bytes(rows: int, form: Form, hidden: int, vocabulary: int, dtype: to
 
     A row is what the form keeps, the most likely token (8 bytes), and a log-probability (4 bytes).
     """
-    row = sum(math.prod(column.shape) * column.dtype.itemsize for column in form.columns(hidden, dtype).values())
+    row = sum(math.prod(shape) * kind.itemsize for shape, kind in form.columns(hidden, dtype).values())
     head = vocabulary * hidden * dtype.itemsize if isinstance(form, Hidden) else 0
     return rows * (row + 8 + 4) + head
 

@@ -10,9 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
-from transformers import AttentionInterface, AttentionMaskInterface
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
-from transformers.masking_utils import sdpa_mask
+
+from stillright.upstream.transformers import attend_by, attends_by_sdpa, sdpa_attention
 
 NAME = "stillright_sdpa"
 SHORT = 128  # tokens; beyond, bfloat16 is as fast or faster
@@ -24,7 +23,7 @@ def attention(
     """What transformers' "sdpa" gives: (B, T, heads, D) in the dtype of `query` (B, heads, T, D)."""
     out: Tensor
     if query.dtype != torch.bfloat16 or key.shape[2] > SHORT:
-        out, _ = sdpa_attention_forward(module, query, key, value, attention_mask, **kwargs)
+        out, _ = sdpa_attention(module, query, key, value, attention_mask, **kwargs)
         return out, None
     if attention_mask is not None and attention_mask.is_floating_point():
         attention_mask = attention_mask.float()
@@ -32,7 +31,7 @@ def attention(
     def exact(*parts: Tensor) -> Tensor:
         with torch.autocast(query.device.type, enabled=False):
             found: Tensor
-            found, _ = sdpa_attention_forward(module, *(part.float() for part in parts), attention_mask, **kwargs)
+            found, _ = sdpa_attention(module, *(part.float() for part in parts), attention_mask, **kwargs)
         return found.to(query.dtype)
 
     # what is kept for backward stays in bfloat16; the forward pass, a small part, is made again
@@ -42,7 +41,5 @@ def attention(
 
 def attend_in_float32(model: Any) -> None:
     """Lets `model` (without adapter wrapper) attend so, where it is on a CPU and attends by "sdpa"."""
-    if model.device.type == "cpu" and model.config._attn_implementation == "sdpa":
-        AttentionInterface.register(NAME, attention)
-        AttentionMaskInterface.register(NAME, sdpa_mask)
-        model.set_attn_implementation(NAME)
+    if model.device.type == "cpu" and attends_by_sdpa(model):
+        attend_by(model, NAME, attention)

@@ -15,6 +15,8 @@ from torch import Tensor, nn
 
 from stillright.forward.attention import attend_in_float32
 from stillright.forward.lora_linear import fuse_lora
+from stillright.upstream.peft import has_own_forward, without_adapter
+from stillright.upstream.transformers import is_gated_mlp, is_rms_norm
 
 TRIED = 4  # rows of a trial
 
@@ -66,10 +68,10 @@ def _feed_forward(layer: Any, x: Tensor) -> Tensor:
     return out
 
 
-# what layers that have these attributes may do
-LEAN: dict[tuple[str, ...], Callable[[Any, Tensor], Tensor]] = {
-    ("weight", "variance_epsilon"): _rms_norm,
-    ("gate_proj", "up_proj", "down_proj", "act_fn"): _feed_forward,
+# what layers that look so may do
+LEAN: dict[Callable[[Any], bool], Callable[[Any, Tensor], Tensor]] = {
+    is_rms_norm: _rms_norm,
+    is_gated_mlp: _feed_forward,
 }
 
 
@@ -77,7 +79,7 @@ LEAN: dict[tuple[str, ...], Callable[[Any, Tensor], Tensor]] = {
 def _does_the_same(layer: Any, forward: Callable[[Any, Tensor], Tensor]) -> bool:
     """Whether `forward` gives exactly what the layer gives."""
     weight = layer.weight if hasattr(layer, "weight") else layer.gate_proj.weight
-    if not weight.is_floating_point():  # quantized
+    if weight.is_meta or not weight.is_floating_point():  # loaded for each call, or quantized
         return False
     x = torch.linspace(-2, 2, TRIED * weight.shape[-1], device=weight.device).view(TRIED, -1).to(weight.dtype)
     return torch.equal(layer(x), forward(layer, x))
@@ -86,8 +88,10 @@ def _does_the_same(layer: Any, forward: Callable[[Any, Tensor], Tensor]) -> bool
 def _lean_forward(layer: nn.Module) -> Callable[[Any, Tensor], Tensor] | None:
     """The forward that may take the place of the layer's own. A norm whose weight is trained keeps its own."""
     trained = any(parameter.requires_grad for parameter in layer.parameters(recurse=False))
-    for attributes, forward in LEAN.items():
-        if all(hasattr(layer, name) for name in attributes) and not trained and _does_the_same(layer, forward):
+    if trained or not has_own_forward(layer):
+        return None
+    for looks_so, forward in LEAN.items():
+        if looks_so(layer) and _does_the_same(layer, forward):
             return forward
     return None
 
@@ -95,7 +99,7 @@ def _lean_forward(layer: nn.Module) -> Callable[[Any, Tensor], Tensor] | None:
 def slim_layers(model: Any) -> None:
     """Makes layers of `model` (base or PeftModel) compute and keep less, where the outputs are sure to be the same."""
     fuse_lora(model)
-    attend_in_float32(model.get_base_model() if hasattr(model, "get_base_model") else model)
+    attend_in_float32(without_adapter(model))
     for layer in model.modules():
         if (forward := _lean_forward(layer)) is not None:
             layer.forward = types.MethodType(forward, layer)

@@ -11,9 +11,10 @@ import types
 from typing import Any
 
 import torch
-from peft.tuners.lora import Linear
 from torch import Tensor, nn
 from torch.nn import functional
+
+from stillright.upstream.peft import lora_layers, peft_forward, plain_lora
 
 
 class _LoraLinear(torch.autograd.Function):
@@ -41,44 +42,17 @@ class _LoraLinear(torch.autograd.Function):
         return of_x, None, None, of_a, of_b, None
 
 
-def _compute_dtype(x: Tensor) -> torch.dtype:
-    device = x.device.type
-    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
-
-
-def _is_plain(layer: Linear) -> bool:
-    """Whether nothing but one plain adapter is on a frozen, unquantized linear layer."""
-    adapters = [name for name in layer.active_adapters if name in layer.lora_A]
-    if layer.disable_adapters or layer.merged or len(adapters) != 1:
-        return False
-    (name,) = adapters
-    return (
-        type(layer.base_layer) is nn.Linear
-        and not layer.base_layer.weight.requires_grad
-        and not layer.base_layer._forward_hooks
-        and not layer.fan_in_fan_out
-        and name not in layer.lora_variant
-        and layer.lora_B[name].bias is None
-        and isinstance(layer.lora_dropout[name], nn.Identity)
-    )
-
-
-def _forward(layer: Linear, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+def _forward(layer: Any, x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
     """PEFT's forward, or what equals it where `layer` is plain and computes in its weight's dtype."""
-    base, dtype = layer.base_layer, _compute_dtype(x)
-    if args or kwargs or not _is_plain(layer) or base.weight.dtype != dtype:
-        slow: Tensor = Linear.forward(layer, x, *args, **kwargs)
-        return slow
-    name = next(name for name in layer.active_adapters if name in layer.lora_A)
-    a, b = layer.lora_A[name].weight, layer.lora_B[name].weight
-    if a.dtype != dtype and not torch.is_autocast_enabled(x.device.type):
-        return Linear.forward(layer, x)  # type: ignore[no-any-return]  # computes in the adapter's dtype
-    fast: Tensor = _LoraLinear.apply(x.to(dtype), base.weight, base.bias, a, b, layer.scaling[name])  # type: ignore[no-untyped-call]
-    return fast
+    plain, mixed = plain_lora(layer), torch.is_autocast_enabled(x.device.type)
+    dtype = torch.get_autocast_dtype(x.device.type) if mixed else x.dtype
+    if args or kwargs or plain is None or plain.weight.dtype != dtype or not (mixed or plain.a.dtype == dtype):
+        return peft_forward(layer, x, *args, **kwargs)
+    fused: Tensor = _LoraLinear.apply(x.to(dtype), *plain)  # type: ignore[no-untyped-call]
+    return fused
 
 
 def fuse_lora(model: nn.Module) -> None:
     """Gives every LoRA layer of `model` on an ordinary linear layer the forward above; what it returns is the same."""
-    for layer in model.modules():
-        if type(layer) is Linear:
-            layer.forward = types.MethodType(_forward, layer)
+    for layer in lora_layers(model):
+        layer.forward = types.MethodType(_forward, layer)

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from stillright.errors import ModelError
-from stillright.forward.heads import lm_head
+from stillright.forward.heads import LMHead, lm_head
+from stillright.upstream.peft import without_adapter
 
 TRIED = 8  # tokens
 Collate = Callable[[list[dict[str, Any]]], dict[str, Any]]
@@ -24,7 +25,7 @@ def evaluating(model: Any) -> Iterator[Any]:
     training = model.training
     model.eval()
     try:
-        yield model.get_base_model() if hasattr(model, "get_base_model") else model
+        yield without_adapter(model)
     finally:
         model.train(training)
 
@@ -80,18 +81,10 @@ def check_head(model: Any) -> None:
     An adapter on the head is refused as such: while it is small, no difference would show. Architectures scale logits
     by settings of many names; one that `lm_head` does not know would silently be trained on wrong ones.
     """
-    with evaluating(model) as base, autocast(base):
-        head = lm_head(base)
-        if hasattr(base.get_output_embeddings(), "base_layer"):
-            raise ModelError(
-                f"{_name(base)}: an adapter sits on its LM head, which is not supported; leave lm_head out "
-                "of the adapter's target_modules"
-            )
-        if not head.weight.is_floating_point():
-            raise ModelError(
-                f"{_name(base)}: its LM head is kept as {str(head.weight.dtype).removeprefix('torch.')}; "
-                "leave it unquantized (llm_int8_skip_modules)"
-            )
+    base = without_adapter(model)
+    head = lm_head(base)
+    _refuse_head(base, head)
+    with evaluating(model), autocast(base):
         ids = torch.arange(min(TRIED, len(head.weight)), device=base.device)[None]
         theirs = base(input_ids=ids, use_cache=False).logits[0].float()
         ours = head.logits(base.base_model(input_ids=ids, use_cache=False).last_hidden_state[0], len(head.weight))
@@ -101,6 +94,22 @@ def check_head(model: Any) -> None:
         raise ModelError(
             f"{_name(base)}: its logits differ by up to {gap:.3g} from LM head times hidden states; "
             "an architecture that does more to its logits than scale and cap cannot be trained yet"
+        )
+
+
+def _refuse_head(base: Any, head: LMHead) -> None:
+    """Raises ModelError where an adapter sits on the head, or its weights are quantized or elsewhere between calls."""
+    if hasattr(base.get_output_embeddings(), "base_layer"):
+        raise ModelError(
+            f"{_name(base)}: an adapter sits on its LM head, which is not supported; leave lm_head out "
+            "of the adapter's target_modules"
+        )
+    if head.weight.is_meta:
+        raise ModelError(f"{_name(base)}: its LM head is offloaded; give lm_head a device in device_map")
+    if not head.weight.is_floating_point():
+        raise ModelError(
+            f"{_name(base)}: its LM head is kept as {str(head.weight.dtype).removeprefix('torch.')}; "
+            "leave it unquantized (llm_int8_skip_modules)"
         )
 
 

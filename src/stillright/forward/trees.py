@@ -78,14 +78,16 @@ def plant(texts: Sequence[Tree], pad_token_id: int, apart: bool = False) -> Tree
         rows = _columns_apart(text) if apart else [_columns(text.prompt, text.choices)]
         columns += rows
         sample += [i] * len(rows)
-    length = -(-max(len(ids) for ids, *_ in columns) // MULTIPLE) * MULTIPLE
     fills = (pad_token_id, 0, PADDING, 0)
-    padded = [
-        torch.tensor([[*column[i], *[fill] * (length - len(column[i]))] for column in columns])
-        for i, fill in enumerate(fills)
-    ]
-    input_ids, positions, branch, before = padded
-    return Trees(apart, input_ids, positions, branch, before, torch.tensor(sample))
+    parts = zip(zip(*columns, strict=True), fills, strict=True)
+    ids, positions, branch, before = (padded(rows, fill, MULTIPLE) for rows, fill in parts)
+    return Trees(apart, ids, positions, branch, before, torch.tensor(sample))
+
+
+def padded(rows: Sequence[Sequence[int]], fill: int, multiple: int = 1) -> Tensor:
+    """(R, L) rows of different lengths as one tensor, whose L is a multiple of `multiple`."""
+    length = -(-max(map(len, rows)) // multiple) * multiple
+    return torch.tensor([[*row, *[fill] * (length - len(row))] for row in rows])
 
 
 def _columns_apart(text: Tree) -> list[tuple[Ids, ...]]:
@@ -113,9 +115,8 @@ def attention_mask(branch: Tensor, dtype: torch.dtype) -> Tensor:
     places = torch.arange(branch.shape[1], device=branch.device)
     same = (branch[:, None, :] == branch[:, :, None]) | (branch[:, None, :] == 0)
     seen = same & (places[None, :] <= places[:, None])  # padding sees padding, so that no row is empty
-    return torch.zeros(seen.shape, dtype=dtype, device=branch.device).masked_fill_(~seen, torch.finfo(dtype).min)[
-        :, None
-    ]
+    added = torch.zeros(seen.shape, dtype=dtype, device=branch.device)
+    return added.masked_fill_(~seen, torch.finfo(dtype).min)[:, None]
 
 
 def continued(model: Any, trees: Trees) -> Continued:

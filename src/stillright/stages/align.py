@@ -69,7 +69,7 @@ class Align(Stage):
     def _align_tokens(self, site: Site) -> None:
         from stillright.training.align import align_adapter
         from stillright.training.answers import Validation
-        from stillright.training.teachers.cached import TeacherFolders
+        from stillright.training.teachers.cached_teachers import TeacherFolders
 
         config, data, (old, new) = self.config, site.data, (site.models["old"], site.models["new"])
         validation = None
@@ -80,8 +80,8 @@ class Align(Stage):
         align_adapter(new, source, texts, config.strategy, config.teachers, job, validation)
 
     def _align_choices(self, site: Site) -> None:
-        from stillright.training.choice.scoring import ScoreFiles
-        from stillright.training.choice.trainer import align_choices
+        from stillright.training.choice.choice_trainer import align_choices
+        from stillright.training.choice.teacher_scores import ScoreFiles
 
         files = ScoreFiles(site.teachers["teach_old"], site.teachers.get("teach_new"))
         texts, job = site.data.aligned_choices(self.base), self.job(site, self.config.align_seed)

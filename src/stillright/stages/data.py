@@ -11,7 +11,7 @@ from stillright.config import StrategyConfig, UpdateConfig
 from stillright.errors import ModelError, TaskError
 from stillright.models import ModelRef, Source, compute_dtype, load_tokenizer, longest_text, shared_vocabulary
 from stillright.tasks import Task, load_task
-from stillright.training.choice.texts import ChoiceText, encode_choices, encode_unlabelled
+from stillright.training.choice.choice_texts import ChoiceText, encode_choices, encode_unlabelled
 from stillright.training.text import Text, Texts, encode_prompts, encode_texts, refuse_different_tokenizers, split_texts
 
 T = TypeVar("T")

@@ -18,10 +18,10 @@ from stillright.stages.data import Data, choices_digest, texts_digest
 from stillright.stages.inputs import Inputs, aligned_inputs, bases_of
 from stillright.stages.shapes import shape_of_model
 from stillright.stages.stage import Model, Site, Stage
-from stillright.training.choice.texts import ChoiceText
+from stillright.training.choice.choice_texts import ChoiceText
 from stillright.training.loop import frees_memory
+from stillright.training.teachers.cache_stage import cache_inputs
 from stillright.training.teachers.forms import Form, form_of
-from stillright.training.teachers.stage import cache_inputs
 from stillright.training.text import Text
 
 
@@ -48,7 +48,7 @@ class Teach(_Teacher):
     @property
     def form(self) -> Form:
         """How they are kept."""
-        return form_of(self.config.teachers, self.config.strategy.temperature, shared_vocabulary(bases_of(self.config)))
+        return form_of(self.config.teachers, self.config.strategy.temperature)
 
     def inputs(self, models: Mapping[str, str]) -> Inputs:
         vocabulary = shared_vocabulary(bases_of(self.config))
@@ -63,8 +63,8 @@ class Teach(_Teacher):
 
     @frees_memory
     def build(self, site: Site) -> None:
-        from stillright.training.teachers.cache import CacheSpec
-        from stillright.training.teachers.stage import build_cache
+        from stillright.training.teachers.cache_stage import build_cache
+        from stillright.training.teachers.cache_writing import CacheSpec
 
         spec = CacheSpec(self._texts(site.data), {}, self.form, site.data.shared_vocabulary)
         load = partial(load_model, site.models["model"], site.data.dtype)
@@ -93,7 +93,7 @@ class TeachChoices(_Teacher):
         return [*train, *validation]
 
     def build(self, site: Site) -> None:
-        from stillright.training.choice.scoring import teacher_scores, write_scores
+        from stillright.training.choice.teacher_scores import teacher_scores, write_scores
 
         label = f"{self.name.removesuffix('-choices')} teacher"
         texts = self._texts(site.data)

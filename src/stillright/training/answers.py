@@ -8,9 +8,10 @@ from torch import Tensor
 
 from stillright.forward.passes import Collate
 from stillright.models import ModelRef
-from stillright.training.choice.loss import is_right
-from stillright.training.choice.scoring import Samples, accepted, reading_of, teacher_scores, tree_scores
-from stillright.training.choice.texts import ChoiceText
+from stillright.training.choice.choice_batches import Samples, accepted, reading_of, tree_scores
+from stillright.training.choice.choice_loss import is_right
+from stillright.training.choice.choice_texts import ChoiceText
+from stillright.training.choice.teacher_scores import teacher_scores
 from stillright.training.loop import Job
 from stillright.training.trainer import token_sums
 

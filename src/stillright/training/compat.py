@@ -30,12 +30,12 @@ from stillright.training.prepared import (
     tokens_of,
 )
 from stillright.training.strategies import STRATEGIES
-from stillright.training.teachers.cache import CacheSpec
-from stillright.training.teachers.cached import CachedTeachers, TeacherCollator, TeacherFolders
+from stillright.training.teachers.cache_stage import cache_stage
+from stillright.training.teachers.cache_writing import CacheSpec
+from stillright.training.teachers.cached_teachers import CachedTeachers, TeacherCollator, TeacherFolders
 from stillright.training.teachers.forms import form_of
-from stillright.training.teachers.live import LiveTeachers
-from stillright.training.teachers.source import InMemoryTeacher, NamedTeacher, is_placed, on_device
-from stillright.training.teachers.stage import cache_stage
+from stillright.training.teachers.live_teachers import LiveTeachers
+from stillright.training.teachers.teacher_model import InMemoryTeacher, NamedTeacher, is_placed, on_device
 from stillright.training.trainer import AdapterTrainer, Mean
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ class CompatTrainer(AdapterTrainer):
             "dtype": str(self.model.dtype),
             "autocast": self.accelerator.mixed_precision,
         }
-        form = form_of(self.args.kept, self.args.temperature, vocabulary)
+        form = form_of(self.args.kept, self.args.temperature)
         return CacheSpec(rows, key, form, vocabulary, self.collate)
 
     def means_of(self, sums: LossSums, tokens: Tensor) -> dict[str, Mean]:
@@ -186,7 +186,7 @@ def refuse_untrainable(model: Any, form: str) -> None:
     if form in ("hidden", "live") and lm_head(model.get_base_model()).weight.requires_grad:
         raise ModelError(
             f"model: its LM head is trained, and teachers={form!r} reads the new teacher through it; freeze it, or "
-            "use teachers='topk' or 'sampled'"
+            "use teachers='sampled'"
         )
 
 

@@ -28,11 +28,11 @@ class CompatConfig(SFTConfig):
     teachers: str = field(
         default="hidden",
         metadata={
-            "help": "How the teachers' outputs are cached: hidden (exact), topk, sampled, or live (not at all; both "
+            "help": "How the teachers' outputs are cached: hidden (exact), sampled (draws), or live (not at all; both "
             "models stay in memory)."
         },
     )
-    entries: int = field(default=64, metadata={"help": "Tokens kept per position by topk and sampled."})
+    entries: int = field(default=64, metadata={"help": "Tokens drawn per position by sampled."})
     teachers_dir: str | None = field(
         default=None, metadata={"help": "Folder of the teachers' caches; default: OUTPUT_DIR-teachers."}
     )

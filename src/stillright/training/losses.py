@@ -16,8 +16,7 @@ from torch.nn import functional
 from stillright.forward.heads import LMHead
 from stillright.training.head_loss import Gradient, LossSums, chunks, head_loss, less_label
 from stillright.training.strategies import Strategy, Tokens
-from stillright.training.teachers.loss_inputs import LossInputs, TargetReader
-from stillright.training.teachers.targets import Target
+from stillright.training.teachers.targets import LossInputs, Target, TargetReader
 
 
 class CompatLoss(NamedTuple):
@@ -53,7 +52,7 @@ class CompatLoss(NamedTuple):
         return self._sums(kl, cross_entropy, follows_old, weight)
 
     def by_hand(self, head: LMHead, student: Tensor, rows: LossInputs) -> tuple[LossSums, Gradient]:
-        """See ChunkLoss and Target."""
+        """See ChunkLoss and Dense."""
         logits = self._logits(head, student)
         tokens = self._tokens(logits, rows)
         follows_old, weight = self._rules(tokens, rows)

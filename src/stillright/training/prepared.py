@@ -20,7 +20,7 @@ Datasets = Any  # a datasets.Dataset, a mapping of names to such, or None
 
 
 class Row(NamedTuple):
-    """One row, for teachers; see `teachers.Readable`."""
+    """One row, for teachers; see Text."""
 
     example: dict[str, Any]  # COLUMNS of the data set
     labels: Ids  # of all tokens but the first: IGNORED where nothing is scored

@@ -21,12 +21,14 @@ from stillright.training.align import AlignTrainer
 from stillright.training.compat_config import CompatConfig
 from stillright.training.loop import Job, as_dataset, training_arguments
 from stillright.training.lora import lora_config
-from stillright.training.teachers.cached import CachedTeachers, TeacherCollator, TeacherFolders
-from stillright.training.teachers.live import LiveTeachers
+from stillright.training.teachers.cached_teachers import CachedTeachers, TeacherCollator, TeacherFolders
+from stillright.training.teachers.live_teachers import LiveTeachers
 from stillright.training.text import Text
 
 TEXTS = [Text([9, 10]), Text([12, 13, 14], first=2), Text([15, 16, 17, 18]), Text(list(range(5, 40)), first=3)]
+AS_TRAINED = DataCollatorForLanguageModeling(0, pad_to_multiple_of=8)  # TEXTS, which are sorted, are the same batch
 QUIET = Progress(Console(quiet=True))
+LOGP_BOUND = 2**-20  # eight ulps of a log-probability around ln(1/320), in float32
 BFLOAT16_BOUND = 2**-7  # of the largest entry of a state; 2^-9 was measured, which is one rounding
 
 
@@ -67,7 +69,7 @@ def both(bases: tuple[Path, Path], work: Path, dtype: torch.dtype) -> tuple[Cach
     """Teachers that have run and the same ones live, and the student, which has moved since."""
     old, student = load_base(Source(str(bases[0])), dtype), student_of(bases[1], dtype)
     for name, model in (("old", old), ("new", student)):
-        cached(model, TEXTS, work / name)
+        cached(model, TEXTS, work / name, collate=AS_TRAINED)
     live = LiveTeachers(old, student)
     shake(student, seed=1)
     return TeacherFolders(work / "old", work / "new").open(), live, student
@@ -85,7 +87,11 @@ def gradients(trainer: Any, batch: dict[str, Any]) -> tuple[Tensor, list[Tensor]
 
 @pytest.mark.parametrize("checkpointing", [False, True])
 def test_live_equals_cached_for_the_same_batch(bases: tuple[Path, Path], tmp_path: Path, checkpointing: bool) -> None:
-    """To the last bit, with dropout and gradient checkpointing in the student, which has moved on."""
+    """Of the same shape too: to the last bit, with dropout and checkpointing in the student, which has moved on.
+
+    Another shape may take another kernel, with another order of sums: padded to 35 instead of 40 tokens, states differ
+    by an ulp or two. That holds for old's log-probabilities: the head reads text by text for a cache, all texts live.
+    """
     kept, live, student = both(bases, tmp_path, torch.float32)
     trainers = []
     for teachers, trained in ((kept, copy.deepcopy(student)), (live, student)):
@@ -100,8 +106,8 @@ def test_live_equals_cached_for_the_same_batch(bases: tuple[Path, Path], tmp_pat
     assert outputs.keys() == {name for name in batches[0] if name.startswith("teacher_")}
     for role in ("teacher_old", "teacher_new"):
         assert torch.equal(outputs[role]["hidden"], batches[0][role]["hidden"])
-    for name in ("teacher_old_prediction", "teacher_old_logp"):
-        assert torch.equal(outputs[name], batches[0][name])
+    assert torch.equal(outputs["teacher_old_prediction"], batches[0]["teacher_old_prediction"])
+    torch.testing.assert_close(outputs["teacher_old_logp"], batches[0]["teacher_old_logp"], rtol=LOGP_BOUND, atol=0)
     (loss, found), (expected_loss, expected) = (
         gradients(trainer, batch) for trainer, batch in zip(trainers, batches, strict=True)
     )

@@ -1,7 +1,8 @@
-"""Forms of a teacher's output at a position: what is kept of its states and logits, and how that is read again.
+"""Forms of a teacher's output at a position: what is kept of its states and logits.
 
-hidden: the state before the LM head. topk: the likeliest tokens, all others as one. sampled: draws. The draws are the
-idea of Anshumann et al., 2025, "Sparse Logit Sampling", whose proposal is p to the power t; here it is p itself, t = 1.
+hidden: the state before the LM head. sampled: draws. The draws are the idea of Anshumann et al., 2025, "Sparse Logit
+Sampling", whose proposal is p to the power t; here it is p itself, t = 1. Whatever the form, two numbers are kept for
+the masks: the most likely token and the log-probability of the label.
 """
 
 from __future__ import annotations
@@ -13,17 +14,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from stillright.config import TeachersConfig
-from stillright.training.teachers.targets import Drawn, Likeliest, Target
 
 DRAWN_AT_ONCE = 64  # rows whose sums of probabilities are held in double precision
 Columns = dict[str, Tensor]  # name -> (N, ...): what is kept of N positions
-
-
-class ColumnSpec(NamedTuple):
-    """What is kept of one position."""
-
-    shape: tuple[int, ...]
-    dtype: torch.dtype
+Kinds = dict[str, tuple[tuple[int, ...], torch.dtype]]  # name -> shape and dtype of what is kept of one
 
 
 class Hidden(NamedTuple):
@@ -31,34 +25,13 @@ class Hidden(NamedTuple):
 
     form: Literal["hidden"] = "hidden"
 
-    def columns(self, width: int, dtype: torch.dtype) -> dict[str, ColumnSpec]:
+    def columns(self, width: int, dtype: torch.dtype) -> Kinds:
         """Names and kinds of what is kept, for a model of this width and dtype."""
-        return {"hidden": ColumnSpec((width,), dtype)}
+        return {"hidden": ((width,), dtype)}
 
     def keep(self, states: Tensor, logits: Tensor, generator: torch.Generator) -> Columns:
         """What is kept of states (N, H) and logits (N, V); generator: of draws, on the CPU."""
         return {"hidden": states}
-
-
-class TopK(NamedTuple):
-    """The likeliest tokens, and their log-probabilities at the temperature; that of all others together is implied."""
-
-    entries: int
-    temperature: float
-    form: Literal["topk"] = "topk"
-
-    def columns(self, width: int, dtype: torch.dtype) -> dict[str, ColumnSpec]:
-        """See Hidden. In float32, so that as many entries as the vocabulary has are the whole distribution."""
-        return {"ids": ColumnSpec((self.entries,), torch.int32), "log_p": ColumnSpec((self.entries,), torch.float32)}
-
-    def keep(self, states: Tensor, logits: Tensor, generator: torch.Generator) -> Columns:
-        """See Hidden."""
-        log_p, ids = functional.log_softmax(logits / self.temperature, dim=-1).topk(self.entries)
-        return {"ids": ids, "log_p": log_p}
-
-    def read(self, columns: Columns) -> Target:
-        """What N positions learn."""
-        return Likeliest(columns["ids"].long(), columns["log_p"])
 
 
 class Sampled(NamedTuple):
@@ -68,9 +41,9 @@ class Sampled(NamedTuple):
     temperature: float
     form: Literal["sampled"] = "sampled"
 
-    def columns(self, width: int, dtype: torch.dtype) -> dict[str, ColumnSpec]:
+    def columns(self, width: int, dtype: torch.dtype) -> Kinds:
         """See Hidden."""
-        return {"ids": ColumnSpec((self.entries,), torch.int32), "entropy": ColumnSpec((), torch.float32)}
+        return {"ids": ((self.entries,), torch.int32), "entropy": ((), torch.float32)}
 
     def keep(self, states: Tensor, logits: Tensor, generator: torch.Generator) -> Columns:
         """See Hidden; rows draw one after another: the same tokens however rows are cut, and on any device."""
@@ -78,12 +51,14 @@ class Sampled(NamedTuple):
         p = log_p.exp()
         return {"ids": draw(p, self.entries, generator), "entropy": -torch.linalg.vecdot(p, log_p)}
 
-    def read(self, columns: Columns) -> Target:
-        """See TopK."""
-        return Drawn(columns["ids"].long(), columns["entropy"])
+
+Form = Hidden | Sampled
+FORMS: dict[str, type[Form]] = {"hidden": Hidden, "sampled": Sampled}
 
 
-Form = Hidden | TopK | Sampled
+def form_of(config: TeachersConfig, temperature: float) -> Form:
+    """The form that update.yaml asks for, of teachers that are cached."""
+    return Sampled(config.entries, temperature) if config.form == "sampled" else Hidden()
 
 
 def draw(p: Tensor, count: int, generator: torch.Generator) -> Tensor:
@@ -102,11 +77,6 @@ def _tokens_at(p: Tensor, shares: Tensor) -> Tensor:
     return torch.searchsorted(up_to, shares * up_to[:, -1:], right=True).clamp_max(p.shape[1] - 1)
 
 
-FORMS: dict[str, type[Form]] = {"hidden": Hidden, "topk": TopK, "sampled": Sampled}
-
-
-def form_of(config: TeachersConfig, temperature: float, vocabulary: int) -> Form:
-    """The form that update.yaml asks for, of teachers that are kept; vocabulary: number of entries that they share."""
-    if config.form == "topk":
-        return TopK(min(config.entries, vocabulary), temperature)
-    return Sampled(config.entries, temperature) if config.form == "sampled" else Hidden()
+def prediction_and_logp(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """The most likely token of logits (N, V), and the log-probability of the label: (N,) each."""
+    return logits.argmax(dim=-1), -functional.cross_entropy(logits, labels, reduction="none")

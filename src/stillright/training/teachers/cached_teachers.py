@@ -10,9 +10,9 @@ from torch import Tensor
 
 from stillright.errors import DataError, ModelError
 from stillright.forward.passes import Collate
-from stillright.training.teachers.cache import TeacherCache, open_cache
+from stillright.training.teachers.cache_files import TeacherCache, open_cache
 from stillright.training.teachers.forms import Hidden
-from stillright.training.teachers.loss_inputs import HiddenStateReader, PartialReader, TargetReader
+from stillright.training.teachers.targets import DrawsReader, HiddenStateReader, TargetReader
 from stillright.training.text import IGNORED
 
 NOT_READ = (
@@ -30,11 +30,9 @@ class CachedTeachers(NamedTuple):
     @property
     def reader(self) -> TargetReader:
         """What turns their outputs into targets."""
-        form = self.old.form
-        if isinstance(form, Hidden):
-            assert self.old.head is not None  # it is kept with this form
-            return HiddenStateReader(self.old.head)
-        return PartialReader(form.read, self.old.vocabulary)
+        if self.old.head is None:  # which is kept with hidden states
+            return DrawsReader(self.old.vocabulary)
+        return HiddenStateReader(self.old.head)
 
     def refuse_unlike(self, temperature: float) -> None:
         """Raises ModelError where the two differ in form or vocabulary, or their temperature from the loss's."""
@@ -57,8 +55,8 @@ class TeacherFolders(NamedTuple):
     new: Path
 
     def open(self) -> CachedTeachers:
-        """Their content, memory-mapped."""
-        return CachedTeachers(open_cache(self.old), open_cache(self.new))
+        """Their content, memory-mapped. Raises RunError, see `open_cache`."""
+        return CachedTeachers(*map(open_cache, self))
 
 
 class TeacherCollator:

@@ -7,7 +7,6 @@ from typing import Any
 import datasets
 import torch
 from torch import Tensor
-from torch.nn import functional
 from trl import SFTConfig
 
 from stillright.config import StrategyConfig
@@ -15,19 +14,18 @@ from stillright.config.masks import LABELS_ALONE
 from stillright.forward.trees import PADDING
 from stillright.models import ModelRef, load_model, load_tokenizer
 from stillright.training.checkpoints import RULES
-from stillright.training.choice.loss import CHOICE_STRATEGIES, Beliefs, choice_sums, is_right
-from stillright.training.choice.scoring import (
+from stillright.training.choice.choice_batches import (
     Samples,
-    ScoreFiles,
     accepted,
     batch_scores,
     first_samples,
     flips,
-    read_scores,
     reading_of,
     tree_scores,
 )
-from stillright.training.choice.texts import ChoiceText
+from stillright.training.choice.choice_loss import CHOICE_STRATEGIES, Beliefs, choice_sums, is_right
+from stillright.training.choice.choice_texts import ChoiceText
+from stillright.training.choice.teacher_scores import ScoreFiles, read_scores
 from stillright.training.loop import Job, TrainingResult, frees_memory, train_adapter, training_arguments
 from stillright.training.text import IGNORED, Texts
 from stillright.training.trainer import ForwardLossTrainer, Mean
@@ -95,8 +93,8 @@ def align_choices(
     new_scores = torch.zeros_like(old_scores) if files.new is None else read_scores(files.new)
     student, tokenizer = load_model(new, job.dtype, trainable=True), load_tokenizer(new.base)
     reading = reading_of(student, texts, tokenizer.pad_token_id, job.progress, job.label)
-    old_spread, new_spread = (_spread(scores, strategy.temperature) for scores in (old_scores, new_scores))
-    target = CHOICE_STRATEGIES[strategy.mask](Beliefs(old_spread, new_spread, gold, accepted(texts)))
+    old_belief, new_belief = ((scores / strategy.temperature).log_softmax(-1) for scores in (old_scores, new_scores))
+    target = CHOICE_STRATEGIES[strategy.mask](Beliefs(old_belief, new_belief, gold, accepted(texts)))
     samples = Samples(texts, is_right(old_scores, accepted(texts)), reading)
     trainer = ChoiceTrainer(
         strategy.temperature,
@@ -109,10 +107,6 @@ def align_choices(
         processing_class=tokenizer,
     )
     return train_adapter(trainer, job, RULES[strategy.choose])
-
-
-def _spread(scores: Tensor, temperature: float) -> Tensor:
-    return functional.log_softmax(scores / temperature, dim=-1)
 
 
 def _rows(texts: list[ChoiceText], first: int = 0) -> datasets.Dataset:

@@ -10,9 +10,9 @@ from typing import Any
 from stillright import ranks
 from stillright.folder.workspace import Workspace
 from stillright.progress import Progress
-from stillright.training.teachers.cache import CacheSpec, write_cache
+from stillright.training.teachers.cache_writing import CacheSpec, write_cache
 
-CACHE_FORMAT = 1  # of teachers' outputs; raise it when the same model and texts give other ones
+CACHE_FORMAT = 2  # of teachers' outputs; raise it when the same model and texts give other ones
 
 
 def cache_inputs(

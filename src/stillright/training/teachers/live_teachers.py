@@ -13,9 +13,10 @@ from torch.func import functional_call
 
 from stillright.forward.heads import chunk_rows, lm_head
 from stillright.forward.passes import check_head, evaluating, last_states
-from stillright.training.teachers.cache import prediction_and_logp
-from stillright.training.teachers.loss_inputs import HiddenStateReader
+from stillright.training.teachers.forms import prediction_and_logp
+from stillright.training.teachers.targets import HiddenStateReader
 from stillright.training.text import IGNORED
+from stillright.upstream.peft import without_adapter
 
 
 class LiveTeachers:
@@ -27,19 +28,14 @@ class LiveTeachers:
 
     def __init__(self, old: Any, student: Any) -> None:
         check_head(old)
-        old.requires_grad_(False)
-        self.old = old.eval()
-        trained = student.get_base_model().base_model.named_parameters()
+        self.old = without_adapter(old).requires_grad_(False).eval()
+        trained = without_adapter(student).base_model.named_parameters()
         self.adapter = {name: values.detach().clone() for name, values in trained if values.requires_grad}
 
     @property
     def reader(self) -> HiddenStateReader:
         """What turns their outputs into targets."""
-        return HiddenStateReader(lm_head(self._old_base))
-
-    @property
-    def _old_base(self) -> Any:
-        return self.old.get_base_model() if hasattr(self.old, "get_base_model") else self.old
+        return HiddenStateReader(lm_head(self.old))
 
     @torch.no_grad()
     def outputs(self, student: Any, inputs: dict[str, Any], labels: Tensor) -> dict[str, Any]:
@@ -48,8 +44,8 @@ class LiveTeachers:
         student: without adapter wrapper; inputs: what a model reads of the batch, with ids (B, L).
         """
         scored = labels != IGNORED
-        old = last_states(self._old_base, inputs)[:, :-1][scored]
-        new = self._of_new(student, inputs)[:, :-1][scored]
+        old = last_states(self.old, inputs)[:, :-1][scored]
+        new = self._new_states(student, inputs)[:, :-1][scored]
         prediction, logp = self._prediction_and_logp(old, labels[scored], len(lm_head(student).weight))
         return {
             "teacher_old": {"hidden": old},
@@ -58,15 +54,14 @@ class LiveTeachers:
             "teacher_old_logp": logp,
         }
 
-    def _of_new(self, student: Any, inputs: dict[str, Any]) -> Tensor:
+    def _new_states(self, student: Any, inputs: dict[str, Any]) -> Tensor:
         with evaluating(student):
-            states: Tensor = functional_call(
-                student.base_model, self.adapter, (), {**inputs, "use_cache": False}
-            ).last_hidden_state
+            found = functional_call(student.base_model, self.adapter, (), {**inputs, "use_cache": False})
+        states: Tensor = found.last_hidden_state
         return states.to(student.dtype)
 
     def _prediction_and_logp(self, states: Tensor, labels: Tensor, vocabulary: int) -> tuple[Tensor, Tensor]:
-        head = self.reader.old_head
+        head = lm_head(self.old)
         shared, rows = min(vocabulary, len(head.weight)), chunk_rows(head)
         parts = [
             prediction_and_logp(head.logits(chunk, shared), known)

@@ -10,6 +10,7 @@ import torch
 
 from stillright.models import ModelRef, load_model, vocabulary_size
 from stillright.training.model_digest import model_digest
+from stillright.upstream.peft import without_adapter
 
 
 class InMemoryTeacher(NamedTuple):
@@ -60,10 +61,10 @@ def on_device(load: Callable[[], Any], device: Any) -> Iterator[Callable[[], Any
 
     def loaded() -> Any:
         model = load()
-        if is_placed(model):
-            return model
-        places.append((model, model.device))
-        return model.to(device)
+        if not is_placed(model):
+            places.append((model, model.device))
+            model.to(device)
+        return model
 
     try:
         yield loaded
@@ -74,5 +75,5 @@ def on_device(load: Callable[[], Any], device: Any) -> Iterator[Callable[[], Any
 
 def is_placed(model: Any) -> bool:
     """Whether a model (base or PeftModel) must stay where it is: quantized, or over several devices."""
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
+    base = without_adapter(model)
     return getattr(base, "quantization_method", None) is not None or hasattr(base, "hf_device_map")

@@ -1,0 +1,108 @@
+"""The files of a teacher's cache, and how they are opened: memory-mapped, and never written to.
+
+A folder holds a NAME.bin for every column, head.safetensors where the form needs it, and teacher.json, written last,
+with the digest of each.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from stillright import ranks
+from stillright.digest import folder_digest
+from stillright.errors import RunError
+from stillright.forward.heads import LMHead
+from stillright.training.teachers.forms import FORMS, Columns, Form, Hidden
+
+HEAD, META = "head.safetensors", "teacher.json"
+
+
+class TeacherOutputs(NamedTuple):
+    """One row per scored token, text after text."""
+
+    columns: Columns  # what the form keeps, (rows, ...)
+    prediction: Tensor  # (rows,) most likely next token of the vocabulary that student and teachers share
+    logp: Tensor  # (rows,) log-probability, among the same, of the true next token, float32
+
+    def digest(self, parts: Iterable[slice]) -> str:
+        """SHA-256 of these rows of every column."""
+        digest = hashlib.sha256()
+        for rows in parts:
+            for column in (*self.columns.values(), self.prediction, self.logp):
+                digest.update(column[rows].view(torch.uint8).flatten().numpy().data)
+        return digest.hexdigest()
+
+
+class TeacherCache(NamedTuple):
+    """The outputs of one teacher, as they are on disk."""
+
+    outputs: TeacherOutputs
+    starts: list[int]  # first row of every text, and the number of rows last
+    form: Form
+    vocabulary: int  # number of the first vocabulary entries, which its outputs are about
+    head: LMHead | None  # where the form needs it
+
+    def rows(self, text: int) -> slice:
+        """The rows of `text`."""
+        return slice(self.starts[text], self.starts[text + 1])
+
+
+def map_outputs(folder: Path, rows: int, form: Form, width: int, dtype: torch.dtype, *, write: bool) -> TeacherOutputs:
+    """The files of `folder` as tensors. write: files are made where they are missing, and get what the tensors get."""
+
+    def file(name: str, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+        size = rows * math.prod(shape)
+        return torch.from_file(str(folder / f"{name}.bin"), shared=write, size=size, dtype=dtype).view(rows, *shape)
+
+    columns = {name: file(name, *column) for name, column in form.columns(width, dtype).items()}
+    return TeacherOutputs(columns, file("prediction", (), torch.int64), file("logp", (), torch.float32))
+
+
+def seal(folder: Path, meta: Mapping[str, Any], head: LMHead | None) -> None:
+    """Writes what makes a folder of outputs a cache; meta: of `open_cache`."""
+    if head is not None:
+        tensors = {"weight": head.weight, **({} if head.bias is None else {"bias": head.bias})}
+        save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, folder / HEAD)
+    files = sorted(path for path in folder.iterdir() if path.suffix in (".bin", ".safetensors"))
+    digests = {path.name: folder_digest(path) for path in files}
+    (folder / META).write_text(json.dumps({**meta, "digests": digests}), encoding="utf-8")
+
+
+def open_cache(folder: Path) -> TeacherCache:
+    """What `seal` has made a cache. Raises RunError where a file is not as it was."""
+    meta = ranks.on_main(lambda: _whole(folder))
+    form, starts = FORMS[meta["form"]["form"]](**meta["form"]), meta["starts"]
+    outputs = map_outputs(folder, starts[-1], form, meta["width"], getattr(torch, meta["dtype"]), write=False)
+    head = None
+    if isinstance(form, Hidden):
+        tensors = load_file(folder / HEAD)
+        head = LMHead(tensors["weight"], tensors.get("bias"), meta["scale"], meta["softcap"])
+    return TeacherCache(outputs, starts, form, meta["vocabulary"], head)
+
+
+def _whole(folder: Path) -> dict[str, Any]:
+    """The content of teacher.json; reads all files, unless this process has done so (see `folder_digest`)."""
+    try:
+        meta: dict[str, Any] = json.loads((folder / META).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        raise _damaged(folder / META) from None
+    for name, digest in meta["digests"].items():
+        if folder_digest(folder / name) != digest:
+            raise _damaged(folder / name)
+    return meta
+
+
+def _damaged(file: Path) -> RunError:
+    problem = "is not as it was written" if file.exists() else "is missing"
+    return RunError(
+        f"{file}: {problem}; delete {file.parent} and start again, which caches the outputs of this teacher anew"
+    )
