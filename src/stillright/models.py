@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stillright import ranks
 from stillright.digest import folder_digest
@@ -201,22 +201,26 @@ def load_tokenizer(source: Source) -> PreTrainedTokenizerBase:
     return tokenizer
 
 
-def load_base(source: Source, dtype: torch.dtype) -> PreTrainedModel:
-    """The causal language model in `source`, on this process's device. Raises ModelError."""
+def load_base(source: Source, dtype: torch.dtype, **options: Any) -> PreTrainedModel:
+    """The causal language model in `source`, on this process's device. Raises ModelError.
+
+    options: of `from_pretrained`; where they have a device_map, it places the model.
+    """
     from transformers import AutoModelForCausalLM
 
+    options = {"revision": source.revision, "use_safetensors": True, **options}
     try:
-        model = AutoModelForCausalLM.from_pretrained(
-            source.location, revision=source.revision, dtype=dtype, use_safetensors=True
-        )
+        model = AutoModelForCausalLM.from_pretrained(source.location, dtype=dtype, **options)
     except Exception as error:  # transformers raises all kinds here
         raise ModelError(f"base {source}: cannot be loaded: {_reason(error)}") from None
-    return model.to(device())
+    return model if options.get("device_map") else model.to(device())
 
 
-def load_model(ref: ModelRef, dtype: torch.dtype, trainable: bool = False) -> PreTrainedModel | PeftModel:
-    """The base with its adapter, if it has one. Raises ModelError."""
-    model = load_base(ref.base, dtype)
+def load_model(
+    ref: ModelRef, dtype: torch.dtype, trainable: bool = False, **options: Any
+) -> PreTrainedModel | PeftModel:
+    """The base with its adapter, if it has one; options: see `load_base`. Raises ModelError."""
+    model = load_base(ref.base, dtype, **options)
     if ref.adapter is None:
         return model
     from peft import PeftModel

@@ -24,7 +24,8 @@ from stillright.report.markdown import markdown
 from stillright.report.terminal import print_comparison
 from stillright.stages.data import Data
 from stillright.stages.inputs import align_inputs, fit_inputs, predict_inputs, score_inputs, teacher_key
-from stillright.training.loop import Job, frees_memory, optimizer_steps, warmup_steps
+from stillright.training.memory import frees_memory
+from stillright.training.settings import Job, optimizer_steps, warmup_steps
 
 if TYPE_CHECKING:
     from stillright.training.choice.scoring import ScoreFiles
@@ -89,7 +90,7 @@ class Update(Data):
 
     def _align_tokens(self, old: ModelRef, new: ModelRef, caches: TeacherFolders | None, job: Job) -> None:
         from stillright.training.align import align_adapter
-        from stillright.training.answers import Validation
+        from stillright.training.validation_flips import Validation
 
         validation = None
         if self.config.strategy.choose == "flips":

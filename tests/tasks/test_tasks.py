@@ -14,7 +14,8 @@ from stillright.models import Source, load_tokenizer
 from stillright.stages.data import Data
 from stillright.tasks import load_task
 from stillright.tasks.own import own_task
-from stillright.training.text import Text, cut_text, encode_texts, refuse_different_tokenizers, split_texts
+from stillright.training.encode import cut_text, encode_texts
+from stillright.training.text import Text, split_texts
 
 
 def test_choice_task_of_ones_own(choice_task: dict[str, Any]) -> None:
@@ -271,9 +272,3 @@ def test_split_is_seeded_and_whole() -> None:
 def test_empty_split_is_refused() -> None:
     with pytest.raises(DataError, match="leave an empty split"):
         split_texts([[1], [2]], 0.1, seed=0)
-
-
-def test_different_tokenizers_are_refused() -> None:
-    refuse_different_tokenizers([Text([1, 2])], [Text([1, 2])])
-    with pytest.raises(StillrightError, match="supported only by the choice strategies"):
-        refuse_different_tokenizers([Text([1, 2])], [Text([1, 2, 3])])

@@ -31,8 +31,8 @@ from stillright.tasks.encoding import encode_pairs
 from stillright.tasks.task import Document
 from stillright.training.choice.loss import LABELS_ALONE
 from stillright.training.choice.texts import ChoiceText
-from stillright.training.loop import optimizer_steps
 from stillright.training.lora import lora_config
+from stillright.training.settings import optimizer_steps
 from stillright.training.strategies import STRATEGIES
 from stillright.training.teachers.forms import Form, form_of
 from stillright.training.text import Texts

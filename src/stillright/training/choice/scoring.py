@@ -18,9 +18,9 @@ from stillright.models import ModelRef, load_model, load_tokenizer
 from stillright.progress import Progress
 from stillright.training.choice.loss import is_right
 from stillright.training.choice.texts import ABSENT, ChoiceText
-from stillright.training.loop import frees_memory
+from stillright.training.means import Mean
+from stillright.training.memory import frees_memory
 from stillright.training.text import batches
-from stillright.training.trainer import Mean
 
 SCORES = "scores"  # name of the tensor in a file
 

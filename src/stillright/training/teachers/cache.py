@@ -11,7 +11,7 @@ import hashlib
 import json
 import math
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Sized
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -45,11 +45,11 @@ class Readable(Protocol):
     """A text for teachers."""
 
     @property
-    def ids(self) -> list[int]:
+    def ids(self) -> Sized:
         """All its tokens."""
 
     @property
-    def scored(self) -> list[int]:
+    def scored(self) -> Sized:
         """Those whose prediction is scored."""
 
     @property

@@ -11,8 +11,8 @@ from stillright.models import ModelRef
 from stillright.training.choice.loss import is_right
 from stillright.training.choice.scoring import Samples, accepted, reading_of, teacher_scores, tree_scores
 from stillright.training.choice.texts import ChoiceText
-from stillright.training.loop import Job
-from stillright.training.trainer import token_sums
+from stillright.training.settings import Job
+from stillright.training.token_trainer import token_sums
 
 
 class Validation(NamedTuple):
