@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import math
+import os
 import subprocess
 import sys
 from io import StringIO
@@ -26,7 +27,7 @@ from stillright.training import loop
 from stillright.training.head_loss import CrossEntropy
 from stillright.training.loop import train_adapter
 from stillright.training.lora import lora_config
-from stillright.training.settings import Job, training_arguments
+from stillright.training.settings import Job, few_steps, training_arguments
 from stillright.training.text import Text, as_dataset
 from stillright.training.token_trainer import AdapterTrainer
 
@@ -175,7 +176,7 @@ except RunError as error:
 def test_writing_that_fails_for_good(bases: tuple[Path, Path], tmp_path: Path, limit: int) -> None:
     """The adapter's weights are 13 KB, the optimizer's state twice that."""
     command = [sys.executable, "-c", LIMITED, str(bases[0]), str(tmp_path), str(limit)]
-    environment = {**__import__("os").environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT / 'tests/helpers'}"}
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'src'}:{ROOT / 'tests/helpers'}"}
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment)
     assert "the disk is full" in done.stdout, done.stderr
     assert done.stdout.strip().count("\n") <= 12
@@ -187,3 +188,27 @@ def test_an_adapter_has_the_same_bytes_whatever_the_order_of_sets(bases: tuple[P
     kept = json.loads((training.job.out / "adapter_config.json").read_text())
     assert kept["target_modules"] == sorted(kept["target_modules"])
     assert len(kept["target_modules"]) == 14
+
+
+def test_few_steps_are_counted_and_name_what_gives_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = TrainingConfig(batch_size=8, gradient_accumulation=8, epochs=10)
+    assert few_steps(config, 38) == (
+        "38 texts make 10 optimizer steps in 10 epochs, which teach little: a step takes batch_size 8 x "
+        "gradient_accumulation 8 texts; lower these, or raise epochs"
+    )
+    assert few_steps(config, 64) is not None
+    assert few_steps(config, 65) is None  # 2 steps an epoch
+    for name, value in {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0"}.items():
+        monkeypatch.setenv(name, value)
+    assert "gradient_accumulation 8 x 2 processes texts" in str(few_steps(config, 128))
+
+
+@pytest.mark.parametrize(("epochs", "warned"), [(6, True), (7, False)])
+def test_few_steps_are_said_before_the_training(
+    bases: tuple[Path, Path], tmp_path: Path, epochs: int, warned: bool
+) -> None:
+    training = Training(bases[0], tmp_path, epochs=epochs)
+    training.run()
+    said = training.said.getvalue().splitlines()
+    assert said[0].startswith("  fit: warning: 6 texts make 18 optimizer steps in 6 epochs") == warned
+    assert training.said.getvalue().count("warning") == warned
