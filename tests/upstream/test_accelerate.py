@@ -26,7 +26,7 @@ def test_a_model_that_was_evaluated_is_not_prepared_again_unless_that_is_forgott
         seen.append(prepared)
         return False
 
-    accelerator.verify_device_map = verify_device_map  # type: ignore[method-assign]
+    accelerator.verify_device_map = verify_device_map
     accelerator.prepare_model(model, evaluation_mode=True)
     seen.clear()
     accelerator.prepare_model(model)

@@ -20,6 +20,7 @@ from stillright.forward.lean import slim_layers
 from stillright.forward.passes import check_head
 from stillright.training.means import Mean, Means
 from stillright.training.order import AgreedSampler, lengths_of, longest_first
+from stillright.training.result import sets_in_order
 from stillright.upstream.accelerate import forget_preparation, texts_read_once
 from stillright.upstream.transformers import ChosenColumns, OwnOrder, count_items_of_step
 
@@ -33,13 +34,6 @@ def add_call(model: Any, compute: Callable[..., Any]) -> None:
         return compute(self, *args, **kwargs) if computed else plain_forward(*args, **kwargs)
 
     model.forward = types.MethodType(forward, model)
-
-
-def sort_sets(config: Any) -> None:
-    """Lets PEFT write the same bytes for the same configuration: sets have another order in every process."""
-    for name, value in vars(config).items():
-        if isinstance(value, set):
-            setattr(config, name, sorted(value))
 
 
 def refuse_data_parallel(args: SFTConfig) -> None:
@@ -66,7 +60,6 @@ class ForwardLossTrainer(ChosenColumns, OwnOrder, SFTTrainer):
             raise ModelError("model: has no adapter to train; give a PeftModel, or peft_config beside the base")
         check_head(self.model)
         slim_layers(self.model)
-        sort_sets(self.model.active_peft_config)
         count_items_of_step(self)
         add_call(self.model.get_base_model(), compute)
         self._trained, self._validated = Means(), Means()
@@ -84,6 +77,11 @@ class ForwardLossTrainer(ChosenColumns, OwnOrder, SFTTrainer):
         if self.args.world_size > 1 and not (self.is_fsdp_enabled or self.is_deepspeed_enabled):
             forget_preparation(self.model)
         return super().train(*args, **kwargs)
+
+    def save_model(self, *args: Any, **kwargs: Any) -> None:
+        """Saves the adapter."""
+        with sets_in_order(self.model.active_peft_config):
+            super().save_model(*args, **kwargs)
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None

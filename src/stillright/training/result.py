@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
@@ -46,9 +48,21 @@ def _parts(entry: Evaluation) -> dict[str, float]:
     return {key: float(kept[key]) for key in sorted(kept)}  # a resumed trainer's log is sorted
 
 
+@contextmanager
+def sets_in_order(config: Any) -> Iterator[None]:
+    """Lets PEFT write the same bytes for the same configuration: sets have another order in every process."""
+    sets = {name: value for name, value in vars(config).items() if isinstance(value, set)}
+    vars(config).update({name: sorted(value) for name, value in sets.items()})
+    try:
+        yield
+    finally:
+        vars(config).update(sets)
+
+
 def save_adapter(model: Any, result: TrainingResult, job: Job) -> None:
     """Writes the adapter of `model`, a model card and training.json to `job.out`."""
-    model.save_pretrained(job.out)
+    with sets_in_order(model.active_peft_config):
+        model.save_pretrained(job.out)
     _write_card(job, model)
     (job.out / "training.json").write_text(json.dumps(result._asdict(), indent=2) + "\n", encoding="utf-8")
 
