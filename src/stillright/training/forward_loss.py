@@ -86,13 +86,13 @@ class ForwardLossTrainer(ChosenColumns, OwnOrder, SFTTrainer):
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """The loss summed over the batch, over the number of items in the whole optimizer step."""
+        """The loss summed over the batch, over the number of items in the whole optimizer step; None: in the batch."""
         training = self.model.training
         means = self.means(model, inputs) if training else self._means_once(model, inputs)
         (self._trained if training else self._validated).add(means)
-        items = num_items_in_batch if training else means["loss"].count
+        items = means["loss"].count if num_items_in_batch is None else num_items_in_batch
         loss = means["loss"].total / torch.as_tensor(items).clamp_min(1)
-        if training and self.args.average_tokens_across_devices:
+        if self.args.average_tokens_across_devices and num_items_in_batch is not None:
             loss = loss * self.accelerator.num_processes  # DDP averages gradients, the count is of all processes
         return (loss, {}) if return_outputs else loss
 
