@@ -30,12 +30,13 @@ from stillright.progress import Progress
 from stillright.stages.data import Data
 from stillright.training.align import AlignTrainer
 from stillright.training.compat_config import CompatConfig
-from stillright.training.loop import Job, as_dataset, training_arguments
 from stillright.training.lora import lora_config
+from stillright.training.settings import Job, training_arguments
 from stillright.training.teachers.cache_writing import CacheSpec, write_cache
 from stillright.training.teachers.cached_teachers import TeacherFolders
 from stillright.training.teachers.forms import Hidden
 from stillright.training.teachers.live_teachers import LiveTeachers
+from stillright.training.text import as_dataset
 
 BATCH = 16
 IGNORED = -100

@@ -34,7 +34,7 @@ def demo_texts(base: Path) -> list[list[int]]:
     from stillright.demo import demo_update
     from stillright.models import Source, load_tokenizer
     from stillright.tasks import load_task
-    from stillright.training.text import encode_texts
+    from stillright.training.encode import encode_texts
 
     task = load_task(parse_update(demo_update(Path("unused")), "benchmark").task)
     texts = encode_texts(task, load_tokenizer(Source(str(base))), 256, "all")

@@ -12,8 +12,9 @@ import torch
 
 from stillright import ranks
 from stillright.config import TrainingConfig
-from stillright.training.loop import optimizer_steps, warmup_steps
-from stillright.training.order import AgreedSampler, longest_first, texts_read_once
+from stillright.training.order import AgreedSampler, longest_first
+from stillright.training.settings import optimizer_steps, warmup_steps
+from stillright.upstream.accelerate import texts_read_once
 
 
 def act_as(monkeypatch: pytest.MonkeyPatch, rank: int, world: int, on_a_node: int) -> None:

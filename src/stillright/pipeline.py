@@ -23,7 +23,7 @@ from stillright.report.terminal import print_page
 from stillright.stages.data import Data
 from stillright.stages.stage import Stage, made
 from stillright.stages.update import aligned, answers_of, fitted, models_of
-from stillright.training.loop import optimizer_steps, warmup_steps
+from stillright.training.settings import optimizer_steps, warmup_steps
 
 REPORTS = ("comparison.json", "report.md", "report.html")
 LIBRARIES = ("stillright", "torch", "transformers", "trl", "peft", "accelerate", "lm-eval")

@@ -29,12 +29,12 @@ from stillright.training.choice.choice_texts import ChoiceText
 from stillright.training.choice.choice_trainer import ChoiceCollator, ChoiceTrainer, _rows
 from stillright.training.choice.teacher_scores import choice_scores
 from stillright.training.compat_config import CompatConfig
+from stillright.training.forward_loss import ForwardLossTrainer
 from stillright.training.head_loss import CrossEntropy
-from stillright.training.loop import as_dataset
 from stillright.training.lora import lora_config
 from stillright.training.teachers.cached_teachers import TeacherFolders
-from stillright.training.text import Text
-from stillright.training.trainer import AdapterTrainer, ForwardLossTrainer
+from stillright.training.text import Text, as_dataset
+from stillright.training.token_trainer import AdapterTrainer
 
 QUIET = Progress(Console(quiet=True))
 BATCH_TOKENS = 40  # so that there is something to share

@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from stillright.forward.heads import LMHead
+from stillright.training.compat_loss import CompatLoss
 from stillright.training.head_loss import LossSums
-from stillright.training.losses import CompatLoss
 from stillright.training.strategies import STRATEGIES
 from stillright.training.teachers.forms import Columns, Sampled
 from stillright.training.teachers.targets import DrawsReader, HiddenStateReader, TargetReader

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
+from rich.console import Console
 
 from samples import write_rows
 from stillright.config import StudyConfig, UpdateConfig, parse_update
 from stillright.config.study import StageKind
 from stillright.models import ModelRef
+from stillright.pipeline import run_update
 from stillright.stages.align import Align
 from stillright.stages.combine import Carry, Interpolate
 from stillright.stages.data import Data, texts_digest
@@ -137,3 +141,11 @@ def test_kinds_are_those_that_a_user_gives_resources_to() -> None:
     assert {stage.kind for stage in KINDS} == set(get_args(StageKind))
     assert {stage.kind for stage in KINDS if stage.is_training} == {"fit", "align"}
     assert {stage.kind for stage in KINDS if not stage.is_shared} == {"carry", "interpolate"}
+
+
+def test_texts_that_are_cut_are_counted(long_values: dict[str, Any]) -> None:
+    """The numbers from 10 on take two tokens each."""
+    console = Console(file=io.StringIO(), width=200)
+    run_update(parse_update({**long_values, "align": False, "out": long_values["out"]}, "test"), console)
+    assert isinstance(console.file, io.StringIO)
+    assert re.search(r"fit old: \d+ of 20 texts lose their start", console.file.getvalue())

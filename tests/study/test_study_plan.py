@@ -97,7 +97,8 @@ def test_an_ensemble_that_generates_needs_one_tokenizer(
     assert planned(values, tmp_path) == {"ensemble": ("pending", None)}
     values["bases"]["large"] = str(cut_differently(make_base(seed=7)))
     reason = (
-        "task colours: its answers are generated, but an ensemble generates only where old and new share a tokenizer"
+        "task colours: its answers are generated, but an ensemble generates only with one tokenizer; "
+        "those of old and new cut training text 0 differently"
     )
     assert planned(values, tmp_path) == {"ensemble": ("skipped", reason)}
     values["tasks"] = {"chosen": choice_task}

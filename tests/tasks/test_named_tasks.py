@@ -20,7 +20,7 @@ from stillright.demo import DATA
 from stillright.errors import DataError, TaskError
 from stillright.models import Source, load_tokenizer
 from stillright.tasks import Task, load_task
-from stillright.training.text import encode_texts
+from stillright.training.encode import encode_texts
 
 SCRIPT = ROOT / "scripts" / "split_rows.py"
 

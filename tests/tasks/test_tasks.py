@@ -14,7 +14,8 @@ from stillright.models import Source, load_tokenizer
 from stillright.stages.data import Data
 from stillright.tasks import load_task
 from stillright.tasks.own import own_task
-from stillright.training.text import Text, cut_text, encode_texts, refuse_different_tokenizers, split_texts
+from stillright.training.encode import cut_text, encode_texts
+from stillright.training.text import Text, cut_texts, split_texts
 
 
 def test_choice_task_of_ones_own(choice_task: dict[str, Any]) -> None:
@@ -238,6 +239,17 @@ def test_where_an_answer_begins_when_cut(max_length: int, expected: Text) -> Non
     assert cut_text([1, 2, 3], [4, 5], max_length, "all") == Text(expected.ids, first=1)
 
 
+def test_tokens_that_are_cut_off_are_counted(choice_task: dict[str, Any], tokenizer_folder: Path) -> None:
+    assert [cut_text([1, 2, 3], [4, 5], length, "all").lost for length in (6, 5, 4, 1)] == [0, 0, 1, 4]
+    assert cut_text([1, 2, 3], [4, 5], 4, "all") == Text([2, 3, 4, 5])  # what is lost makes no other text of it
+    task, tokenizer = load_task(TaskConfig(**choice_task)), load_tokenizer(Source(str(tokenizer_folder)))
+    whole = encode_texts(task, tokenizer, max_length=64, loss_on="all")
+    longest = max(len(text.ids) for text in whole)
+    split = split_texts(encode_texts(task, tokenizer, longest - 1, "all"), 0.2, seed=0)
+    assert cut_texts(split) == sum(len(text.ids) == longest for text in whole) > 0
+    assert cut_texts(split_texts(whole, 0.2, seed=0)) == 0
+
+
 def test_scored_tokens_are_labels() -> None:
     text = Text([1, 2, 3, 4, 5], first=3)
     assert text.scored == [4, 5]
@@ -271,9 +283,3 @@ def test_split_is_seeded_and_whole() -> None:
 def test_empty_split_is_refused() -> None:
     with pytest.raises(DataError, match="leave an empty split"):
         split_texts([[1], [2]], 0.1, seed=0)
-
-
-def test_different_tokenizers_are_refused() -> None:
-    refuse_different_tokenizers([Text([1, 2])], [Text([1, 2])])
-    with pytest.raises(StillrightError, match="supported only by the choice strategies"):
-        refuse_different_tokenizers([Text([1, 2])], [Text([1, 2, 3])])

@@ -122,6 +122,18 @@ def test_models_may_be_named(
     assert again["eval_loss"] == found["eval_loss"]
 
 
+def test_a_named_adapter_is_loaded_as_model_init_kwargs_say(
+    bases: tuple[Path, Path], models: tuple[Any, Any], make: Callable[..., CompatTrainer], tmp_path: Path
+) -> None:
+    models[1].save_pretrained(tmp_path / "new")
+    options = {"dtype": "bfloat16", "attn_implementation": "eager", "device_map": {"": "cpu"}}
+    trainer = make(model=f"{bases[1]}+{tmp_path / 'new'}", config={"model_init_kwargs": options})
+    base = trainer.model.get_base_model()
+    assert base.config._attn_implementation == "eager"
+    assert base.lm_head.weight.dtype == torch.bfloat16
+    assert load_base(Source(str(bases[1])), torch.float32, device_map={"": "meta"}).device.type == "meta"
+
+
 def test_a_fresh_adapter_has_the_base_as_new_teacher(
     bases: tuple[Path, Path], make: Callable[..., CompatTrainer]
 ) -> None:

@@ -19,7 +19,7 @@ from compat_case import moved, settings, tokenizer
 from loss_case import reference_loss
 from stillright import CompatTrainer
 from stillright.models import Source, load_base, load_model
-from stillright.training.losses import CompatLoss
+from stillright.training.compat_loss import CompatLoss
 from stillright.training.strategies import STRATEGIES
 from stillright.training.teachers import teacher_model
 from stillright.training.text import IGNORED

@@ -15,8 +15,8 @@ from torch.nn import functional
 from loss_case import Case, reference_loss
 from stillright.forward.heads import LMHead
 from stillright.training import head_loss
+from stillright.training.compat_loss import CompatLoss
 from stillright.training.head_loss import CrossEntropy
-from stillright.training.losses import CompatLoss
 from stillright.training.strategies import STRATEGIES, Tokens, focal_weight
 from stillright.training.teachers.targets import HiddenStateReader
 
@@ -227,10 +227,10 @@ def test_trainer_shifts_labels_and_ignores_padding(bases: tuple[Path, Path], tmp
     from stillright.progress import Progress
     from stillright.training.align import AlignTrainer
     from stillright.training.compat_config import CompatConfig
-    from stillright.training.loop import Job, as_dataset, training_arguments
     from stillright.training.lora import lora_config
+    from stillright.training.settings import Job, training_arguments
     from stillright.training.teachers.cached_teachers import TeacherFolders
-    from stillright.training.text import Text
+    from stillright.training.text import Text, as_dataset
 
     texts = [Text([5, 6, 7, 8, 9, 10, 11]), Text([12, 13, 14]), Text([15, 16, 17, 18])]
     old, new = (load_base(Source(str(base)), torch.float32) for base in bases)

@@ -29,11 +29,12 @@ from stillright.training.align import AlignTrainer
 from stillright.training.choice import choice_trainer, teacher_scores
 from stillright.training.compat_config import CompatConfig
 from stillright.training.head_loss import CrossEntropy
-from stillright.training.loop import Job, as_dataset, train_adapter, training_arguments
+from stillright.training.loop import train_adapter
 from stillright.training.lora import lora_config
+from stillright.training.settings import Job, training_arguments
 from stillright.training.teachers.cached_teachers import TeacherFolders
-from stillright.training.text import Text
-from stillright.training.trainer import AdapterTrainer
+from stillright.training.text import Text, as_dataset
+from stillright.training.token_trainer import AdapterTrainer
 
 LONG, SHORT = list(range(5, 45)), [7, 8]
 IDS = [SHORT, LONG, [9, 10, 11], SHORT, LONG[:20]]
@@ -135,6 +136,26 @@ def test_what_was_never_counted_is_not_logged(
     train_adapter(trainer, work)
     evaluation = json.loads((work.out / "training.json").read_text())["validation"][0]
     assert evaluation.keys() == {"epoch", "step", "num_input_tokens_seen", "loss", "cross_entropy", *logged}
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["counts", "does_not_count"])
+def test_a_step_is_the_mean_over_its_tokens_whatever_the_model_class_says(
+    bases: tuple[Path, Path], tmp_path: Path, known: bool
+) -> None:
+    """Texts of 7 and of 1 scored tokens, each a batch; some classes tell the trainer to mean over batches instead."""
+    texts, found = as_dataset([Text(LONG[:8]), Text(SHORT)]), []
+    for size in (2, 1):
+        model = load_base(Source(str(bases[0])), torch.float32)
+        model.accepts_loss_kwargs, model.loss_type = known, "ForCausalLM" if known else None
+        work = job(tmp_path / str(size), size)
+        step = {"max_steps": 1, "optim": "sgd", "learning_rate": 10.0, "max_grad_norm": 0.0, "seed": 0}
+        args = SFTConfig(**{**training_arguments(work, 2), "gradient_accumulation_steps": 2 // size, **step})
+        data = {"model": model, "train_dataset": texts, "eval_dataset": texts}
+        trainer = AdapterTrainer(CrossEntropy(), args=args, **{**settings(work, bases[0]), **data})
+        trainer.train()
+        found.append({name: weight for name, weight in trainer.model.named_parameters() if "lora_B" in name})
+    assert max(weight.abs().max() for weight in found[0].values()) > 1e-3
+    torch.testing.assert_close(found[1], found[0], rtol=1e-4, atol=1e-7)
 
 
 @pytest.mark.parametrize("mask", ["student_wrong", "choice"])

@@ -102,7 +102,7 @@ def test_what_is_not_answered_is_not_counted() -> None:
         "accepted": accepted([ChoiceText([1], [[2], [3]], [1, 1], right) for right in ([0], [1], [])]),
         "old_right": torch.tensor([True, True, False]),
     }
-    counted = {name: mean.numbers() for name, mean in flips(scores, batch).items()}
+    counted = {name: tuple(mean.sums().tolist()) for name, mean in flips(scores, batch).items()}
     assert counted == {"right": (1, 2), "lost": (1, 2)}
     target = torch.log_softmax(torch.zeros(3, 2), dim=-1)
     sums = choice_sums(scores, target, torch.tensor([0, 1, IGNORED]), temperature=1.0, ce_weight=0.0)

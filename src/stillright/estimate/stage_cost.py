@@ -15,7 +15,7 @@ from stillright.estimate.cost import (
     training_memory,
 )
 from stillright.estimate.shape import Shape
-from stillright.training.loop import optimizer_steps
+from stillright.training.settings import optimizer_steps
 
 
 class Device(NamedTuple):

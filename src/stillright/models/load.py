@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from copy import deepcopy
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from stillright.digest import Stamp, stamp
 from stillright.errors import ModelError, one_line
@@ -86,25 +86,27 @@ def load_adapter_config(adapter: Source) -> PeftConfig:
         return PeftConfig.from_pretrained(adapter.location, revision=adapter.commit, inference_mode=False)
 
 
-def load_base(source: Source, dtype: torch.dtype) -> PreTrainedModel:
-    """The causal language model in `source`, on this process's device. Raises ModelError."""
+def load_base(source: Source, dtype: torch.dtype, **options: Any) -> PreTrainedModel:
+    """The causal language model in `source`, on this process's device. Raises ModelError.
+
+    options: of `from_pretrained`; where they have a device_map, it places the model.
+    """
     from transformers import AutoModelForCausalLM
 
+    options = {"revision": source.commit, "use_safetensors": True, **options}
     with _refusing(f"base {source}: cannot be loaded"):
-        model = AutoModelForCausalLM.from_pretrained(
-            source.location, revision=source.commit, dtype=dtype, use_safetensors=True
-        )
-    return model.to(device())
+        model = AutoModelForCausalLM.from_pretrained(source.location, dtype=dtype, **options)
+    return model if options.get("device_map") else model.to(device())
 
 
 def load_model(
-    ref: ModelRef, dtype: torch.dtype, trainable: bool = False, adapter_in_float32: bool = True
+    ref: ModelRef, dtype: torch.dtype, trainable: bool = False, adapter_in_float32: bool = True, **options: Any
 ) -> PreTrainedModel | PeftModel:
     """The base in `dtype` with its adapter, if it has one. Raises ModelError.
 
-    adapter_in_float32: as it is trained and kept; else it is in `dtype` too.
+    adapter_in_float32: as it is trained and kept; else it is in `dtype` too. options: see `load_base`.
     """
-    model = load_base(ref.base, dtype)
+    model = load_base(ref.base, dtype, **options)
     if ref.adapter is None:
         return model
     from peft import PeftModel

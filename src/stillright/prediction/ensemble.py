@@ -10,9 +10,10 @@ from torch import Tensor
 from torch.nn import functional
 from transformers import LogitsProcessor
 
-from stillright.errors import ModelError, TaskError
+from stillright.errors import TaskError
 from stillright.models import Source, load_tokenizer
 from stillright.tasks import Task
+from stillright.tokenizers import refuse_other_tokens
 
 
 class Companion:
@@ -70,8 +71,6 @@ def refuse_unlike(task: Task, bases: Sequence[Source]) -> None:
         raise TaskError(f"task {task.name}: an ensemble generates greedily, but the task has num_beams {beams}")
     texts = [task.prompt(document) + task.right_answer(document) for document in task.train_documents]
     first, *others = (load_tokenizer(base)(texts)["input_ids"] for base in bases)
-    if any(ids != first for ids in others):
-        raise ModelError(
-            f"task {task.name}: its answers are generated, but an ensemble generates only where old and new share a "
-            "tokenizer"
-        )
+    rule = f"task {task.name}: its answers are generated, but an ensemble generates only with one tokenizer"
+    for ids in others:
+        refuse_other_tokens(first, ids, rule)

@@ -68,8 +68,8 @@ class Align(Stage):
 
     def _align_tokens(self, site: Site) -> None:
         from stillright.training.align import align_adapter
-        from stillright.training.answers import Validation
         from stillright.training.teachers.cached_teachers import TeacherFolders
+        from stillright.training.validation_flips import Validation
 
         config, data, (old, new) = self.config, site.data, (site.models["old"], site.models["new"])
         validation = None
@@ -77,6 +77,7 @@ class Align(Stage):
             validation = Validation(old, *(data.choices(ref.base).validation for ref in (old, new)))
         source = TeacherFolders(site.teachers["teach_old"], site.teachers["teach_new"]) if site.teachers else old
         texts, job = data.aligned_texts(new.base), self.job(site, config.align_seed)
+        site.tell_cut(texts, self.label)
         align_adapter(new, source, texts, config.strategy, config.teachers, job, validation)
 
     def _align_choices(self, site: Site) -> None:

@@ -11,10 +11,13 @@ from stillright.config import StrategyConfig, UpdateConfig
 from stillright.errors import ModelError, TaskError
 from stillright.models import ModelRef, Source, compute_dtype, load_tokenizer, longest_text, shared_vocabulary
 from stillright.tasks import Task, load_task
+from stillright.tokenizers import refuse_other_tokens
 from stillright.training.choice.choice_texts import ChoiceText, encode_choices, encode_unlabelled
-from stillright.training.text import Text, Texts, encode_prompts, encode_texts, refuse_different_tokenizers, split_texts
+from stillright.training.encode import encode_prompts, encode_texts
+from stillright.training.text import Text, Texts, split_texts
 
 T = TypeVar("T")
+ONE_TOKENIZER = "only the choice strategies (choice, choice_mixture, choice_ce) work with two tokenizers"
 
 
 class Data:
@@ -111,7 +114,7 @@ class Data:
             )
         if not strategy.is_choice:
             old, new = ([*cut.train, *cut.validation] for cut in map(self.aligned_texts, self.bases))
-            refuse_different_tokenizers(old, new)
+            refuse_other_tokens(old, new, ONE_TOKENIZER)
         elif not self.task.is_choice:
             raise TaskError(
                 f"task {self.task.name}: its answers are generated, but strategy.mask {strategy.mask} needs choices"

@@ -39,7 +39,9 @@ class Fit(Stage):
     def build(self, site: Site) -> None:
         from stillright.training.lora import fit_adapter
 
-        fit_adapter(site.models["model"], site.data.texts(self.base), self.config.lora, self.job(site, self.seed))
+        texts = site.data.texts(self.base)
+        site.tell_cut(texts, self.label)
+        fit_adapter(site.models["model"], texts, self.config.lora, self.job(site, self.seed))
 
     def cost(self, data: Data, device: Device) -> StageCost:
         train, validation = map(next_tokens, data.texts(self.base))

@@ -21,7 +21,8 @@ from stillright.models import ModelRef, Source
 from stillright.progress import Progress
 from stillright.stages.data import Data
 from stillright.stages.inputs import Inputs
-from stillright.training.loop import Job
+from stillright.training.settings import Job
+from stillright.training.text import Text, Texts, cut_texts
 
 
 class Site(NamedTuple):
@@ -33,6 +34,16 @@ class Site(NamedTuple):
     out: Path  # of the result
     models: Mapping[str, ModelRef]
     teachers: Mapping[str, Path]
+
+    def tell_cut(self, texts: Texts[Text], label: str) -> None:
+        """Prints how many texts are longer than what is read of them."""
+        if cut := cut_texts(texts):
+            total = len(texts.train) + len(texts.validation)
+            self.progress.console.print(
+                f"  {label}: {cut:,} of {total:,} texts lose their start, which is beyond training.max_length or what "
+                "the base reads",
+                highlight=False,
+            )
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

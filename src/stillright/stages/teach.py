@@ -19,7 +19,7 @@ from stillright.stages.inputs import Inputs, aligned_inputs, bases_of
 from stillright.stages.shapes import shape_of_model
 from stillright.stages.stage import Model, Site, Stage
 from stillright.training.choice.choice_texts import ChoiceText
-from stillright.training.loop import frees_memory
+from stillright.training.memory import frees_memory
 from stillright.training.teachers.cache_stage import cache_inputs
 from stillright.training.teachers.forms import Form, form_of
 from stillright.training.text import Text

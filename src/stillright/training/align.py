@@ -6,16 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 from stillright.config import StrategyConfig, TeachersConfig
 from stillright.models import ModelRef, load_model, load_tokenizer
-from stillright.training.answers import AnswersCollator, Validation, sums_or_scores
 from stillright.training.checkpoints import RULES
 from stillright.training.choice.choice_batches import Samples, batch_scores, first_samples, flips
 from stillright.training.compat import CompatTrainer
 from stillright.training.compat_config import CompatConfig
-from stillright.training.loop import Job, TrainingResult, as_dataset, frees_memory, train_adapter, training_arguments
+from stillright.training.loop import train_adapter
+from stillright.training.means import Mean
+from stillright.training.memory import frees_memory
+from stillright.training.result import TrainingResult
+from stillright.training.settings import Job, training_arguments
 from stillright.training.teachers.cached_teachers import CachedTeachers, TeacherFolders
 from stillright.training.teachers.live_teachers import LiveTeachers
-from stillright.training.text import Text, Texts
-from stillright.training.trainer import Mean
+from stillright.training.text import Text, Texts, as_dataset
+from stillright.training.validation_flips import AnswersCollator, Validation, sums_or_scores
 
 if TYPE_CHECKING:
     from peft import PeftModel

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 Evaluation = Mapping[str, float]  # as the trainer logs it: "step", "eval_loss", "eval_right" ...
 
@@ -16,6 +16,11 @@ class Chosen(NamedTuple):
 
 
 Rule = Callable[[Sequence[Evaluation]], Chosen]  # of all evaluations so far, step 0 first
+
+
+def evaluations(state: Any) -> list[Evaluation]:
+    """Those that the trainer's state has logged."""
+    return [entry for entry in state.log_history if "eval_loss" in entry]
 
 
 def by_loss(evaluations: Sequence[Evaluation]) -> Chosen:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,24 +12,17 @@ from torch import Tensor
 
 from stillright import ranks
 from stillright.errors import ConfigError, ModelError
-from stillright.folder.mark import fingerprint
 from stillright.folder.workspace import Workspace
 from stillright.forward.heads import lm_head
 from stillright.forward.passes import check_packing
 from stillright.models import ModelRef, load_model, load_tokenizer
+from stillright.tokenizers import refuse_other_words, refuse_unknown_tokens
 from stillright.training.compat_config import CompatConfig
+from stillright.training.compat_loss import CompatLoss
 from stillright.training.head_loss import LossSums
-from stillright.training.loop import frees_memory
-from stillright.training.losses import CompatLoss
-from stillright.training.prepared import (
-    Row,
-    numbered,
-    refuse_empty,
-    refuse_other_words,
-    refuse_unknown_ids,
-    refuse_unscored,
-    tokens_of,
-)
+from stillright.training.means import Mean
+from stillright.training.memory import frees_memory
+from stillright.training.prepared_rows import Row, numbered, refuse_empty, refuse_unscored, rows_digest, tokens_of
 from stillright.training.strategies import STRATEGIES
 from stillright.training.teachers.cache_stage import cache_stage
 from stillright.training.teachers.cache_writing import CacheSpec
@@ -36,7 +30,8 @@ from stillright.training.teachers.cached_teachers import CachedTeachers, Teacher
 from stillright.training.teachers.forms import form_of
 from stillright.training.teachers.live_teachers import LiveTeachers
 from stillright.training.teachers.teacher_model import InMemoryTeacher, NamedTeacher, is_placed, on_device
-from stillright.training.trainer import AdapterTrainer, Mean
+from stillright.training.token_trainer import AdapterTrainer
+from stillright.upstream.trl import is_end_to_end, tokenizer_of
 
 if TYPE_CHECKING:
     from peft import PeftModel
@@ -72,7 +67,8 @@ class CompatTrainer(AdapterTrainer):
         args = CompatConfig() if args is None else args
         _refuse_foreign(args, kwargs)
         refuse_empty({name: kwargs.get(name) for name in DATA})
-        super().__init__(None, model=_student(model, args), args=args, **kwargs)
+        student, args = _student(model, args)
+        super().__init__(None, model=student, args=args, **kwargs)
         refuse_untrainable(self.model, args.teachers)
         teachers = self._teachers(old_model)
         self.loss = CompatLoss(teachers.reader.to(args.device), STRATEGIES[args.mask], args.temperature, args.ce_weight)
@@ -95,16 +91,16 @@ class CompatTrainer(AdapterTrainer):
         parts = {name: getattr(self, name) for name in DATA}
         refuse_unscored(parts, self.collate)
         known = InMemoryTeacher(self.model).vocabulary
-        tokens = tokens_of(parts, self._tokenizer, known)
-        refuse_unknown_ids(tokens, min(old.vocabulary, known))
+        tokens = tokens_of(parts, tokenizer_of(self), known)
+        refuse_unknown_tokens(tokens, min(old.vocabulary, known))
         if isinstance(old, NamedTeacher):
-            refuse_other_words(tokens, load_tokenizer(old.ref.base), self._tokenizer)
+            refuse_other_words(tokens, load_tokenizer(old.ref.base), tokenizer_of(self))
 
     def _live_teachers(self, old: InMemoryTeacher | NamedTeacher) -> LiveTeachers:
         loaded = old.load()
         if not is_placed(loaded):
             loaded.to(self.args.device)
-        if self.padding_free:
+        if is_end_to_end(self):
             for model in (loaded, self.model):
                 check_packing(model, self.collate)
         return LiveTeachers(loaded, self.model)
@@ -133,10 +129,9 @@ class CompatTrainer(AdapterTrainer):
         return rows
 
     def _spec(self, rows: list[Row], vocabulary: int) -> CacheSpec:
-        read = fingerprint({"rows": [(row.ids, row.labels, row.example.get("seq_lengths")) for row in rows]})
         key = {
-            "rows": read,
-            "end_to_end": self.padding_free,
+            "rows": ranks.on_main(lambda: rows_digest(rows)),
+            "end_to_end": is_end_to_end(self),
             "dtype": str(self.model.dtype),
             "autocast": self.accelerator.mixed_precision,
         }
@@ -166,14 +161,21 @@ def _refuse_foreign(args: Any, kwargs: dict[str, Any]) -> None:
             raise ConfigError(f"{name}: the loss is fixed, and logits of a whole batch are never made; leave it out")
 
 
-def _student(model: Any, args: CompatConfig) -> Any:
-    """`model`, loaded where it is named with its adapter; TRL loads a base that is named, from safetensors only."""
+def _student(model: Any, args: CompatConfig) -> tuple[Any, CompatConfig]:
+    """`model`, loaded where it is named with its adapter, and `args` for TRL, which loads a base that is named.
+
+    Either is loaded as `args.model_init_kwargs` say, and otherwise from safetensors only, in float32.
+    """
     if not isinstance(model, str):
-        return model
+        return model, args
+    args, options = copy.copy(args), {"use_safetensors": True, **(args.model_init_kwargs or {})}
     if (ref := ModelRef.parse(model)).adapter is None:
-        args.model_init_kwargs = {"use_safetensors": True, **(args.model_init_kwargs or {})}
-        return model
-    return load_model(ref, (args.model_init_kwargs or {}).get("dtype", torch.float32), trainable=True)
+        args.model_init_kwargs = options
+        return model, args
+    args.model_init_kwargs = None
+    if ranks.world() > 1:
+        options.pop("device_map", None)  # every process holds the whole model
+    return load_model(ref, options.pop("dtype", torch.float32), trainable=True, **options), args
 
 
 def refuse_untrainable(model: Any, form: str) -> None:

@@ -11,9 +11,12 @@ from trl import SFTConfig
 from stillright.config import LoraConfig
 from stillright.models import ModelRef, load_model, load_tokenizer
 from stillright.training.head_loss import CrossEntropy
-from stillright.training.loop import Job, TrainingResult, as_dataset, frees_memory, train_adapter, training_arguments
-from stillright.training.text import Text, Texts
-from stillright.training.trainer import AdapterTrainer
+from stillright.training.loop import train_adapter
+from stillright.training.memory import frees_memory
+from stillright.training.result import TrainingResult
+from stillright.training.settings import Job, training_arguments
+from stillright.training.text import Text, Texts, as_dataset
+from stillright.training.token_trainer import AdapterTrainer
 
 
 def lora_config(config: LoraConfig, ref: ModelRef) -> PeftLoraConfig:

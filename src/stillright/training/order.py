@@ -38,15 +38,3 @@ def longest_first(lengths: list[int]) -> list[int]:
 def lengths_of(dataset: Any) -> list[int]:
     """Tokens of each row of a data set with a column input_ids."""
     return [len(ids) for ids in dataset["input_ids"]]
-
-
-def texts_read_once(gradient_state: Any, batch_size: int, process: int) -> int:
-    """How many texts of the present batch of an evaluation are not merely repeated to fill it up, from 0.
-
-    gradient_state: accelerate's, which knows the data loader; the last batches of all processes hold what is left of
-    the texts in order, and then the first ones again.
-    """
-    left = gradient_state.remainder  # of all texts, in the last batches together; 0: they are full
-    if not gradient_state.end_of_dataloader or left <= 0:
-        return batch_size
-    return min(max(int(left) - process * batch_size, 0), batch_size)

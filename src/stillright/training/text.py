@@ -1,17 +1,16 @@
-"""What is trained: prompt and right answer, tokenized by the harness itself, so that it is what is scored."""
+"""Training texts as token ids: which of them are scored, and how texts are split and put into batches."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from stillright.config.update import LossOn
-from stillright.errors import DataError, ModelError
+import datasets
+
+from stillright.errors import DataError
 from stillright.forward.trees import BATCH_TOKENS, Ids
-from stillright.tasks import Task
-from stillright.tasks.encoding import encode_pairs
 
 IGNORED = -100  # label of a position that is not scored
 T = TypeVar("T")
@@ -23,6 +22,7 @@ class Text:
 
     ids: Ids
     first: int = 1  # place of the first token whose prediction is scored; that at 0 is never predicted
+    lost: int = field(default=0, compare=False)  # tokens cut off at its start
 
     @property
     def scored(self) -> Ids:
@@ -42,28 +42,16 @@ class Texts(NamedTuple, Generic[T]):
     validation: list[T]
 
 
-def encode_texts(task: Task, tokenizer: Any, max_length: int, loss_on: LossOn) -> list[Text]:
-    """Every training document, at most `max_length` tokens, cut from the left as the harness does.
-
-    An end-of-text token follows generated answers only; a choice is scored without one. loss_on: see TrainingConfig;
-    the harness decides where an answer begins.
-    """
-    end = [] if task.is_choice or tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
-    pairs = [(task.prompt(document), task.right_answer(document)) for document in task.train_documents]
-    return [cut_text(prompt, [*answer, *end], max_length, loss_on) for prompt, answer in encode_pairs(pairs, tokenizer)]
+def cut_texts(texts: Texts[Text]) -> int:
+    """How many texts have lost tokens to `max_length`."""
+    return sum(text.lost > 0 for text in (*texts.train, *texts.validation))
 
 
-def encode_prompts(task: Task, tokenizer: Any, max_length: int) -> list[Text]:
-    """The prompts without answers, cut as those of the others."""
-    delimiter = task.harness.config.target_delimiter
-    pairs = [(prompt, f"{delimiter}-") for prompt, _ in task.unlabelled]  # any answer
-    return [Text(prompt[-max_length:]) for prompt, _ in encode_pairs(pairs, tokenizer)]
-
-
-def cut_text(prompt: Ids, completion: Ids, max_length: int, loss_on: LossOn) -> Text:
-    """The last `max_length` tokens of prompt and completion, with the place from which they are scored."""
-    ids = [*prompt, *completion][-max_length:]
-    return Text(ids, max(1, len(ids) - len(completion)) if loss_on == "completion" else 1)
+def as_dataset(texts: Sequence[Text], first: int = 0) -> datasets.Dataset:
+    """Rows of ids, of labels (the scored tokens), and of the text's number from `first` on."""
+    examples = [text.example for text in texts]
+    columns = {name: [example[name] for example in examples] for name in ("input_ids", "labels")}
+    return datasets.Dataset.from_dict({**columns, "text": list(range(first, first + len(texts)))})
 
 
 def batches(lengths: Sequence[int]) -> Iterator[list[int]]:
@@ -89,14 +77,3 @@ def split_texts(texts: list[T], validation_fraction: float, seed: int) -> Texts[
             "give more training data or another fraction"
         )
     return Texts([texts[i] for i in order[held:]], [texts[i] for i in order[:held]])
-
-
-def refuse_different_tokenizers(old: list[Text], new: list[Text]) -> None:
-    """Raises ModelError where the two tokenizers cut some training text differently."""
-    for i, (a, b) in enumerate(zip(old, new, strict=True)):
-        if a != b:
-            raise ModelError(
-                f"the tokenizers of old and new differ (training text {i}: {len(a.ids)} and {len(b.ids)} ids); "
-                "updates that change the tokenizer are supported only by the choice strategies "
-                "(choice, choice_mixture, choice_ce)"
-            )

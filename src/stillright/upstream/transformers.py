@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from transformers import AttentionInterface, AttentionMaskInterface
@@ -34,3 +35,69 @@ def is_rms_norm(layer: Any) -> bool:
 def is_gated_mlp(layer: Any) -> bool:
     """Whether the layer looks like down(act(gate(x)) * up(x)), with the fields of Llama's feed-forward."""
     return all(hasattr(layer, name) for name in ("gate_proj", "up_proj", "down_proj", "act_fn"))
+
+
+# the trainer
+
+TRAINER_STATE = "trainer_state.json"  # written last in a checkpoint, by the main process
+
+
+def count_items_of_step(trainer: Any) -> None:
+    """Lets `compute_loss` get the number of labels of a whole optimizer step, the first of each row left out.
+
+    The trainer would ask the model's class whether its own loss knows that number, and where it does not, take the mean
+    over batches, which weighs a token of a short batch more.
+    """
+    trainer.model_accepts_loss_kwargs = True
+    trainer._loss_shifts_labels = True
+
+
+class ChosenColumns:
+    """Mixed into a trainer: `columns` of its data sets are what collators get, not those that the model takes."""
+
+    columns: Sequence[str]
+
+    def _set_signature_columns_if_needed(self) -> None:
+        self._signature_columns = list(self.columns)
+
+
+class OwnOrder:
+    """Mixed into a trainer: the order in which rows are read, where the trainer's own is not wanted."""
+
+    train_dataset: Any
+
+    def train_order(self, dataset: Any) -> Any:
+        """A sampler of the rows to train on; None: the trainer's own."""
+        raise NotImplementedError
+
+    def eval_order(self, dataset: Any) -> Any:
+        """The same for an evaluation."""
+        raise NotImplementedError
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        order = self.train_order(self.train_dataset if train_dataset is None else train_dataset)
+        return super()._get_train_sampler(train_dataset) if order is None else order  # type: ignore[misc]
+
+    def _get_eval_sampler(self, eval_dataset: Any) -> Any:
+        order = self.eval_order(eval_dataset)
+        return super()._get_eval_sampler(eval_dataset) if order is None else order  # type: ignore[misc]
+
+
+def leave_choice_to_callbacks(args: Any) -> None:
+    """Lets no metric decide which checkpoint is best, once `load_best_model_at_end` is set, which asks for one."""
+    args.metric_for_best_model = None
+
+
+def choose_best(state: Any, step: int, first: Path) -> None:
+    """Tells the trainer that the best step so far is `step`, whose checkpoint it saves next or has saved.
+
+    first: the checkpoint of step 0, which the trainer does not know.
+    """
+    state.best_global_step = step
+    if step == 0:
+        state.best_model_checkpoint = str(first)
+
+
+def checkpoint_parts(processes: int) -> list[str]:
+    """Files that show that each of `processes` has written its part of a checkpoint."""
+    return [TRAINER_STATE, *(f"rng_state_{i}.pth" for i in range(processes) if processes > 1)]

@@ -19,11 +19,11 @@ from stillright.models import ModelRef, Source, load_base, load_tokenizer
 from stillright.progress import Progress
 from stillright.training.align import AlignTrainer
 from stillright.training.compat_config import CompatConfig
-from stillright.training.loop import Job, as_dataset, training_arguments
 from stillright.training.lora import lora_config
+from stillright.training.settings import Job, training_arguments
 from stillright.training.teachers.cached_teachers import CachedTeachers, TeacherCollator, TeacherFolders
 from stillright.training.teachers.live_teachers import LiveTeachers
-from stillright.training.text import Text
+from stillright.training.text import Text, as_dataset
 
 TEXTS = [Text([9, 10]), Text([12, 13, 14], first=2), Text([15, 16, 17, 18]), Text(list(range(5, 40)), first=3)]
 AS_TRAINED = DataCollatorForLanguageModeling(0, pad_to_multiple_of=8)  # TEXTS, which are sorted, are the same batch

@@ -14,7 +14,7 @@ from stillright.progress import Progress
 from stillright.tasks.ranking import normalized
 from stillright.training.choice.choice_loss import is_right
 from stillright.training.choice.choice_texts import ChoiceText
-from stillright.training.trainer import Mean
+from stillright.training.means import Mean
 
 
 class Reading(NamedTuple):

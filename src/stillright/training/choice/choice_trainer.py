@@ -26,9 +26,13 @@ from stillright.training.choice.choice_batches import (
 from stillright.training.choice.choice_loss import CHOICE_STRATEGIES, Beliefs, choice_sums, is_right
 from stillright.training.choice.choice_texts import ChoiceText
 from stillright.training.choice.teacher_scores import ScoreFiles, read_scores
-from stillright.training.loop import Job, TrainingResult, frees_memory, train_adapter, training_arguments
+from stillright.training.forward_loss import ForwardLossTrainer
+from stillright.training.loop import train_adapter
+from stillright.training.means import Mean
+from stillright.training.memory import frees_memory
+from stillright.training.result import TrainingResult
+from stillright.training.settings import Job, training_arguments
 from stillright.training.text import IGNORED, Texts
-from stillright.training.trainer import ForwardLossTrainer, Mean
 
 
 class ChoiceCollator:
@@ -56,13 +60,12 @@ class ChoiceTrainer(ForwardLossTrainer):
     Data sets hold rows (input_ids, text): the ids of a tree for their length alone, and the number of its sample.
     """
 
+    columns = ("input_ids", "text")
+
     def __init__(self, temperature: float, ce_weight: float, **kwargs: Any) -> None:
         super().__init__(tree_scores, **kwargs)
         self.temperature = temperature
         self.ce_weight = ce_weight
-
-    def _set_signature_columns_if_needed(self) -> None:
-        self._signature_columns = ["input_ids", "text"]
 
     def means(self, model: Any, inputs: dict[str, Any]) -> dict[str, Mean]:
         """See ForwardLossTrainer."""

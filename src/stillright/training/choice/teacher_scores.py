@@ -17,7 +17,7 @@ from stillright.progress import Progress
 from stillright.tasks.ranking import normalized
 from stillright.training.choice.choice_batches import Reading, reading_of
 from stillright.training.choice.choice_texts import ChoiceText
-from stillright.training.loop import frees_memory
+from stillright.training.memory import frees_memory
 from stillright.training.text import batches
 
 SCORES = "scores"  # name of the tensor in a file

@@ -30,7 +30,7 @@ from stillright.forward.passes import (
     model_inputs,
 )
 from stillright.progress import Progress
-from stillright.training.prepared import Row
+from stillright.training.prepared_rows import Row
 from stillright.training.teachers.cache_files import TeacherOutputs, map_outputs, seal
 from stillright.training.teachers.forms import Form, Hidden, prediction_and_logp
 from stillright.training.text import IGNORED, Text, batches

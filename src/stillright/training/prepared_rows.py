@@ -5,36 +5,50 @@ The trainer's own collator decides what is scored in a row.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import datasets
+import numpy as np
+from numpy.typing import NDArray
 
-from stillright.errors import DataError, ModelError
+from stillright.errors import DataError
 from stillright.forward.passes import Collate
-from stillright.forward.trees import Ids
 from stillright.training.text import IGNORED
 
 COLUMNS = ("input_ids", "labels", "seq_lengths")  # those that TRL's collator reads
+Array = NDArray[np.int64]
 Datasets = Any  # a datasets.Dataset, a mapping of names to such, or None
 
 
 class Row(NamedTuple):
-    """One row, for teachers; see Text."""
+    """One row of L tokens, as arrays, for teachers; see Text."""
 
-    example: dict[str, Any]  # COLUMNS of the data set
-    labels: Ids  # of all tokens but the first: IGNORED where nothing is scored
+    example: dict[str, Any]  # COLUMNS of the data set, (L,) each, but the lengths of texts that are packed
+    labels: Array  # (L - 1,) of all tokens but the first: IGNORED where nothing is scored
 
     @property
-    def ids(self) -> Ids:
-        """All its tokens."""
-        ids: Ids = self.example["input_ids"]
+    def ids(self) -> Array:
+        """(L,) all its tokens."""
+        ids: Array = self.example["input_ids"]
         return ids
 
     @property
-    def scored(self) -> Ids:
+    def scored(self) -> Array:
         """Those whose prediction is scored."""
-        return [label for label in self.labels if label != IGNORED]
+        scored: Array = self.labels[self.labels != IGNORED]
+        return scored
+
+
+def rows_digest(rows: Sequence[Row]) -> str:
+    """SHA-256 of what teachers read of these rows."""
+    digest = hashlib.sha256()
+    for row in rows:
+        for values in (row.ids, row.labels, row.example.get("seq_lengths", np.empty(0, np.int64))):
+            digest.update(len(values).to_bytes(8, "little"))
+            digest.update(np.ascontiguousarray(values, "<i8").data)
+    return digest.hexdigest()
 
 
 def numbered(parts: Sequence[Datasets], collate: Collate) -> tuple[list[Datasets], list[Row]]:
@@ -67,9 +81,9 @@ def _rows(dataset: Any, collate: Collate) -> Iterator[Row]:
         )
     if "input_ids" not in dataset.column_names:
         raise DataError(f"columns {', '.join(dataset.column_names)}: no tokens after preparation; images are not read")
-    kept = dataset.select_columns([name for name in COLUMNS if name in dataset.column_names]).with_format(None)
+    kept = dataset.select_columns([name for name in COLUMNS if name in dataset.column_names]).with_format("numpy")
     for example in kept:
-        yield Row(example, collate([example])["labels"][0, 1 : len(example["input_ids"])].tolist())
+        yield Row(example, collate([example])["labels"][0, 1 : len(example["input_ids"])].numpy())
 
 
 def _is_there(dataset: Any) -> bool:
@@ -95,7 +109,7 @@ def refuse_empty(parts: Mapping[str, Datasets]) -> None:
 def refuse_unscored(parts: Mapping[str, Datasets], collate: Collate) -> None:
     """Raises DataError for a data set in which nothing is scored; of a stream nothing is known."""
     for name, one in _named(parts):
-        if _is_there(one) and not any(row.scored for row in _rows(one, collate)):
+        if _is_there(one) and not any(len(row.scored) for row in _rows(one, collate)):
             raise DataError(
                 f"{name}: no token of its rows is scored; look at its labels, at max_length, and at what "
                 "completion_only_loss and assistant_only_loss leave"
@@ -107,27 +121,8 @@ def tokens_of(parts: Mapping[str, Datasets], tokenizer: Any, known: int) -> list
     tokens: set[int] = set()
     for _, one in _named(parts):
         if _is_there(one):
-            tokens.update(token for ids in one.with_format(None)["input_ids"] for token in ids)
+            for ids in one.select_columns("input_ids").with_format("arrow")[:]["input_ids"].chunks:
+                tokens.update(ids.flatten().unique().to_pylist())
         else:
             tokens.update(token for token in tokenizer.get_vocab().values() if token < known)
     return sorted(tokens)
-
-
-def refuse_unknown_ids(tokens: Sequence[int], vocabulary: int) -> None:
-    """Raises ModelError for a token beyond the `vocabulary` that old and new share; tokens: sorted."""
-    if tokens and tokens[-1] >= vocabulary:
-        raise ModelError(
-            f"token {tokens[-1]} is beyond the {vocabulary} that both models know; "
-            "the old and the new model must share a tokenizer"
-        )
-
-
-def refuse_other_words(tokens: Sequence[int], old: Any, new: Any) -> None:
-    """Raises ModelError for a token that means other text in the tokenizer `old` than in `new`."""
-    words = zip(tokens, *(tokenizer.convert_ids_to_tokens(tokens) for tokenizer in (old, new)), strict=True)
-    for token, old_word, new_word in words:
-        if old_word != new_word:
-            raise ModelError(
-                f"token {token} is {old_word!r} for the old model and {new_word!r} for the new one; "
-                "the old and the new model must share a tokenizer"
-            )

@@ -12,8 +12,8 @@ from stillright.training.choice.choice_batches import Samples, accepted, reading
 from stillright.training.choice.choice_loss import is_right
 from stillright.training.choice.choice_texts import ChoiceText
 from stillright.training.choice.teacher_scores import teacher_scores
-from stillright.training.loop import Job
-from stillright.training.trainer import token_sums
+from stillright.training.settings import Job
+from stillright.training.token_trainer import token_sums
 
 
 class Validation(NamedTuple):

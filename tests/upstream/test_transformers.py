@@ -1,0 +1,213 @@
+"""What is assumed of transformers' Trainer beyond its documented interface; a failure here names what has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import datasets
+import pytest
+import torch
+from torch import Tensor, nn
+from transformers import Trainer, TrainerCallback, TrainerState, TrainingArguments
+
+from stillright.upstream.transformers import (
+    TRAINER_STATE,
+    ChosenColumns,
+    OwnOrder,
+    checkpoint_parts,
+    choose_best,
+    count_items_of_step,
+    leave_choice_to_callbacks,
+)
+
+LABELS = [[5, 1, -100], [6, 1, 1], [7, -100, -100], [8, -100, -100]]  # 3 to predict, since the first of a row is not
+
+
+class Line(nn.Module):
+    """One weight, and a class that says that its loss knows nothing of the items of a step."""
+
+    accepts_loss_kwargs = False
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(()))
+
+    def forward(self, input_ids: Tensor, labels: Tensor) -> Any:
+        return {"loss": self.weight * input_ids.sum()}
+
+
+class Recorded(ChosenColumns, OwnOrder, Trainer):
+    """Keeps what it was asked."""
+
+    columns = ("input_ids", "labels", "text")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.items: list[Any] = []
+        self.orders: list[Any] = []
+        self.sampler: Any = None
+        super().__init__(*args, **kwargs)
+
+    def compute_loss(
+        self, model: Any, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        self.items.append(num_items_in_batch)
+        loss = model.weight * 1.0
+        return (loss, {}) if return_outputs else loss
+
+    def train_order(self, dataset: Any) -> Any:
+        self.orders.append(dataset)
+        return self.sampler
+
+    def eval_order(self, dataset: Any) -> Any:
+        self.orders.append(dataset)
+        return self.sampler
+
+
+class Collator:
+    """Keeps which rows it was given."""
+
+    def __init__(self) -> None:
+        self.seen: list[dict[str, Any]] = []
+
+    def __call__(self, examples: list[dict[str, Any]]) -> dict[str, Tensor]:
+        self.seen.extend(examples)
+        return {name: torch.tensor([example[name] for example in examples]) for name in ("input_ids", "labels")}
+
+
+def rows() -> datasets.Dataset:
+    ids = [[i] * 3 for i in range(4)]
+    return datasets.Dataset.from_dict({"input_ids": ids, "labels": LABELS, "text": [0, 1, 2, 3], "more": ["x"] * 4})
+
+
+def trainer(folder: Path, collate: Any = None, **settings: Any) -> Recorded:
+    args = TrainingArguments(
+        **{
+            "output_dir": str(folder / "out"),
+            "per_device_train_batch_size": 1,
+            "per_device_eval_batch_size": 1,
+            "gradient_accumulation_steps": 4,
+            "num_train_epochs": 1,
+            "optim": "sgd",
+            "learning_rate": 1.0,
+            "lr_scheduler_type": "constant",
+            "max_grad_norm": 0.0,
+            "use_cpu": True,
+            "bf16": False,
+            "dataloader_pin_memory": False,
+            "report_to": "none",
+            "disable_tqdm": True,
+            "save_strategy": "no",
+            **settings,
+        }
+    )
+    data = {"train_dataset": rows(), "eval_dataset": rows()}
+    return Recorded(Line(), args, data_collator=collate or Collator(), **data)
+
+
+def test_the_class_decides_whether_items_are_counted(tmp_path: Path) -> None:
+    """Else `count_items_of_step` would not be needed."""
+    found = trainer(tmp_path)
+    found.train()
+    assert found.items == [None] * 4
+    assert found.model.weight.item() == pytest.approx(-1.0)  # four losses, each over the number of batches
+
+
+def test_every_batch_gets_the_items_of_its_step(tmp_path: Path) -> None:
+    """And its loss is not divided again."""
+    found = trainer(tmp_path)
+    count_items_of_step(found)
+    found.train()
+    assert [int(items) for items in found.items] == [3] * 4
+    assert found.model.weight.item() == pytest.approx(-4.0)
+
+
+def test_the_collator_gets_the_chosen_columns(tmp_path: Path) -> None:
+    collate = Collator()
+    trainer(tmp_path, collate).train()
+    assert {tuple(row) for row in collate.seen} == {("input_ids", "labels", "text")}
+
+
+class Epochs:
+    """Rows in an order of its own, and the epochs that it was told."""
+
+    def __init__(self) -> None:
+        self.epochs: list[int] = []
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epochs.append(epoch)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter([3, 1, 0, 2])
+
+    def __len__(self) -> int:
+        return 4
+
+
+def test_rows_are_read_in_the_own_order(tmp_path: Path) -> None:
+    collate = Collator()
+    found = trainer(tmp_path, collate, num_train_epochs=2)
+    found.sampler = Epochs()
+    found.train()
+    assert [row["text"] for row in collate.seen] == [3, 1, 0, 2] * 2
+    assert found.sampler.epochs[0] == 0
+    assert found.sampler.epochs[-1] == 1
+    collate.seen.clear()
+    found.evaluate()
+    assert [row["text"] for row in collate.seen] == [3, 1, 0, 2]
+    assert [len(dataset) for dataset in found.orders] == [4, 4]
+
+
+def test_without_an_own_order_it_is_the_trainers(tmp_path: Path) -> None:
+    collate = Collator()
+    trainer(tmp_path, collate, train_sampling_strategy="sequential").train()
+    assert [row["text"] for row in collate.seen] == [0, 1, 2, 3]
+
+
+class Chosen(TrainerCallback):
+    """Calls one step the best as soon as it is evaluated."""
+
+    def __init__(self, step: int, first: Path) -> None:
+        self.step = step
+        self.first = first
+
+    def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if state.global_step == 0:
+            self.first.mkdir(parents=True)
+            torch.save(kwargs["model"].state_dict(), self.first / "pytorch_model.bin")
+        choose_best(state, min(self.step, state.global_step), self.first)
+
+
+@pytest.mark.parametrize("step", [0, 1, 2, 3])
+def test_the_best_step_is_loaded_at_the_end(tmp_path: Path, step: int) -> None:
+    """Its checkpoint stays, whatever others are deleted; each step takes the weight down by 1."""
+    every = {"eval_strategy": "epoch", "save_strategy": "epoch", "eval_on_start": True, "num_train_epochs": 3}
+    found = trainer(tmp_path, **every, load_best_model_at_end=True, save_total_limit=1)
+    leave_choice_to_callbacks(found.args)
+    found.add_callback(Chosen(step, tmp_path / "out/checkpoint-0"))
+    found.train()
+    assert found.model.weight.item() == pytest.approx(-step)
+
+
+def test_the_state_is_the_last_file_of_a_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before: list[set[str]] = []
+    plain = TrainerState.save_to_json
+
+    def save_to_json(self: Any, path: str) -> None:
+        before.append({file.name for file in Path(path).parent.iterdir()})
+        plain(self, path)
+
+    monkeypatch.setattr(TrainerState, "save_to_json", save_to_json)
+    trainer(tmp_path, save_strategy="epoch").train()
+    whole = {file.name for file in (tmp_path / "out/checkpoint-1").iterdir()}
+    assert before[0] == whole - {TRAINER_STATE}
+    assert set(checkpoint_parts(1)) == {TRAINER_STATE} <= whole
+
+
+def test_each_of_several_processes_keeps_its_random_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = trainer(tmp_path)
+    monkeypatch.setattr(TrainingArguments, "world_size", property(lambda self: 2))
+    found._save_rng_state(str(tmp_path))
+    assert checkpoint_parts(2) == [TRAINER_STATE, "rng_state_0.pth", "rng_state_1.pth"]
+    assert (tmp_path / "rng_state_0.pth").exists()
