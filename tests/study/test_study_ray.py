@@ -15,6 +15,7 @@ import pytest
 import yaml
 from filelock import FileLock
 
+from launching import PATIENCE
 from samples import environment
 from stillright.cli import main
 from stillright.config import load_study
@@ -23,8 +24,6 @@ from stillright.study.stages import Graph
 from study_rows import Row, assert_row_is_what_its_files_say, rows_of
 
 pytest.importorskip("ray", reason="the extra ray is not installed")
-
-PATIENCE = 600.0  # seconds: so that a test that hangs ends
 
 
 @pytest.fixture
