@@ -1,8 +1,10 @@
-# Both set up what they need in .venv; a second call finds it there.
+# demo and test set up what they need in .venv; a second call finds it there.
 PYTHON ?= python3
 BIN := .venv/bin
+NEWEST := .venv-newest/bin
+LIGHT := .venv-light/bin
 
-.PHONY: demo test
+.PHONY: demo test newest light
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -18,3 +20,24 @@ test: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	HF_HUB_OFFLINE=1 $(BIN)/pytest
+
+# What an upgrade breaks: the newest releases of the extra train, past the bounds in pyproject.toml. First the versions
+# that differ from constraints.txt, then tests/upstream, which names the cause, then everything else.
+# `make newest TORCH=torch==2.13.0` keeps to one torch.
+TORCH ?= torch
+TRAIN = $(filter-out torch,$(shell sed -n '/^train = /,/^]/s/^ *"\([a-z-]*\).*/\1/p' pyproject.toml))
+newest:
+	$(PYTHON) -m venv --clear .venv-newest
+	$(NEWEST)/pip install --quiet $(TORCH)
+	$(NEWEST)/pip install --quiet --editable '.[dev]' $(TORCH) $(TRAIN)
+	$(NEWEST)/pip list --format freeze | grep -ivxFf constraints.txt
+	$(NEWEST)/pytest tests/upstream; named=$$?; $(NEWEST)/pytest --ignore tests/upstream && exit $$named
+
+# What needs no torch, quickly: for another Python, `make light PYTHON=python3.13`.
+ROOMS := comparison config importers paper report scoring cli/test_cli_files.py cli/test_hostile.py \
+	test_gate.py test_progress.py test_records.py test_stats.py
+light:
+	$(PYTHON) -m venv --clear .venv-light
+	$(LIGHT)/pip install --quiet --constraint constraints.txt '.[bleu,figures,judge]' \
+		hypothesis pandas pytest pytest-xdist rouge-score scipy
+	$(LIGHT)/pytest $(addprefix tests/,$(ROOMS))

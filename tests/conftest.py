@@ -14,8 +14,14 @@ os.environ["TQDM_DISABLE"] = "1"
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # the models are too small to share
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from samples import COLOURS, THINGS, colour_rows, write_rows
+
+# the same examples in every run, however long one takes
+SLOW = [HealthCheck.too_slow]
+settings.register_profile("steady", derandomize=True, deadline=None, database=None, suppress_health_check=SLOW)
+settings.load_profile("steady")
 
 
 @pytest.fixture(scope="session")

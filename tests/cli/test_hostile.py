@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from launching import PATIENCE
 from samples import environment, write_rows
 from stillright.cli import main
 from stillright.comparison import compare
@@ -185,7 +186,7 @@ def test_a_reader_that_leaves_is_no_error(run: Run) -> None:
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment())
     assert process.stdout is not None
     process.stdout.close()
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=PATIENCE)
     assert (process.returncode, errors) == (141, b"")
 
 

@@ -31,7 +31,7 @@ class Layer(nn.Module):
 
 
 def adapted(dtype: torch.dtype = torch.float64, bias: bool = True, **lora: Any) -> Any:
-    """The layer with an adapter that changes its output."""
+    """The layer with an adapter that changes its output; what is drawn next is the same in every run."""
     torch.manual_seed(0)
     config = LoraConfig(**{"r": 3, "lora_alpha": 6, "target_modules": ["linear"], **lora})
     model = get_peft_model(Layer(dtype, bias), config, autocast_adapter_dtype=dtype != torch.float64)
@@ -87,8 +87,8 @@ def before_call(layer: nn.Module) -> None:
 @pytest.mark.parametrize("bias", [True, False])
 @pytest.mark.parametrize("shape", [(5, 6), (2, 5, 6)])
 def test_a_fused_adapter_equals_pefts(bias: bool, shape: tuple[int, ...]) -> None:
-    x = torch.randn(shape, dtype=torch.float64)
     model = adapted(bias=bias)
+    x = torch.randn(shape, dtype=torch.float64)
     before = results(model, x)
     fuse_lora(model)
     after = results(model, x)
@@ -117,8 +117,8 @@ def test_a_fused_adapter_equals_pefts(bias: bool, shape: tuple[int, ...]) -> Non
     ],
 )
 def test_what_is_not_one_plain_adapter_is_left_to_peft(lora: dict[str, Any], change: Callable[[Any], Any]) -> None:
-    x = torch.randn(4, 6)
     model = adapted(torch.float32, **lora)
+    x = torch.randn(4, 6)
     change(model)
     before = results(model, x)
     fuse_lora(model)
@@ -130,8 +130,8 @@ def test_what_is_not_one_plain_adapter_is_left_to_peft(lora: dict[str, Any], cha
 @pytest.mark.parametrize("autocast", [True, False])
 def test_bfloat16_is_as_near_to_the_truth_as_pefts(autocast: bool) -> None:
     """Of weights in bfloat16 and an adapter in float32, with the steps of autocast and without."""
-    x = torch.randn(64, 6, dtype=torch.bfloat16)
     model = adapted(torch.bfloat16)
+    x = torch.randn(64, 6, dtype=torch.bfloat16)
     truth = results(adapted(torch.bfloat16).double(), x.double())
     before = results(model, x, autocast)
     fuse_lora(model)

@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 
+PATIENCE = 600  # seconds: only so that what hangs ends, however slow and busy the machine
+
 
 def launch(*command: str) -> subprocess.CompletedProcess[str]:
     """Two processes of `accelerate launch`, on CPU where there is nothing else."""
@@ -15,5 +17,5 @@ def launch(*command: str) -> subprocess.CompletedProcess[str]:
         env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
     )

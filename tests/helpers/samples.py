@@ -42,3 +42,9 @@ def colour_rows(n: int, seed: int) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def generation(task: dict[str, Any], metric: str) -> dict[str, Any]:
+    """A task with choices as one whose answers are generated."""
+    kept = {key: value for key, value in task.items() if key != "choices"}
+    return {**kept, "answer": "text", "metric": metric, "max_new_tokens": 8}

@@ -14,6 +14,7 @@ from xml.etree import ElementTree
 import pytest
 import yaml
 
+from launching import PATIENCE
 from places import ROOT
 from samples import environment, write_rows
 from stillright.cli import main
@@ -59,7 +60,7 @@ def run_action(folder: Path, policy: str, **inputs: str) -> tuple[int, dict[str,
     variables["PATH"] = f"{folder / 'bin'}:{variables['PATH']}"
     script = next(step["run"] for step in STEPS if step.get("id") == "gate")
     command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script]
-    done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, timeout=PATIENCE)
     lines = (folder / "output").read_text().splitlines()
     return done.returncode, dict(line.split("=", 1) for line in lines), done.stdout + done.stderr
 

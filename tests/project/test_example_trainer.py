@@ -14,7 +14,7 @@ from peft import PeftModel
 from safetensors.torch import load_file
 
 from compat_case import moved, tokenizer
-from launching import launch
+from launching import PATIENCE, launch
 from places import ROOT
 from stillright.models import Source, load_base
 
@@ -81,7 +81,7 @@ def test_two_processes_end_with_the_adapter_of_one(
     more = ["--packing", "True", "--max_length", "100", "--max_steps", "1"] if packing else []
     out = {name: tmp_path / name for name in ("one", "two")}
     one = [str(SCRIPT), *options, *more, "--output_dir", str(out["one"]), "--per_device_train_batch_size", "4"]
-    done = subprocess.run([sys.executable, *one], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([sys.executable, *one], capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stderr
     parted = tmp_path / "parted.py"
     parted.write_text(PARTED)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 import re
 from collections import Counter
 from collections.abc import Callable
@@ -14,23 +13,15 @@ import pytest
 import yaml
 from rich.console import Console
 
-from samples import colour_rows, write_rows
-from stillright.cli import main
+from samples import colour_rows, generation, write_rows
 from stillright.config import load_study
-from stillright.errors import ConfigError
-from stillright.study import forecast, schedule, shared_data
-from stillright.tasks import load_task
-from study_rows import Row, assert_row_is_what_its_files_say, read
+from stillright.study import forecast, schedule
+from study_rows import Row, assert_row_is_what_its_files_say
 
 COLUMNS = (
     "update,old,new,task,metric,kind,strategy,method,seed,status,reason,n,old_score,new_score,score,nfr_new,nfr,nfr_mc_new,"
     "nfr_mc,pfr_new,pfr,predictions_old,predictions_new,predictions,seconds,tokens"
 )
-
-
-def generation(task: dict[str, Any], metric: str) -> dict[str, Any]:
-    kept = {key: value for key, value in task.items() if key != "choices"}
-    return {**kept, "answer": "text", "metric": metric, "max_new_tokens": 8}
 
 
 def test_every_number_is_that_of_the_prediction_files(
@@ -183,136 +174,6 @@ def test_an_interrupted_study_leaves_a_right_table_and_goes_on(
     assert [label.split()[0] for label in labels] == ["align", "predict"]
 
 
-def test_baselines(
-    values: dict[str, Any],
-    run: Callable[..., tuple[int, list[Row]]],
-    make_base: Callable[..., Path],
-    choice_task: dict[str, Any],
-) -> None:
-    """Two bases of one shape and one of another; a task with choices and one without."""
-    values["bases"]["like small"] = str(make_base(seed=3))
-    values["updates"].append(["small", "like small"])
-    values["tasks"]["told"] = generation(choice_task, "rouge1")
-    values["strategies"] = {
-        "student_wrong": {},
-        "old_adapter": {},
-        "ensemble": {},
-        "half": {"baseline": "interpolation", "of": "student_wrong", "weight": 0.5},
-        "all": {"baseline": "interpolation", "of": "student_wrong", "weight": 1.0},
-    }
-    code, rows = run(values)
-    out = Path(values["out"])
-    assert code == 0
-    reasons = {(row["update"], row["task"], row["strategy"]): row["reason"] for row in rows if row["status"] != "done"}
-    assert set(reasons) == {
-        ("small-to-large", "colours", "old_adapter"),
-        ("small-to-large", "told", "old_adapter"),
-    }
-    assert "model.layers.0.mlp.down_proj is 24 x 48, in" in reasons["small-to-large", "colours", "old_adapter"]
-    for row in rows:
-        if row["status"] == "done":
-            assert_row_is_what_its_files_say(row, out)
-    by = {row["strategy"]: row for row in rows if (row["update"], row["task"]) == ("small-to-large", "colours")}
-    assert answers(out / by["all"]["predictions"]) == answers(out / by["student_wrong"]["predictions"])
-
-
-def answers(path: Path) -> dict[str, Any]:
-    return {sample: row["prediction"] for sample, row in read(path).items()}
-
-
-def test_an_interpolated_adapter_changes_layers_by_the_mean_of_changes(
-    bases: tuple[Path, Path], tmp_path: Path
-) -> None:
-    import torch
-    from peft import PeftModel
-    from safetensors.torch import load_file
-
-    from stillright.config import LoraConfig
-    from stillright.models import ModelRef, load_base
-    from stillright.training.combine import interpolate
-    from stillright.training.lora import lora_config
-
-    ref = ModelRef.parse(str(bases[0]))
-    for seed, rank in ((1, 2), (2, 3)):
-        torch.manual_seed(seed)
-        model = PeftModel(load_base(ref.base, torch.float32), lora_config(LoraConfig(r=rank, alpha=2 * seed), ref))
-        for name, weight in model.named_parameters():
-            if "lora_B" in name:
-                torch.nn.init.normal_(weight)
-        model.save_pretrained(tmp_path / str(seed))
-    first, second = (ref.with_adapter(tmp_path / str(seed)) for seed in (1, 2))
-    interpolate(first, second, 0.25, torch.float32, tmp_path / "mixed")
-
-    def change(folder: Path) -> torch.Tensor:
-        config = json.loads((folder / "adapter_config.json").read_text())
-        weights = load_file(folder / "adapter_model.safetensors")
-        (a,) = (weights[name] for name in weights if "layers.1.self_attn.q_proj.lora_A" in name)
-        (b,) = (weights[name] for name in weights if "layers.1.self_attn.q_proj.lora_B" in name)
-        scale: float = config["lora_alpha"] / config["r"]
-        return scale * b @ a
-
-    expected = 0.75 * change(tmp_path / "1") + 0.25 * change(tmp_path / "2")
-    torch.testing.assert_close(change(tmp_path / "mixed"), expected)
-
-
-def test_an_ensemble_ranks_by_mean_log_likelihoods(
-    bases: tuple[Path, Path], choice_task: dict[str, Any], make_base: Callable[..., Path]
-) -> None:
-    import torch
-    from rich.console import Console
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-
-    from stillright.config.update import TaskConfig
-    from stillright.models import ModelRef
-    from stillright.prediction.predict import PredictJob, predict
-    from stillright.progress import Progress
-    from stillright.tasks import load_task
-
-    both = [bases[0], make_base(seed=9)]
-    task, refs = load_task(TaskConfig(**choice_task)), [ModelRef.parse(str(base)) for base in both]
-    found = predict(refs, task, PredictJob("both", torch.float32, 4, 64, Progress(Console(quiet=True))))
-    models = [AutoModelForCausalLM.from_pretrained(base).eval() for base in both]
-    tokenizer = AutoTokenizer.from_pretrained(both[0])
-
-    def said(model: Any, prompt: str, choice: str) -> float:
-        ids = torch.tensor([tokenizer(f"{prompt} {choice}")["input_ids"]])
-        start = len(tokenizer(prompt)["input_ids"])
-        with torch.no_grad():
-            log_p = model(ids).logits.log_softmax(-1)[0, :-1]
-        return float(log_p.gather(1, ids[0, 1:, None])[start - 1 :].sum())
-
-    for document, row in zip(task.harness.eval_docs, found.table.to_dicts(), strict=True):
-        prompt = f"{document['question']}?"
-        means = [sum(said(model, prompt, choice) for model in models) / 2 for choice in document["choices"]]
-        best = means.index(max(means))
-        assert (row["prediction"], row["correct"]) == (str(best), best == document["label"])
-
-
-def test_dry_run_counts_what_is_left(
-    values: dict[str, Any], run: Callable[..., tuple[int, list[Row]]], capsys: pytest.CaptureFixture[str]
-) -> None:
-    file = Path(values["out"]).parent / "study.yaml"
-    file.write_text(yaml.safe_dump(values, sort_keys=False))
-
-    def forecast() -> dict[str, list[str]]:
-        assert main(["study", str(file), "--dry-run"]) == 0
-        lines = [re.findall(r"[\w,]+", line) for line in capsys.readouterr().out.splitlines() if "│" in line]
-        return {line[0]: line[1:] for line in lines}
-
-    before = forecast()
-    assert not Path(values["out"]).exists()
-    assert before["predict"][:2] == ["4", "0"]
-    assert before["teach"][:2] == ["2", "0"]
-    assert before["fit"][:3] == ["3", "0", "3"]  # 32 of 40 rows at 8 x 8 a step: one step an epoch
-    _, rows = run(values)
-    trained = {row["strategy"]: int(row["tokens"]) for row in rows}
-    assert before["align"][:4] == ["1", "0", "1", f"{trained['student_wrong']:,}"]
-    capsys.readouterr()
-    assert {kind: line[:2] for kind, line in forecast().items()} == {
-        **{"align": ["1", "1"], "fit": ["3", "3"], "predict": ["4", "4"], "teach": ["2", "2"]}
-    }
-
-
 def test_overrides(values: dict[str, Any], run: Callable[..., tuple[int, list[Row]]]) -> None:
     """Later ones win; one that names a strategy leaves the task adapters alone."""
     values["overrides"] = [
@@ -325,57 +186,6 @@ def test_overrides(values: dict[str, Any], run: Callable[..., tuple[int, list[Ro
     tokens = {row["strategy"]: int(row["tokens"]) for row in rows}
     assert tokens["retrain"] == tokens["continue_ce"] == 2 * tokens["student_wrong"]
     assert {row["n"] for row in rows} == {"6"}
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"strategys": {}}, "unknown key 'strategys'; did you mean 'strategies'?"),
-        ({"strategies": {"a": {"mask": "choice", "temprature": 1}}}, "'strategies.a.temprature'; did you mean 'temper"),
-        ({"strategies": {"mine": {}}}, "mine needs the key mask or baseline"),
-        ({"strategies": {"retrain": {"temperature": 1}}}, "retrain does not read the key temperature"),
-        ({"tasks": {"a": {"nam": "x"}}}, "unknown key 'tasks.a.nam'; did you mean 'name'?"),
-        ({"updates": [["small", "lrge"]]}, "there is no 'lrge' in this study; there are small, large"),
-        ({"updates": [["small", "large"]] * 2}, "small-to-large is given twice"),
-        ({"overrides": [{"where": {"taks": "x"}, "set": {}}]}, "'overrides.0.where.taks'; did you mean 'task'?"),
-        ({"overrides": [{"where": {"task": "x"}, "set": {}}]}, "there is no 'x' in this study; there are colours"),
-        ({"overrides": [{"set": {"seed": 1}}]}, "seed is what a study varies"),
-        ({"common": {"out": "x"}}, "common: out is what a study varies"),
-        ({"common": {"strategy.temperature": 1}}, "common: strategy is what a study varies"),
-        ({"common": {"training.epoch": 1}}, "unknown key 'training.epoch'; did you mean 'epochs'?"),
-        ({"common": {"trainig": {}}}, "unknown key 'trainig'; did you mean 'training'?"),
-        ({"seeds": []}, "seeds"),
-        (
-            {"strategies": {"retrain": {}, "half": {"baseline": "interpolation", "of": "nope"}}},
-            "strategies.half.of: 'nope' is not a distilled strategy of this study; there are none; add one",
-        ),
-        (
-            {"strategies": {"choice": {}, "retrain": {}, "half": {"baseline": "interpolation", "of": "retrain"}}},
-            "strategies.half.of: 'retrain' is not a distilled strategy of this study; there are choice",
-        ),
-    ],
-)
-def test_mistakes_are_named(
-    values: dict[str, Any], tmp_path: Path, change: dict[str, Any], message: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    file = tmp_path / "study.yaml"
-    file.write_text(yaml.safe_dump({**values, **change}, sort_keys=False))
-    assert main(["study", str(file)]) == 2
-    printed = capsys.readouterr().err
-    assert printed.startswith(f"stillright: error: {file}")
-    assert message in printed
-    assert printed.count("\n") == 1
-
-
-def test_entries_without_mask_or_baseline_are_what_they_are_called(values: dict[str, Any], tmp_path: Path) -> None:
-    file = tmp_path / "study.yaml"
-    file.write_text(yaml.safe_dump({**values, "strategies": {"old_only": {"temperature": 1.0}, "continue_ce": None}}))
-    strategies = load_study(file).strategies
-    assert (strategies["old_only"].mask, strategies["old_only"].temperature) == ("old_only", 1.0)
-    assert strategies["continue_ce"].baseline == "continue_ce"
-    file.write_text(yaml.safe_dump({**values, "strategies": {"interpolation": {}}}))
-    with pytest.raises(ConfigError, match="needs the key of"):
-        load_study(file)
 
 
 def test_rows_without_answers_join_alignment_alone(
@@ -399,19 +209,3 @@ def test_rows_without_answers_join_alignment_alone(
     announced = re.search(r"align[ │]+2[ │]+0[ │]+\d+[ │]+([\d,]+)", console.export_text())
     assert announced is not None
     assert int(announced[1].replace(",", "")) == sum(read[2:])
-
-
-def test_a_task_is_read_once_for_all_cells(
-    values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file, loaded = tmp_path / "study.yaml", []
-
-    def counted(*given: Any) -> Any:
-        loaded.append(given)
-        return load_task(*given)
-
-    monkeypatch.setattr(shared_data, "load_task", counted)
-    strategies: dict[str, Any] = {name: {} for name in ("old_only", "student_wrong", "choice", "ensemble")}
-    file.write_text(yaml.safe_dump({**values, "strategies": strategies, "seeds": [0, 1]}, sort_keys=False))
-    forecast.print_forecast(load_study(file), str(file), Console(quiet=True))
-    assert len(loaded) == 1

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from rich.console import Console
 
-from samples import colour_rows, write_rows
+from samples import colour_rows, generation, write_rows
 from stillright.cli import main
 from stillright.config import load_study
 from stillright.folder.workspace import Workspace
@@ -57,12 +57,6 @@ def board_of(values: dict[str, Any], tmp_path: Path) -> Board:
     return Board(cells_of(config, "study"), Store(out / "store"), Workspace(out, Console(file=io.StringIO())))
 
 
-def told(task: dict[str, Any]) -> dict[str, Any]:
-    """The same task with generated answers."""
-    kept = {key: value for key, value in task.items() if key != "choices"}
-    return {**kept, "answer": "text", "metric": "rouge1", "max_new_tokens": 8}
-
-
 def cut_differently(base: Path) -> Path:
     """The same base with a tokenizer that lacks a merge."""
     content = json.loads((base / "tokenizer.json").read_text())
@@ -74,7 +68,7 @@ def cut_differently(base: Path) -> Path:
 def test_an_interpolation_is_skipped_where_its_strategy_is(
     values: dict[str, Any], choice_task: dict[str, Any], tmp_path: Path
 ) -> None:
-    values["tasks"] = {"told": told(choice_task)}
+    values["tasks"] = {"told": generation(choice_task, "rouge1")}
     found = planned(values, tmp_path)
     reason = "task colours: its answers are generated, but strategy.mask choice needs choices"
     assert found == {"student_wrong": ("pending", None), "choice": ("skipped", reason), "half": ("skipped", reason)}
@@ -93,7 +87,7 @@ def test_an_ensemble_that_generates_needs_one_tokenizer(
     values: dict[str, Any], choice_task: dict[str, Any], make_base: Callable[..., Path], tmp_path: Path
 ) -> None:
     values["strategies"] = {"ensemble": {}}
-    values["tasks"] = {"told": told(choice_task)}
+    values["tasks"] = {"told": generation(choice_task, "rouge1")}
     assert planned(values, tmp_path) == {"ensemble": ("pending", None)}
     values["bases"]["large"] = str(cut_differently(make_base(seed=7)))
     reason = (
@@ -144,7 +138,7 @@ def test_a_dry_run_says_each_reason_once_and_forecasts_the_others(
 def test_a_dry_run_takes_what_does_not_apply_for_no_failure(
     values: dict[str, Any], choice_task: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    values["tasks"] = {"told": told(choice_task)}
+    values["tasks"] = {"told": generation(choice_task, "rouge1")}
     code, lines, _ = dry_run(values, tmp_path, capsys)
     reason = "task colours: its answers are generated, but strategy.mask choice needs choices"
     assert (code, lines) == (0, [f"not applicable (2 cells): {reason}"])

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from launching import PATIENCE
 from samples import write_rows
 from stillright.config import StudyConfig
 from stillright.stages.stage import Stage
@@ -20,7 +21,6 @@ from stillright.study import run, schedule
 from stillright.study.store import Store
 
 REASON = "align small-to-large told student_wrong seed 1: OutOfMemoryError: 2 of 4 [GB]"
-PATIENCE = 10.0  # seconds for the table to be drawn anew, which it is twice a second
 Values = dict[str, Any]
 Frame = dict[tuple[str, str], list[str]]  # the signs of a table, by update and task: of each strategy one per seed
 COLOURS, TOLD = ("small-to-large", "colours"), ("small-to-large", "told")
@@ -95,7 +95,7 @@ def test_on_a_terminal_a_table_fills(config: StudyConfig, monkeypatch: pytest.Mo
 
 
 def waited(condition: Callable[[], bool]) -> bool:
-    """Whether it becomes true in time."""
+    """Whether it becomes true: the table is drawn anew twice a second."""
     end = time.monotonic() + PATIENCE
     while not (met := condition()) and time.monotonic() < end:
         time.sleep(0.02)
