@@ -7,26 +7,23 @@ gate; without one, a check that cannot tell keeps it from passing.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal, NamedTuple, Unpack
+from typing import Literal, NamedTuple, Unpack, get_args
 
 import polars as pl
 from pydantic import BaseModel
 
-from stillright.comparison import Account, Comparison, Slice
+from stillright.comparison import Comparison, Slice
 from stillright.comparison.comparison import least_change, read_and_compare
 from stillright.comparison.models import Model, Options, Results
 from stillright.comparison.pairing import with_verdicts
 from stillright.config import Limit, Policy
-from stillright.config.policy import DISCRETE_FRACTIONS
+from stillright.config.policy import DISCRETE_FRACTIONS, OfAnswers, OfScores
 from stillright.errors import ConfigError
 from stillright.records import EXAMPLES, PredictionSet
 from stillright.stats import Estimate
 
 Outcome = Literal["pass", "fail", "cannot tell"]
-OF_OTHER_KIND = {
-    "discrete": {"mean_gain", "mean_regression"},
-    "continuous": {"nfr_mc", "nfr_of_old_right", "nfi", "btc", "nfr_of_chance", "nfr_mc_of_chance"},
-}
+OF_OTHER_KIND = {"discrete": get_args(OfScores), "continuous": get_args(OfAnswers)}
 EXIT_CODES: dict[Outcome, int] = {"pass": 0, "fail": 1, "cannot tell": 3}
 ENDS = {"high": "upper end", "low": "lower end", "value": "value"}
 WORSE: tuple[Outcome, ...] = ("pass", "cannot tell", "fail")
@@ -116,13 +113,12 @@ def _limit_checks(limit: Limit, policy: Policy, comparison: Comparison) -> Itera
 
 
 def _limit_check(limit: Limit, account: Comparison | Slice, least: int, where: str) -> Check:
-    sign, threshold = ("<=", limit.max) if limit.max is not None else (">=", limit.min)
-    assert threshold is not None
-    estimate = _metric(limit, account)
-    bound = _bound(limit)
-    held: float | None = getattr(estimate, bound, None)
+    rule = f"{'<=' if limit.max is not None else '>='} {limit.threshold:g}"
+    of_all = {"score": account.new.score_interval, "nfr_above_noise": account.nfr_above_noise}
+    estimate: Estimate | None = (of_all | dict(account.comparison))[limit.metric]
+    held: float | None = getattr(estimate, limit.end, None)
     known = {
-        "name": f"{limit.metric}, {ENDS[bound]} {sign} {threshold:g}{where}",
+        "name": f"{limit.metric}, {ENDS[limit.end]} {rule}{where}",
         "metric": limit.metric,
         "estimate": estimate,
         "held": held,
@@ -133,25 +129,11 @@ def _limit_check(limit: Limit, account: Comparison | Slice, least: int, where: s
     if held is None or estimate is None or estimate.value is None:
         hint = "; it needs reruns of old or new" if limit.metric == "nfr_above_noise" else ""
         return Check(outcome="cannot tell", reason=f"{limit.metric} is undefined here{hint}", **known)
-    kept = held <= threshold if sign == "<=" else held >= threshold
-    relation = f"{'is' if kept else 'is not'} {sign} {threshold:g}"
+    kept = held <= limit.threshold if limit.max is not None else held >= limit.threshold
     ends = "" if estimate.low is None else f" [{estimate.low:.4f}, {estimate.high:.4f}]"
-    reason = f"{held:.4f} {relation}; {limit.metric} = {estimate.value:.4f}{ends}, n = {account.n:,}"
+    numbers = f"{limit.metric} = {estimate.value:.4f}{ends}, n = {account.n:,}"
+    reason = f"{held:.4f} {'is' if kept else 'is not'} {rule}; {numbers}"
     return Check(outcome="pass" if kept else "fail", reason=reason, **known)
-
-
-def _metric(limit: Limit, account: Account) -> Estimate | None:
-    if limit.metric == "score":
-        return account.new.score_interval
-    holder = account if limit.metric == "nfr_above_noise" else account.comparison
-    found: Estimate | None = getattr(holder, limit.metric)
-    return found
-
-
-def _bound(limit: Limit) -> str:
-    """The field of an Estimate that is compared with the limit: the worse end, unless the policy names another."""
-    worse = "high" if limit.max is not None else "low"
-    return worse if limit.bound == "pessimistic" else limit.bound
 
 
 def _must_pass_check(
@@ -181,7 +163,7 @@ def _passes(wanted: list[str], comparison: Comparison, old: PredictionSet, new: 
         found = _looked_up(wanted, new, with_verdicts(new.table)["right"])
         return (found.fill_null(False) if comparison.on_missing == "wrong" else found).to_list()
     before, now = (_looked_up(wanted, run, run.table["score"]) for run in (old, new))
-    return (now - before >= -least_change(comparison.epsilon)).to_list()
+    return (now - before >= -least_change(comparison.epsilon, comparison.kind)).to_list()
 
 
 def _looked_up(wanted: list[str], run: PredictionSet, values: pl.Series) -> pl.Series:

@@ -22,20 +22,8 @@ from stillright.errors import ConfigError, MissingExtra, RunError, StillrightErr
 from stillright.report.controls import without_controls
 
 GRACE = 3.0  # seconds; a launcher ends all processes sooner once one has failed
-TRAIN_PACKAGES = frozenset(
-    {
-        "torch",
-        "transformers",
-        "trl",
-        "peft",
-        "accelerate",
-        "datasets",
-        "lm_eval",
-        "filelock",
-        "huggingface_hub",
-        "jinja2",
-    }
-)
+TRAIN_PACKAGES = {"torch", "transformers", "trl", "peft", "accelerate", "datasets", "lm_eval", "filelock"}
+THEIR_PACKAGES = {"huggingface_hub", "jinja2"}  # which come with those
 
 
 def parser() -> argparse.ArgumentParser:
@@ -59,7 +47,7 @@ def _explained(error: Exception) -> StillrightError | None:
     """The error with what a user can do about it; None for a bug of ours."""
     if isinstance(error, StillrightError):
         return error
-    if isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] in TRAIN_PACKAGES:
+    if isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] in TRAIN_PACKAGES | THEIR_PACKAGES:
         return MissingExtra(
             f"this command needs the package {error.name}; install it with: pip install 'stillright[train]'"
         )

@@ -36,19 +36,14 @@ def refuse_overwriting(outputs: Mapping[str, Path], inputs: Iterable[str | Path 
 
     outputs: by option. inputs: paths; those of results may end in ::KEY=VALUE.
     """
-    read = {canonical(file): file for file in _read(inputs)}
+    read = {os.path.realpath(file): file for file in _read(inputs)}
     written: dict[str, str] = {}
     for option, path in outputs.items():
-        if (file := canonical(path)) in read:
+        if (file := os.path.realpath(path)) in read:
             raise ConfigError(f"{option} {path}: would replace {read[file]}, which is read; give another path")
         first = written.setdefault(file, option)
         if first != option:
             raise ConfigError(f"{option} {path}: is also written by {first}; give another path")
-
-
-def canonical(path: str | Path) -> str:
-    """The canonical path of a file, without links and dots."""
-    return os.path.realpath(path)
 
 
 def path_of(results: str) -> str:

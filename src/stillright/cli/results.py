@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stillright.cli.command import Once
-from stillright.cli.paths import canonical, path_of
+from stillright.cli.paths import path_of
 from stillright.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def options(args: argparse.Namespace, of_all: Selection) -> Options:
     return {
         "old_runs": [read_results(run, of_all) for run in args.old_run],
         "new_runs": [read_results(run, of_all) for run in args.new_run],
-        "score": _score(args),
+        "score": args.score if args.judge is None else _judge(args.judge),
         "on_missing": args.on_missing,
         "epsilon": args.epsilon,
     }
@@ -89,25 +90,20 @@ def options(args: argparse.Namespace, of_all: Selection) -> Options:
 
 def _refuse_repeated(runs: list[str], of_all: Selection) -> None:
     """Raises ConfigError if one run is given twice, under whatever names."""
-    known: list[tuple[str, Selection]] = []
-    for run in runs:
-        key = (canonical(path_of(run)), _selection_in(run, of_all))
-        if key in known:
+    keys = [(os.path.realpath(path_of(run)), _selection_in(run, of_all)) for run in runs]
+    for i, run in enumerate(runs):
+        if keys[i] in keys[:i]:
             raise ConfigError(
                 f"{run}: is given twice for one model; a run compared with itself shows no noise. Give different runs"
             )
-        known.append(key)
 
 
-def _score(args: argparse.Namespace) -> str | JudgeSettings | None:
-    if args.judge is None:
-        score: str | None = args.score
-        return score
+def _judge(path: Path) -> JudgeSettings:
     from stillright.config import read_yaml
     from stillright.config.strict import parse
     from stillright.scoring.judge import JudgeSettings
 
-    return parse(JudgeSettings, read_yaml(args.judge), str(args.judge))
+    return parse(JudgeSettings, read_yaml(path), str(path))
 
 
 def add_results(parser: argparse.ArgumentParser) -> None:

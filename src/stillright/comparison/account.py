@@ -99,7 +99,6 @@ def _same_mistake(table: pl.DataFrame) -> float | None:
 
 
 def _model_score(tally: Tally, a: int, model: Model[pl.DataFrame], score: Estimate) -> ModelScore:
-    assert score.value is not None  # of at least one sample
     noise = tally.rate(f"noise.{a}") if f"noise.{a}" in tally.sums else None
     return ModelScore(name=model.name, runs=len(model.runs), score=score.value, score_interval=score, noise=noise)
 
@@ -110,17 +109,15 @@ def _above_noise(tally: Tally) -> Estimate | None:
 
 
 def _candidate(tally: Tally, a: int, name: str, score: Estimate, flips: Flips) -> Candidate:
-    assert score.value is not None  # of at least one sample
-    regression, of_new, both_right = f"regression.{a}", "regression.1", f"right_too.{a}"
-    delta_nfr = tally.difference(regression, of_new, f"flipped_too.{a}")
+    delta_nfr = tally.difference(f"regression.{a}", "regression.1", f"flipped_too.{a}")
     return Candidate(
         name=name,
         score=score.value,
         score_interval=score,
         comparison=flips,
-        delta_score=tally.difference(f"score.{a}", "score.1", both_right if both_right in tally.sums else None),
+        delta_score=tally.difference(f"score.{a}", "score.1", f"right_too.{a}"),
         delta_nfr=delta_nfr,
-        delta_nfr_relative=relative(tally, delta_nfr, regression, of_new),
+        delta_nfr_relative=relative(tally, delta_nfr, f"regression.{a}", "regression.1"),
         delta_nfr_p=_flip_p(tally, a),
     )
 

@@ -128,16 +128,10 @@ def _compare_models(
     tables = iter(paired.tables)
     side_by_side = [Model(model.name, [next(tables) for _ in model.runs]) for model in models]
     first_old, first_new = side_by_side[0].runs[0], side_by_side[1].runs[0]
-    _refuse_epsilon(epsilon, paired.kind)
-    least = least_change(epsilon)
+    least = least_change(epsilon, paired.kind)
     return Comparison(
         **dict(account(side_by_side, paired.kind, least)),
-        task=paired.task,
-        metric=paired.metric,
-        kind=paired.kind,
-        unscored=paired.unscored,
-        counted_wrong=paired.counted_wrong,
-        missing=paired.missing,
+        **{name: getattr(paired, name) for name in ("task", "metric", "kind", "unscored", "counted_wrong", "missing")},
         on_missing=on_missing,
         epsilon=epsilon,
         worst=worst_regressions(first_old, first_new, least),
@@ -148,15 +142,12 @@ def _compare_models(
     )
 
 
-def _refuse_epsilon(epsilon: float, kind: Kind) -> None:
+def least_change(epsilon: float, kind: Kind) -> float:
+    """What a difference of scores must exceed to count. Raises ConfigError for an `epsilon` without a meaning."""
     if not 0 <= epsilon < math.inf:
         raise ConfigError(f"epsilon {epsilon}: the least change that counts must be finite and not below zero")
     if epsilon and kind == "discrete":
         raise ConfigError(f"epsilon {epsilon:g}: applies to scores only, but these answers are right or wrong")
-
-
-def least_change(epsilon: float) -> float:
-    """What a difference of scores must exceed to count."""
     return epsilon + ROUNDING if epsilon else 0.0
 
 

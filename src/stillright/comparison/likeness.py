@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from pydantic import BaseModel
 
-from stillright.comparison.quadrants import quadrants, score_parts
+from stillright.comparison.tally import quadrants, score_parts
 from stillright.scoring.rouge import rouge_score
 from stillright.stats import Array, Estimate, estimate, resampled_means
 

@@ -25,13 +25,9 @@ class Model(NamedTuple, Generic[Run]):
 
 
 class Frame(Protocol):
-    """What Polars and pandas frames have in common."""
+    """A Polars or pandas frame."""
 
-    @property
-    def columns(self) -> Any:
-        """Names of the columns."""
-
-    def __getitem__(self, name: str, /) -> Any: ...
+    columns: Any
 
 
 Results = str | Path | PredictionSet | Frame

@@ -5,7 +5,7 @@ Knows PredictionSets, not metrics.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal, NamedTuple
 
 import polars as pl
@@ -53,25 +53,26 @@ def pair(runs: Sequence[PredictionSet], on_missing: OnMissing = "error", columns
     labels = _labels(tables, columns)
     tables = [table.select(*COLUMNS) for table in tables]
     tables = [with_verdicts(table) if kind == "discrete" else table for table in tables]
-    counted_wrong = 0
+    verdict = "right" if kind == "discrete" else "score"
+    scored = _everywhere(table[verdict].is_not_null() for table in tables)
+    unscored = int((~scored).sum())
     if on_missing == "wrong":
-        _refuse_unjudged(runs)
-        counted_wrong = len(tables[0]) - int(_all_scored(tables, "right").sum())
+        _refuse_unjudged(runs, tables)
         tables = [table.with_columns(pl.col("right").fill_null(False)) for table in tables]
-    scored = _all_scored(tables, "right" if kind == "discrete" else "score")
+        return Paired(kind, task, metric, tables, labels, unscored=0, counted_wrong=unscored, missing=missing)
     if not scored.any():
         names = " and ".join(dict.fromkeys(run.name for run in runs))
         raise DataError(f"{names}: no sample is scored in every file; {_why_unscored(tables, kind)}")
     kept = [table.filter(scored) for table in tables]
     labels = {column: values.filter(scored) for column, values in labels.items()}
-    return Paired(kind, task, metric, kept, labels, len(scored) - int(scored.sum()), counted_wrong, missing)
+    return Paired(kind, task, metric, kept, labels, unscored=unscored, counted_wrong=0, missing=missing)
 
 
-def _refuse_unjudged(runs: Sequence[PredictionSet]) -> None:
+def _refuse_unjudged(runs: Sequence[PredictionSet], tables: list[pl.DataFrame]) -> None:
     """Raises DataError for a file without any verdict: its answers are not wrong, but cannot be judged."""
-    for run in runs:
-        if not with_verdicts(run.table)["right"].is_not_null().any():
-            raise DataError(f"{run.name}: no sample is scored; {_why_unscored([run.table], 'discrete')}")
+    for run, table in zip(runs, tables, strict=True):
+        if table["right"].null_count() == len(table):
+            raise DataError(f"{run.name}: no sample is scored; {_why_unscored([table], 'discrete')}")
 
 
 def _why_unscored(tables: list[pl.DataFrame], kind: Kind) -> str:
@@ -111,18 +112,18 @@ def _aligned(runs: Sequence[PredictionSet], on_missing: OnMissing) -> tuple[list
     first = runs[0].table["id"]
     if all(first.equals(run.table["id"], check_names=False) for run in runs[1:]):
         return [run.table for run in runs], 0
-    everywhere = pl.concat([run.table["id"] for run in runs]).unique(maintain_order=True)
-    held = pl.DataFrame([everywhere.is_in(run.table["id"].implode()).alias(str(i)) for i, run in enumerate(runs)])
-    common = held.select(pl.all_horizontal(pl.all())).to_series()
-    missing = len(everywhere) - int(common.sum())
+    known = pl.concat([run.table["id"] for run in runs]).unique(maintain_order=True)
+    held = [known.is_in(run.table["id"].implode()) for run in runs]
+    common = _everywhere(held)
+    missing = int((~common).sum())
     if missing and on_missing == "error":
-        _raise_missing(runs, everywhere, held)
-    ids = everywhere if on_missing == "wrong" else everywhere.filter(common)
+        _raise_missing(runs, known, held)
+    ids = known if on_missing == "wrong" else known.filter(common)
     order = ids.alias("id").to_frame()
     return [order.join(run.table, on="id", how="left", maintain_order="left") for run in runs], missing
 
 
-def _raise_missing(runs: Sequence[PredictionSet], ids: pl.Series, held: pl.DataFrame) -> None:
+def _raise_missing(runs: Sequence[PredictionSet], ids: pl.Series, held: list[pl.Series]) -> None:
     lacking = [(run.name, ids.filter(~holds)) for run, holds in zip(runs, held, strict=True)]
     lacks = [
         f"{name} lacks {len(those):,} ids (such as {', '.join(map(repr, those[:EXAMPLES]))})"
@@ -164,6 +165,5 @@ def with_verdicts(table: pl.DataFrame) -> pl.DataFrame:
     return table.with_columns(right=right, answer=pl.coalesce("prediction", "output"))
 
 
-def _all_scored(tables: list[pl.DataFrame], column: str) -> pl.Series:
-    flags = pl.DataFrame([table[column].is_not_null().alias(str(i)) for i, table in enumerate(tables)])
-    return flags.select(pl.all_horizontal(pl.all())).to_series()
+def _everywhere(flags: Iterable[pl.Series]) -> pl.Series:
+    return pl.select(pl.all_horizontal(*flags)).to_series()

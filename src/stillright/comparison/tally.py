@@ -1,4 +1,4 @@
-"""The per-sample columns whose means are the metrics, summed and resampled together.
+"""The per-sample columns whose means are the metrics, quadrants among them, summed and resampled together.
 
 Knows tables of right answers and scores; knows neither files nor which metrics are made of the columns.
 """
@@ -13,7 +13,6 @@ import numpy as np
 import polars as pl
 
 from stillright.comparison.models import Model
-from stillright.comparison.quadrants import quadrants, score_parts
 from stillright.stats import Array, Estimate, bounded, estimate, resampled_means, tango, widened, wilson
 
 
@@ -66,13 +65,41 @@ class Tally:
     def difference(self, first: str, second: str, both: str | None = None) -> Estimate:
         """Mean of `first` less that of `second`: Tango's interval where both count samples, else bootstrap.
 
-        both: the column of samples that count in both; None if the columns are not counts.
+        both: the column of samples that count in both; None, or a name without a column, if they are not counts.
         """
-        if both is None or not self.counted:
+        if both is None or both not in self.sums or not self.counted:
             span = max(1.0, *(float(np.ptp(self.columns[name])) for name in (first, second)))
             return widened(estimate(self.means[first] - self.means[second]), self.n, span)
         alone = [round(self.sums[name] - self.sums[both]) for name in (first, second)]
         return tango(alone[0], alone[1], self.n)
+
+
+def quadrants(old: Array, new: Array) -> dict[str, Array]:
+    """Of right and wrong answers: gain, regression (a negative flip), both_right and both_wrong; they sum to 1, (n,).
+
+    old, new: (n,), 1 where the model is right and 0 where it is wrong, or the share of its runs that are right: then
+    parts are means over pairs of runs.
+    """
+    return {
+        "gain": (1 - old) * new,
+        "regression": old * (1 - new),
+        "both_right": old * new,
+        "both_wrong": (1 - old) * (1 - new),
+    }
+
+
+def score_parts(old: Array, new: Array, epsilon: float = 0.0) -> dict[str, Array]:
+    """Of scores: gain, regression (a negative flip) and unchanged, each 0 or 1, (n,).
+
+    old, new: (n,). epsilon: changes up to this size do not count.
+    """
+    difference = new - old
+    parts = {
+        "gain": difference > epsilon,
+        "regression": difference < -epsilon,
+        "unchanged": np.abs(difference) <= epsilon,
+    }
+    return {name: part.astype(np.float64) for name, part in parts.items()}
 
 
 def tally_discrete(models: Sequence[Model[pl.DataFrame]]) -> Tally:

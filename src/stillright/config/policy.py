@@ -11,21 +11,9 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from stillright.config.strict import Strict, parse, read_yaml
 
-Metric = Literal[
-    "score",
-    "delta_score",
-    "nfr",
-    "pfr",
-    "nfr_mc",
-    "nfr_of_old_right",
-    "nfi",
-    "btc",
-    "nfr_of_chance",
-    "nfr_mc_of_chance",
-    "mean_gain",
-    "mean_regression",
-    "nfr_above_noise",
-]
+OfAnswers = Literal["nfr_mc", "nfr_of_old_right", "nfi", "btc", "nfr_of_chance", "nfr_mc_of_chance"]
+OfScores = Literal["mean_gain", "mean_regression"]
+Metric = Literal["score", "delta_score", "nfr", "pfr", OfAnswers, OfScores, "nfr_above_noise"]
 RATES = ("nfr", "pfr", "nfr_mc", "nfr_of_old_right", "nfi", "btc")
 FRACTIONS = {**dict.fromkeys(RATES, (0.0, 1.0)), "nfr_above_noise": (-1.0, 1.0)}  # the range of each metric
 DISCRETE_FRACTIONS = {"score": (0.0, 1.0), "delta_score": (-1.0, 1.0)}  # of answers that are right or wrong
@@ -61,31 +49,29 @@ class Limit(Strict):
     def problem(self, fractions: Mapping[str, tuple[float, float]]) -> str | None:
         """Why every update keeps it, or none does, where its metric has one of these ranges."""
         low, high = fractions.get(self.metric, (-math.inf, math.inf))
-        value = self._value
-        always = value <= low if self.max is None else value >= high
-        never = value > high if self.max is None else value < low
+        is_max, value = self.max is not None, self.threshold
+        rule = f"{'max' if is_max else 'min'} {value:g}"
+        always = value >= high if is_max else value <= low
+        never = value < low if is_max else value > high
         if always or never:
             hint = f"; for {value:g} % write {value / 100:g}" if value else ""
             kept = "always" if always else "never"
-            return f"{self.metric} lies between {low:g} and {high:g}, so {self._rule} is {kept} kept{hint}"
-        return self._out_of_reach(low, high)
-
-    def _out_of_reach(self, low: float, high: float) -> str | None:
-        """Why no update keeps it: the worse end of an interval never reaches the end of the metric's range."""
-        above = self.max == low and self.bound in ("pessimistic", "high")
-        below = self.min == high and self.bound in ("pessimistic", "low")
-        if not above and not below:
-            return None
-        where = "above" if above else "below"
-        return f"{self.metric} cannot keep {self._rule}: its interval reaches {where}; compare the point, bound: value"
+            return f"{self.metric} lies between {low:g} and {high:g}, so {rule} is {kept} kept{hint}"
+        if value in (low, high) and self.end == ("high" if is_max else "low"):  # the worse end never gets there
+            where = "above" if is_max else "below"
+            return f"{self.metric} cannot keep {rule}: its interval reaches {where}; compare the point, bound: value"
+        return None
 
     @property
-    def _value(self) -> float:
+    def threshold(self) -> float:
+        """What `max` or `min` says."""
         return self.max if self.max is not None else self.min or 0.0
 
     @property
-    def _rule(self) -> str:
-        return f"{'min' if self.max is None else 'max'} {self._value:g}"
+    def end(self) -> str:
+        """The field of an Estimate that is compared with it: the worse end, unless `bound` names another."""
+        worse = "high" if self.max is not None else "low"
+        return worse if self.bound == "pessimistic" else self.bound
 
     @property
     def column(self) -> str | None:

@@ -14,8 +14,7 @@ import polars as pl
 
 from stillright.comparison.account import relative
 from stillright.comparison.pairing import pair
-from stillright.comparison.quadrants import quadrants, score_parts
-from stillright.comparison.tally import Tally, changed
+from stillright.comparison.tally import Tally, changed, quadrants, score_parts
 from stillright.records import Kind, PredictionSet
 from stillright.stats import UNDEFINED, Array, Estimate, sign_flip
 

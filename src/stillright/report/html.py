@@ -30,16 +30,15 @@ del { color: var(--good); } ins { color: var(--bad); }
 """
 HEAD = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>{title}</title>
-<meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <meta name="viewport" content="width=device-width"><style>{style}</style></head>
 <body>
 <h1>{title}</h1>"""
-POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 def html(page: Page) -> str:
     """The whole page."""
-    head = HEAD.format(title=escape(page.title), policy=POLICY, style=STYLE)
+    head = HEAD.format(title=escape(page.title), style=STYLE)
     summary = _block(Lines([text for text in (*page.summary, page.note) if text]))
     return "\n".join([head, summary, *map(_section, page.sections), "</body></html>"]) + "\n"
 
@@ -64,8 +63,8 @@ def _block(block: Block) -> str:
             return _bars(block)
         case Terms():
             return _terms(block)
-        case LostAnswers():
-            return _lost_answers(block)
+        case LostAnswers(answers=answers, total=total):
+            return "\n".join([f"<p>{len(answers)} {total}</p>", *(_lost_answer(each, block) for each in answers)])
         case Checks(rows):
             return _table(("check", "outcome", "reason"), rows)
 
@@ -89,11 +88,6 @@ def _bars(bars: Bars) -> str:
         parts.append(f'<div>{escape(name)}<div class="bar">{spans}</div></div>')
     keys = "".join(f'<span class="key {part}"></span>{escape(label)}' for part, label in bars.labels.items())
     return f"{''.join(parts)}<p>{keys}</p>"
-
-
-def _lost_answers(lost: LostAnswers) -> str:
-    shown = [f"<p>{len(lost.answers)} {lost.total}</p>", *(_lost_answer(answer, lost) for answer in lost.answers)]
-    return "\n".join(shown)
 
 
 def _lost_answer(answer: LostAnswer, lost: LostAnswers) -> str:

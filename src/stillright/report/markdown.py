@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from stillright.report.controls import without_controls
-from stillright.report.differences import Part
+from stillright.report.differences import LONGEST, Part
 from stillright.report.page import Bars, Block, Checks, Lines, LostAnswers, Page, Section, Table, Terms
 
 EXAMPLES = 5
-LONGEST = 300  # characters of a prompt or output shown
 
 
 def cell(text: str | None) -> str:

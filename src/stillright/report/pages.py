@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from stillright.comparison import Comparison
 from stillright.comparison.examples import Regression
@@ -51,11 +50,8 @@ def _sections(comparison: Comparison) -> Iterator[Section]:
         yield Section("Slices", [_slices(comparison)])
     yield Section(f"Answers that {new} lost", [_lost_answers(comparison)])
     if comparison.sources:
-        yield Section("What answered", [Terms([(name, _origin(each)) for name, each in comparison.sources.items()])])
-
-
-def _origin(source: Mapping[str, Any]) -> str:
-    return "; ".join(f"{key}: {value}" for key, value in source.items())
+        origins = {name: [f"{key}: {text}" for key, text in each.items()] for name, each in comparison.sources.items()}
+        yield Section("What answered", [Terms([(name, "; ".join(facts)) for name, facts in origins.items()])])
 
 
 def _counts(comparison: Comparison) -> list[Block]:

@@ -10,7 +10,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from stillright.report.controls import without_controls
-from stillright.report.differences import LONGEST, Part
+from stillright.report.differences import LONGEST
 from stillright.report.page import Bars, Block, Checks, Lines, LostAnswer, LostAnswers, Page, Table, Terms
 
 EXAMPLES = 3
@@ -89,8 +89,5 @@ def _lost_answer(answer: LostAnswer, lost: LostAnswers) -> Iterable[Text]:
         yield _text(f"    {answer.reference[:LONGEST]}", "dim")
     for name, parts, style in ((lost.old, answer.old, "bold green"), (lost.new, answer.new, "bold red")):
         if parts is not None:
-            yield Text(" ").join([_text(f"    {name}:"), *_marked(parts, style)])
-
-
-def _marked(parts: list[Part], style: str) -> list[Text]:
-    return [_text(part.text, style if part.differs else "") for part in parts]
+            marked = [_text(part.text, style if part.differs else "") for part in parts]
+            yield Text(" ").join([_text(f"    {name}:"), *marked])
