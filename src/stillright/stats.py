@@ -94,6 +94,8 @@ def mcnemar_exact(gains: int, regressions: int) -> float:
 
     For differences of continuous scores this is the sign test.
     """
+    if gains == regressions:
+        return 1.0  # to the last digit
     return sign_flip(np.array([1.0, -1.0]), np.array([gains, regressions], dtype=np.float64))
 
 
