@@ -18,6 +18,7 @@ from stillright.stats import (
     estimate,
     holm,
     mcnemar_exact,
+    rank_correlation,
     ratio,
     resampled_means,
     sign_flip,
@@ -192,3 +193,14 @@ def test_holm_never_raises_the_order_and_equals_the_definition(p_values: list[fl
 def test_holm_by_hand() -> None:
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
     assert holm([]) == []
+
+
+def test_rank_correlation_by_hand() -> None:
+    assert list(rank_correlation([1, 2, 3, 4], [9, 7, 5, 1])) == [pytest.approx(-1), pytest.approx(2 / 24)]
+    rho, p = rank_correlation([1, 2, 3], [1, 3, 2])  # 1 - 6 * 2 / (3 * 8)
+    assert rho == pytest.approx(0.5)
+    assert p == pytest.approx(1.0)  # of the six orders all have |rho| of 0.5 or 1
+    assert rank_correlation([1, 2], [2, 1]) == (None, None)
+    assert rank_correlation([1, 1, 1], [2, 1, 3]) == (None, None)
+    long = [float(i) for i in range(12)]
+    assert list(rank_correlation(long, long)) == [pytest.approx(1), pytest.approx(1 / 20_001)]

@@ -18,11 +18,8 @@ class Bar:
 
     def __init__(self, rich: RichProgress, label: str, total: int) -> None:
         self._rich = rich
-        self._label = label
-        self._total = total
         self._task = rich.add_task(label, total=total, rate="", note="")
         self._started = self._logged = time.monotonic()
-        self._units = 0
         self.tokens = 0
 
     @property
@@ -38,8 +35,7 @@ class Bar:
     def advance(self, tokens: int, units: int | None = None) -> None:
         """Counts `tokens` for the rate and `units` (tokens where absent) for the time left."""
         self.tokens += tokens
-        self._units += tokens if units is None else units
-        self._rich.update(self._task, completed=self._units, rate=self.rate)
+        self._rich.update(self._task, advance=tokens if units is None else units, rate=self.rate)
         if not self._rich.console.is_terminal and time.monotonic() - self._logged > LOG_SECONDS:
             self._log()
 
@@ -49,9 +45,10 @@ class Bar:
 
     def _log(self) -> None:
         self._logged = time.monotonic()
-        done = self._units / max(self._total, 1)
+        (task,) = self._rich.tasks
+        done = task.percentage / 100
         left = self.seconds * (1 - done) / done / 60 if done else float("nan")
-        self._rich.console.print(f"  {self._label}: {done:.0%}, {self.rate}, {left:.0f} min left", highlight=False)
+        self._rich.console.print(f"  {task.description}: {done:.0%}, {self.rate}, {left:.0f} min left", highlight=False)
 
 
 class Progress:
@@ -71,8 +68,7 @@ class Progress:
             TimeRemainingColumn(),
             TextColumn("{task.fields[note]}"),
         )
-        hidden = not self.console.is_terminal
-        with RichProgress(*columns, console=self.console, transient=True, disable=hidden) as rich:
+        with RichProgress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal) as rich:
             bar = Bar(rich, label, total)
             yield bar
         self.console.print(f"  {label}: {bar.tokens:,} tokens in {bar.seconds:.0f} s, {bar.rate}", highlight=False)

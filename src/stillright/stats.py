@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import permutations
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,8 @@ RESAMPLES = 2000
 NO_WIDTH = 1e-12  # narrower intervals come from rounding alone
 MOST_DISTINCT = 2_000  # up to this many distinct rows, their counts are drawn, which costs the same for any n
 MOST_DRAWN = 20_000  # up to this many samples, rows are drawn one by one
+MOST_ORDERED = 8  # points whose orders are all tried: 40,320
+ORDERS = 20_000  # tried of more points
 
 
 @dataclass(frozen=True)
@@ -91,23 +94,16 @@ def mcnemar_exact(gains: int, regressions: int) -> float:
 
     For differences of continuous scores this is the sign test.
     """
-    n, smaller = gains + regressions, min(gains, regressions)
-    if n == 0:
-        return 1.0
-    log_term = math.lgamma(n + 1) - math.lgamma(smaller + 1) - math.lgamma(n - smaller + 1) - n * math.log(2)
-    relative, total, k = 1.0, 1.0, smaller  # of the terms below `smaller`, each k / (n - k + 1) of the one above
-    while k > 0 and relative > 1e-18 * total:
-        relative *= k / (n - k + 1)
-        total += relative
-        k -= 1
-    return min(1.0, 2 * math.exp(log_term) * total)
+    if gains == regressions:
+        return 1.0  # to the last digit
+    return sign_flip(np.array([1.0, -1.0]), np.array([gains, regressions], dtype=np.float64))
 
 
 def sign_flip(values: Array, counts: Array) -> float:
     """Two-sided p of the exact sign-flip test of a sum: without a difference, each value could have the other sign.
 
     values: (m,) whole numbers; counts: (m,), how many samples have each. A sample that differs in two seeds of three
-    weighs twice as much as one that differs in one. Of values -1 and 1 this is McNemar's test.
+    weighs twice as much as one that differs in one.
     """
     sums = np.ones(1)  # probabilities of the sum of those with a positive sign: 0, 1, ...
     for size in np.unique(np.abs(values[values != 0])).astype(int):
@@ -121,8 +117,9 @@ def sign_flip(values: Array, counts: Array) -> float:
 
 def _fair_coins(n: int) -> Array:
     """Probabilities of 0 to n heads, (n + 1,)."""
-    logs = [math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1) for k in range(n + 1)]
-    return np.exp(np.array(logs) - n * math.log(2))
+    logs = np.array([math.lgamma(k + 1) for k in range(n + 1)])  # of factorials
+    coins: Array = np.exp(logs[-1] - logs - logs[::-1] - n * math.log(2))
+    return coins
 
 
 def resampled_means(columns: Mapping[str, Array], counts: Array, seed: int = 0) -> dict[str, Array]:
@@ -167,12 +164,10 @@ def bounded(found: Estimate, n: float, values: Array) -> Estimate:
 
     Not beyond 0 or 1 unless some value is; without an interval if there is only one sample.
     """
-    if found.value is None or n <= 1:
-        return Estimate(found.value, None, None)
     wide = widened(found, n, max(1.0, float(np.ptp(values))))
+    if wide.low is None or wide.high is None or n <= 1:
+        return Estimate(found.value, None, None)
     low, high = (0.0 if values.min() >= 0 else -math.inf), (1.0 if values.max() <= 1 else math.inf)
-    assert wide.low is not None
-    assert wide.high is not None
     return Estimate(wide.value, max(wide.low, low), min(wide.high, high))
 
 
@@ -227,3 +222,27 @@ def holm(p_values: Sequence[float]) -> list[float]:
     result = np.empty(m)
     result[order] = np.minimum(np.maximum.accumulate(ranked * (m - np.arange(m))), 1.0)
     return [float(p) for p in result]
+
+
+def rank_correlation(a: Sequence[float], b: Sequence[float]) -> tuple[float | None, float | None]:
+    """Spearman's rho (1904), ties with their mean rank, and its two-sided p over permutations of `b`.
+
+    Tries all orders of up to MOST_ORDERED points, and ORDERS drawn ones of more, with a fixed seed. (None, None) for
+    fewer than three points, or where one side does not vary.
+    """
+    if len(a) < 3 or len(set(a)) == 1 or len(set(b)) == 1:
+        return None, None
+    x, y = (_standardized_ranks(values) for values in (a, b))
+    rho = float(x @ y)
+    exact = len(a) <= MOST_ORDERED
+    orders = permutations(y) if exact else np.random.default_rng(0).permuted(np.tile(y, (ORDERS, 1)), axis=1)
+    others = np.array(list(orders)) @ x
+    extreme = int((np.abs(others) >= abs(rho) - 1e-12).sum())
+    return rho, extreme / len(others) if exact else (extreme + 1) / (len(others) + 1)
+
+
+def _standardized_ranks(values: Sequence[float]) -> Array:
+    ordered = sorted(values)
+    ranks = np.array([ordered.index(value) + (ordered.count(value) - 1) / 2 for value in values], dtype=np.float64)
+    centred: Array = ranks - ranks.mean()
+    return centred / np.linalg.norm(centred)

@@ -11,7 +11,6 @@ import recount
 from stillright.paper.cells_csv import read_cells
 from stillright.paper.findings import Correlation, Finding, findings_of
 from stillright.paper.paired import Triple, difference
-from stillright.paper.rank_correlation import rank_correlation
 from stillright.paper.rows import rows_of
 from stillright.records import Header, PredictionSet
 from study_case import STRATEGIES, Study
@@ -94,20 +93,8 @@ def test_a_difference_by_hand() -> None:
     seed = Triple(graded("old", "A" * 10), graded("new", "BBBB" + "A" * 6), graded("c", "B" + "A" * 9))
     once, twice = difference([seed]), difference([seed, seed])
     for less in (once, twice):
-        assert less.n == 10
         assert less.nfr.value == pytest.approx(-0.3)
         assert less.nfr_relative.value == pytest.approx(-0.75)
         assert less.score.value == pytest.approx(0.3)
         assert less.nfr_p == pytest.approx(2 * 0.5**3)  # three samples that only new loses
         assert less.nfr_mc.value == pytest.approx(-0.3)
-
-
-def test_rank_correlation_by_hand() -> None:
-    assert list(rank_correlation([1, 2, 3, 4], [9, 7, 5, 1])) == [pytest.approx(-1), pytest.approx(2 / 24)]
-    rho, p = rank_correlation([1, 2, 3], [1, 3, 2])  # 1 - 6 * 2 / (3 * 8)
-    assert rho == pytest.approx(0.5)
-    assert p == pytest.approx(1.0)  # of the six orders all have |rho| of 0.5 or 1
-    assert rank_correlation([1, 2], [2, 1]) == (None, None)
-    assert rank_correlation([1, 1, 1], [2, 1, 3]) == (None, None)
-    long = [float(i) for i in range(12)]
-    assert list(rank_correlation(long, long)) == [pytest.approx(1), pytest.approx(1 / 20_001)]

@@ -81,6 +81,16 @@ def test_seeds_that_answer_different_samples_have_no_interval(tmp_path: Path) ->
     assert "no interval over all seeds: they answer different samples" in text
 
 
+def test_a_seed_whose_candidate_is_the_new_model_has_no_difference(tmp_path: Path) -> None:
+    made = Study(tmp_path, ["continue_ce"])
+    cell = made.cells[0]
+    cell |= {"predictions": cell["predictions_new"], "score": cell["new_score"]}
+    cell |= {name: cell[f"{name}_new"] for name in ("nfr", "nfr_mc", "pfr")}
+    write_results(made.write())
+    text = (tmp_path / "tables/discrete.md").read_text(encoding="utf-8")
+    assert "delta_nfr: over the 1 of 2 seeds that define it" in text
+
+
 def test_a_folder_that_is_no_study_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cells.csv: no such file"):
         write_results(tmp_path)

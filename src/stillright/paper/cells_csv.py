@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from stillright.comparison import Comparison, Flips
+from stillright.comparison import Comparison
 from stillright.errors import DataError
 from stillright.records import Kind
 
@@ -77,32 +77,27 @@ class CellRecord(BaseModel):
         return self.done and self.predictions == self.predictions_new
 
 
-def candidate_of(found: Comparison) -> tuple[float, Flips]:
-    """Score and flips of a cell's candidate, which is the new model where no other is compared."""
-    if not found.candidates:
-        return found.new.score, found.comparison
-    return found.candidates[0].score, found.candidates[0].comparison
-
-
 def measured(found: Comparison) -> dict[str, Any]:
-    """The fields of a CellRecord that its prediction files determine."""
-    new, (score, flips) = found.comparison, candidate_of(found)
-    rates = {name: getattr(flips, name).value for name in ("nfr", "nfr_mc", "pfr")}
-    rates |= {f"{name}_new": getattr(new, name).value for name in ("nfr", "nfr_mc", "pfr")}
-    scores = {"old_score": found.old.score, "new_score": found.new.score, "score": score}
+    """The fields of a CellRecord that its prediction files determine; the last model compared is the candidate."""
+    compared = {"": found.flips_by_model[-1][1], "_new": found.comparison}
+    names = ("nfr", "nfr_mc", "pfr")
+    rates = {name + suffix: getattr(flips, name).value for suffix, flips in compared.items() for name in names}
+    scores = {"old_score": found.old.score, "new_score": found.new.score, "score": found.models[-1].score}
     return {"metric": found.metric, "kind": found.kind, "n": found.n, **scores, **rates}
 
 
-def as_csv(rows: Iterable[Iterable[Any]]) -> str:
-    """Rows as CSV, the head first; None is an empty field."""
+def as_csv(head: Iterable[str], records: Iterable[Mapping[str, Any]]) -> str:
+    """The fields of each record that `head` names, as CSV; empty where None or lacking."""
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
+    writer = csv.DictWriter(text, list(head), extrasaction="ignore", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(records)
     return text.getvalue()
 
 
 def cells_text(cells: Iterable[CellRecord]) -> str:
     """What cells.csv holds of these cells."""
-    return as_csv([CellRecord.model_fields, *(cell.model_dump().values() for cell in cells)])
+    return as_csv(CellRecord.model_fields, (cell.model_dump() for cell in cells))
 
 
 def read_cells(out: Path) -> list[CellRecord]:
@@ -130,9 +125,7 @@ def _cell(row: dict[str, Any], place: str) -> CellRecord:
         cell = CellRecord.model_validate({name: value for name, value in row.items() if value != ""})
     except ValidationError as error:
         first = error.errors()[0]
-        raise DataError(
-            f"{place}: {'.'.join(map(str, first['loc']))}: {first['msg']} ({first['input']!r:.60})"
-        ) from None
+        raise DataError(f"{place}: {first['loc'][0]}: {first['msg']} ({first['input']!r:.60})") from None
     lacking = [name for name, value in cell if value is None and name not in MAY_BE_EMPTY]
     if cell.done and lacking:
         raise DataError(f"{place}: its status is done, but {', '.join(lacking)} is empty; run the study again")
@@ -140,9 +133,7 @@ def _cell(row: dict[str, Any], place: str) -> CellRecord:
 
 
 def _refuse_twice(cells: list[CellRecord], path: Path) -> None:
-    seen = set()
+    known: dict[tuple[str, str, str, int], CellRecord] = {}
     for cell in cells:
-        key = (cell.update, cell.task, cell.strategy, cell.seed)
-        if key in seen:
+        if known.setdefault((cell.update, cell.task, cell.strategy, cell.seed), cell) is not cell:
             raise DataError(f"{path}: {cell} is there twice; a cell has one row")
-        seen.add(key)

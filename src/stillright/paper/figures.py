@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
+from itertools import cycle
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from stillright.paper.rows import Spread, StrategyRow, one_an_update
+from stillright.paper.rows import StrategyRow, one_an_update
 
 STYLE: dict[Any, Any] = {  # the salt makes the bytes of an SVG file depend on content alone
     **{"svg.hashsalt": "stillright", "svg.fonttype": "none", "text.parse_math": False},
@@ -37,7 +38,6 @@ PARTS = {  # of the samples: label, colour, colour of its number
 FLIPS = {"nfr": ("NFR", "#0072B2"), "nfr_mc": ("NFR_mc", "#E69F00")}
 RETRAINED = "new (retrained)"
 NO_RESULT = "no result"
-UNDEFINED = "undefined"  # in place of a bar: an absent one looks like zero
 NOTE = 44  # letters per line in a panel
 FRONT: dict[str, Any] = {"ls": "--", "color": "#666666", "lw": 0.9, "zorder": 1}
 LEAST_LABELLED = 0.12  # share of samples that has room for its number
@@ -86,20 +86,19 @@ def save_figures(rows: Sequence[StrategyRow], folder: Path) -> list[Path]:
 def quadrants(rows: Sequence[StrategyRow]) -> Figure:
     """What became of the samples: one stacked bar per model, the new model first (figure 2)."""
     figure, panels = _grid(rows, _room(rows), "share of samples (%)")
-    used = set()
     for axes, within in panels:
         bars = _bars(within)
         for y, bar in enumerate(bars):
-            used |= _stack(axes, y, bar)
+            _stack(axes, y, bar)
         _label_bars(axes, bars)
         axes.set_xlim(0, 100)
-    _legend(figure, [_key(label, colour) for part, (label, colour, _) in PARTS.items() if part in used])
+    used = [look for part, look in PARTS.items() if any(row[part].mean is not None for row in rows)]
+    _legend(figure, [_key(label, colour) for label, colour, _ in used])
     return figure
 
 
-def _stack(axes: Axes, y: int, bar: ModelBar) -> set[str]:
-    """Draws one bar; returns its parts."""
-    left, used = 0.0, set()
+def _stack(axes: Axes, y: int, bar: ModelBar) -> None:
+    left = 0.0
     for part, (_, colour, text) in PARTS.items():
         share = bar.row[part + bar.suffix].mean
         if share is None:
@@ -110,8 +109,6 @@ def _stack(axes: Axes, y: int, bar: ModelBar) -> set[str]:
         elif share >= LEAST_LABELLED:
             axes.text(left + 50 * share, y, f"{100 * share:.1f}", ha="center", va="center", color=text, fontsize=7)
         left += 100 * share
-        used.add(part)
-    return used
 
 
 def nfr_mc(rows: Sequence[StrategyRow]) -> Figure:
@@ -122,17 +119,14 @@ def nfr_mc(rows: Sequence[StrategyRow]) -> Figure:
         for i, (measure, (_, colour)) in enumerate(FLIPS.items()):
             found = [bar.row[measure + bar.suffix] for bar in bars]
             places = [y + 0.38 * (i - 0.5) for y in range(len(bars))]
-            axes.barh(
-                places,
-                _means(found),
-                height=0.36,
-                color=colour,
-                xerr=_deviations(found),
-                error_kw={"elinewidth": 0.8, "capsize": 1.5},
-            )
+            means = _percents(each.mean for each in found)
+            deviations = _percents(each.deviation for each in found)
+            whiskers = {"elinewidth": 0.8, "capsize": 1.5}
+            axes.barh(places, means, height=0.36, color=colour, xerr=deviations, error_kw=whiskers)
             for bar, y, each in zip(bars, places, found, strict=True):
                 if bar.row.done and each.mean is None:
-                    axes.text(0.01, y, UNDEFINED, va="center", fontsize=6, transform=axes.get_yaxis_transform())
+                    # an absent bar alone would look like zero
+                    axes.text(0.01, y, "undefined", va="center", fontsize=6, transform=axes.get_yaxis_transform())
         _label_bars(axes, bars)
     _legend(figure, [_key(label, colour) for label, colour in FLIPS.values()])
     return figure
@@ -142,9 +136,8 @@ def plane(rows: Sequence[StrategyRow]) -> Figure:
     """Score against NFR, one point per strategy, with the front of those that no other beats in both."""
     figure, panels = _grid(rows, 2.4, "NFR (%)")
     names = list(dict.fromkeys(row.strategy for row in rows if row.done and not row.is_new))
-    looks: dict[str, dict[str, Any]] = {
-        name: {"marker": MARKERS[i % len(MARKERS)], "color": COLOURS[i % len(COLOURS)]} for i, name in enumerate(names)
-    }
+    each_look = zip(names, cycle(MARKERS), cycle(COLOURS), strict=False)
+    looks: dict[str, dict[str, Any]] = {name: {"marker": marker, "color": colour} for name, marker, colour in each_look}
     looks[RETRAINED] = {"marker": "*", "color": "black", "markersize": 10}
     for axes, within in panels:
         _points(axes, [bar for bar in _bars(within) if bar.row.done], looks)
@@ -161,13 +154,15 @@ def plane(rows: Sequence[StrategyRow]) -> Figure:
 
 def _points(axes: Axes, bars: Sequence[ModelBar], looks: dict[str, dict[str, Any]]) -> None:
     """A point with its deviations for each model, and the front."""
-    found = [(bar.row["nfr" + bar.suffix], bar.row["new" if bar.suffix else "score"]) for bar in bars]
-    for bar, (x, y) in zip(bars, found, strict=True):
+    points = []
+    for bar in bars:
+        nfr, score = bar.row["nfr" + bar.suffix], bar.row["new" if bar.suffix else "score"]
+        x, xerr, y, yerr = _percents((nfr.mean, nfr.deviation, score.mean, score.deviation))
         look = _filled(looks[RETRAINED if bar.suffix else bar.row.strategy], bar.row)
-        look |= {"xerr": _deviations([x]), "yerr": _deviations([y]), "elinewidth": 0.8, "capsize": 2}
-        axes.errorbar(_means([x]), _means([y]), **look)
+        axes.errorbar(x, y, xerr=xerr, yerr=yerr, elinewidth=0.8, capsize=2, **look)
+        points.append((x, y))
     axes.margins(0.12)
-    _front(axes, [(_means([x])[0], _means([y])[0]) for x, y in found])
+    _front(axes, points)
 
 
 def _front(axes: Axes, points: Sequence[tuple[float, float]]) -> None:
@@ -181,23 +176,20 @@ def _front(axes: Axes, points: Sequence[tuple[float, float]]) -> None:
 def nfr_vs_gain(rows: Sequence[StrategyRow]) -> Figure:
     """NFR of plain updates against their gain, one point per task and update, kinds of task apart (figure 4)."""
     kinds = [kind for kind in ("discrete", "continuous") if any(row.task.kind == kind for row in rows)]
-    tasks = list(dict.fromkeys(str(row.task) for row in rows))
-    updates = list(dict.fromkeys(row.update for row in rows))
+    colours = dict(zip(dict.fromkeys(str(row.task) for row in rows), cycle(COLOURS), strict=False))
+    markers = dict(zip(dict.fromkeys(row.update for row in rows), cycle(MARKERS), strict=False))
     figure = Figure(figsize=(3.6 * len(kinds), 4.0), layout="constrained")
     for axes, kind in zip(figure.subplots(1, len(kinds), squeeze=False)[0], kinds, strict=True):
         for row in (row for row in rows if row.task.kind == kind):
-            look = {
-                "color": COLOURS[tasks.index(str(row.task)) % len(COLOURS)],
-                "marker": MARKERS[updates.index(row.update) % len(MARKERS)],
-            }
-            axes.plot(_percent(row.gain), _percent(row["nfr_new"].mean), ls="", markersize=6, **_filled(look, row))
+            look = _filled({"color": colours[str(row.task)], "marker": markers[row.update]}, row)
+            axes.plot(*_percents((row.gain, row["nfr_new"].mean)), ls="", markersize=6, **look)
         axes.axvline(0, color="#BBBBBB", lw=0.8, zorder=0)
         axes.margins(0.1)
         axes.set_ylim(0, axes.get_ylim()[1])
         axes.set(title=f"{kind} tasks", xlabel="gain in score, new - old (points)", ylabel="NFR, old → new (%)")
-    colours = [Line2D([], [], lw=5, color=COLOURS[i % len(COLOURS)], label=name) for i, name in enumerate(tasks)]
-    markers = [_key(_short(name), "#444444", MARKERS[i % len(MARKERS)]) for i, name in enumerate(updates)]
-    _legend(figure, [*colours, *markers, *_hollow(rows)])
+    handles = [Line2D([], [], lw=5, color=colour, label=name) for name, colour in colours.items()]
+    handles += [_key(_short(name), "#444444", marker) for name, marker in markers.items()]
+    _legend(figure, handles + _hollow(rows))
     return figure
 
 
@@ -251,17 +243,9 @@ def _label_bars(axes: Axes, bars: Sequence[ModelBar]) -> None:
     axes.tick_params(axis="y", length=0)
 
 
-def _means(found: Iterable[Spread]) -> list[float]:
-    return [_percent(each.mean) for each in found]
-
-
-def _deviations(found: Iterable[Spread]) -> list[float]:
-    return [_percent(each.deviation) for each in found]
-
-
-def _percent(fraction: float | None) -> float:
-    """NaN, for which nothing is drawn, where it is None."""
-    return math.nan if fraction is None else 100 * fraction
+def _percents(fractions: Iterable[float | None]) -> list[float]:
+    """NaN, for which nothing is drawn, in place of None."""
+    return [math.nan if fraction is None else 100 * fraction for fraction in fractions]
 
 
 def _filled(look: dict[str, Any], row: StrategyRow) -> dict[str, Any]:
@@ -281,7 +265,9 @@ def _hollow(rows: Iterable[StrategyRow]) -> list[Line2D]:
 
 
 def _short(name: str) -> str:
-    return textwrap.shorten(name, 44, placeholder="…") if " " in name else name if len(name) <= 44 else f"{name[:43]}…"
+    if " " in name:
+        return textwrap.shorten(name, NOTE, placeholder="…")
+    return name if len(name) <= NOTE else f"{name[: NOTE - 1]}…"
 
 
 def _legend(figure: Figure, handles: list[Line2D]) -> None:

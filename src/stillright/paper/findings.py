@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from stillright.paper.paired import Difference
-from stillright.paper.rank_correlation import rank_correlation
 from stillright.paper.rows import StrategyRow, one_an_update, pooled, triple
-from stillright.stats import Estimate, holm
+from stillright.stats import Estimate, holm, rank_correlation
 
 Verdict = Literal["holds", "does not hold", "cannot tell"]
 Outcome = Literal["fewer", "more", "unclear"]
@@ -85,60 +84,49 @@ class Compared(NamedTuple):
 def findings_of(rows: Sequence[StrategyRow], out: Path) -> list[Finding]:
     """All findings that can be checked with the strategies of the study."""
     found = []
-    for name, own in _entries(row for row in rows if row.method not in CONTROLS).items():
+    for own in _strategies(row for row in rows if row.method not in CONTROLS):
         retrained = [Compared(row, len(row.done), row.difference) for row in own if row.difference]
-        found.append(_fewer(f"{name} flips fewer answers than retraining", retrained, own))
-        found += _fewer_than(_of(CONTINUED, rows), name, own, out)
-        found.append(_inconsistency(f"{name}: NFR_mc falls with NFR", retrained, own))
-    for name, own in _of(MUSCLE, rows).items():
-        found += _fewer_than(_of(OLD_ONLY, rows), name, own, out)
+        found.append(_fewer("retraining", retrained, own))
+        found += [_fewer_than(control, own, out) for control in _of(CONTINUED, rows)]
+        found.append(_inconsistency(retrained, own))
+    found += [_fewer_than(unmasked, own, out) for own in _of(MUSCLE, rows) for unmasked in _of(OLD_ONLY, rows)]
     return [*found, *_gains(rows)]
 
 
-def _entries(rows: Iterable[StrategyRow]) -> dict[str, list[StrategyRow]]:
-    """The rows by the name of their strategy."""
+def _strategies(rows: Iterable[StrategyRow]) -> list[list[StrategyRow]]:
+    """The rows of each strategy."""
     found: dict[str, list[StrategyRow]] = {}
     for row in rows:
         found.setdefault(row.strategy, []).append(row)
-    return found
+    return list(found.values())
 
 
-def _of(method: str, rows: Sequence[StrategyRow]) -> dict[str, list[StrategyRow]]:
-    """The rows of the strategies whose method is `method`, by their names."""
-    return _entries(row for row in rows if row.method == method)
+def _of(method: str, rows: Sequence[StrategyRow]) -> list[list[StrategyRow]]:
+    """The rows of each strategy whose method is `method`."""
+    return _strategies(row for row in rows if row.method == method)
 
 
-def _fewer_than(
-    others: dict[str, list[StrategyRow]], name: str, own: Sequence[StrategyRow], out: Path
-) -> list[Finding]:
-    """One finding for each strategy of `others`, which strategy `name` is compared with."""
-    return [
-        _fewer(f"{name} flips fewer answers than {other}", _against(own, rows, out), own)
-        for other, rows in others.items()
-    ]
-
-
-def _against(own: Iterable[StrategyRow], reference: Sequence[StrategyRow], out: Path) -> list[Compared]:
-    """Each row's candidate less that of `reference`, over the seeds that both have on the same old model."""
-    found = []
+def _fewer_than(reference: Sequence[StrategyRow], own: Sequence[StrategyRow], out: Path) -> Finding:
+    """Each candidate less that of strategy `reference`, over the seeds that both have on the same old model."""
+    compared = []
     for row in own:
         same = [each for each in reference if (each.task, each.update) == (row.task, row.update)]
         others = {(cell.seed, cell.files[0]): cell.files[-1] for each in same for cell in each.done}
-        places = [((cell.seed, cell.files[0]), cell.files[-1]) for cell in row.done]
-        shared = [(place[1], others[place], candidate) for place, candidate in places if place in others]
-        if shared:
-            less, _ = pooled([triple(paths, out) for paths in shared])
-            if less:
-                found.append(Compared(row, len(shared), less))
-    return found
+        there = [(cell.files, others.get((cell.seed, cell.files[0]))) for cell in row.done]
+        shared = [triple((files[0], other, files[-1]), out) for files, other in there if other]
+        less, _ = pooled(shared)
+        if less:
+            compared.append(Compared(row, len(shared), less))
+    return _fewer(reference[0].strategy, compared, own)
 
 
-def _fewer(claim: str, compared: Sequence[Compared], own: Sequence[StrategyRow]) -> Finding:
+def _fewer(other: str, compared: Sequence[Compared], own: Sequence[StrategyRow]) -> Finding:
     pairs = _pairs(compared, "nfr")
+    claim = f"{own[0].strategy} flips fewer answers than {other}"
     return Finding(claim, PAIRS_RULE, _verdict(pairs), pairs, notes=_left_out(compared, own))
 
 
-def _inconsistency(claim: str, compared: Sequence[Compared], own: Sequence[StrategyRow]) -> Finding:
+def _inconsistency(compared: Sequence[Compared], own: Sequence[StrategyRow]) -> Finding:
     nfr = _pairs(compared, "nfr")
     fallen = [each for each, pair in zip(compared, nfr, strict=True) if pair.outcome == "fewer"]
     same = [each.row for each in fallen if _mistakes_cannot_change(each.row)]
@@ -146,7 +134,7 @@ def _inconsistency(claim: str, compared: Sequence[Compared], own: Sequence[Strat
     discrete = [row for row in own if row.task.kind == "discrete"]
     known = [each for each in compared if each.difference.nfr_mc_p is not None]
     notes = (*_left_out(known, discrete), *(f"{row.task.name} {row.update}: left out, NFR_mc is NFR" for row in same))
-    return Finding(claim, MC_RULE, _verdict(pairs), pairs, notes=notes)
+    return Finding(f"{own[0].strategy}: NFR_mc falls with NFR", MC_RULE, _verdict(pairs), pairs, notes=notes)
 
 
 def _mistakes_cannot_change(row: StrategyRow) -> bool:
@@ -156,7 +144,7 @@ def _mistakes_cannot_change(row: StrategyRow) -> bool:
 def _pairs(compared: Sequence[Compared], rate: Literal["nfr", "nfr_mc"]) -> tuple[Pair, ...]:
     """Those that have a p, which is adjusted among them."""
     tested = [(each, p) for each in compared if (p := getattr(each.difference, f"{rate}_p")) is not None]
-    corrected = holm([p for _, p in tested]) if tested else []
+    corrected = holm([p for _, p in tested])
     return tuple(
         Pair(row.task.name, row.update, seeds, getattr(found, rate), p, p_adjusted, found.score)
         for ((row, seeds, found), p), p_adjusted in zip(tested, corrected, strict=True)

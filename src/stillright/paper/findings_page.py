@@ -7,7 +7,7 @@ from typing import Any
 
 from stillright.paper.cells_csv import as_csv
 from stillright.paper.findings import Finding, Pair
-from stillright.paper.numbers import number, p_text
+from stillright.paper.tables import number, p_text
 from stillright.report.markdown import cell, table
 from stillright.report.words import DASH
 
@@ -58,19 +58,16 @@ def _pair_cells(pair: Pair) -> list[str]:
 
 def findings_csv(findings: Iterable[Finding]) -> str:
     """One row per pair, or one for a finding without pairs; fractions in full."""
-    return as_csv([CSV_HEAD, *(record for finding in findings for record in _records(finding))])
+    return as_csv(CSV_HEAD, (record for finding in findings for record in _records(finding)))
 
 
-def _records(finding: Finding) -> list[list[Any]]:
-    whole, note = [finding.claim, finding.verdict], "; ".join(finding.notes)
+def _records(finding: Finding) -> list[dict[str, Any]]:
+    whole = {"claim": finding.claim, "verdict": finding.verdict, "note": "; ".join(finding.notes)}
     if finding.correlation is not None:
         n, rho, p = finding.correlation
-        return [[*whole, *[None] * 6, p, None, None, n, rho, note]]
-    pairs = [
-        [
-            *(*whole, pair.task, pair.update, pair.seeds, pair.delta.value, pair.delta.low, pair.delta.high),
-            *(pair.p, pair.p_adjusted, pair.outcome, None, None, note),
-        ]
-        for pair in finding.pairs
-    ]
-    return pairs or [[*whole, *[None] * 11, note]]
+        return [{**whole, "points": n, "rho": rho, "p": p}]
+    pairs = []
+    for pair in finding.pairs:
+        interval = {"difference": pair.delta.value, "low": pair.delta.low, "high": pair.delta.high}
+        pairs.append({**whole, **pair._asdict(), **interval, "outcome": pair.outcome})
+    return pairs or [whole]

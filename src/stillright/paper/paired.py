@@ -31,7 +31,6 @@ class Triple(NamedTuple):
 class Difference:
     """Candidate less reference, in rates that count against old. p: the exact sign-flip test over samples."""
 
-    n: int
     nfr: Estimate
     nfr_relative: Estimate
     score: Estimate
@@ -60,7 +59,6 @@ def difference(seeds: Sequence[Triple]) -> Difference:
     both_right = "score.both" if paired.kind == "discrete" else None
     known = "changed.both" in tally.columns
     return Difference(
-        n=tally.n,
         nfr=nfr,
         nfr_relative=relative(tally, nfr, "negative_flip.candidate", "negative_flip.reference"),
         score=tally.difference("score.candidate", "score.reference", both_right),

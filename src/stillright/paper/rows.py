@@ -12,7 +12,7 @@ from typing import NamedTuple
 from stillright.comparison import Comparison, Flips, compare
 from stillright.errors import DataError
 from stillright.importers import read_predictions
-from stillright.paper.cells_csv import CELLS, CellRecord, candidate_of, measured
+from stillright.paper.cells_csv import CELLS, CellRecord, measured
 from stillright.paper.paired import Difference, Triple, difference, same_samples
 from stillright.records import Kind
 
@@ -127,12 +127,11 @@ def _tasks(cells: Sequence[CellRecord]) -> list[TaskSummary]:
 
 def one_an_update(rows: Iterable[StrategyRow]) -> list[StrategyRow]:
     """For each task and update the row with most finished seeds; updates without results are left out."""
-    best: dict[tuple[str, str], StrategyRow] = {}
+    found: dict[tuple[str, str], list[StrategyRow]] = {}
     for row in rows:
-        key = (row.task.name, row.update)
-        if row.done and (key not in best or len(row.done) > len(best[key].done)):
-            best[key] = row
-    return list(best.values())
+        if row.done:
+            found.setdefault((row.task.name, row.update), []).append(row)
+    return [max(several, key=lambda row: len(row.done)) for several in found.values()]
 
 
 def triple(paths: Iterable[str], out: Path) -> Triple:
@@ -143,17 +142,11 @@ def triple(paths: Iterable[str], out: Path) -> Triple:
 def _row(task: TaskSummary, cells: list[CellRecord], out: Path) -> StrategyRow:
     done = [cell for cell in cells if cell.done]
     triples = [triple(cell.files, out) for cell in done]
-    by_seed, counted, notes = [], [], _missing(cells)
-    for cell, files in zip(done, triples, strict=True):
-        _refuse_other_samples(cell, files)
-        found = compare(files.old, files.reference, () if cell.is_new else (files.candidate,))
-        _refuse_other_numbers(cell, found)
-        by_seed.append(_measures(found))
-        counted.append(found.n)
+    compared = [_compared(cell, files) for cell, files in zip(done, triples, strict=True)]
+    by_seed = [_measures(found) for found in compared]
     names = dict.fromkeys(name for seed in by_seed for name in seed)
-    measures = {name: spread(seed[name] for seed in by_seed) for name in names}
+    measures = {name: spread(seed.get(name) for seed in by_seed) for name in names}
     less, why = pooled(triples) if any(not cell.is_new for cell in done) else (None, [])
-    notes += _undefined(measures, len(done)) + why
     return StrategyRow(
         task=task,
         update=cells[0].update,
@@ -161,20 +154,33 @@ def _row(task: TaskSummary, cells: list[CellRecord], out: Path) -> StrategyRow:
         method=cells[0].method,
         cells=tuple(cells),
         measures=measures,
-        n=tuple(dict.fromkeys(counted)),
+        n=tuple(dict.fromkeys(found.n for found in compared)),
         difference=less,
-        notes=tuple(notes),
+        notes=(*_missing(cells), *_undefined(measures, len(done)), *why),
     )
+
+
+def _compared(cell: CellRecord, files: Triple) -> Comparison:
+    """What became of a cell. Raises DataError where a file was cut, has other samples, or gives other numbers."""
+    if not same_samples(files):
+        held = ", ".join(f"{path} {len(each.table):,}" for path, each in zip(cell.files, files, strict=True))
+        raise DataError(
+            f"{CELLS}: {cell}: its prediction files do not answer the same samples ({held}); "
+            "run the study again to rewrite them"
+        )
+    found = compare(files.old, files.reference, () if cell.is_new else (files.candidate,))
+    _refuse_other_numbers(cell, found)
+    return found
 
 
 def _measures(found: Comparison) -> dict[str, Number]:
     """Of one seed; where the candidate is the new model, nothing differs from it."""
-    score, flips = candidate_of(found)
-    values: dict[str, Number] = {"old": found.old.score, "new": found.new.score, "score": score}
-    before, after = _rates(found.comparison, found.n), _rates(flips, found.n)
+    old, new, score = found.old.score, found.new.score, found.models[-1].score
+    values: dict[str, Number] = {"old": old, "new": new, "score": score}
+    before, after = _rates(found.comparison, found.n), _rates(found.flips_by_model[-1][1], found.n)
     values |= {f"{name}_new": value for name, value in before.items()} | after
     if found.candidates:
-        values["delta_score"] = score - found.new.score
+        values["delta_score"] = score - new
         values |= {f"delta_{name}": _less(after[name], before[name]) for name in RATES}
     return values
 
@@ -215,16 +221,6 @@ def _missing(cells: list[CellRecord]) -> list[str]:
 def _undefined(measures: dict[str, Spread], seeds: int) -> list[str]:
     short = {name: found.seeds for name, found in measures.items() if 0 < found.seeds < seeds}
     return [f"{name}: over the {count} of {seeds} seeds that define it" for name, count in short.items()]
-
-
-def _refuse_other_samples(cell: CellRecord, files: Triple) -> None:
-    """Raises DataError where a cell's file was cut, or has other samples."""
-    if not same_samples(files):
-        held = ", ".join(f"{path} {len(each.table):,}" for path, each in zip(cell.files, files, strict=True))
-        raise DataError(
-            f"{CELLS}: {cell}: its prediction files do not answer the same samples ({held}); "
-            "run the study again to rewrite them"
-        )
 
 
 def _refuse_other_numbers(cell: CellRecord, found: Comparison) -> None:

@@ -6,15 +6,40 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from stillright.paper.cells_csv import as_csv
-from stillright.paper.numbers import number, p_text
-from stillright.paper.paired import Difference
 from stillright.paper.rows import StrategyRow
 from stillright.records import Kind
 from stillright.report.markdown import cell
 from stillright.report.markdown import table as markdown_table
 from stillright.report.words import DASH
+from stillright.stats import Estimate
 
 Show = Callable[[StrategyRow], str]
+
+
+def number(
+    value: float | None, deviation: float | None = None, interval: Estimate | None = None, sign: str = ""
+) -> str:
+    """A fraction in percent with two decimals: "72.74", "72.74 ± 0.31", "-4.17 [-5.10, -3.20]"; a dash for None.
+
+    sign: "+" for differences, which then are in points.
+    """
+    if value is None:
+        return DASH
+    text = _percent(value, sign)
+    if deviation is not None:
+        text += f" ± {_percent(deviation)}"
+    if interval is not None and interval.low is not None and interval.high is not None:
+        text += f" [{_percent(interval.low, sign)}, {_percent(interval.high, sign)}]"
+    return text
+
+
+def p_text(p: float | None) -> str:
+    """ "0.0120", "<0.0001", a dash for None."""
+    return DASH if p is None else "<0.0001" if p < 1e-4 else f"{p:.4f}"
+
+
+def _percent(value: float, sign: str = "") -> str:
+    return f"{round(100 * value, 2) + 0.0:{sign}.2f}"  # + 0.0: no -0.00
 
 
 def value(measure: str) -> Show:
@@ -24,25 +49,17 @@ def value(measure: str) -> Show:
 
 def delta(measure: str, interval: str = "") -> Show:
     """A column of a difference from the new model in points, with the interval of that name in `row.difference`."""
-
-    def show(row: StrategyRow) -> str:
-        found = getattr(row.difference, interval) if interval and row.difference else None
-        return number(row[measure].mean, row[measure].deviation, found, sign="+")
-
-    return show
+    return lambda row: number(row[measure].mean, row[measure].deviation, getattr(row.difference, interval, None), "+")
 
 
-def _relative(row: StrategyRow) -> str:
-    return number(row.delta_nfr_relative, None, row.difference.nfr_relative if row.difference else None, sign="+")
-
-
-def _p(row: StrategyRow) -> str:
-    return p_text(row.difference.nfr_p if row.difference else None)
-
-
-DELTAS: dict[str, Show] = {"ΔNFR": delta("delta_nfr", "nfr"), "Δ% NFR": _relative}
-LEVELS: dict[str, Show] = {"old": value("old"), "new": value("new"), "candidate": value("score")}
-FLIPS: dict[str, Show] = {
+DELTAS: dict[str, Show] = {
+    "ΔNFR": delta("delta_nfr", "nfr"),
+    "Δ% NFR": lambda row: number(row.delta_nfr_relative, None, getattr(row.difference, "nfr_relative", None), sign="+"),
+}
+COMMON: dict[str, Show] = {
+    "old": value("old"),
+    "new": value("new"),
+    "candidate": value("score"),
     "NFR new": value("nfr_new"),
     "NFR": value("nfr"),
     **DELTAS,
@@ -51,10 +68,9 @@ FLIPS: dict[str, Show] = {
     "PFR": value("pfr"),
 }
 COLUMNS: dict[Kind, dict[str, Show]] = {
-    "discrete": {**LEVELS, **FLIPS, "NFR_mc new": value("nfr_mc_new"), "NFR_mc": value("nfr_mc")},
+    "discrete": {**COMMON, "NFR_mc new": value("nfr_mc_new"), "NFR_mc": value("nfr_mc")},
     "continuous": {
-        **LEVELS,
-        **FLIPS,
+        **COMMON,
         "mean gain new": value("mean_gain_new"),
         "mean gain": value("mean_gain"),
         "Δ mean gain": delta("delta_mean_gain"),
@@ -67,7 +83,7 @@ ABLATION: dict[str, Show] = {
     **DELTAS,
     "ΔPFR": delta("delta_pfr"),
     "Δ score": delta("delta_score", "score"),
-    "p of ΔNFR": _p,
+    "p of ΔNFR": lambda row: p_text(getattr(row.difference, "nfr_p", None)),
 }
 UNITS = (
     "Scores and rates in percent, Δ in points against the new model, Δ% relative to its NFR. ± is the sample deviation "
@@ -109,13 +125,9 @@ def _table(caption: str, rows: Sequence[StrategyRow], columns: dict[str, Show]) 
 def _missing(rows: Iterable[StrategyRow]) -> Table | None:
     """Every cell without a result."""
     head = ["task", "update", "strategy", "seed", "status", "reason"]
-    lines = [
-        [row.task.name, row.update, row.strategy, str(cell.seed), cell.status, cell.reason or ""]
-        for row in rows
-        for cell in row.cells
-        if not cell.done
-    ]
-    return Table(_markdown("Cells without a result.", head, lines, 6), as_csv([head, *lines])) if lines else None
+    cells = [cell.model_dump() for row in rows for cell in row.cells if not cell.done]
+    lines = [["" if cell[name] is None else str(cell[name]) for name in head] for cell in cells]
+    return Table(_markdown("Cells without a result.", head, lines, 6), as_csv(head, cells)) if cells else None
 
 
 def _markdown(caption: str, head: list[str], rows: list[list[str]], texts: int, notes: Sequence[str] = ()) -> str:
@@ -129,9 +141,8 @@ def _markdown(caption: str, head: list[str], rows: list[list[str]], texts: int, 
 def _numbers(rows: Sequence[StrategyRow]) -> str:
     """The CSV of `rows`: fractions in full, `_sd` deviations over seeds, `_low` and `_high` intervals over samples."""
     records = [_record(row) for row in rows]
-    names = list(dict.fromkeys(name for record in records for name in record if name != "note"))
-    lines = [[record.get(name) for name in (*names, "note")] for record in records]
-    return as_csv([[*names, "note"], *lines])
+    names = dict.fromkeys(name for record in records for name in record if name != "note")
+    return as_csv([*names, "note"], records)
 
 
 def _record(row: StrategyRow) -> dict[str, Any]:
@@ -143,13 +154,8 @@ def _record(row: StrategyRow) -> dict[str, Any]:
         record |= {name: found.mean, f"{name}_sd": found.deviation}
     record["delta_nfr_relative"] = row.delta_nfr_relative
     if row.difference:
-        record |= _intervals(row.difference)
+        record |= {"delta_nfr_p": row.difference.nfr_p, "delta_nfr_mc_p": row.difference.nfr_mc_p}
+        for name in ("nfr", "nfr_relative", "score", "nfr_mc"):
+            interval: Estimate = getattr(row.difference, name)
+            record |= {f"delta_{name}_low": interval.low, f"delta_{name}_high": interval.high}
     return record | {"note": "; ".join(row.notes)}
-
-
-def _intervals(found: Difference) -> dict[str, float | None]:
-    intervals = {"nfr": found.nfr, "nfr_relative": found.nfr_relative, "score": found.score, "nfr_mc": found.nfr_mc}
-    columns = {"delta_nfr_p": found.nfr_p, "delta_nfr_mc_p": found.nfr_mc_p}
-    for name, interval in intervals.items():
-        columns |= {f"delta_{name}_low": interval.low, f"delta_{name}_high": interval.high}
-    return columns

@@ -10,24 +10,19 @@ from stillright.scoring.extras import needs
 from stillright.scoring.samples import check_samples
 from stillright.stats import Array
 
-MODEL = "roberta-large"  # the package's own choice for English
-BATCH_SIZE = 64  # pairs
-
 
 def bertscore(
     outputs: Sequence[str],
     references: Sequence[Sequence[str]],
     *,
-    model_type: str = MODEL,
+    model_type: str = "roberta-large",
     num_layers: int | None = None,
-    batch_size: int = BATCH_SIZE,
-    device: str | None = None,
 ) -> Array:
     """F1 without idf weights and without rescaling, (n,); the best of several references.
 
     Two empty texts (nothing, or only white space) score 1.0; an empty and a non-empty text 0.0.
-    model_type: name on the hub, or folder. num_layers: layer to take; None for the package's choice, which it has
-    only for the names it knows. device: None for the GPU if there is one.
+    model_type: name on the hub, or folder; the default is the package's for English. num_layers: layer to take; None
+    for the package's choice, which it has only for the names it knows.
     Raises MissingExtra without bert-score, DataError if outputs and references do not match.
     """
     check_samples(outputs, references)
@@ -37,15 +32,8 @@ def bertscore(
     if filled:
         with needs("bertscore", "BERTScore"):
             from bert_score import BERTScorer
-        scorer = BERTScorer(model_type=model_type, num_layers=num_layers, batch_size=batch_size, device=device)
+        scorer = BERTScorer(model_type=model_type, num_layers=num_layers)
         _, _, f1 = scorer.score([pairs[place][0] for place in filled], [pairs[place][1] for place in filled])
         scores[filled] = np.clip(f1.numpy(), 0.0, 1.0)  # a cosine, so a rounding error outside is possible
-    return _best(scores, [len(accepted) for accepted in references])
-
-
-def _best(scores: Array, counts: Sequence[int]) -> Array:
-    """The greatest of each run of `counts` scores."""
-    if not counts:
-        return scores
-    starts = np.cumsum([0, *counts[:-1]])
+    starts = np.cumsum([0, *map(len, references)])[:-1]
     return np.maximum.reduceat(scores, starts)

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
-from typing import TextIO
 
 from stillright.errors import DataError
 from stillright.jsonl import read_objects
@@ -26,7 +26,7 @@ def read_replies(path: Path) -> dict[str, str]:
     """
     if not path.exists():
         return {}
-    _cut_half_line(path)
+    os.truncate(path, path.read_bytes().rfind(b"\n") + 1)
     replies = {}
     for number, value in read_objects(path):
         key, reply = value.get("key"), value.get("reply")
@@ -36,31 +36,19 @@ def read_replies(path: Path) -> dict[str, str]:
     return replies
 
 
-def _cut_half_line(path: Path) -> None:
-    data = path.read_bytes()
-    whole = data.rfind(b"\n") + 1
-    if whole < len(data):
-        with path.open("r+b") as file:
-            file.truncate(whole)
-
-
-def _appending(path: Path | None) -> TextIO:
-    """The file to keep replies in; without a path, memory."""
-    if path is None:
-        return io.StringIO()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path.open("a", encoding="utf-8")
-
-
 def all_replies(messages: Mapping[str, str], ask: Ask, path: Path | None, concurrency: int) -> dict[str, str]:
     """The reply to each message, by its key; `ask` is called, in threads, only for keys that `path` does not hold.
 
     The first error of `ask` is raised when the calls under way have ended; what they return is kept.
     """
-    replies = {} if path is None else read_replies(path)
+    replies: dict[str, str] = {}
+    if path is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replies = read_replies(path)
     missing = [key for key in messages if key not in replies]
     lock = threading.Lock()
-    with _appending(path) as file, ThreadPoolExecutor(concurrency) as pool:
+    kept = io.StringIO() if path is None else path.open("a", encoding="utf-8")
+    with kept as file, ThreadPoolExecutor(concurrency) as pool:
 
         def answer(key: str) -> None:
             replies[key] = ask(messages[key])

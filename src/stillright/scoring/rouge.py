@@ -64,21 +64,14 @@ def _f_measure(hits: int, output_total: int, reference_total: int) -> float:
 
 def _overlap(output: Mapping[Gram, int], reference: Mapping[Gram, int]) -> int:
     """Grams in both, each as often as in the one that has it less often."""
-    hits = 0
-    for gram, count in output.items():
-        other = reference.get(gram)
-        if other is not None:
-            hits += min(count, other)
-    return hits
+    return sum([min(output[gram], reference[gram]) for gram in output.keys() & reference.keys()])
 
 
 def bit_positions(words: Words) -> dict[bytes, int]:
     """For each word, an integer with a bit set at each of its positions."""
     positions: dict[bytes, int] = {}
-    bit = 1
-    for word in words:
-        positions[word] = positions.get(word, 0) | bit
-        bit <<= 1
+    for place, word in enumerate(words):
+        positions[word] = positions.get(word, 0) | 1 << place
     return positions
 
 
@@ -100,8 +93,7 @@ def _rouge1(output: _Tokens, reference: _Tokens) -> float:
 
 
 def _rouge2(output: _Tokens, reference: _Tokens) -> float:
-    totals = max(len(output.words) - 1, 0), max(len(reference.words) - 1, 0)
-    return _f_measure(_overlap(output.bigrams, reference.bigrams), *totals)
+    return _f_measure(_overlap(output.bigrams, reference.bigrams), len(output.words) - 1, len(reference.words) - 1)
 
 
 def _rouge_l(output: _Tokens, reference: _Tokens) -> float:

@@ -9,7 +9,6 @@ import numpy as np
 from stillright.errors import DataError
 from stillright.stats import Array
 
-PairScore = Callable[[str, str], float]  # (output, reference) -> S
 Score = Callable[[Sequence[str], Sequence[Sequence[str]]], Array]  # outputs (n,), references (n, 1 or more) -> S (n,)
 
 
@@ -24,8 +23,8 @@ def check_samples(outputs: Sequence[str], references: Sequence[Sequence[str]], l
             raise DataError(f"sample {number} has no reference; give it one, or leave it out")
 
 
-def best_of(score: PairScore) -> Score:
-    """`score` for many samples; the best of several references. Raises DataError as `check_samples` does."""
+def best_of(score: Callable[[str, str], float]) -> Score:
+    """`score`(output, reference) of many samples, the best of several references. Raises as `check_samples` does."""
 
     def best(outputs: Sequence[str], references: Sequence[Sequence[str]]) -> Array:
         check_samples(outputs, references)
