@@ -12,6 +12,9 @@
 The command line prints the message and exits with 2.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class StillrightError(Exception):
     """An error whose message is meant for the user."""
@@ -48,3 +51,15 @@ class MissingExtra(StillrightError):  # noqa: N818 - what is missing is the name
 def one_line(error: BaseException) -> str:
     """The message of any error without line breaks; its type where it has none."""
     return " ".join(str(error).split()) or type(error).__name__
+
+
+@contextmanager
+def refusing(kind: type[StillrightError], what: str, fix: str = "") -> Iterator[None]:
+    """Any error that is not ours becomes one of `kind` that says `what`, why and `fix`; other libraries, and code of
+    tasks, raise all kinds."""
+    try:
+        yield
+    except StillrightError:
+        raise
+    except Exception as error:
+        raise kind(f"{what} ({type(error).__name__}: {one_line(error)[:300]}){fix}") from None

@@ -107,7 +107,7 @@ def checked_data(config: UpdateConfig) -> Data:
 def _announce(data: Data, console: Console) -> None:
     config = data.config
     texts, training = data.texts(data.new.base), config.training
-    tokens, tested = sum(len(text.ids) for text in texts.train), len(data.task.test_positions)
+    tokens, tested = sum(len(text.ids) for text in texts.train), len(data.task.test_documents)
     console.print(
         f"{data.task.name}: {len(texts.train):,} training texts ({tokens:,} tokens), "
         f"{len(texts.validation):,} for validation, {tested:,} to predict; {data.dtype}",

@@ -17,6 +17,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from stillright.errors import RunError
+from stillright.upstream.torch import default_store
 
 T = TypeVar("T")
 PATIENCE = timedelta(days=30)  # a process that is lost ends all others through the launcher, not through this
@@ -77,9 +78,14 @@ def on_main(work: Callable[[], T]) -> T:
     """
     if world() == 1 or _apart:
         return work()
-    store, key = _store(), f"stillright-{next(_numbers)}"
+    store, key = _meeting()
     if not is_main():
-        told: T = _told(store, key)
+        store.wait([key], PATIENCE)
+        told: T
+        told, failure = pickle.loads(store.get(key))
+        if failure is not None:
+            failure.add_note(FROM_MAIN)
+            raise failure
         return told
     try:
         value = _do_apart(work)
@@ -98,15 +104,6 @@ def _do_apart(work: Callable[[], T]) -> T:
         _apart.pop()
 
 
-def _told(store: Any, key: str) -> Any:
-    store.wait([key], PATIENCE)
-    value, failure = pickle.loads(store.get(key))
-    if failure is not None:
-        failure.add_note(FROM_MAIN)
-        raise failure
-    return value
-
-
 def main_first(work: Callable[[], T]) -> T:
     """What `work` returns here; the others begin when the main process has done it, and raise what it raises."""
     made: list[T] = []
@@ -122,7 +119,7 @@ def is_from_main(error: BaseException) -> bool:
 def wait() -> None:
     """Returns when every process is here."""
     if world() > 1:
-        store, key = _store(), f"stillright-{next(_numbers)}"
+        store, key = _meeting()
         if store.add(key, 1) == world():
             store.set(f"{key}-open", b"")
         store.wait([f"{key}-open"], PATIENCE)
@@ -161,11 +158,10 @@ def leave() -> None:
         state().destroy_process_group()
 
 
-def _store() -> Any:
-    from stillright.upstream.torch import default_store
-
+def _meeting() -> tuple[Any, str]:
+    """The store where all processes meet next, and the key there."""
     state()
-    return default_store()
+    return default_store(), f"stillright-{next(_numbers)}"
 
 
 def _portable(error: Exception) -> Exception:

@@ -20,7 +20,6 @@ from stillright.models import (
     ModelRef,
     Source,
     compute_dtype,
-    hub,
     load_adapter_config,
     load_base,
     load_config,
@@ -29,6 +28,7 @@ from stillright.models import (
     load_tokenizer,
     longest_text,
 )
+from stillright.models.ref import commit_of
 from stillright.prediction.predict import _loaded
 
 COMMIT = "a" * 40
@@ -64,9 +64,9 @@ def on_hub(adapted: ModelRef, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[
     for loader in (*loaders, peft.PeftConfig, peft.PeftModel):
         monkeypatch.setattr(loader, "from_pretrained", _local(loader.from_pretrained, folders, asked))
     monkeypatch.setattr("huggingface_hub.HfApi.model_info", lambda *_, **__: SimpleNamespace(sha=COMMIT))
-    hub.commit_of.cache_clear()
+    commit_of.cache_clear()
     yield asked
-    hub.commit_of.cache_clear()
+    commit_of.cache_clear()
 
 
 def _local(real: Callable[..., Any], folders: dict[str, str], asked: list[Any]) -> Callable[..., Any]:

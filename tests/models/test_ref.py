@@ -13,7 +13,8 @@ import pytest
 import meeting
 from launching import launch
 from stillright.errors import ModelError
-from stillright.models import ModelRef, Source, hub
+from stillright.models import ModelRef, Source
+from stillright.models.ref import commit_of
 
 COMMIT, OTHER = "a" * 40, "b" * 40
 
@@ -98,9 +99,9 @@ def test_a_copy_is_the_same_model(bases: tuple[Path, Path], tmp_path: Path) -> N
 @pytest.fixture
 def forget() -> Any:
     """What this process knows of the hub."""
-    hub.commit_of.cache_clear()
+    commit_of.cache_clear()
     yield
-    hub.commit_of.cache_clear()
+    commit_of.cache_clear()
 
 
 def answering(*commits: str) -> Callable[..., SimpleNamespace]:

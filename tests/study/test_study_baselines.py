@@ -59,7 +59,7 @@ def test_an_interpolated_adapter_changes_layers_by_the_mean_of_changes(
     from safetensors.torch import load_file
 
     from stillright.config import LoraConfig
-    from stillright.models import ModelRef, load_base
+    from stillright.models import ModelRef, Source, load_base
     from stillright.training.combine import interpolate
     from stillright.training.lora import lora_config
 
@@ -71,7 +71,7 @@ def test_an_interpolated_adapter_changes_layers_by_the_mean_of_changes(
             if "lora_B" in name:
                 torch.nn.init.normal_(weight)
         model.save_pretrained(tmp_path / str(seed))
-    first, second = (ref.with_adapter(tmp_path / str(seed)) for seed in (1, 2))
+    first, second = (ModelRef(ref.base, Source(str(tmp_path / str(seed)))) for seed in (1, 2))
     interpolate(first, second, 0.25, torch.float32, tmp_path / "mixed")
 
     def change(folder: Path) -> torch.Tensor:

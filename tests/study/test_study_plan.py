@@ -17,7 +17,9 @@ from rich.console import Console
 from samples import colour_rows, generation, write_rows
 from stillright.cli import main
 from stillright.config import load_study
+from stillright.errors import ModelError
 from stillright.folder.workspace import Workspace
+from stillright.models import Source
 from stillright.study.cell_status import Board
 from stillright.study.graph import Graph, closure
 from stillright.study.matrix import cells_of
@@ -212,3 +214,26 @@ def test_a_cell_says_what_its_strategy_is(values: dict[str, Any], tmp_path: Path
     values["overrides"] = [{"where": {"strategy": "choice"}, "set": {"strategy.mask": "choice_ce"}}]
     methods = {row.strategy: row.method for row in board_of(values, tmp_path).records}
     assert methods == {"plain": "retrain", "muscle": "student_wrong", "choice": "choice_ce"}
+
+
+def test_cells_name_bases_so_that_every_process_reads_the_same(
+    values: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Folders by their place, hub ids by their commit; what cannot be found is the error of its own cells."""
+    commits = {Source("owner/model"): "a" * 40, Source("owner/model", "v1"): "b" * 40}
+
+    def commit_of(source: Source) -> str:
+        if source not in commits:
+            raise ModelError(f"model {source}: not there")
+        return commits[source]
+
+    monkeypatch.setattr("stillright.models.ref.commit_of", commit_of)
+    small = Path(values["bases"]["small"])
+    monkeypatch.chdir(small.parent)
+    both = f"owner/model@v1+{small.name}"
+    named = {"small": small.name, "latest": "owner/model", "both": both, "gone": "owner/gone@v1"}
+    values |= {"bases": named, "updates": [["small", "latest"], ["both", "gone"]]}
+    cells = cells_of(load_study(written(values, tmp_path)), "study")
+    found = {name: model for cell in cells for name, model in ((cell.old, cell.shared.old), (cell.new, cell.own.new))}
+    pinned = {"small": str(small), "latest": f"owner/model@{'a' * 40}", "both": f"owner/model@{'b' * 40}+{small}"}
+    assert found == {**pinned, "gone": "owner/gone@v1"}

@@ -129,7 +129,7 @@ def test_the_right_choice_is_that_of_the_label(tmp_path: Path, name: str) -> Non
     files = task_files(name, tmp_path)
     labels = [int(json.loads(line)["label"]) for line in files["train"].read_text().splitlines()]
     task = load_task(TaskConfig(name=name, **files))
-    assert [task.gold(document) for document in task.train_documents] == labels
+    assert [task.accepted(document)[0] for document in task.train_documents] == labels
     for document, label in zip(task.train_documents, labels, strict=True):
         assert task.right_answer(document) == f" {task.choices(document)[label]}"
 

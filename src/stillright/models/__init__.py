@@ -1,7 +1,6 @@
-"""Models: their names, the commits of those on the hub, what their configurations say, and loading them."""
+"""Models: their names, the commits of those on the hub, and loading them."""
 
 from stillright.models.device import compute_dtype, device
-from stillright.models.facts import longest_text, shared_vocabulary, vocabulary_size
 from stillright.models.load import (
     load_adapter_config,
     load_base,
@@ -9,6 +8,9 @@ from stillright.models.load import (
     load_model,
     load_skeleton,
     load_tokenizer,
+    longest_text,
+    shared_vocabulary,
+    vocabulary_size,
 )
 from stillright.models.ref import ModelRef, Source
 

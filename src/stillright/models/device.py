@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from stillright import ranks
+from stillright.upstream.torch import cpu_has_bfloat16
 
 if TYPE_CHECKING:
     import torch
@@ -29,8 +30,6 @@ def compute_dtype(wanted: str) -> torch.dtype:
 def _has_bfloat16(place: torch.device) -> bool:
     """No, where a device's module does not say."""
     import torch
-
-    from stillright.upstream.torch import cpu_has_bfloat16
 
     if place.type == "cpu":
         return cpu_has_bfloat16()

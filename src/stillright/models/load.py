@@ -1,4 +1,4 @@
-"""The only callers of `from_pretrained` beside TRL.
+"""What is read of models, and the only callers of `from_pretrained` beside TRL.
 
 Weights are safetensors only, no code of a model repository is run, and of a hub id the commit is loaded that stages
 are named by.
@@ -6,14 +6,13 @@ are named by.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from copy import deepcopy
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from functools import cache, wraps
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from stillright.digest import Stamp, stamp
-from stillright.errors import ModelError, one_line
+from stillright.errors import ModelError, refusing
 from stillright.models.device import device
 from stillright.models.ref import ModelRef, Source
 
@@ -22,50 +21,54 @@ if TYPE_CHECKING:
     from peft import PeftConfig, PeftModel
     from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-
-@contextmanager
-def _refusing(what: str) -> Iterator[None]:
-    """Any error becomes a ModelError that says `what`; transformers and peft raise all kinds."""
-    try:
-        yield
-    except ModelError:
-        raise
-    except Exception as error:
-        raise ModelError(f"{what}: {one_line(error)[:300]}") from None
+T = TypeVar("T")
 
 
-def _stamp(source: Source) -> Stamp | None:
-    """Changes when a folder is edited, so that what has been loaded of it is not taken for what is there."""
-    return None if source.path is None else stamp(source.path)
+def _shared(load: Callable[[Source], T]) -> Callable[[Source], T]:
+    """`load`, which loads what a source holds once, and a folder again when it has been edited."""
+
+    @cache
+    def loaded(source: Source, _: Stamp | None) -> T:
+        return load(source)
+
+    return wraps(load)(lambda source: loaded(source, stamp(source.path) if source.path else None))
 
 
+@_shared
 def load_config(source: Source) -> PretrainedConfig:
     """The configuration of a base, loaded once and shared: change only a copy. Raises ModelError."""
-    return _config(source, _stamp(source))
-
-
-@cache
-def _config(source: Source, _: Stamp | None) -> PretrainedConfig:
     from transformers import AutoConfig
 
-    with _refusing(f"base {source}: its configuration cannot be loaded"):
+    with refusing(ModelError, f"base {source}: its configuration cannot be loaded"):
         return AutoConfig.from_pretrained(source.location, revision=source.commit)
 
 
+@_shared
 def load_tokenizer(source: Source) -> PreTrainedTokenizerBase:
     """The tokenizer of a base, loaded once and shared: change only a copy. Raises ModelError."""
-    return _tokenizer(source, _stamp(source))
-
-
-@cache
-def _tokenizer(source: Source, _: Stamp | None) -> PreTrainedTokenizerBase:
     from transformers import AutoTokenizer
 
-    with _refusing(f"base {source}: its tokenizer cannot be loaded"):
+    with refusing(ModelError, f"base {source}: its tokenizer cannot be loaded"):
         tokenizer = AutoTokenizer.from_pretrained(source.location, revision=source.commit)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
+
+
+def vocabulary_size(source: Source) -> int:
+    """Number of vocabulary entries of a base's head, padding included. Raises ModelError."""
+    return int(load_config(source).get_text_config().vocab_size)
+
+
+def shared_vocabulary(sources: Iterable[Source]) -> int:
+    """Number of the first vocabulary entries that all of these bases have; one may be padded further."""
+    return min(map(vocabulary_size, sources))
+
+
+def longest_text(sources: Iterable[Source], wanted: int) -> int:
+    """The tokens, `wanted` at most, that all of these bases read. Raises ModelError."""
+    limits = [getattr(load_config(source).get_text_config(), "max_position_embeddings", None) for source in sources]
+    return min([wanted, *map(int, filter(None, limits))])  # states and biases by distance have no limit
 
 
 def load_skeleton(source: Source) -> PreTrainedModel:
@@ -74,7 +77,7 @@ def load_skeleton(source: Source) -> PreTrainedModel:
     from transformers import AutoModelForCausalLM
 
     config = deepcopy(load_config(source))  # which becomes the model's
-    with _refusing(f"base {source}: not a causal language model"), torch.device("meta"):
+    with refusing(ModelError, f"base {source}: not a causal language model"), torch.device("meta"):
         return AutoModelForCausalLM.from_config(config)
 
 
@@ -82,7 +85,7 @@ def load_adapter_config(adapter: Source) -> PeftConfig:
     """The configuration of an adapter, as one that is trained on. Raises ModelError."""
     from peft import PeftConfig
 
-    with _refusing(f"adapter {adapter}: its configuration cannot be loaded"):
+    with refusing(ModelError, f"adapter {adapter}: its configuration cannot be loaded"):
         return PeftConfig.from_pretrained(adapter.location, revision=adapter.commit, inference_mode=False)
 
 
@@ -94,7 +97,7 @@ def load_base(source: Source, dtype: torch.dtype, **options: Any) -> PreTrainedM
     from transformers import AutoModelForCausalLM
 
     options = {"revision": source.commit, "use_safetensors": True, **options}
-    with _refusing(f"base {source}: cannot be loaded"):
+    with refusing(ModelError, f"base {source}: cannot be loaded"):
         model = AutoModelForCausalLM.from_pretrained(source.location, dtype=dtype, **options)
     return model if options.get("device_map") else model.to(device())
 
@@ -111,7 +114,7 @@ def load_model(
         return model
     from peft import PeftModel
 
-    with _refusing(f"adapter {ref.adapter}: does not fit the base {ref.base}"):
+    with refusing(ModelError, f"adapter {ref.adapter}: does not fit the base {ref.base}"):
         return PeftModel.from_pretrained(
             model,
             ref.adapter.location,

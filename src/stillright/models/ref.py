@@ -1,15 +1,15 @@
-"""One string that names a base and perhaps an adapter, and what determines their content. Loads nothing."""
+"""One string that names a base and perhaps an adapter, and what determines their content: of a repository on the
+Hugging Face hub, or in its local cache, the commit. Downloads nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from stillright import ranks
 from stillright.digest import model_folder_digest
 from stillright.errors import ModelError
-from stillright.models.hub import commit_of
 
 
 @dataclass(frozen=True)
@@ -44,11 +44,42 @@ class Source:
     @property
     def commit(self) -> str | None:
         """Of a hub id the commit that this process reads, see `commit_of`; of a folder None."""
-        return None if self.path else commit_of(self.name, self.revision)
+        return None if self.path else commit_of(self)
 
     def fingerprint(self) -> str:
         """What determines the content: of a folder the files that are read, of a hub id its name and commit."""
         return model_folder_digest(self.path) if self.path else f"{self.name}@{self.commit}"
+
+
+@cache
+def commit_of(source: Source) -> str:
+    """The commit of a hub id, asked once by a process, so that all it loads belongs together; without the hub the one
+    in the local cache. Raises ModelError where there is none."""
+    from huggingface_hub import HfApi
+
+    try:
+        return str(HfApi().model_info(source.name, revision=source.revision).sha)
+    except Exception:  # of the hub, or of its HTTP library
+        return _cached_commit(source)
+
+
+def _cached_commit(source: Source) -> str:
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
+
+    try:
+        for file in ("config.json", "adapter_config.json"):
+            path = try_to_load_from_cache(source.name, file, revision=source.revision)
+            if isinstance(path, str):
+                return Path(path).parent.name
+    except HFValidationError:
+        raise ModelError(
+            f"model {source}: neither a folder nor a hub id, which is OWNER/NAME; check the path"
+        ) from None
+    raise ModelError(
+        f"model {source}: neither a folder nor in the local cache, and the hub cannot be reached or does not have it; "
+        "give a folder, or download it first"
+    )
 
 
 @dataclass(frozen=True)
@@ -62,31 +93,18 @@ class ModelRef:
     def parse(cls, text: str) -> ModelRef:
         """A "+" may be part of a folder's name: the base is the longest folder that `text` begins with, if there is
         one. Raises ModelError for an empty base or adapter."""
-        cuts = (cut for cut in _cuts(text) if Path(cut[0]).is_dir())
-        base, plus, adapter = next(cuts, text.partition("+"))
-        if not base or (plus and not adapter):
+        parts = text.split("+")
+        cuts = [("+".join(parts[:n]), "+".join(parts[n:])) for n in range(len(parts), 0, -1)]
+        base, adapter = next((cut for cut in cuts if Path(cut[0]).is_dir()), cuts[-1])
+        if not base or not (adapter or base == text):
             raise ModelError(f"model {text!r}: expected base[@revision][+adapter]")
         return cls(Source.parse(base), Source.parse(adapter) if adapter else None)
 
     def __str__(self) -> str:
         return f"{self.base}+{self.adapter}" if self.adapter else str(self.base)
 
-    def with_adapter(self, folder: Path) -> ModelRef:
-        """The same base with another adapter."""
-        return ModelRef(self.base, Source(str(folder)))
-
     def fingerprint(self) -> str:
         """What determines the model's weights and tokenizer. Of several processes the main one reads the files."""
         return ranks.on_main(
             lambda: f"{self.base.fingerprint()}+{self.adapter.fingerprint() if self.adapter else None}"
         )
-
-
-def _cuts(text: str) -> Iterator[tuple[str, str, str]]:
-    """All ways to cut a model into base, "+" and adapter, the longest base first."""
-    yield text, "", ""
-    base, plus, adapter = text.rpartition("+")
-    while plus:
-        yield base, plus, adapter
-        base, plus, rest = base.rpartition("+")
-        adapter = f"{rest}+{adapter}"

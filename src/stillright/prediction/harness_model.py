@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partialmethod
 from typing import Any, NamedTuple
 
 import torch
@@ -38,15 +39,12 @@ class HarnessModel(OpenLM):
     bar: Bar
     others: Sequence[Any] = ()  # models that generate together with this one
 
-    def loglikelihood(self, requests: Any, **_: Any) -> Any:
-        return super().loglikelihood(requests, disable_tqdm=True)
-
-    def generate_until(self, requests: Any, **_: Any) -> Any:
-        return super().generate_until(requests, disable_tqdm=True)
+    loglikelihood = partialmethod(OpenLM.loglikelihood, disable_tqdm=True)
+    generate_until = partialmethod(OpenLM.generate_until, disable_tqdm=True)
 
     @torch.no_grad()
     def score(self, requests: list[Request]) -> list[Answer]:
-        """See OpenLM. Raises DataError for a continuation that is longer than what is read."""
+        """Raises DataError for a continuation that is longer than what is read."""
         if not requests:
             return []
         try:
@@ -58,7 +56,7 @@ class HarnessModel(OpenLM):
         trees, places = grow(pairs, self.max_length)
         with evaluating(self.model) as base:
             answers = self._answers(base, trees)
-        return [answers[place] for place in places]
+        return [answers[place.tree][place.choice] for place in places]
 
     def _refuse_longer(self, pairs: Sequence[tuple[Ids, Ids]]) -> None:
         longest = max(len(continuation) for _, continuation in pairs)
@@ -68,24 +66,21 @@ class HarnessModel(OpenLM):
                 "training.max_length as far as the model allows, or leave the sample out"
             )
 
-    def _answers(self, base: Any, trees: list[Tree]) -> dict[Place, Answer]:
-        """The answer of every choice of every tree."""
+    def _answers(self, base: Any, trees: list[Tree]) -> dict[int, list[Answer]]:
+        """By the number of the tree, the answer of each choice."""
         pad = self.tokenizer.pad_token_id
         apart = not reads_trees(base, trees, pad)
-        answers: dict[Place, Answer] = {}
+        answers: dict[int, list[Answer]] = {}
         for batch in batches_of_rows(trees, apart, int(self.batch_size)):
             grown = [trees[i] for i in batch]
-            for place, answer in score(base, grown, pad, apart).items():
-                answers[place._replace(tree=batch[place.tree])] = answer
+            answers.update(zip(batch, score(base, grown, pad, apart), strict=True))
             self.bar.advance(tokens=sum(tree.tokens(apart) for tree in grown), units=sum(len(t.choices) for t in grown))
         return answers
 
     def note(self, ids: Tensor) -> None:
-        """See OpenLM."""
         self.bar.advance(tokens=ids.numel(), units=len(ids))
 
     def generation_options(self, attention_mask: Tensor) -> dict[str, Any]:
-        """See OpenLM."""
         if not self.others:
             return {}
         return {"logits_processor": LogitsProcessorList([MeanLogits(self.others, attention_mask)])}
@@ -119,15 +114,12 @@ def _has_room(tree: Tree, continuation: Ids, max_length: int) -> bool:
 
 def batches_of_rows(trees: Sequence[Tree], apart: bool, rows: int) -> Iterator[list[int]]:
     """Numbers of trees of similar length, the longest first: at most `rows` rows and BATCH_TOKENS, or one tree."""
-
-    def length(i: int) -> int:
-        return trees[i].longest() if apart else trees[i].tokens(apart=False)
-
+    lengths = [tree.longest() if apart else tree.tokens(apart=False) for tree in trees]
     batch: list[int] = []
     filled = 0
-    for i in sorted(range(len(trees)), key=length, reverse=True):
+    for i in sorted(range(len(trees)), key=lengths.__getitem__, reverse=True):
         needed = len(trees[i].choices) if apart else 1
-        if batch and (filled + needed) > min(rows, BATCH_TOKENS // length(batch[0])):
+        if batch and (filled + needed) > min(rows, BATCH_TOKENS // lengths[batch[0]]):
             yield batch
             batch, filled = [], 0
         batch.append(i)
@@ -136,14 +128,12 @@ def batches_of_rows(trees: Sequence[Tree], apart: bool, rows: int) -> Iterator[l
         yield batch
 
 
-def score(base: Any, trees: Sequence[Tree], pad_token_id: int, apart: bool) -> dict[Place, Answer]:
-    """The answers of a batch, from one forward pass of a causal model without adapter wrapper."""
+def score(base: Any, trees: Sequence[Tree], pad_token_id: int, apart: bool) -> list[list[Answer]]:
+    """Of each tree the answer of each choice, from one forward pass of a causal model without adapter wrapper."""
     tokens = continued(base, plant(trees, pad_token_id, apart).to(base.device))
     logp, likeliest = label_logp(lm_head(base), tokens.states, tokens.labels)
     shape = (len(trees), max(len(tree.choices) for tree in trees))
     where = (tokens.sample, tokens.choice)
     sums = logp.new_zeros(shape).index_put(where, logp, accumulate=True).tolist()
     missed = logp.new_zeros(shape).index_put(where, (~likeliest).to(logp.dtype), accumulate=True).tolist()
-    return {
-        Place(i, k): (sums[i][k], missed[i][k] == 0) for i, tree in enumerate(trees) for k in range(len(tree.choices))
-    }
+    return [[(sums[i][k], missed[i][k] == 0) for k in range(len(tree.choices))] for i, tree in enumerate(trees)]

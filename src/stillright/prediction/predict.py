@@ -81,9 +81,11 @@ def _samples(refs: Sequence[ModelRef], task: Task, job: PredictJob) -> list[Samp
         backend="causal",
     )
     lm.others = others
-    positions = ranks.share(task.test_positions)
-    with job.progress.bar(f"predict {job.name}", _requests(task, positions)) as lm.bar:
-        samples = _answers(lm, task, positions) if positions else []
+    positions, documents = ranks.share(task.test_positions), ranks.share(task.test_documents)
+    requests = sum(len(task.choices(document)) if task.is_choice else 1 for document in documents)
+    with job.progress.bar(f"predict {job.name}", requests) as lm.bar:
+        logged = logged_samples(lm, task.name, task.harness, positions) if positions else []
+    samples = [sample for sample in logged if sample["filter"] == task.filter]
     return sorted(ranks.gather(samples), key=lambda sample: int(sample["doc_id"]))
 
 
@@ -93,28 +95,15 @@ def _loaded(ref: ModelRef, dtype: torch.dtype) -> Any:
     return model
 
 
-def _answers(lm: HarnessModel, task: Task, positions: list[int]) -> list[Sample]:
-    """What the harness logs of the test documents at `positions`."""
-    logged = logged_samples(lm, task.name, task.harness, positions)
-    return [sample for sample in logged if sample["filter"] == task.filter]
-
-
-def _requests(task: Task, positions: list[int]) -> int:
-    """How many texts the harness will run through the model."""
-    if not task.is_choice:
-        return len(positions)
-    documents = list(task.harness.eval_docs)
-    return sum(len(task.harness.doc_to_choice(documents[i])) for i in positions)
-
-
 def _header(model: str, task: Task, job: PredictJob) -> Header:
+    generation = {} if task.is_choice else {"generation": dict(task.harness.config.generation_kwargs or {})}
     return Header(
         name=job.name,
         task=task.name,
         metric=task.metric,
         filter=task.filter,
         kind=task.kind,
-        settings={"task_version": task.harness.VERSION, "fewshot": 0, **_generation(task)},
+        settings={"task_version": task.harness.VERSION, "fewshot": 0, **generation},
         source={
             "model": model,
             "dtype": str(job.dtype).removeprefix("torch."),
@@ -122,10 +111,6 @@ def _header(model: str, task: Task, job: PredictJob) -> Header:
             "scoring": SCORING,
         },
     )
-
-
-def _generation(task: Task) -> dict[str, Any]:
-    return {} if task.is_choice else {"generation": dict(task.harness.config.generation_kwargs or {})}
 
 
 def _rows(task: Task, samples: list[Sample]) -> list[Row]:

@@ -22,7 +22,6 @@ from stillright.stages.inputs import Inputs, tested_inputs
 from stillright.stages.shapes import shape_of_model
 from stillright.stages.stage import Model, Site, Stage
 from stillright.tasks.encoding import encode_pairs
-from stillright.tasks.task import Document
 
 
 class _Read(NamedTuple):
@@ -68,12 +67,14 @@ class Predict(Stage):
         shape = shape_of_model(model, self.config)
         read = (self._choices if data.task.is_choice else self._generated)(shape, model.base, data, device)
         cost = reading_cost(self.label, shape, read.amount, read.batch_tokens, read.logits, device)
-        return cost._replace(samples=len(data.task.test_positions))
+        return cost._replace(samples=len(data.task.test_documents))
 
     def _generated(self, shape: Shape, base: Source, data: Data, device: Device) -> _Read:
         """Prompts and the longest answers allowed."""
         answer, longest = data.task.longest_answer, data.longest_of(base)
-        prompts = load_tokenizer(base)([data.task.prompt(document) for document in _tested(data)])["input_ids"]
+        prompts = load_tokenizer(base)([data.task.prompt(document) for document in data.task.test_documents])[
+            "input_ids"
+        ]
         lengths = [min(len(ids), longest) + answer for ids in prompts]
         batch = min(self.config.predict_batch_size, len(lengths)) * max(lengths)
         return _Read(Amount(lengths, answer * len(lengths)), batch, 2 * device.bytes * batch * shape.vocabulary)
@@ -105,18 +106,13 @@ class Ensemble(Predict):
             refuse_unlike(data.task, data.bases)
 
 
-def _tested(data: Data) -> list[Document]:
-    every = list(data.task.harness.eval_docs)
-    return [every[i] for i in data.task.test_positions]
-
-
 def _trees(data: Data, base: Source) -> list[Tree]:
     """The test documents, each with its choices."""
-    delimiter = data.task.harness.config.target_delimiter
+    task = data.task
     pairs = [
-        (data.task.prompt(document), f"{delimiter}{choice}")
-        for document in _tested(data)
-        for choice in data.task.choices(document)
+        (task.prompt(document), task.continuation(choice))
+        for document in task.test_documents
+        for choice in task.choices(document)
     ]
     trees, _ = grow(encode_pairs(pairs, load_tokenizer(base)), data.longest_of(base))
     return list(trees)

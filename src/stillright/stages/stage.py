@@ -143,7 +143,7 @@ def made(
     path_of: of the results of stages that this one needs; teachers are asked for only if it is built.
     """
     models = {
-        role: model if isinstance(model, ModelRef) else ModelRef(model.base).with_adapter(path_of(model))
+        role: model if isinstance(model, ModelRef) else ModelRef(model.base, Source(str(path_of(model))))
         for role, model in stage.models.items()
     }
 

@@ -41,8 +41,9 @@ class Board:
         graph = Graph(self.cells)
         for i, cell in enumerate(self.cells):
             try:
-                self.stages[i] = stages = graph.stages_of(cell)
+                stages = graph.stages_of(cell)
                 self._note_done(stages)
+                self.stages[i] = stages  # whose keys are known from here on
                 if not self._close(i) and (reason := self._misfit(cell, stages)) is not None:
                     self._set(i, unfinished(cell, "skipped", reason))
             except StillrightError as error:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import product
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from stillright.config import StudyConfig, UpdateConfig, parse_update, with_key
 from stillright.config.study import Override, StudyStrategy, StudyUpdate
-from stillright.models import compute_dtype
+from stillright.errors import ModelError
+from stillright.models import ModelRef, Source, compute_dtype
 
 
 class Cell(NamedTuple):
@@ -31,6 +31,7 @@ class Cell(NamedTuple):
 
 def cells_of(config: StudyConfig, source: str) -> list[Cell]:
     """All cells, in the order of the file. Raises ConfigError naming `source`, and the cell that has a wrong key."""
+    config = config.model_copy(update={"bases": {name: _pinned(base) for name, base in config.bases.items()}})
     axes = product(config.updates, config.tasks, config.seeds, config.strategies)
     return [_cell(config, update, task, strategy, seed, source) for update, task, seed, strategy in axes]
 
@@ -40,8 +41,8 @@ def _cell(config: StudyConfig, update: StudyUpdate, task: str, strategy: str, se
     place = {"update": update.name, "old": update.old, "new": update.new, "task": task, "seed": seed}
     values = {
         **_with({"split_seed": 0}, config.common),  # all seeds answer the same rows
-        "old": _absolute(config.bases[update.old]),
-        "new": _absolute(config.bases[update.new]),
+        "old": config.bases[update.old],
+        "new": config.bases[update.new],
         "task": _absolute_files(config.tasks[task].model_dump()),
         "seed": seed,
         "controls": (),
@@ -76,9 +77,14 @@ def _with(values: dict[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]
     return values
 
 
-def _absolute(base: str) -> str:
-    """A folder as an absolute path, which other nodes can find; a hub id unchanged."""
-    return str(Path(base).resolve()) if Path(base).exists() else base
+def _pinned(base: str) -> str:
+    """What every node finds the same: a folder's absolute path, a hub id with its commit. A base that cannot be found
+    is unchanged, so that only the cells that need it fail."""
+    try:
+        ref = ModelRef.parse(base)
+        return "+".join(str(Source(each.location, each.commit)) for each in (ref.base, ref.adapter) if each)
+    except ModelError:
+        return base
 
 
 def _absolute_files(task: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A user's own JSONL files as a harness configuration. Knows files and templates, but no models."""
+"""A user's own JSONL files, and harness configurations that read them. Knows files and templates, but no models."""
 
 from __future__ import annotations
 
@@ -14,32 +14,39 @@ from lm_eval.utils import apply_template
 from stillright.config import TaskConfig
 from stillright.config.update import OWN_CHOICE_METRICS
 from stillright.errors import DataError, TaskError
+from stillright.jsonl import read_objects
 from stillright.scoring.exact import exact_match
 from stillright.scoring.rouge import rouge1
-from stillright.tasks.rows import read_rows
 
 Config = dict[str, Any]
 
 
-def splits(config: TaskConfig) -> Callable[..., dict[str, datasets.Dataset]]:
-    """A harness `custom_dataset`: it reads the local files and leaves no cache behind."""
-    assert config.train is not None
-    assert config.test is not None
-    rows = {"train": read_rows(config.train), "test": read_rows(config.test)}
-    return lambda **_: rows
+def read_rows(path: Path) -> datasets.Dataset:
+    """The rows of a JSONL file, in memory; nothing is cached on disk.
+
+    Raises DataError where the file is missing, empty, malformed or of mixed types.
+    """
+    rows = [value for _, value in read_objects(path)]
+    if not rows:
+        raise DataError(f"{path}: no rows in this file; write one JSON object per line")
+    try:
+        return datasets.Dataset.from_list(rows)
+    except (ValueError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise DataError(
+            f"{path}: a column holds values of different types ({reason}); each column must have one type"
+        ) from None
 
 
 def local_data(config: TaskConfig) -> Config:
     """The keys that make a harness task read `config`'s files instead of its own data set."""
+    files = {"train": config.train, "test": config.test}
+    rows = {split: read_rows(path) for split, path in files.items() if path is not None}
     return {
-        "custom_dataset": splits(config),
-        "dataset_path": None,
-        "dataset_name": None,
-        "dataset_kwargs": None,
+        **dict.fromkeys(("dataset_path", "dataset_name", "dataset_kwargs", "validation_split", "fewshot_split")),
+        "custom_dataset": lambda **_: rows,
         "training_split": "train",
-        "validation_split": None,
         "test_split": "test",
-        "fewshot_split": None,
     }
 
 
@@ -48,32 +55,33 @@ def _metric(name: str) -> Config:
 
 
 def _choice_keys(config: TaskConfig) -> Config:
-    choices: Any = config.choices
-    if isinstance(choices, list):  # the harness would not render each of them
-
-        def choices(document: dict[str, Any]) -> list[str]:
-            return [apply_template(template, document) for template in config.choices or ()]
+    def rendered(document: dict[str, Any]) -> list[str]:
+        return [apply_template(template, document) for template in config.choices or ()]
 
     return {
         "output_type": "multiple_choice",
-        "doc_to_choice": choices,
+        "doc_to_choice": rendered if isinstance(config.choices, list) else config.choices,  # it renders one template
         "metric_list": [_metric(name) for name in OWN_CHOICE_METRICS],
     }
 
 
-def _generation_keys(config: TaskConfig) -> Config:
-    name = config.metric or "exact_match"
+def scored_by(name: str, column: str) -> Callable[[dict[str, Any], list[str]], dict[str, float]]:
+    """A harness `process_results`: rouge1 or exact_match of a generated text, by the best answer in `column`."""
     score = rouge1 if name == "rouge1" else exact_match
-    answer = str(config.answer)
 
     def process_results(doc: dict[str, Any], results: list[str]) -> dict[str, float]:
-        answers = doc[answer] if isinstance(doc[answer], list) else [doc[answer]]
+        answers = doc[column] if isinstance(doc[column], list) else [doc[column]]
         return {name: max(score(results[0], str(each)) for each in answers)}
 
+    return process_results
+
+
+def _generation_keys(config: TaskConfig) -> Config:
+    name = config.metric or "exact_match"
     return {
         "output_type": "generate_until",
         "generation_kwargs": {"until": list(config.stop), "max_gen_toks": config.max_new_tokens, "do_sample": False},
-        "process_results": process_results,
+        "process_results": scored_by(name, str(config.answer)),
         "metric_list": [_metric(name)],
     }
 

@@ -12,11 +12,6 @@ from stillright.upstream.lm_eval import entry_in_file, full_config, kind_of, own
 SHIPPED = Path(__file__).parent / "harness"  # tasks that the harness lacks, in its own format
 
 
-def _entry_beside_its_name(name: str) -> Any:
-    """The entry of our own NAME.yaml, or of the harness's NAME/NAME.yaml, if there is one."""
-    return entry_in_file(SHIPPED / f"{name}.yaml", name) or entry_in_file(own_file(name), name)
-
-
 def _entry_in_index(name: str) -> Any:
     from lm_eval.tasks import TaskManager
 
@@ -31,9 +26,10 @@ def _entry_in_index(name: str) -> Any:
 
 
 def harness_config(name: str) -> dict[str, Any]:
-    """The configuration of the task `name`. Raises TaskError where it is unknown, a group or a class, or
-    lacks a library."""
-    entry = _entry_beside_its_name(name) or _entry_in_index(name)
+    """The configuration of the task `name`, one that ships here first. Raises TaskError where it is unknown, a group or
+    a class, or lacks a library."""
+    entry = entry_in_file(SHIPPED / f"{name}.yaml", name) or entry_in_file(own_file(name), name)
+    entry = entry or _entry_in_index(name)
     if (kind := kind_of(entry)) != "task":
         raise TaskError(f"task {name}: is a {kind} of the harness; give a single task")
     try:

@@ -9,11 +9,11 @@ from typing import Any
 import datasets
 
 from stillright.demo import DATA
-from stillright.scoring.exact import exact_match
-from stillright.scoring.rouge import rouge1
-from stillright.tasks.rows import read_rows
+from stillright.tasks.own import read_rows, scored_by
 
 Row = dict[str, Any]
+rouge1_of_summary = scored_by("rouge1", "summary")
+exact_reference = scored_by("exact_match", "reference")
 
 
 def clean_chats(rows: datasets.Dataset) -> datasets.Dataset:
@@ -58,13 +58,3 @@ def with_question(rows: datasets.Dataset) -> datasets.Dataset:
     """Items of the demo that have two parameters or more, each with a question about them and its computed answer."""
     several = rows.filter(lambda row: len(_parameters(row["heading"])) > 1)
     return several.map(_asked, remove_columns=["choices", "answer"])
-
-
-def rouge1_of_summary(doc: Row, results: list[str]) -> dict[str, float]:
-    """ROUGE-1 of a generated text and the column `summary`."""
-    return {"rouge1": rouge1(results[0], doc["summary"])}
-
-
-def exact_reference(doc: Row, results: list[str]) -> dict[str, float]:
-    """Whether a generated text is the column `reference`."""
-    return {"exact_match": exact_match(results[0], doc["reference"])}

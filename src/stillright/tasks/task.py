@@ -12,18 +12,16 @@ from lm_eval.api.metrics import mean, nanmean
 from lm_eval.api.task import ConfigurableTask
 
 from stillright.config import TaskConfig
-from stillright.errors import DataError, StillrightError, TaskError, one_line
+from stillright.errors import DataError, TaskError, refusing
 from stillright.records import Kind
-from stillright.tasks.own import local_data, own_task, refuse_unknown_prompts
+from stillright.tasks.own import local_data, own_task, read_rows, refuse_unknown_prompts
 from stillright.tasks.ranking import LENGTHS
 from stillright.tasks.registry import harness_config
-from stillright.tasks.rows import read_rows
 from stillright.upstream.lm_eval import filter_names, metric_names
 
 DISCRETE = frozenset({*LENGTHS, "exact_match"})
 GENERATED = 256  # longest answer in tokens where a task sets no limit: the harness's own default
 Document = dict[str, Any]
-OFFLINE = "without a network, give local files with the same columns as train and test"
 
 logging.getLogger("lm_eval").setLevel(logging.ERROR)  # its notes on defaults are not meant for our users
 
@@ -35,9 +33,10 @@ class Task:
     name: str
     harness: Any  # ConfigurableTask
     metric: str
-    filter: str | None  # of the harness; None where it has only one
+    filter: str  # of the harness
     train_documents: list[Document]
-    test_positions: list[int]  # into the harness's evaluation documents
+    test_documents: list[Document]
+    test_positions: list[int]  # theirs among the harness's evaluation documents
     unlabelled: list[tuple[str, Document]]  # rows without answers, with their prompts
 
     @property
@@ -58,8 +57,7 @@ class Task:
     def tested_in_training(self) -> int:
         """How many rows to predict are also among those to train on, whatever their ids."""
         known = {_content(document) for document in self.train_documents}
-        tested = list(self.harness.eval_docs)
-        return sum(_content(tested[i]) in known for i in self.test_positions)
+        return sum(_content(document) in known for document in self.test_documents)
 
     def prompt(self, document: Document) -> str:
         """The text before the answer, exactly as it is scored."""
@@ -71,11 +69,15 @@ class Task:
         Raises DataError where the answer is not one of the choices.
         """
         if self.is_choice:
-            target = self.choices(document)[self.gold(document)]
+            target = self.choices(document)[self.accepted(document)[0]]
         else:
             target = self.harness.doc_to_target(document)
             target = target[0] if isinstance(target, list) else target
-        return f"{self.harness.config.target_delimiter}{target}"
+        return self.continuation(target)
+
+    def continuation(self, answer: Any) -> str:
+        """A choice or reference as it follows the prompt: after the delimiter."""
+        return f"{self.harness.config.target_delimiter}{answer}"
 
     def choices(self, document: Document) -> list[str]:
         """The texts to choose from."""
@@ -87,10 +89,8 @@ class Task:
 
     def _found_choices(self, row: Document, number: int) -> list[str]:
         place = f"task.unlabelled, row {number}"
-        try:
+        with refusing(DataError, f"{place}: its choices cannot be read"):
             choices = self.choices(row)
-        except Exception as error:  # from Jinja or the task's own code
-            raise DataError(f"{place}: its choices cannot be read ({_reason(error)})") from None
         if len(choices) < 2 or not all(choice.strip() for choice in choices):
             raise DataError(f"{place}: its choices are {choices}; each row needs two or more, none of them blank")
         return choices
@@ -105,10 +105,6 @@ class Task:
                 f"task {self.name}: the answer {target!r} is not one of the {len(choices)} choices of {document}"
             )
         return numbers
-
-    def gold(self, document: Document) -> int:
-        """Number of the right choice, the first of several."""
-        return self.accepted(document)[0]
 
     def choice_lengths(self, choices: list[str]) -> list[int]:
         """What the metric divides log-likelihoods by."""
@@ -131,22 +127,22 @@ def load_task(config: TaskConfig, split_seed: int = 0) -> Task:
             f"task {config.name}: has no training documents; give files with the same columns as train and test"
         )
     harness.set_config(key="num_fewshot", value=0)
-    train = list(harness.training_docs())
-    test = list(harness.eval_docs)
+    train, test = list(harness.training_docs()), list(harness.eval_docs)
     for split, documents in (("training", train), ("test", test)):
         if not documents:
             raise DataError(
                 f"task {config.name}: the {split} split has no rows; give files with rows as train and test"
             )
     _refuse_unsupported(config.name, harness, test[0])
-    positions = _drawn(len(train), config.train_limit, split_seed)
+    tested = _drawn(len(test), config.test_limit, split_seed)
     task = Task(
         name=config.name,
         harness=harness,
         metric=_metric(config, harness),
         filter=_filter(config, harness),
-        train_documents=[train[i] for i in positions],
-        test_positions=_drawn(len(test), config.test_limit, split_seed),
+        train_documents=[train[i] for i in _drawn(len(train), config.train_limit, split_seed)],
+        test_documents=[test[i] for i in tested],
+        test_positions=tested,
         unlabelled=[],
     )
     for split, document in (("training", train[0]), ("test", test[0])):
@@ -164,12 +160,10 @@ def _unlabelled(config: TaskConfig, task: Task) -> list[tuple[str, Document]]:
     known = task.train_documents[0]
     if _bare_prompt(harness, known) != task.prompt(known):
         raise TaskError(f"task {task.name}: its prompts need the answers; leave task.unlabelled out")
-    try:
+    with refusing(DataError, f"{config.unlabelled}: its prompts cannot be read"):
         if harness.config.process_docs is not None:
             rows = harness.config.process_docs(rows)
         return [(_bare_prompt(harness, row), row) for row in rows]
-    except Exception as error:  # from Jinja or the task's own code
-        raise DataError(f"{config.unlabelled}: its prompts cannot be read ({_reason(error)})") from None
 
 
 def _bare_prompt(harness: Any, document: Document) -> str:
@@ -179,25 +173,11 @@ def _bare_prompt(harness: Any, document: Document) -> str:
 
 def _refuse_lacking_columns(task: Task, split: str, document: Document, config: TaskConfig) -> None:
     """The harness fails in many ways on a missing column, and has read only one split."""
-    try:
+    path = config.train if split == "training" else config.test
+    what = f"{f'{path}: ' if path else ''}task {task.name}: its {split} rows cannot be read"
+    with refusing(DataError, what, f"; they need the columns of its own data, but have: {', '.join(document)}"):
         task.prompt(document)
         task.right_answer(document)
-    except StillrightError:
-        raise
-    except Exception as error:  # from Jinja, the harness or the task's own code
-        raise DataError(
-            f"{_file_named(config, split)}task {task.name}: its {split} rows cannot be read ({_reason(error)}); "
-            f"they need the columns of its own data, but have: {', '.join(document)}"
-        ) from None
-
-
-def _file_named(config: TaskConfig, split: str) -> str:
-    path = config.train if split == "training" else config.test
-    return f"{path}: " if path else ""
-
-
-def _reason(error: Exception) -> str:
-    return f"{type(error).__name__}: {one_line(error)[:300]}"
 
 
 def _build(config: TaskConfig) -> Any:
@@ -207,21 +187,14 @@ def _build(config: TaskConfig) -> Any:
         keys = harness_config(config.name)
         if config.train is not None:
             keys |= local_data(config)
-    _refuse_output_type(config.name, str(keys.get("output_type")))
-    try:
-        return ConfigurableTask(config=keys)
-    except StillrightError:
-        raise
-    except Exception as error:  # the harness, datasets and the hub raise all kinds here
-        hint = "the files need the columns of its own data" if config.train else OFFLINE
-        raise TaskError(f"task {config.name}: its data cannot be loaded ({_reason(error)}); {hint}") from None
-
-
-def _refuse_output_type(name: str, output_type: str) -> None:
-    if output_type not in ("multiple_choice", "generate_until"):
+    if (kind := keys.get("output_type")) not in ("multiple_choice", "generate_until"):
         raise TaskError(
-            f"task {name}: its output type is {output_type}; only multiple_choice and generate_until are supported"
+            f"task {config.name}: its output type is {kind}; only multiple_choice and generate_until are supported"
         )
+    offline = "without a network, give local files with the same columns as train and test"
+    fix = "the files need the columns of its own data" if config.train else offline
+    with refusing(TaskError, f"task {config.name}: its data cannot be loaded", f"; {fix}"):
+        return ConfigurableTask(config=keys)
 
 
 def _refuse_unsupported(name: str, harness: Any, document: Document) -> None:
@@ -233,8 +206,6 @@ def _refuse_unsupported(name: str, harness: Any, document: Document) -> None:
 
 def _drawn(n: int, limit: int | None, seed: int) -> list[int]:
     """All of 0..n-1, or `limit` of them in ascending order; a larger limit only adds to what a smaller one draws."""
-    if limit is None or limit >= n:
-        return list(range(n))
     order = list(range(n))
     random.Random(seed).shuffle(order)
     return sorted(order[:limit])
@@ -267,10 +238,9 @@ def _refuse_whole_set(name: str, metric: str, harness: Any) -> None:
         )
 
 
-def _filter(config: TaskConfig, harness: Any) -> str | None:
+def _filter(config: TaskConfig, harness: Any) -> str:
     known = filter_names(harness)
-    if config.filter is None:
-        return known[0]
-    if config.filter not in known:
-        raise TaskError(f"task {config.name}: has no filter {config.filter!r}; it has {', '.join(known)}")
-    return config.filter
+    wanted = known[0] if config.filter is None else config.filter
+    if wanted not in known:
+        raise TaskError(f"task {config.name}: has no filter {wanted!r}; it has {', '.join(known)}")
+    return wanted

@@ -24,8 +24,7 @@ def encode_texts(task: Task, tokenizer: Any, max_length: int, loss_on: LossOn) -
 
 def encode_prompts(task: Task, tokenizer: Any, max_length: int) -> list[Text]:
     """The prompts without answers, cut as those of the others."""
-    delimiter = task.harness.config.target_delimiter
-    pairs = [(prompt, f"{delimiter}-") for prompt, _ in task.unlabelled]  # any answer
+    pairs = [(prompt, task.continuation("-")) for prompt, _ in task.unlabelled]  # any answer
     return [cut_text(prompt, [], max_length, "all") for prompt, _ in encode_pairs(pairs, tokenizer)]
 
 

@@ -48,8 +48,7 @@ def encode_unlabelled(task: Task, samples: list[Sample], tokenizer: Any, max_len
 def _encode(
     task: Task, samples: list[Sample], accepted: list[list[int]], tokenizer: Any, max_length: int
 ) -> list[ChoiceText]:
-    delimiter = task.harness.config.target_delimiter
-    pairs = [(prompt, f"{delimiter}{choice}") for prompt, choices in samples for choice in choices]
+    pairs = [(prompt, task.continuation(choice)) for prompt, choices in samples for choice in choices]
     encoded = iter(encode_pairs(pairs, tokenizer))
     texts = []
     for (_, choices), right in zip(samples, accepted, strict=True):
