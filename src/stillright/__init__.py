@@ -10,16 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from stillright.comparison import Comparison, compare
-    from stillright.config import (
-        Limit,
-        Policy,
-        StudyConfig,
-        UpdateConfig,
-        load_policy,
-        load_study,
-        load_update,
-        parse_update,
-    )
+    from stillright.config.policy import Limit, Policy, load_policy
+    from stillright.config.study import StudyConfig, load_study
+    from stillright.config.update import UpdateConfig, load_update, parse_update
     from stillright.errors import StillrightError
     from stillright.importers import Selection, read_frame, read_predictions, write_predictions
     from stillright.pipeline import run_update
@@ -60,32 +53,22 @@ __all__ = [
     "write_predictions",
 ]
 
-_HOMES = {
-    "Comparison": "comparison",
-    "CompatConfig": "training.compat_config",
-    "CompatTrainer": "training.compat",
-    "Header": "records",
-    "JudgeSettings": "scoring.judge",
-    "Limit": "config",
-    "Policy": "config",
-    "PredictionSet": "records",
-    "Selection": "importers",
-    "StillrightError": "errors",
-    "StudyConfig": "config",
-    "UpdateConfig": "config",
-    "Verdict": "verdict",
-    "compare": "comparison",
-    "gate": "verdict",
-    "load_policy": "config",
-    "load_study": "config",
-    "load_update": "config",
-    "parse_update": "config",
-    "read_frame": "importers",
-    "read_predictions": "importers",
-    "run_study": "study.run",
-    "run_update": "pipeline",
-    "write_predictions": "importers",
+_NAMES = {
+    "comparison": ("Comparison", "compare"),
+    "config.policy": ("Limit", "Policy", "load_policy"),
+    "config.study": ("StudyConfig", "load_study"),
+    "config.update": ("UpdateConfig", "load_update", "parse_update"),
+    "errors": ("StillrightError",),
+    "importers": ("Selection", "read_frame", "read_predictions", "write_predictions"),
+    "pipeline": ("run_update",),
+    "records": ("Header", "PredictionSet"),
+    "scoring.judge": ("JudgeSettings",),
+    "study.run": ("run_study",),
+    "training.compat": ("CompatTrainer",),
+    "training.compat_config": ("CompatConfig",),
+    "verdict": ("Verdict", "gate"),
 }
+_HOMES = {name: home for home, names in _NAMES.items() for name in names}
 
 
 def __dir__() -> list[str]:

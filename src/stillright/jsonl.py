@@ -31,15 +31,16 @@ def decode_json(data: bytes, place: str, kind: Any = Any, constant: Constant = s
     Raises DataError naming `place` for anything not UTF-8, not JSON, nested too deeply, or not of the type.
     """
     try:
-        return msgspec.json.decode(data.removeprefix(b"\xef\xbb\xbf"), type=kind)
+        return _decoded(data.removeprefix(b"\xef\xbb\xbf"), kind, constant)
     except UnicodeDecodeError as error:
         raise DataError(f"{place}: not UTF-8 at byte {error.start}; re-encode the file as UTF-8") from None
     except RecursionError:
         raise DataError(f"{place}: JSON nested too deeply; flatten it") from None
     except msgspec.ValidationError as error:
-        raise DataError(f"{place}: {_in_words(error)}") from None
+        words = str(error).replace("`", "").replace(" - at $.", " - at ")
+        raise DataError(f"{place}: {words}") from None
     except msgspec.DecodeError as error:
-        return _lenient(data, place, error, kind, constant)
+        raise DataError(f"{place}: not JSON ({error})") from None
 
 
 def without_nan(word: str) -> str | None:
@@ -47,23 +48,20 @@ def without_nan(word: str) -> str | None:
     return None if word == "NaN" else word
 
 
-def _lenient(data: bytes, place: str, error: msgspec.DecodeError, kind: Any, constant: Constant) -> Any:
-    """As Python's own decoder reads it: with NaN, and the halves of surrogate pairs that JavaScript may leave."""
-    refusal = DataError(f"{place}: not JSON ({error})")
-    if not any(word in data for word in (b"NaN", b"Infinity", b"\\ud", b"\\uD")):
-        raise refusal from None
+def _decoded(data: bytes, kind: Any, constant: Constant) -> Any:
+    """If need be, as Python reads it: with NaN, and the halves of surrogate pairs that JavaScript may leave."""
     try:
-        value = json.loads(data, parse_constant=constant)
-        whole = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")  # half a pair becomes "?"
-        return msgspec.json.decode(whole, type=kind)
-    except msgspec.ValidationError as unfit:
-        raise DataError(f"{place}: {_in_words(unfit)}") from None
-    except (ValueError, RecursionError):
-        raise refusal from None
-
-
-def _in_words(error: msgspec.ValidationError) -> str:
-    return str(error).replace("`", "").replace(" - at $.", " - at ")
+        return msgspec.json.decode(data, type=kind)
+    except msgspec.DecodeError as error:
+        may_be_python = any(word in data for word in (b"NaN", b"Infinity", b"\\ud", b"\\uD"))
+        if isinstance(error, msgspec.ValidationError) or not may_be_python:
+            raise
+        try:
+            value = json.loads(data, parse_constant=constant)
+        except ValueError:
+            raise error from None
+    whole = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")  # half a pair becomes "?"
+    return msgspec.json.decode(whole, type=kind)
 
 
 def read_json(path: Path, kind: Any = Any, constant: Constant = str) -> Any:
@@ -76,13 +74,6 @@ def read_json(path: Path, kind: Any = Any, constant: Constant = str) -> Any:
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from None
     return decode_json(data, str(path), kind, constant)
-
-
-def as_object(value: Any, place: str) -> dict[str, Any]:
-    """`value`, if it is a JSON object. Raises DataError naming `place`."""
-    if isinstance(value, dict):
-        return value
-    raise DataError(f"{place}: expected a JSON object, not {value!r:.40}")
 
 
 def open_binary(path: Path) -> IO[bytes]:
@@ -140,5 +131,4 @@ def read_lines(path: Path, kind: Any = Any, constant: Constant = str) -> Iterato
 
 def read_objects(path: Path, constant: Constant = str) -> Iterator[tuple[int, dict[str, Any]]]:
     """The same of a file that holds a JSON object per line. Raises DataError for a line that does not."""
-    for number, value in read_lines(path, constant=constant):
-        yield number, as_object(value, f"{path}:{number}")
+    return read_lines(path, dict[str, Any], constant)

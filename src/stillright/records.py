@@ -12,12 +12,13 @@ from types import NoneType
 from typing import Any, Literal
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from stillright.errors import DataError
 
 Kind = Literal["discrete", "continuous"]
 Row = Mapping[str, Any]  # values by the names in COLUMNS, and by those of columns to slice by
+Column = Sequence[Any] | pl.Series  # a value per row
 
 COLUMNS: dict[str, Any] = {
     "id": pl.String,
@@ -30,11 +31,7 @@ COLUMNS: dict[str, Any] = {
     "choices": pl.Int64,  # how many answers there were to choose from
 }
 ANSWERS = ("prediction", "correct", "score", "output")  # a table needs at least one
-PLAIN: dict[Any, set[type]] = {  # Python types that need no conversion
-    pl.String: {str, NoneType},
-    pl.Float64: {float, NoneType},
-    pl.Boolean: {bool, NoneType},
-}
+PLAIN: dict[Any, type] = {pl.String: str, pl.Float64: float, pl.Boolean: bool}  # whose values need no conversion
 EXAMPLES = 5  # ids named in an error
 
 
@@ -50,15 +47,6 @@ class Header(BaseModel):
     kind: Kind | None = None
     settings: dict[str, Any] = {}  # must agree if two sets are compared: task version, shots, generation settings
     source: dict[str, Any] = {}  # may differ: model, dtype, versions of tools
-
-
-def parse_header(values: Mapping[str, Any], place: str) -> Header:
-    """The header that `values` describe. Raises DataError naming `place`."""
-    try:
-        return Header.model_validate(dict(values))
-    except ValidationError as error:
-        first = error.errors()[0]
-        raise DataError(f"{place}: header: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
 
 
 @dataclass(frozen=True)
@@ -84,9 +72,8 @@ class PredictionSet:
         """The header's kind; without one, continuous if rows have scores but neither predictions nor verdicts."""
         if self.header.kind is not None:
             return self.header.kind
-        scored = self.table["score"].null_count() < len(self.table)
-        judged = any(self.table[name].null_count() < len(self.table) for name in ("prediction", "correct"))
-        return "continuous" if scored and not judged else "discrete"
+        known = filled(self.table)
+        return "continuous" if "score" in known and known.isdisjoint(("prediction", "correct")) else "discrete"
 
     @classmethod
     def checked(cls, header: Header, table: pl.DataFrame, place: str = "") -> PredictionSet:
@@ -105,29 +92,34 @@ class PredictionSet:
         return cls.checked(header, table_of(columns, place or header.name), place)
 
 
-def table_of(columns: Mapping[str, Sequence[Any]], place: str) -> pl.DataFrame:
+def filled(table: pl.DataFrame) -> set[str]:
+    """The names of the columns in which any row has a value."""
+    return {column.name for column in table if column.null_count() < len(column)}
+
+
+def table_of(columns: Mapping[str, Column], place: str) -> pl.DataFrame:
     """The typed table of `columns`, each with one value per row. Raises DataError for a value of the wrong type."""
     n = len(next(iter(columns.values()), ()))
     names = dict.fromkeys((*COLUMNS, *columns))
     return pl.DataFrame([_series(name, columns.get(name), n, place) for name in names])
 
 
-def _series(name: str, values: Sequence[Any] | None, n: int, place: str) -> pl.Series:
+def _series(name: str, values: Column | None, n: int, place: str) -> pl.Series:
     dtype = COLUMNS.get(name, pl.String)
+    if isinstance(values, pl.Series):
+        if values.dtype == dtype:
+            return values.alias(name)
+        values = values.to_list()
     kinds = set(map(type, values or ()))
     if values is None or kinds <= {NoneType}:
         return pl.Series(name, [None], dtype=dtype).new_from_index(0, n)
     if name == "reference" and kinds <= {str, NoneType}:  # one right answer each: nested lists are slow to build
-        return _each_in_a_list(pl.Series(name, values, dtype=pl.String))
-    as_they_are = PLAIN.get(dtype)
-    if as_they_are is None or not kinds <= as_they_are:
+        column = pl.col(name)
+        table = pl.DataFrame({name: values}, schema={name: pl.String})
+        return table.select(pl.when(column.is_not_null()).then(pl.concat_list(column))).to_series()
+    if not kinds <= {PLAIN.get(dtype), NoneType}:
         values = _typed(name, values, place)
     return pl.Series(name, values, dtype=dtype)
-
-
-def _each_in_a_list(values: pl.Series) -> pl.Series:
-    column = pl.col(values.name)
-    return values.to_frame().select(pl.when(column.is_not_null()).then(pl.concat_list(column))).to_series()
 
 
 def as_text(value: Any) -> str | None:
@@ -137,10 +129,8 @@ def as_text(value: Any) -> str | None:
     """
     if value is None or isinstance(value, str):
         return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
     if isinstance(value, int):
-        return str(value)
+        return str(value).lower()  # of True too
     if isinstance(value, float):
         return None if math.isnan(value) else str(int(value)) if value.is_integer() else repr(value)
     raise TypeError(f"a {type(value).__name__} is not text")
@@ -195,7 +185,7 @@ def _refuse_invalid(table: pl.DataFrame, place: str) -> None:
     _refuse_rows(table, pl.col("id").is_null() | (pl.col("id") == ""), f"{place}: no id; every row needs one")
     score = pl.col("score")
     _refuse_rows(table, score.is_nan() | score.is_infinite(), f"{place}: the score is not a finite number")
-    if all(table[name].null_count() == len(table) for name in ANSWERS):
+    if filled(table).isdisjoint(ANSWERS):
         raise DataError(
             f"{place}: no row has a prediction, correct, score or output; name one with column prediction=THEIRS"
         )
@@ -210,8 +200,8 @@ def _refuse_invalid(table: pl.DataFrame, place: str) -> None:
 
 def _refuse_two_answers(table: pl.DataFrame, place: str) -> None:
     """Raises DataError if it is unclear which counts: prediction = reference, or the score."""
-    known = {name: table[name].null_count() < len(table) for name in ("prediction", "correct", "score")}
-    if known["prediction"] and known["score"] and not known["correct"]:
+    known = filled(table)
+    if {"prediction", "score"} <= known and "correct" not in known:
         raise DataError(
             f"{place}: rows have both predictions and scores, and it is unclear which count; to compare scores, read "
             "the texts as outputs (column output=prediction); to compare answers, leave the column score out"
@@ -220,10 +210,6 @@ def _refuse_two_answers(table: pl.DataFrame, place: str) -> None:
 
 def _refuse_rows(table: pl.DataFrame, wrong: pl.Expr, message: str) -> None:
     """Raises DataError with `message` and the first row for which `wrong` holds."""
-    first = table.with_row_index("_row").filter(wrong).select("_row", "id").row(0) if _any(table, wrong) else None
-    if first is not None:
-        raise DataError(f"{message} (row {first[0] + 1}, id {first[1]!r})")
-
-
-def _any(table: pl.DataFrame, condition: pl.Expr) -> bool:
-    return bool(table.select(condition.any()).item())
+    rows = table.select(pl.arg_where(wrong)).to_series()
+    if len(rows):
+        raise DataError(f"{message} (row {rows[0] + 1}, id {table['id'][rows[0]]!r})")

@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Hashable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, TypeVar, get_args, get_origin
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -32,8 +32,6 @@ class _Loader(yaml.SafeLoader):
 
 
 Model = TypeVar("Model", bound=BaseModel)
-
-
 PLAIN = {  # pydantic's own messages are about Python's types
     "tuple_type": "should be a list",
     "model_type": "should be a mapping of keys to values",
@@ -88,29 +86,16 @@ def _describe(model: type[BaseModel], error: ValidationError) -> str:
 
 
 def _nearest(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
-    known = list(_model_at(model, location[:-1]).model_fields)
+    for part in location[:-1]:  # numbers in lists and names in mappings lead no further
+        if field := model.model_fields.get(str(part)):
+            model = _model_in(field.annotation) or model
+    known = list(model.model_fields)
     close = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
     return f"; did you mean {close[0]!r}?" if close else f"; known here: {', '.join(known)}"
 
 
-def _model_at(model: type[BaseModel], location: tuple[int | str, ...]) -> type[BaseModel]:
-    """The model of the value at a location; locations in lists and mappings lead to their values."""
-    found: Any = model
-    for part in location:
-        found = _plain(found.model_fields[part].annotation if _is_model(found) else _value_type(found))
-    return found if _is_model(found) else model
-
-
-def _is_model(annotation: Any) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
-
-
-def _value_type(annotation: Any) -> Any:
-    """T of list[T], tuple[T, ...] and dict[str, T]."""
-    arguments = [argument for argument in get_args(annotation) if argument is not ...]
-    return arguments[-1] if arguments else None
-
-
-def _plain(annotation: Any) -> Any:
-    """The annotation without its validators."""
-    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    """M of M, Annotated[M, ...], list[M], tuple[M, ...] and dict[str, M]."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next(filter(None, map(_model_in, get_args(annotation))), None)

@@ -34,9 +34,7 @@ class TaskConfig(Strict):
         None, description="JSONL of further rows without answers, for alignment with a mask that needs none"
     )
     prompt: str | None = Field(None, description='template over the columns: "Question: {{question}}\\nAnswer:"')
-    choices: str | list[str] | None = Field(
-        None, description="column with the list of choices, or one template per choice"
-    )
+    choices: str | list[str] | None = Field(None, description="column with the choices, or one template per choice")
     answer: str | None = Field(None, description="column: number of the right choice (from 0), or the right text")
     delimiter: str = Field(" ", description="text between prompt and answer")
     stop: list[str] = Field(["\n\n"], description="texts that end a generated answer")
@@ -57,8 +55,9 @@ class TaskConfig(Strict):
             raise ValueError("a task of your own, which gives prompt, also needs train, test and answer")
         if not self.is_own and (self.train is None) != (self.test is None):
             raise ValueError("train and test replace a harness task's data together; give both or neither")
-        if not self.is_own and (given := [name for name in OWN_TASK_KEYS if self._is_changed(name)]):
-            raise ValueError(f"{given[0]} belongs to a task of your own; give prompt too, or leave it out")
+        changed = [key for key in OWN_TASK_KEYS if getattr(self, key) != TaskConfig.model_fields[key].default]
+        if not self.is_own and changed:
+            raise ValueError(f"{changed[0]} belongs to a task of your own; give prompt too, or leave it out")
         if self.is_own and self.metric is not None:
             self._refuse_unknown_metric(self.metric)
         return self
@@ -74,9 +73,6 @@ class TaskConfig(Strict):
             raise ValueError(f"the metric {metric} needs choices")
         if metric in OWN_TEXT_METRICS and self.choices is not None:
             raise ValueError(f"the metric {metric} is for generated answers; leave choices out")
-
-    def _is_changed(self, name: str) -> bool:
-        return bool(getattr(self, name) != type(self).model_fields[name].default)
 
 
 TaskOrName = Annotated[TaskConfig, BeforeValidator(lambda value: {"name": value} if isinstance(value, str) else value)]
@@ -138,19 +134,14 @@ class TeachersConfig(Strict):
     )
     entries: Positive = Field(64, description="tokens drawn per position by sampled; other forms ignore it")
 
-    @property
-    def keeps_parts(self) -> bool:
-        """Whether only part of a distribution is kept."""
-        return self.form == "sampled"
-
     def determining(self) -> dict[str, Any]:
         """The keys that affect the result."""
-        return self.model_dump(include={"form", "entries"} if self.keeps_parts else {"form"})
+        return self.model_dump(include={"form", "entries"} if self.form == "sampled" else {"form"})
 
 
 def unmixable(strategy: StrategyConfig, teachers: TeachersConfig) -> str | None:
     """Why a strategy cannot be used with teachers that keep only part of a distribution; None where it can."""
-    if strategy.mask in MIXED and teachers.keeps_parts:
+    if strategy.mask in MIXED and teachers.form == "sampled":
         return (
             f"strategy.mask {strategy.mask} needs whole distributions, and teachers.form {teachers.form} keeps only "
             "part; use form hidden or live"
@@ -170,9 +161,7 @@ class UpdateConfig(Strict):
     teachers: TeachersConfig = TeachersConfig()
     align: bool = Field(True, description="false: no compat adapter; old and new are only fitted and compared")
     controls: tuple[Control, ...] = Field(("continue_ce",), description="models trained beside the compat adapter")
-    dtype: Literal["auto", "bfloat16", "float32"] = Field(
-        "auto", description="auto: bfloat16 where the processor has it"
-    )
+    dtype: Literal["auto", "bfloat16", "float32"] = Field("auto", description="auto: bfloat16 if the processor has it")
     predict_batch_size: Positive = 16
     seed: Seed = Field(0, description="default of the three seeds below")
     split_seed: Seed = Field(0, description="which rows are for validation, and which a limit draws")
@@ -191,14 +180,10 @@ class UpdateConfig(Strict):
         return values
 
     @model_validator(mode="after")
-    def _mixable(self) -> UpdateConfig:
-        if problem := unmixable(self.strategy, self.teachers):
-            raise ValueError(problem)
-        return self
-
-    @model_validator(mode="after")
-    def _labelled(self) -> UpdateConfig:
+    def _trainable(self) -> UpdateConfig:
         strategy = self.strategy
+        if problem := unmixable(strategy, self.teachers):
+            raise ValueError(problem)
         only_answers = self.training.loss_on == "completion" and not strategy.is_choice
         if self.task.unlabelled and (strategy.mask not in NEED_NO_LABEL or strategy.ce_weight or only_answers):
             raise ValueError(

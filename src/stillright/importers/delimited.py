@@ -9,7 +9,7 @@ import csv
 import io
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,11 @@ import msgspec
 
 from stillright.errors import DataError
 from stillright.importers.selection import Selection
-from stillright.importers.tables import columns_of, from_table, stem
+from stillright.importers.tables import columns_of, from_columns, stem
 from stillright.jsonl import first_bytes, open_binary
-from stillright.records import PredictionSet, table_of
+from stillright.records import PredictionSet
 
-CELL_CHARACTERS = 2**28
+CELL_CHARACTERS = 2**28  # the csv module allows 2**17, which answers may exceed
 FLAGS = {"true": True, "yes": True, "1": True, "1.0": True, "false": False, "no": False, "0": False, "0.0": False}
 
 
@@ -46,15 +46,15 @@ def read_csv(path: Path, selection: Selection) -> PredictionSet:
             )
         for own, index in at.items():
             columns[own].append(_value(own, cells[index], f"{path}:{line}"))
-    return from_table(table_of(columns, str(path)), stem(path), selection, str(path))
+    return from_columns(columns, stem(path), selection, str(path))
 
 
 def _refuse_other_delimiter(path: Path) -> None:
     """Raises DataError if the names of columns are all in one cell, since they are separated by something else."""
     line = first_bytes(path, 4096).split(b"\n")[0].decode("utf-8", "replace")
     other = next((each for each in ";\t|," if each in line), None)
-    if other is not None and _delimiter(path) not in line:
-        expected = _delimiter(path)
+    expected = _delimiter(path)
+    if other is not None and expected not in line:
         raise DataError(f"{path}:1: the delimiter looks like {other!r}; write the file with {expected!r} between cells")
 
 
@@ -64,25 +64,18 @@ def _delimiter(path: Path) -> str:
 
 def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
     """Number of the (last) line, and cells, of each row that is not blank."""
-    with open_binary(path) as file, _long_cells():
+    with open_binary(path) as file:
         text = io.TextIOWrapper(file, encoding="utf-8-sig", newline="")
         reader = csv.reader(text, delimiter=_delimiter(path), strict=True)
+        usual = csv.field_size_limit(CELL_CHARACTERS)
         try:
             yield from ((reader.line_num, cells) for cells in reader if cells)
         except UnicodeDecodeError:
             raise DataError(f"{path}: not UTF-8 after line {reader.line_num}; re-encode the file as UTF-8") from None
         except (csv.Error, EOFError, OSError, zlib.error) as error:
             raise DataError(f"{path}:{reader.line_num}: damaged or cut off ({error})") from None
-
-
-@contextmanager
-def _long_cells() -> Iterator[None]:
-    """While a file is read, lets cells be longer than the 128 kB that the csv module allows."""
-    before = csv.field_size_limit(CELL_CHARACTERS)
-    try:
-        yield
-    finally:
-        csv.field_size_limit(before)
+        finally:
+            csv.field_size_limit(usual)
 
 
 def _value(name: str, cell: str, place: str) -> Any:
@@ -104,10 +97,8 @@ def _score(cell: str) -> float:
 def _references(cell: str) -> str | list[Any]:
     """The right answer, or several if the cell is a JSON list of texts and numbers."""
     if cell.startswith("["):
-        try:
-            return list(msgspec.json.decode(cell, type=list[str | float | int]))
-        except (msgspec.DecodeError, RecursionError):
-            pass
+        with suppress(msgspec.DecodeError, RecursionError):
+            return msgspec.json.decode(cell, type=list[str | float | int])
     return cell
 
 

@@ -1,16 +1,26 @@
-"""The values of a metric, one per sample -> verdicts or scores. Knows no format."""
+"""The samples of a log, each with the value of one metric -> PredictionSet. Knows no format."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from stillright.errors import DataError
-from stillright.records import Kind
+from stillright.importers.selection import Selection, choose
+from stillright.records import COLUMNS, Header, Kind, PredictionSet
 
 # similarities: continuous even where every value of a small log happens to be 0 or 1
 SIMILARITIES = ("rouge", "bleu", "chrf", "bert", "f1", "meteor", "similar", "levenshtein", "perplexity", "llm-rubric")
+
+
+class Judged(NamedTuple):
+    """A sample of a log."""
+
+    row: dict[str, Any]  # our columns, without the verdict
+    value: float | None  # the metric's; None if unscored
+    more: Mapping[str, Any]  # what there is to slice by
 
 
 def number(value: Any, place: str) -> float | None:
@@ -23,21 +33,34 @@ def number(value: Any, place: str) -> float | None:
     raise DataError(f"{place} is {value!r:.40}, not a number")
 
 
-def graded(
-    rows: Sequence[dict[str, Any]], values: Sequence[float | None], metric: str, similarity: bool = False
-) -> tuple[Kind, list[dict[str, Any]]]:
-    """The kind, and `rows` with verdicts if all values are 0 or 1, else with scores.
+def graded(samples: Sequence[Judged], header: Header, selection: Selection, place: str) -> PredictionSet:
+    """The set of `samples`, with verdicts or scores as the header's kind says.
 
-    similarity: these are scores in any case, as for metrics known to be similarities.
-    A row without a value is unscored, not wrong: it keeps only its output, so that nothing can be judged by it.
+    Without a kind, verdicts are guessed where all values are 0 or 1, except for metrics known to be similarities.
+    A sample without a value is unscored, not wrong: it keeps only its output, so that nothing can be judged by it.
+    What is None in the header's settings and source is left out. Raises DataError naming `place`.
     """
-    similarity = similarity or any(name in metric.lower() for name in SIMILARITIES)
-    discrete = set(values) <= {0, 1, None} and not similarity
-    kind: Kind = "discrete" if discrete else "continuous"
-    return kind, [_graded(row, value, kind) for row, value in zip(rows, values, strict=True)]
+    names = [name for name in selection.columns if name not in COLUMNS]
+    for name in names:
+        choose("column", (key for sample in samples for key in sample.more), name, place)
+    kind = header.kind or _kind((sample.value for sample in samples), header.metric or "")
+    rows = [_row(sample, kind) | {name: sample.more.get(name) for name in names} for sample in samples]
+    known = {"settings": _known(header.settings), "source": _known(header.source)}
+    found = PredictionSet.from_rows(header.model_copy(update={"kind": kind, **known}), rows, place)
+    return replace(found, guessed=header.kind is None and kind == "discrete")
 
 
-def _graded(row: dict[str, Any], value: float | None, kind: Kind) -> dict[str, Any]:
+def _kind(values: Iterable[float | None], metric: str) -> Kind:
+    similarity = any(name in metric.lower() for name in SIMILARITIES)
+    return "discrete" if set(values) <= {0, 1, None} and not similarity else "continuous"
+
+
+def _row(sample: Judged, kind: Kind) -> dict[str, Any]:
+    row, value, _ = sample
     if value is None:
         return {**row, "prediction": None, "output": row.get("output") or ""}
     return {**row, **({"correct": bool(value)} if kind == "discrete" else {"score": float(value)})}
+
+
+def _known(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if value is not None}

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from stillright.errors import DataError
-from stillright.importers.grades import graded, number
-from stillright.importers.selection import Selection, choose, further, listed, refuse_unknown
+from stillright.importers.grades import Judged, graded, number
+from stillright.importers.selection import Selection, choose, listed, refuse_unknown
 from stillright.jsonl import first_bytes, read_json, read_objects
 from stillright.records import Header, PredictionSet
 
@@ -31,6 +33,7 @@ RANKS: dict[str, Callable[[float, float, str], float]] = {
     "acc_bytes": lambda given, alone, text: given / max(len(text.encode()), 1),
     "acc_mutual_info": lambda given, alone, text: given - alone,
 }
+RECORDED = ("lm_eval_version", "transformers_version", "git_hash", "chat_template_sha")
 Sample = dict[str, Any]
 
 
@@ -41,21 +44,23 @@ def read_harness(path: Path, selection: Selection) -> PredictionSet:
     """
     file = _find(path, selection.task) if path.is_dir() else path
     task = _task_of(file, selection.task)
-    results = _results(file)
-    refuse_unknown(selection, {"model": _model_names(results, file), "prompt": (), "run": ()}, str(file))
-    samples = list(_samples(file))
+    results: dict[str, Any] = next((read_json(beside, dict[str, Any]) for beside in _beside(file)), {})
+    model = results.get("model_name")
+    name = _model_name(model, file)
+    models = [model, name] if isinstance(model, str) else []
+    refuse_unknown(selection, {"model": models, "prompt": (), "run": ()}, str(file))
+    samples = _samples(file)
     filters = [str(sample.get("filter", "none")) for _, sample in samples]
     chosen = choose("filter", filters, selection.filter, str(file), ("strict-match",))
     samples = [each for each, name in zip(samples, filters, strict=True) if name == chosen]
-    metric, delimiter = _metric(samples[0][1], selection.metric, results, task, file), _delimiter(results, task)
-    extras = further((_doc(sample) for _, sample in samples), selection.columns, str(file))
-    rows = [_row(sample, metric, delimiter) | extra for (_, sample), extra in zip(samples, extras, strict=False)]
-    values = [number(sample.get(metric), f"{file}:{line}: {metric}") for line, sample in samples]
-    kind, rows = graded(rows, values, metric)
-    header = _header(results, file, samples[0][1])
-    header = header.model_copy(update={"task": task, "metric": metric, "filter": chosen, "kind": kind})
-    found = PredictionSet.from_rows(header, _without_wrong_derivations(rows), str(file))
-    return replace(found, guessed=kind == "discrete")
+    of_task = {key: entries.get(task) for key, entries in results.items() if isinstance(entries, dict)}
+    metric = _metric(samples[0][1], selection.metric, of_task.get("higher_is_better"), file)
+    delimiter = _delimiter(of_task.get("configs"))
+    judged = [_judged(sample, metric, delimiter, f"{file}:{line}") for line, sample in samples]
+    settings = _settings(results, of_task, _requests(samples[0][1]))
+    source = {"tool": "lm-evaluation-harness", "model": model, **{key: results.get(key) for key in RECORDED}}
+    header = Header(name=name, task=task, metric=metric, filter=chosen, settings=settings, source=source)
+    return _without_wrong_derivations(graded(judged, header, selection, str(file)))
 
 
 def find_samples(folder: Path) -> list[Path]:
@@ -84,16 +89,16 @@ def _task_of(file: Path, wanted: str | None) -> str | None:
     return choose("task", [match["task"]], wanted, str(file)) if match else wanted
 
 
-def _samples(file: Path) -> Iterator[tuple[int, Sample]]:
+def _samples(file: Path) -> list[tuple[int, Sample]]:
     """Number of the line (or place in a list) and content of each sample."""
     is_list = first_bytes(file, 1) == b"["
-    line = 0
-    for line, sample in enumerate(read_json(file), start=1) if is_list else read_objects(file):
-        if not isinstance(sample, dict) or "doc_id" not in sample:
+    samples = list(enumerate(read_json(file, list[Sample]), start=1) if is_list else read_objects(file))
+    for line, sample in samples:
+        if "doc_id" not in sample:
             raise DataError(f"{file}:{line}: no doc_id; not a sample of lm-evaluation-harness")
-        yield line, sample
-    if not line:
+    if not samples:
         raise DataError(f"{file}: no samples; run lm-evaluation-harness again with --log_samples")
+    return samples
 
 
 def _beside(file: Path) -> list[Path]:
@@ -102,28 +107,23 @@ def _beside(file: Path) -> list[Path]:
     return sorted(file.parent.glob(f"*_{match['date']}.json")) if match else []
 
 
-def _results(file: Path) -> Mapping[str, Any]:
-    """What the harness wrote about the whole run, in a file of the same date; empty without one."""
-    beside = _beside(file)
-    results = read_json(beside[0]) if beside else {}
-    if not isinstance(results, dict):
-        raise DataError(f"{beside[0]}: not the results of lm-evaluation-harness, which are a JSON object")
-    return results
+def _model_name(model: Any, file: Path) -> str:
+    """The name of the model: a hub name as it is, the last part of a folder, or without results that of the file."""
+    if not isinstance(model, str) or not model.strip("/"):
+        return file.name.removesuffix(".gz").removesuffix(".jsonl")
+    return model.rstrip("/").rsplit("/", 1)[-1] if model.count("/") != 1 or model[0] in "/." else model
 
 
-def _of_task(results: Mapping[str, Any], key: str, task: str | None) -> Any:
-    """An entry that the results have for each task; None without one."""
-    entries = results.get(key)
-    return entries.get(task) if isinstance(entries, dict) else None
+def _settings(results: dict[str, Any], of_task: dict[str, Any], requests: list[tuple[Any, Any]]) -> dict[str, Any]:
+    return {
+        "task_version": of_task.get("versions"),
+        "num_fewshot": of_task.get("n-shot"),
+        "generation_kwargs": _generation(requests),
+        "system_instruction": results.get("system_instruction"),
+    }
 
 
-def _delimiter(results: Mapping[str, Any], task: str | None) -> str:
-    """What separates the prompt from a choice."""
-    config = _of_task(results, "configs", task)
-    return str(config.get("target_delimiter", " ")) if isinstance(config, dict) else " "
-
-
-def _metric(sample: Sample, wanted: str | None, results: Mapping[str, Any], task: str | None, file: Path) -> str:
+def _metric(sample: Sample, wanted: str | None, higher_is_better: Any, file: Path) -> str:
     """The metric to read. Raises DataError for one without a value per sample, or if lower is better."""
     named = sample.get("metrics")
     names = [str(name) for name in named] if isinstance(named, list) else [n for n in sample if n not in NOT_METRICS]
@@ -131,40 +131,52 @@ def _metric(sample: Sample, wanted: str | None, results: Mapping[str, Any], task
     if wanted in names and wanted not in single:
         raise DataError(f"{file}: {wanted} is computed over the whole test set; per sample there is {listed(single)}")
     metric = choose("metric", single, wanted, str(file), ("acc", "exact_match"))
-    higher = _of_task(results, "higher_is_better", task)
-    if isinstance(higher, dict) and higher.get(metric) is False:
+    if isinstance(higher_is_better, dict) and higher_is_better.get(metric) is False:
         raise DataError(f"{file}: lower {metric} is better, but only metrics where higher is better can be compared")
     return metric
 
 
-def _doc(sample: Sample) -> dict[str, Any]:
+def _delimiter(config: Any) -> str:
+    """What separates the prompt from a choice."""
+    return str(config.get("target_delimiter", " ")) if isinstance(config, dict) else " "
+
+
+def _judged(sample: Sample, metric: str, delimiter: str, place: str) -> Judged:
     doc = sample.get("doc")
-    return doc if isinstance(doc, dict) else {}
+    value = number(sample.get(metric), f"{place}: {metric}")
+    return Judged(_row(sample, metric, delimiter), value, doc if isinstance(doc, dict) else {})
 
 
 def _row(sample: Sample, metric: str, delimiter: str) -> dict[str, Any]:
     """The columns of a sample, without the verdict."""
-    requests = _requests(sample.get("arguments"))
-    prompt = requests[0][0] if requests and requests[0] and isinstance(requests[0][0], str) else None
-    row = {"id": sample["doc_id"], "prompt": prompt}
-    pairs = [(request[0], request[1]) for request in requests if len(request) == 2]
-    if len(pairs) > 1 and all(isinstance(text, str) for pair in pairs for text in pair):
-        return row | _chosen(sample, pairs, metric, delimiter)
+    requests = _requests(sample)
+    row = {"id": sample["doc_id"], "prompt": requests[0][0] if requests and isinstance(requests[0][0], str) else None}
+    if len(requests) > 1 and all(isinstance(text, str) for request in requests for text in request):
+        return row | _chosen(sample, requests, metric, delimiter)
     row["reference"] = _targets(sample.get("target"))
-    if pairs and isinstance(pairs[0][1], dict):
+    if _generation(requests) is not None:
         row |= {"prediction": _first_text(sample.get("filtered_resps")), "output": _first_text(sample.get("resps"))}
     return row
 
 
-def _requests(arguments: Any) -> list[list[Any]]:
-    """The requests to the model: [prompt, choice] each, or [prompt, generation settings]."""
-    several = list(arguments.values()) if isinstance(arguments, dict) else arguments
-    if not isinstance(several, list):
-        return []
-    return [list(one.values()) if isinstance(one, dict) else one for one in several if isinstance(one, dict | list)]
+def _requests(sample: Sample) -> list[tuple[Any, Any]]:
+    """Each request to the model: its prompt, and a choice, or generation settings, or neither (None)."""
+    requests = map(_entries, _entries(sample.get("arguments")))
+    return [(request[0], request[1] if len(request) == 2 else None) for request in requests if request]
 
 
-def _chosen(sample: Sample, pairs: list[tuple[str, str]], metric: str, delimiter: str) -> dict[str, Any]:
+def _entries(value: Any) -> list[Any]:
+    """The values of an object, in which the harness now writes what was a list."""
+    return list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
+
+
+def _generation(requests: list[tuple[Any, Any]]) -> dict[str, Any] | None:
+    """How the answer was generated; None if it was not."""
+    settings = requests[0][1] if requests else None
+    return settings if isinstance(settings, dict) else None
+
+
+def _chosen(sample: Sample, pairs: list[tuple[Any, Any]], metric: str, delimiter: str) -> dict[str, Any]:
     """The choice that the metric counts as the model's: number, text, and how many there were."""
     likelihoods = _likelihoods(sample.get("filtered_resps"))
     alone = [0.0] * len(pairs)
@@ -215,46 +227,11 @@ def _first_text(responses: Any) -> str | None:
     return responses if isinstance(responses, str) else None
 
 
-def _without_wrong_derivations(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The rows; without the choices found here if the harness's verdict contradicts any of them."""
-    agree = all(
-        (row["prediction"] in row["reference"]) == row["correct"]
-        for row in rows
-        if row.get("choices") and row.get("prediction") and row.get("reference") and row.get("correct") is not None
-    )
-    if agree or not any(row.get("choices") for row in rows):
-        return rows
-    return [{**row, "prediction": None, "output": None} for row in rows]
-
-
-def _header(results: Mapping[str, Any], file: Path, sample: Sample) -> Header:
-    task = _task_of(file, None)
-    requests = _requests(sample.get("arguments"))
-    generation = requests[0][1] if requests and len(requests[0]) == 2 and isinstance(requests[0][1], dict) else None
-    settings = {
-        "task_version": _of_task(results, "versions", task),
-        "num_fewshot": _of_task(results, "n-shot", task),
-        "generation_kwargs": generation,
-        "system_instruction": results.get("system_instruction"),
-    }
-    model = results.get("model_name")
-    recorded = ("lm_eval_version", "transformers_version", "git_hash", "chat_template_sha")
-    source = {"tool": "lm-evaluation-harness", "model": model, **{key: results.get(key) for key in recorded}}
-    return Header(
-        name=_model_name(model, file),
-        settings={key: value for key, value in settings.items() if value is not None},
-        source={key: value for key, value in source.items() if value is not None},
-    )
-
-
-def _model_names(results: Mapping[str, Any], file: Path) -> list[str]:
-    """The names to choose the model by: in full, or as reports call it; none without results that have it."""
-    model = results.get("model_name")
-    return [model, _model_name(model, file)] if isinstance(model, str) else []
-
-
-def _model_name(model: Any, file: Path) -> str:
-    """The name of the model: a hub name as it is, the last part of a folder, or without results that of the file."""
-    if not isinstance(model, str) or not model.strip("/"):
-        return file.name.removesuffix(".gz").removesuffix(".jsonl")
-    return model.rstrip("/").rsplit("/", 1)[-1] if model.count("/") != 1 or model[0] in "/." else model
+def _without_wrong_derivations(found: PredictionSet) -> PredictionSet:
+    """The set; without the choices found here if the harness's verdict contradicts any of them."""
+    right = pl.col("prediction").is_in(pl.col("reference"))
+    contradicted = found.table.filter(pl.col("choices").is_not_null(), right != pl.col("correct"))
+    if contradicted.is_empty():
+        return found
+    nothing = pl.lit(None, pl.String)
+    return replace(found, table=found.table.with_columns(prediction=nothing, output=nothing))

@@ -10,15 +10,14 @@ import struct
 import sys
 import zlib
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from stillright.errors import DataError, one_line
-from stillright.importers.grades import graded
-from stillright.importers.selection import Selection, choose, further, refuse_unknown
+from stillright.importers.grades import Judged, graded
+from stillright.importers.selection import Selection, choose, refuse_unknown
 from stillright.jsonl import decode_json, first_bytes, read_json
 from stillright.records import Header, PredictionSet
 
@@ -33,17 +32,8 @@ MEMBER_BYTES = 2**30  # of one file in the zip, decompressed
 PACKED_AT_MOST = 200  # ratio of sizes, in a zip that holds more than that
 GRADES = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0}  # as Inspect's own accuracy counts them
 WORDS = {"yes": 1.0, "true": 1.0, "no": 0.0, "false": 0.0}
-DAMAGED = (
-    zipfile.BadZipFile,
-    ZstdError,
-    zlib.error,
-    struct.error,
-    OSError,
-    EOFError,
-    RuntimeError,
-    LookupError,
-    ValueError,
-)
+NOT_PACKED = (zipfile.BadZipFile, ZstdError, zlib.error, struct.error)
+DAMAGED = (*NOT_PACKED, OSError, EOFError, RuntimeError, LookupError, ValueError)
 
 
 class Score(msgspec.Struct):
@@ -105,12 +95,8 @@ def read_inspect(path: Path, selection: Selection) -> PredictionSet:
     refuse_unknown(selection, named, str(path))
     samples = _epoch(log.samples or [], selection.run, path)
     metric = choose("metric", (name for sample in samples for name in _values(sample)), selection.metric, str(path))
-    values = [_number(_values(sample).get(metric), f"{path}: sample {sample.id}: {metric}") for sample in samples]
-    extras = further(map(_extra, samples), selection.columns, str(path))
-    rows = [_row(sample, metric) | extra for sample, extra in zip(samples, extras, strict=False)]
-    kind, rows = graded(rows, values, metric)
-    header = _header(log, metric).model_copy(update={"kind": kind})
-    return replace(PredictionSet.from_rows(header, rows, str(path)), guessed=kind == "discrete")
+    judged = [_judged(sample, metric, path) for sample in samples]
+    return graded(judged, _header(log, metric), selection, str(path))
 
 
 def _unpacked(path: Path) -> Log:
@@ -165,16 +151,21 @@ def _number(value: Any, place: str) -> float | None:
     raise DataError(f"{place} is {value!r:.40}, neither a number nor one of {', '.join(GRADES)}")
 
 
-def _row(sample: Sample, metric: str) -> dict[str, Any]:
+def _judged(sample: Sample, metric: str, path: Path) -> Judged:
     score = (sample.scores or {}).get(metric.partition("/")[0])
-    return {
+    prompt = _text(sample.input, sample)
+    row = {
         "id": sample.id,
         "prediction": score.answer if score else None,
         "reference": sample.target,
-        "prompt": _text(sample.input, sample),
+        "prompt": prompt,
         "output": _completion(sample),
         "choices": len(sample.choices) if sample.choices else None,
     }
+    value = _number(_values(sample).get(metric), f"{path}: sample {sample.id}: {metric}")
+    target = sample.target if isinstance(sample.target, str) else ", ".join(sample.target)
+    given = sample.metadata or {}  # counts before the others, whatever its names
+    return Judged(row, value, {**given, "input": prompt, "target": target, **given})
 
 
 def _completion(sample: Sample) -> str:
@@ -197,17 +188,9 @@ def _objects(value: Any) -> list[dict[str, Any]]:
     return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
-def _extra(sample: Sample) -> dict[str, Any]:
-    """What there is to slice by; metadata of the same name counts first."""
-    target = sample.target if isinstance(sample.target, str) else ", ".join(sample.target)
-    given = sample.metadata or {}
-    return {**given, "input": _text(sample.input, sample), "target": target, **given}
-
-
 def _header(log: Log, metric: str) -> Header:
     spec = log.eval
-    generation = {**(spec.model_generate_config or {}), **(log.plan.config or {})}
-    settings = {"task_version": spec.task_version, "task_args": spec.task_args, "generation": generation}
+    generation = {**(spec.model_generate_config or {}), **(log.plan.config or {})} or None
     source = {
         "tool": "Inspect",
         "model": spec.model,
@@ -216,10 +199,5 @@ def _header(log: Log, metric: str) -> Header:
         "created": spec.created,
         "status": log.status,
     }
-    return Header(
-        name=spec.model,
-        task=spec.task,
-        metric=metric,
-        settings={key: value for key, value in settings.items() if value not in (None, {})},
-        source={key: value for key, value in source.items() if value is not None},
-    )
+    settings = {"task_version": spec.task_version, "task_args": spec.task_args or None, "generation": generation}
+    return Header(name=spec.model, task=spec.task, metric=metric, settings=settings, source=source)

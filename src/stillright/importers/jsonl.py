@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import polars as pl
+from pydantic import ValidationError
 
 from stillright.errors import DataError
-from stillright.importers.selection import no_column, refuse_misspelt_reference
+from stillright.importers.selection import Selection
+from stillright.importers.tables import no_column, read_records, refuse_misspelt_reference
 from stillright.jsonl import blocks, read_objects
-from stillright.records import ANSWERS, COLUMNS, Header, PredictionSet, parse_header, table_of
+from stillright.records import ANSWERS, COLUMNS, Header, PredictionSet, filled, table_of
 
 Text = str | int | float | bool | None
 FIELDS: list[tuple[str, Any, Any]] = [
@@ -47,16 +48,18 @@ def _decoded(decoder: Any, line: bytes, place: str) -> Any:
         raise DataError(f"{place}: not JSON ({error}); write one JSON object per line") from None
 
 
-def read_jsonl(path: Path, columns: Sequence[str] = ()) -> PredictionSet:
+def read_jsonl(path: Path, selection: Selection) -> PredictionSet:
     """The PredictionSet in a JSONL file; without a header line, named after the file.
 
-    columns: further keys to keep, as text. Raises DataError naming file and line.
+    Raises DataError naming file and line.
     """
-    known = {name: name for name, _, _ in FIELDS}
+    if selection.rename:
+        return read_records(path, selection)
+    known = {name for name, _, _ in FIELDS}
     # as attributes, since a column's name need not be an identifier
-    further = {f"further_{i}": name for i, name in enumerate(columns) if name not in known}
+    further = {f"further_{i}": name for i, name in enumerate(selection.columns) if name not in known}
     fields = [*FIELDS, *((attribute, Text, None) for attribute in further)]
-    decoder = msgspec.json.Decoder(msgspec.defstruct("Line", fields, rename=known | further, gc=False))
+    decoder = msgspec.json.Decoder(msgspec.defstruct("Line", fields, rename=further, gc=False))
     header: Header | None = None
     kept = {name: name for name in COLUMNS} | further
     tables = []
@@ -76,9 +79,9 @@ def read_jsonl(path: Path, columns: Sequence[str] = ()) -> PredictionSet:
 
 def _refuse_other_names(table: pl.DataFrame, path: Path) -> None:
     """Raises DataError naming the keys that are there if no row has an id or an answer, or none a reference."""
-    known = {name for name in ("id", *ANSWERS) if table[name].null_count() < len(table)}
-    judged = {name for name in ("reference", "correct", "score") if table[name].null_count() < len(table)}
-    wanted = ("id",) if "id" not in known else ANSWERS if known == {"id"} else ()
+    known = filled(table)
+    judged = known & {"reference", "correct", "score"}
+    wanted = ("id",) if "id" not in known else ANSWERS if known.isdisjoint(ANSWERS) else ()
     keys = next((list(row) for _, row in read_objects(path) if "header" not in row), []) if wanted or not judged else []
     if wanted and len(table) and not set(wanted) & set(keys):
         raise no_column(wanted, keys, str(path))
@@ -96,7 +99,11 @@ def _decoded_block(decoder: Any, path: Path, first: int, lines: list[bytes]) -> 
 
 def _header(first: Any, path: Path) -> Header:
     name = path.name.removesuffix(".gz").removesuffix(".jsonl")
-    return parse_header({"name": name, **((first and first.header) or {})}, f"{path}:1")
+    try:
+        return Header.model_validate({"name": name, **((first and first.header) or {})})
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        raise DataError(f"{path}:1: header: {'.'.join(map(str, wrong['loc']))}: {wrong['msg']}") from None
 
 
 def write_predictions(predictions: PredictionSet, path: Path) -> None:

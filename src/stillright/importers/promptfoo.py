@@ -8,19 +8,19 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from stillright.importers.grades import graded, number
-from stillright.importers.selection import Selection, choose, further, refuse_unknown
+from stillright.importers.grades import Judged, graded, number
+from stillright.importers.selection import Selection, choose, refuse_unknown
 from stillright.jsonl import read_json, read_lines
-from stillright.records import Header, PredictionSet
+from stillright.records import Header, Kind, PredictionSet
 
 PASS = "pass"  # the metric that is the verdict on all assertions
 SCORE = "score"  # the metric that is promptfoo's score over all assertions
+KNOWN_KINDS: dict[str, Kind] = {PASS: "discrete", SCORE: "continuous"}  # named scores are either
 PROVIDER_FAILED = 2  # a failureReason; 1 is an assertion
 
 
@@ -67,6 +67,9 @@ class Result(msgspec.Struct):
         return isinstance(self.response, str) or (isinstance(self.response, dict) and "output" in self.response)
 
 
+Tests = list[tuple[str, Result]]  # with their numbers, or what stands for them
+
+
 class Results(msgspec.Struct):
     """The results of an evaluation."""
 
@@ -95,15 +98,11 @@ def read_promptfoo(path: Path, selection: Selection) -> PredictionSet:
     tests = _of_run(tests, file.options or {}, selection.run, path)
     metrics = [PASS, SCORE, *(name for _, result in tests for name in result.named or {})]
     metric = choose("metric", metrics, selection.metric, str(path), (PASS,))
-    values = [_value(result, metric, f"{path}: test {test}: {metric}") for test, result in tests]
-    extras = further((_extra(result) for _, result in tests), selection.columns, str(path))
-    rows = [
-        {"id": test, "prompt": result.prompt.raw, "output": _output(result.response), **extra}
-        for (test, result), extra in zip(tests, extras, strict=False)
-    ]
-    kind, rows = graded(rows, values, metric, similarity=metric == SCORE)
-    header = Header(name=model, task=selection.task, metric=metric, kind=kind, source=_source(file, model))
-    return replace(PredictionSet.from_rows(header, rows, str(path)), guessed=kind == "discrete" and metric != PASS)
+    judged = [_judged(test, result, metric, path) for test, result in tests]
+    release = (file.metadata or {}).get("promptfooVersion")
+    source = {"tool": "promptfoo", "model": model, "promptfoo": release, "eval": file.id}
+    header = Header(name=model, task=selection.task, metric=metric, kind=KNOWN_KINDS.get(metric), source=source)
+    return graded(judged, header, selection, str(path))
 
 
 def _file(path: Path) -> File:
@@ -123,7 +122,7 @@ def _of_prompt(results: list[Result], wanted: str | None, path: Path) -> list[Re
     return [result for result in results if result.label == label]
 
 
-def _numbered(results: Iterable[Result]) -> list[tuple[str, Result]]:
+def _numbered(results: Iterable[Result]) -> Tests:
     """The results with their test's number, in this order; with its variables in old releases, which lack numbers."""
     known = sorted(results, key=lambda result: -1 if result.test is None else result.test)
     return [(_variables(result) if result.test is None else str(result.test), result) for result in known]
@@ -133,29 +132,34 @@ def _variables(result: Result) -> str:
     return json.dumps(result.vars or {}, sort_keys=True, ensure_ascii=False)
 
 
-def _of_run(
-    results: list[tuple[str, Result]], options: dict[str, Any], run: int | None, path: Path
-) -> list[tuple[str, Result]]:
+def _of_run(tests: Tests, options: dict[str, Any], run: int | None, path: Path) -> Tests:
     """The results of one repeat, numbered as they would be without repeats.
 
     promptfoo numbers repeats like separate tests; the repeats of a test follow one another and have the same variables.
     """
     seen: Counter[str] = Counter()
     runs = []
-    for _, result in results:
+    for _, result in tests:
         runs.append((seen[_variables(result)] % _repeats(result, options) + 1, result))
         seen[_variables(result)] += 1
     found = sorted({number for number, _ in runs})
     if found == [1] and run in (None, 1):
-        return results
+        return tests
     chosen = choose("run", found, run, str(path))
     return [(str(test), result) for test, result in enumerate(result for n, result in runs if str(n) == chosen)]
 
 
 def _repeats(result: Result, options: dict[str, Any]) -> int:
     own = (result.case or {}).get("options")
-    repeats = own.get("repeat", options.get("repeat")) if isinstance(own, dict) else options.get("repeat")
+    repeats = (options | own if isinstance(own, dict) else options).get("repeat")
     return repeats if isinstance(repeats, int) and repeats > 1 else 1
+
+
+def _judged(test: str, result: Result, metric: str, path: Path) -> Judged:
+    row = {"id": test, "prompt": result.prompt.raw, "output": _output(result.response)}
+    given = result.vars or {}  # count before metadata of the same name
+    more = given | (result.metadata or {}) | given
+    return Judged(row, _value(result, metric, f"{path}: test {test}: {metric}"), more)
 
 
 def _value(result: Result, metric: str, place: str) -> float | None:
@@ -171,15 +175,3 @@ def _output(response: Any) -> str:
     """The text of an answer; JSON if it is not a text."""
     output = response.get("output") if isinstance(response, dict) else response
     return "" if output is None else output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)
-
-
-def _extra(result: Result) -> dict[str, Any]:
-    """What there is to slice by; variables count before metadata of the same name."""
-    given = result.vars or {}
-    return given | (result.metadata or {}) | given
-
-
-def _source(file: File, model: str) -> dict[str, Any]:
-    release = (file.metadata or {}).get("promptfooVersion")
-    source = {"tool": "promptfoo", "model": model, "promptfoo": release, "eval": file.id}
-    return {key: value for key, value in source.items() if value is not None}

@@ -4,27 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from stillright.errors import DataError
 from stillright.importers.delimited import read_csv
 from stillright.importers.harness import find_samples, read_harness
 from stillright.importers.jsonl import read_jsonl
-from stillright.importers.parquet import read_parquet
 from stillright.importers.promptfoo import read_promptfoo
 from stillright.importers.selection import KINDS, Selection, refuse_renaming, refuse_unknown
-from stillright.importers.tables import read_records
+from stillright.importers.tables import read_parquet, read_records
 from stillright.jsonl import Keys, blocks, decode_json, first_bytes, read_json
 from stillright.records import PredictionSet
 
 Reader = Callable[[Path, Selection], PredictionSet]
-RESULTS = (".jsonl", ".jsonl.gz", ".eval", ".json", ".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet")
-UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
+RESULTS = (".jsonl", ".jsonl.gz", ".eval", ".json", *TABLES, ".parquet")
 KNOWN = (
     "known are stillright's own JSONL, logs of lm-evaluation-harness, Inspect and promptfoo, and tables: .csv, .tsv, "
     "Parquet, JSON objects"
 )
-TABLES = (".csv", ".tsv", ".csv.gz", ".tsv.gz")
 
 
 def read_predictions(path: str | Path, selection: Selection | None = None) -> PredictionSet:
@@ -66,29 +63,26 @@ def _reader_of_file(path: Path) -> Reader:
     if path.name.lower().endswith(TABLES):
         return read_csv
     keys, lines = _first_keys(path)
-    return _reader_by_keys(path, keys) or (_own if lines else read_records)
+    return _reader_by_keys(path, keys) or (read_jsonl if lines else read_records)
 
 
 def _first_keys(path: Path) -> tuple[set[str], bool]:
     """The keys of the first JSON object, and whether the file has one per line; else it is one value."""
     lines = next((lines for _, lines in blocks(path)), [])
     line = next((line for line in lines if line.strip()), b"")
-    if line.startswith(UTF_16):
+    if line.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise DataError(f"{path}: UTF-16; re-encode the file as UTF-8")
     if line and line.lstrip()[:1] not in (b"{", b"["):
         raise DataError(f"{path}: unknown format; {KNOWN}")
     try:
         value = decode_json(line, str(path), Keys | list[Keys])
+        one_per_line = isinstance(value, dict)
     except DataError:
         if path.suffix != ".json" and line.lstrip()[:1] != b"[":
             return set(), True
-        value = read_json(path, Keys | list[Keys])
-        return set(_first(value)), False
-    return set(_first(value)), isinstance(value, dict)
-
-
-def _first(value: Any) -> Any:
-    return value if isinstance(value, dict) else value[0] if value else ()
+        value, one_per_line = read_json(path, Keys | list[Keys]), False
+    first = value if isinstance(value, dict) else value[0] if value else ()
+    return set(first), one_per_line
 
 
 def _reader_by_keys(path: Path, keys: set[str]) -> Reader | None:
@@ -109,10 +103,6 @@ def _inspect(path: Path, selection: Selection) -> PredictionSet:
     from stillright.importers.inspect import read_inspect
 
     return read_inspect(path, selection)
-
-
-def _own(path: Path, selection: Selection) -> PredictionSet:
-    return read_records(path, selection) if selection.rename else read_jsonl(path, selection.columns)
 
 
 LOGS = (read_harness, _inspect, read_promptfoo)  # whose columns cannot be renamed; the others hold one result

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import repeat
-from typing import Any
 
 from stillright.errors import DataError
-from stillright.records import COLUMNS
 
 LISTED = 20  # names in an error
 SHOWN = 80  # characters of each
@@ -80,45 +76,8 @@ def choose(
     raise DataError(f"{place}: {several if names else f'no {kind}'}")
 
 
-def further(values: Iterable[Mapping[str, Any]], columns: Sequence[str], place: str) -> Iterable[dict[str, Any]]:
-    """For each sample, whose `values` to slice by are given, those of `columns` that are not ours.
-
-    Raises DataError naming `place` for a column that no sample has.
-    """
-    names = [name for name in columns if name not in COLUMNS]
-    if not names:
-        return repeat({})
-    samples = list(values)
-    known = dict.fromkeys(key for sample in samples for key in sample)
-    for name in names:
-        choose("column", known, name, place)
-    return [{name: sample.get(name) for name in names} for sample in samples]
-
-
-def no_column(wanted: Sequence[str], names: Sequence[str], place: str) -> DataError:
-    """The error for a table without any of the columns `wanted`, naming the column that is probably meant."""
-    lower = {name.lower(): name for name in names}
-    near = [(own, lower[each]) for own in wanted for each in difflib.get_close_matches(own, lower, n=1, cutoff=0.75)]
-    own, theirs = near[0] if near else (wanted[0], "THEIRS")
-    return DataError(
-        f"{place}: no column {' or '.join(wanted)}, and none renamed to it; there is {listed(names)}; "
-        f"name it with column {own}={theirs}"
-    )
-
-
-def refuse_misspelt_reference(names: Sequence[str], place: str) -> None:
-    """Raises DataError if predictions can be compared with nothing but a column that is nearly `reference`."""
-    judged = {"reference", "correct", "score"} & set(names)
-    if "prediction" in names and not judged and difflib.get_close_matches("reference", names, n=1, cutoff=0.85):
-        raise no_column(("reference",), names, place)
-
-
 def listed(names: Sequence[str]) -> str:
     """Some of the names, in one line, for an error."""
+    shown = [name if len(name) <= SHOWN else name[:SHOWN] + "…" for name in names[:LISTED]]
     more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
-    return (", ".join(map(_shown, names[:LISTED])) or "none") + more
-
-
-def _shown(name: str) -> str:
-    name = name if len(name) <= SHOWN else name[:SHOWN] + "…"
-    return name if name.isprintable() else ascii(name)
+    return (", ".join(name if name.isprintable() else ascii(name) for name in shown) or "none") + more

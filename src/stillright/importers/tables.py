@@ -1,7 +1,8 @@
-"""Columns of any names -> PredictionSet: what all tables share, and two kinds of table, JSON objects and frames."""
+"""Columns of any names -> PredictionSet: what all tables share, and those with types: frames, Parquet, JSON objects."""
 
 from __future__ import annotations
 
+import difflib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,17 +10,10 @@ from typing import Any
 
 import polars as pl
 
-from stillright.errors import DataError
-from stillright.importers.selection import (
-    Selection,
-    choose,
-    listed,
-    no_column,
-    refuse_misspelt_reference,
-    refuse_unknown,
-)
-from stillright.jsonl import as_object, read_json, read_objects, without_nan
-from stillright.records import ANSWERS, COLUMNS, Header, PredictionSet, table_of
+from stillright.errors import DataError, one_line
+from stillright.importers.selection import Selection, choose, listed, refuse_unknown
+from stillright.jsonl import read_json, read_objects, without_nan
+from stillright.records import ANSWERS, COLUMNS, Column, Header, PredictionSet, table_of
 
 
 def read_frame(frame: Any, name: str, selection: Selection | None = None) -> PredictionSet:
@@ -32,14 +26,24 @@ def read_frame(frame: Any, name: str, selection: Selection | None = None) -> Pre
     ours = columns_of(names, selection, name)
     refuse_unknown(selection, dict.fromkeys(("model", "prompt", "run"), ()), name)
     if isinstance(frame, pl.DataFrame):
-        return from_table(typed_table(frame, ours, name), name, selection, name)
+        return from_columns({own: frame[theirs] for own, theirs in ours.items()}, name, selection, name)
     if not hasattr(frame, "notna"):
         raise DataError(f"{name}: expected a Polars or pandas frame, not a {type(frame).__name__}")
     plain = frame.astype(object).where(frame.notna(), None).set_axis(names, axis="columns")
     # lists in place of NumPy's arrays, such as several references
     lists = {own: plain[theirs].tolist() for own, theirs in ours.items()}
     columns = {own: [x.tolist() if hasattr(x, "tolist") else x for x in values] for own, values in lists.items()}
-    return from_table(table_of(columns, name), name, selection, name)
+    return from_columns(columns, name, selection, name)
+
+
+def read_parquet(path: Path, selection: Selection) -> PredictionSet:
+    """The PredictionSet in a Parquet file. Raises DataError naming file and row."""
+    try:
+        frame = pl.read_parquet(path, use_pyarrow=False)
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as error:
+        raise DataError(f"{path}: not Parquet, or damaged ({one_line(error)[:200]})") from None
+    ours = columns_of(frame.columns, selection, str(path))
+    return from_columns({own: frame[theirs] for own, theirs in ours.items()}, stem(path), selection, str(path))
 
 
 def read_records(path: Path, selection: Selection) -> PredictionSet:
@@ -48,14 +52,13 @@ def read_records(path: Path, selection: Selection) -> PredictionSet:
     Raises DataError naming file and row.
     """
     if path.name.removesuffix(".gz").endswith(".json"):
-        values = read_json(path, constant=without_nan)
-        listed_values = values if isinstance(values, list) else [values]
-        rows = [as_object(value, f"{path}: row {row}") for row, value in enumerate(listed_values, start=1)]
+        values = read_json(path, dict[str, Any] | list[dict[str, Any]], without_nan)
+        rows = values if isinstance(values, list) else [values]
     else:
         rows = [value for _, value in read_objects(path, without_nan)]
     ours = columns_of(list(dict.fromkeys(key for row in rows for key in row)), selection, str(path))
     columns = {own: [row.get(theirs) for row in rows] for own, theirs in ours.items()}
-    return from_table(table_of(columns, str(path)), stem(path), selection, str(path))
+    return from_columns(columns, stem(path), selection, str(path))
 
 
 def columns_of(names: Sequence[str], selection: Selection, place: str) -> dict[str, str]:
@@ -78,20 +81,30 @@ def columns_of(names: Sequence[str], selection: Selection, place: str) -> dict[s
     return ours | {name: choose("column", names, name, place) for name in selection.columns if name not in ours}
 
 
-def typed_table(frame: pl.DataFrame, ours: Mapping[str, str], place: str) -> pl.DataFrame:
-    """All of our columns, typed, from those that `ours` names. Raises DataError for a value of the wrong type."""
-    ready = {own: frame[theirs] for own, theirs in ours.items() if frame[theirs].dtype == COLUMNS.get(own, pl.String)}
-    others = {own: frame[theirs].to_list() for own, theirs in ours.items() if own not in ready}
-    typed = table_of(others, place) if others else pl.DataFrame(schema=COLUMNS).clear(len(frame))
-    series = {**{own: typed[own] for own in typed.columns}, **{own: one.alias(own) for own, one in ready.items()}}
-    return pl.DataFrame([series[own] for own in dict.fromkeys((*COLUMNS, *ours))])
+def no_column(wanted: Sequence[str], names: Sequence[str], place: str) -> DataError:
+    """The error for a table without any of the columns `wanted`, naming the column that is probably meant."""
+    lower = {name.lower(): name for name in names}
+    near = [(own, lower[each]) for own in wanted for each in difflib.get_close_matches(own, lower, n=1, cutoff=0.75)]
+    own, theirs = near[0] if near else (wanted[0], "THEIRS")
+    return DataError(
+        f"{place}: no column {' or '.join(wanted)}, and none renamed to it; there is {listed(names)}; "
+        f"name it with column {own}={theirs}"
+    )
 
 
-def from_table(table: pl.DataFrame, name: str, selection: Selection, place: str) -> PredictionSet:
-    """The set of a typed table, in which a row without any answer is an unscored sample. Raises DataError.
+def refuse_misspelt_reference(names: Sequence[str], place: str) -> None:
+    """Raises DataError if predictions can be compared with nothing but a column that is nearly `reference`."""
+    judged = {"reference", "correct", "score"} & set(names)
+    if "prediction" in names and not judged and difflib.get_close_matches("reference", names, n=1, cutoff=0.85):
+        raise no_column(("reference",), names, place)
 
-    name: of the model. A table has no header, so only what was asked for is known.
+
+def from_columns(columns: Mapping[str, Column], name: str, selection: Selection, place: str) -> PredictionSet:
+    """The set of a table with our `columns`, in which a row without any answer is an unscored sample.
+
+    name: of the model. A table has no header, so only what was asked for is known. Raises DataError naming `place`.
     """
+    table = table_of(columns, place)
     header = Header(name=name, task=selection.task, metric=selection.metric, filter=selection.filter)
     answered = pl.any_horizontal(pl.col(name).is_not_null() for name in ANSWERS)
     output = pl.when(answered).then("output").otherwise(pl.lit("")).alias("output")
