@@ -41,8 +41,9 @@ class Board:
         graph = Graph(self.cells)
         for i, cell in enumerate(self.cells):
             try:
-                self.stages[i] = stages = graph.stages_of(cell)
-                self._note_done(stages)
+                stages = graph.stages_of(cell)
+                self._note_done(stages)  # raises where a base is missing, before the cell counts as planned
+                self.stages[i] = stages
                 if not self._close(i) and (reason := self._misfit(cell, stages)) is not None:
                     self._set(i, unfinished(cell, "skipped", reason))
             except StillrightError as error:
