@@ -105,7 +105,9 @@ class Stage(ABC):
         """Fingerprint of kind, settings, bases, data and of all that it needs. Raises ModelError for a missing base."""
         if self.known_key is not None:
             return self.known_key
-        models = {role: _key(model) for role, model in self.models.items()}
+        models = {
+            role: model.key if isinstance(model, Stage) else model.fingerprint() for role, model in self.models.items()
+        }
         return fingerprint({"kind": self.kind, **self.inputs(models)})
 
     @property
@@ -126,10 +128,6 @@ class Stage(ABC):
 
 
 Model = ModelRef | Stage
-
-
-def _key(model: Model) -> str:
-    return model.key if isinstance(model, Stage) else model.fingerprint()
 
 
 def made(
