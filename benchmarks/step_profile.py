@@ -14,8 +14,6 @@ from torch.profiler import ProfilerActivity, profile
 from transformers import PrinterCallback, TrainerCallback
 
 from align_sides import SIDES, Setting
-from stillright.estimate.cost import next_tokens, training_flops
-from stillright.estimate.shape import shape_of
 
 SKIPPED, PROFILED = 3, 3  # steps
 KINDS = {
@@ -30,7 +28,7 @@ class Window(TrainerCallback):
     """Profiles some steps in the middle of a training."""
 
     def __init__(self) -> None:
-        self.profiler = profile(activities=[ProfilerActivity.CPU])
+        self.profiler = profile(activities=[ProfilerActivity.CPU], with_flops=True)
         self.marks: list[tuple[float, int]] = []  # seconds, tokens
 
     def on_step_begin(self, args: Any, state: Any, control: Any, **_: Any) -> None:
@@ -77,15 +75,17 @@ def main() -> None:
         trainer.remove_callback(PrinterCallback)
         trainer.add_callback(window)
         trainer.train()
-        shape, amount = shape_of(setting.new.base, trainer.model.peft_config["default"]), next_tokens(setting.texts)
-        flops = training_flops(shape, amount, False, shape.head) / amount.tokens
     (start, before), (end, after) = window.marks
-    rate, peak = (after - before) / (end - start), product_rate(setting.dtype)
+    tokens, seconds, peak = after - before, end - start, product_rate(setting.dtype)
+    flops = sum(event.flops for event in window.profiler.key_averages())  # attention is not counted
     for kind, share in shares(window.profiler).items():
         print(f"{kind:18}{share:6.0%}")
-    print(f"{rate:,.0f} tokens/s (profiled) of {flops / 1e9:.2f} GFLOP: {rate * flops / 1e12:.2f} TFLOP/s")
+    print(
+        f"{tokens / seconds:,.0f} tokens/s (profiled) of {flops / tokens / 1e9:.2f} GFLOP: "
+        f"{flops / seconds / 1e12:.2f} TFLOP/s"
+    )
     print(f"a product of {SIDE:,} cubed in {setting.dtype}: {peak / 1e12:.2f} TFLOP/s")
-    print(f"the step reaches {rate * flops / peak:.0%} of that")
+    print(f"the step reaches {flops / seconds / peak:.0%} of that")
 
 
 if __name__ == "__main__":

@@ -1,57 +1,87 @@
-"""What a command will cost, before anything is computed: --dry-run. Loads no weights, writes nothing."""
+"""What a command will cost, before anything is computed: --dry-run. Loads no weights, writes nothing.
+
+Its functions are called as those of pipeline.py are, and raise what these raise before their first stage.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
-import torch
 from rich.console import Console
+from rich.table import Table
 
 from stillright.config import UpdateConfig
-from stillright.estimate.rate import measured_rate
-from stillright.estimate.stage_cost import Device, StageCost
-from stillright.estimate.table import print_costs
-from stillright.pipeline import checked_data
+from stillright.pipeline import checked_data, compat_alone
+from stillright.stages.cost import StageCost, total
 from stillright.stages.data import Data
 from stillright.stages.stage import Stage
-from stillright.stages.update import aligned, answers_of, fitted, models_of
+from stillright.stages.update import answers_of, fitted, models_of
+
+COLUMNS = ("samples", "tokens", "steps", "disk", "disk meanwhile")
+SIZES = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1, "B"))
 
 
-def stages_of(config: UpdateConfig) -> list[Stage]:
-    """All of `stillright run`, each stage once, after those it needs."""
-    models = models_of(config)
-    answers = [answers_of(model, config, name) for name, model in models.items()]
-    made = [model for model in models.values() if isinstance(model, Stage)]
-    return [stage for model in made for stage in (*model.teachers.values(), model)] + list[Stage](answers)
-
-
-def print_update(config: UpdateConfig, console: Console) -> None:
-    """What `stillright run` will cost. Raises what it would raise before its first stage."""
+def run_update(config: UpdateConfig, console: Console) -> None:
+    """Prints what all that update.yaml asks for will cost."""
     _print(checked_data(config), stages_of(config), console)
 
 
-def print_fit(config: UpdateConfig, name: str, console: Console) -> None:
-    """What the task adapter of `config.new` will cost."""
+def fit_alone(config: UpdateConfig, out: Path, console: Console) -> None:
+    """Prints what the task adapter of `config.new` will cost."""
     data = Data(config)
-    _print(data, [fitted(data.new, config, name)], console)
+    _print(data, [fitted(data.new, config, out.name)], console)
 
 
-def print_align(config: UpdateConfig, name: str, console: Console) -> None:
-    """What the compat adapter for `config.old` and `config.new` will cost, which name their task adapters."""
+def align_alone(config: UpdateConfig, out: Path, console: Console) -> None:
+    """Prints what the compat adapter for `config.old` and `config.new` will cost."""
     data = Data(config)
-    data.refuse_lacking_adapters()
-    data.refuse_misfits(config.strategy)
-    stage = aligned(data.old, data.new, config, name)
-    _print(data, [*stage.teachers.values(), stage], console)
+    _print(data, [compat_alone(data, out.name)], console)
 
 
-def costs_of(stages: Sequence[Stage], data: Data, accelerator: bool) -> list[StageCost]:
-    """What stages that read these data will cost, in one process."""
-    device = Device(accelerator, data.dtype.itemsize)
-    return [cost for stage in stages if (cost := stage.cost(data, device)) is not None]
+def stages_of(config: UpdateConfig) -> list[Stage]:
+    """Those that make the models of an update, then the predictions."""
+    models = models_of(config)
+    made = [model for model in models.values() if isinstance(model, Stage)]
+    return [*made, *(answers_of(model, config, name) for name, model in models.items())]
 
 
-def _print(data: Data, stages: Sequence[Stage], console: Console) -> None:
-    here, elsewhere = (costs_of(stages, data, accelerator) for accelerator in (torch.accelerator.is_available(), True))
-    dtype = str(data.dtype).removeprefix("torch.")
-    print_costs(here, elsewhere, dtype, measured_rate(data.dtype), console)
+def costs_of(stages: Iterable[Stage], data: Data) -> list[StageCost]:
+    """What stages that read these data will cost, each after the teachers that it asks."""
+    return [each.cost(data) for stage in stages for each in (*stage.teachers.values(), stage)]
+
+
+def _print(data: Data, stages: Iterable[Stage], console: Console) -> None:
+    costs = costs_of(stages, data)
+    rows = [(cost.label, *cells(cost)) for cost in [*costs, total("in total", costs)]]
+    console.print(cost_table("what it will cost; nothing is computed or written", ["stage"], rows))
+    console.print(
+        "Tokens are without padding and validation, predictions take little disk, and finished stages are counted too; "
+        "see docs/dry-run.md.",
+        highlight=False,
+    )
+
+
+def cost_table(title: str, first: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    """Rows whose last fields are those of `cells`; first: names of the columns before these."""
+    table = Table(title=title, title_justify="left")
+    for i, column in enumerate((*first, *COLUMNS)):
+        table.add_column(column, justify="right" if i else "left")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def cells(cost: StageCost) -> list[str]:
+    """A cost as the fields of a table; nothing for 0."""
+    counts = [f"{count:,}" if count else "" for count in (cost.samples, cost.tokens, cost.steps)]
+    return [*counts, size(cost.kept), size(cost.temporary)]
+
+
+def size(count: int) -> str:
+    """Bytes with three digits, in the largest unit that gives at least 1; nothing for 0."""
+    if not count:
+        return ""
+    unit, name = next(pair for pair in SIZES if count >= pair[0])
+    scaled = count / unit
+    return f"{scaled:,.0f} {name}" if scaled >= 100 else f"{scaled:.3g} {name}"

@@ -20,6 +20,7 @@ from stillright.report.html import html
 from stillright.report.markdown import markdown
 from stillright.report.pages import comparison_page
 from stillright.report.terminal import print_page
+from stillright.stages.align import Align
 from stillright.stages.data import Data
 from stillright.stages.stage import Stage, made
 from stillright.stages.update import aligned, answers_of, fitted, models_of
@@ -74,13 +75,7 @@ def fit_alone(config: UpdateConfig, out: Path, console: Console) -> None:
 
 def align_alone(config: UpdateConfig, out: Path, console: Console) -> None:
     """The compat adapter for `config.old` and `config.new`, which name their task adapters, in the folder `out`."""
-
-    def stage(data: Data) -> Stage:
-        data.refuse_lacking_adapters()
-        data.refuse_misfits(config.strategy)
-        return aligned(data.old, data.new, config, out.name)
-
-    _make_alone(config, stage, out, console)
+    _make_alone(config, lambda data: compat_alone(data, out.name), out, console)
 
 
 def predict_alone(config: UpdateConfig, out: Path, console: Console) -> None:
@@ -94,6 +89,13 @@ def _make_alone(config: UpdateConfig, stage: Callable[[Data], Stage], out: Path,
         data = ranks.main_first(lambda: Data(config))
         wanted = stage(data)
         RunFolder(workspace, data).path_of(wanted, out.name)
+
+
+def compat_alone(data: Data, name: str) -> Align:
+    """The compat adapter of two models with task adapters. Raises StillrightError where there can be none."""
+    data.refuse_lacking_adapters()
+    data.refuse_misfits(data.config.strategy)
+    return aligned(data.old, data.new, data.config, name)
 
 
 def checked_data(config: UpdateConfig) -> Data:

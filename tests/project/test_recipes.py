@@ -183,9 +183,7 @@ def test_a_dry_run_needs_no_weights(
     config = load_update(path)
     old, new = (without_weights(stand_in(hub_id), tmp_path / hub_id) for hub_id in (config.old, config.new))
     assert main(["run", str(path), *small_update("piqa", old, new, tmp_path), "--dry-run"]) == 0
-    printed = " ".join(capsys.readouterr().out.split())
-    assert re.search(r"On one A100 at 40% of its 3.1e\+14 operations/s: .+, and at most .+ of its 80 GB", printed)
-    assert re.search(r"In total .+ on disk", printed)
+    assert re.search(r"in total .+ MB", capsys.readouterr().out)
 
 
 def without_weights(base: Path, folder: Path) -> Path:

@@ -17,6 +17,7 @@ from stillright.config import StudyConfig
 from stillright.config.study import Resources
 from stillright.errors import ConfigError
 from stillright.importers import read_predictions
+from stillright.models import ModelRef
 from stillright.stages.combine import Carry
 from stillright.stages.stage import Stage
 from stillright.study.cluster import Cluster, build_on_node, run_on_cluster
@@ -56,7 +57,7 @@ def test_two_processes_make_the_stages_of_one(predicted: Stage, tmp_path: Path) 
 
 def test_an_error_of_several_processes_is_one_line(predicted: Stage, tmp_path: Path) -> None:
     fit = predicted.needs["model"]
-    lost = replace(fit, config=fit.config.model_copy(update={"old": str(tmp_path / "no"), "new": str(tmp_path / "no")}))
+    lost: Stage = replace(fit, model=ModelRef.parse(str(tmp_path / "no")), known_key=fit.key)  # type: ignore[call-arg]
     error = build_on_node(lost, tmp_path, 2)
     assert error is not None
     assert error.startswith(f"{fit.label}: ")

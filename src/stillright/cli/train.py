@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -48,12 +49,10 @@ def _stage_config(args: argparse.Namespace, old: str, new: str) -> UpdateConfig:
     return parse_update(with_overrides(values, args.set), "options")
 
 
-def _pipeline() -> ModuleType:
-    """The training half, imported only once the configuration is known to be good."""
+def _pipeline(dry_run: bool = False) -> ModuleType:
+    """What makes stages, or prints what they cost; imported only once the configuration is known to be good."""
     _quiet_libraries()
-    from stillright import pipeline
-
-    return pipeline
+    return import_module("stillright.dry_run" if dry_run else "stillright.pipeline")
 
 
 def _done() -> int:
@@ -63,26 +62,12 @@ def _done() -> int:
     return 0
 
 
-def _dry_run() -> ModuleType:
-    """What --dry-run prints, imported just as late."""
-    _quiet_libraries()
-    from stillright import dry_run
-
-    return dry_run
-
-
-def _run_or_estimate(config: UpdateConfig, args: argparse.Namespace) -> int:
-    if args.dry_run:
-        _dry_run().print_update(config, console())
-        return 0
-    _pipeline().run_update(config, console())
-    return _done()
-
-
 def _run(args: argparse.Namespace) -> int:
     from stillright.config import load_update
 
-    return _run_or_estimate(load_update(args.update, args.set), args)
+    config = load_update(args.update, args.set)
+    _pipeline(args.dry_run).run_update(config, console())
+    return _done()
 
 
 def _study(args: argparse.Namespace) -> int:
@@ -103,24 +88,20 @@ def _demo(args: argparse.Namespace) -> int:
     from stillright.config import parse_update, with_overrides
     from stillright.demo import demo_update
 
-    return _run_or_estimate(parse_update(with_overrides(demo_update(args.out), args.set), "demo"), args)
+    config = parse_update(with_overrides(demo_update(args.out), args.set), "demo")
+    _pipeline(args.dry_run).run_update(config, console())
+    return _done()
 
 
 def _fit(args: argparse.Namespace) -> int:
     config = _stage_config(args, args.base, args.base)
-    if args.dry_run:
-        _dry_run().print_fit(config, args.out.name, console())
-        return 0
-    _pipeline().fit_alone(config, args.out, console())
+    _pipeline(args.dry_run).fit_alone(config, args.out, console())
     return _done()
 
 
 def _align(args: argparse.Namespace) -> int:
     config = _stage_config(args, args.old, args.new)
-    if args.dry_run:
-        _dry_run().print_align(config, args.out.name, console())
-        return 0
-    _pipeline().align_alone(config, args.out, console())
+    _pipeline(args.dry_run).align_alone(config, args.out, console())
     return _done()
 
 
@@ -137,9 +118,7 @@ def _add_set(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_dry_run(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--dry-run", action="store_true", help="print tokens, steps, disk, memory and hours of each stage, and stop"
-    )
+    parser.add_argument("--dry-run", action="store_true", help="print tokens, steps and disk of each stage, and stop")
 
 
 def _add_task(parser: argparse.ArgumentParser) -> None:
@@ -176,9 +155,7 @@ def add_study_command(commands: Any) -> None:
         "stillright study study.yaml --set out=runs/study",
     )
     study.add_argument("study", type=Path, metavar="STUDY.YAML")
-    study.add_argument(
-        "--dry-run", action="store_true", help="print which stages are left, and what they cost on one GPU"
-    )
+    study.add_argument("--dry-run", action="store_true", help="print which stages are left, and what they cost")
     study.add_argument("--ray", metavar="ADDRESS", help="run the stages on this Ray cluster, such as auto or HOST:6379")
     _add_set(study)
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import ClassVar
 
 from stillright.config.study import StageKind
-from stillright.estimate.cost import PLAIN_LOGITS, next_tokens
-from stillright.estimate.stage_cost import Device, StageCost, training_cost
+from stillright.stages.cost import StageCost
 from stillright.stages.data import Data, texts_digest
 from stillright.stages.inputs import Inputs, training_inputs
-from stillright.stages.shapes import shape_of_model
 from stillright.stages.stage import Model, Site, Stage
 
 
@@ -33,8 +32,7 @@ class Fit(Stage):
         return {**training_inputs(self.config, self.base), **models, "lora": lora, "seed": self.seed}
 
     def reads(self, data: Data) -> Inputs:
-        train, validation = data.texts(self.base)
-        return {"texts": texts_digest([*train, *validation])}
+        return {"texts": texts_digest(chain(*data.texts(self.base)))}
 
     def build(self, site: Site) -> None:
         from stillright.training.lora import fit_adapter
@@ -43,7 +41,5 @@ class Fit(Stage):
         site.tell_cut(texts, self.label)
         fit_adapter(site.models["model"], texts, self.config.lora, self.job(site, self.seed))
 
-    def cost(self, data: Data, device: Device) -> StageCost:
-        train, validation = map(next_tokens, data.texts(self.base))
-        shape = shape_of_model(self.model, self.config)
-        return training_cost(self.label, shape, train, validation, self.config.training, device, PLAIN_LOGITS)
+    def cost(self, data: Data) -> StageCost:
+        return self.training_cost(self.model, [len(text.ids) for text in data.texts(self.base).train])

@@ -10,7 +10,7 @@ from stillright.digest import folder_digest
 from stillright.models import ModelRef, Source, compute_dtype, longest_text
 
 OF_PREDICTION = frozenset({"test", "test_limit", "filter", "stop", "max_new_tokens"})  # keys no training reads
-OF_ALIGNMENT = frozenset({"unlabelled"})  # keys only alignment and its teachers read
+UNLABELLED = "unlabelled"  # the key only alignment and its teachers read
 
 Inputs = dict[str, Any]
 
@@ -24,7 +24,7 @@ def task_inputs(config: TaskConfig) -> Inputs:
 
 def tested_inputs(config: UpdateConfig) -> Inputs:
     """What determines what is predicted, beside the model."""
-    task = {key: value for key, value in task_inputs(config.task).items() if key not in OF_ALIGNMENT}
+    task = {key: value for key, value in task_inputs(config.task).items() if key != UNLABELLED}
     return {"task": task, "split_seed": config.split_seed, "dtype": _dtype(config)}
 
 
@@ -39,7 +39,7 @@ def training_inputs(config: UpdateConfig, *bases: Source) -> Inputs:
 
 def text_inputs(config: UpdateConfig, *bases: Source) -> Inputs:
     """What determines training texts, their order and precision, beside the tokenizer; bases: as above."""
-    task = {key: value for key, value in task_inputs(config.task).items() if key not in OF_PREDICTION | OF_ALIGNMENT}
+    task = {key: value for key, value in task_inputs(config.task).items() if key not in OF_PREDICTION | {UNLABELLED}}
     return {
         "task": task,
         "split_seed": config.split_seed,
@@ -51,8 +51,7 @@ def text_inputs(config: UpdateConfig, *bases: Source) -> Inputs:
 
 def aligned_inputs(config: UpdateConfig) -> Inputs:
     """What determines the texts of alignment and its teachers, which both bases read."""
-    further = {key: value for key, value in task_inputs(config.task).items() if key in OF_ALIGNMENT}
-    return {**text_inputs(config, *bases_of(config)), **further}
+    return {**text_inputs(config, *bases_of(config)), UNLABELLED: task_inputs(config.task)[UNLABELLED]}
 
 
 def bases_of(config: UpdateConfig) -> tuple[Source, Source]:

@@ -4,32 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import ClassVar
 
 from stillright import ranks
 from stillright.config.study import StageKind
-from stillright.estimate.cost import Amount, choices_of, held_logits
-from stillright.estimate.shape import Shape
-from stillright.estimate.stage_cost import Device, StageCost, reading_cost
-from stillright.forward.trees import Tree
 from stillright.importers.jsonl import write_predictions
 from stillright.models import Source, load_tokenizer
 from stillright.prediction import SCORING
 from stillright.prediction.ensemble import refuse_unlike
-from stillright.prediction.harness_model import batches_of_rows, grow
+from stillright.prediction.harness_model import grow
+from stillright.stages.cost import StageCost
 from stillright.stages.data import Data
 from stillright.stages.inputs import Inputs, tested_inputs
-from stillright.stages.shapes import shape_of_model
 from stillright.stages.stage import Model, Site, Stage
 from stillright.tasks.encoding import encode_pairs
-
-
-class _Read(NamedTuple):
-    """What a prediction reads."""
-
-    amount: Amount
-    batch_tokens: int  # of the largest batch
-    logits: int  # bytes of those held at once
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -58,35 +46,9 @@ class Predict(Stage):
         predictions = predict([*site.models.values()], site.data.task, job)
         ranks.on_main(lambda: write_predictions(predictions, site.out))
 
-    def cost(self, data: Data, device: Device) -> StageCost:
-        costs = [self._cost_of(model, data, device) for model in self.models.values()]
-        memory, flops = sum(cost.memory for cost in costs), sum(cost.flops for cost in costs)
-        return costs[-1]._replace(memory=memory, flops=flops)
-
-    def _cost_of(self, model: Model, data: Data, device: Device) -> StageCost:
-        shape = shape_of_model(model, self.config)
-        read = (self._choices if data.task.is_choice else self._generated)(shape, model.base, data, device)
-        cost = reading_cost(self.label, shape, read.amount, read.batch_tokens, read.logits, device)
-        return cost._replace(samples=len(data.task.test_documents))
-
-    def _generated(self, shape: Shape, base: Source, data: Data, device: Device) -> _Read:
-        """Prompts and the longest answers allowed."""
-        answer, longest = data.task.longest_answer, data.longest_of(base)
-        prompts = load_tokenizer(base)([data.task.prompt(document) for document in data.task.test_documents])[
-            "input_ids"
-        ]
-        lengths = [min(len(ids), longest) + answer for ids in prompts]
-        batch = min(self.config.predict_batch_size, len(lengths)) * max(lengths)
-        return _Read(Amount(lengths, answer * len(lengths)), batch, 2 * device.bytes * batch * shape.vocabulary)
-
-    def _choices(self, shape: Shape, base: Source, data: Data, device: Device) -> _Read:
-        trees = _trees(data, base)
-        batch = max(
-            len(numbers) * trees[numbers[0]].tokens(apart=False)
-            for numbers in batches_of_rows(trees, apart=False, rows=self.config.predict_batch_size)
-        )
-        read = choices_of(trees)
-        return _Read(read, batch, 2 * 4 * min(read.scored * shape.vocabulary, held_logits(device.accelerator)))
+    def cost(self, data: Data) -> StageCost:
+        tokens = sum(_tokens_read(data, model.base) for model in self.models.values())
+        return StageCost(self.label, len(data.task.test_positions), tokens)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -106,13 +68,17 @@ class Ensemble(Predict):
             refuse_unlike(data.task, data.bases)
 
 
-def _trees(data: Data, base: Source) -> list[Tree]:
-    """The test documents, each with its choices."""
-    task = data.task
+def _tokens_read(data: Data, base: Source) -> int:
+    """Tokens of the test documents as trees of their choices, or of prompts with the longest answers allowed."""
+    task, tokenizer, longest = data.task, load_tokenizer(base), data.longest_of(base)
+    documents = task.test_documents
+    if not task.is_choice:
+        encoded = tokenizer([task.prompt(document) for document in documents])["input_ids"]
+        return sum(min(len(ids), longest) + task.longest_answer for ids in encoded)
     pairs = [
         (task.prompt(document), task.continuation(choice))
-        for document in task.test_documents
+        for document in documents
         for choice in task.choices(document)
     ]
-    trees, _ = grow(encode_pairs(pairs, load_tokenizer(base)), data.longest_of(base))
-    return list(trees)
+    trees, _ = grow(encode_pairs(pairs, tokenizer), longest)
+    return sum(tree.tokens(apart=False) for tree in trees)

@@ -6,19 +6,19 @@ A stage knows nothing of folders or of other stages' places: whoever orders stag
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
 from stillright.config import UpdateConfig
 from stillright.config.study import StageKind
-from stillright.estimate.stage_cost import Device, StageCost
 from stillright.folder.mark import fingerprint
 from stillright.folder.workspace import Workspace
 from stillright.models import ModelRef, Source
 from stillright.progress import Progress
+from stillright.stages.cost import StageCost, adapter_parameters, training_cost
 from stillright.stages.data import Data
 from stillright.stages.inputs import Inputs
 from stillright.training.settings import Job
@@ -51,12 +51,13 @@ class Stage(ABC):
     """One piece of work. Roles name what it needs: a model that is given, or a stage that makes one.
 
     name: what it makes, for people; no part of the key. known_key: where it is not that of `config`, which is then only
-    one process's part.
+    one process's part. teachers: stages that are read only while it is built, by role.
     """
 
     name: str
     config: UpdateConfig
     known_key: str | None = None
+    teachers: Mapping[str, Stage] = field(default_factory=dict)
 
     kind: ClassVar[StageKind]
     result: ClassVar[str] = "adapter"  # what the result is called in a folder of its own
@@ -66,13 +67,8 @@ class Stage(ABC):
     @property
     def models(self) -> Mapping[str, Model]:
         """The models it reads, which determine its result: its fields that are such."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values = {each.name: getattr(self, each.name) for each in fields(self)}
         return {role: value for role, value in values.items() if isinstance(value, ModelRef | Stage)}
-
-    @property
-    def teachers(self) -> Mapping[str, Stage]:
-        """The stages it reads only while it is built."""
-        return {}
 
     @property
     def base(self) -> Source:
@@ -94,9 +90,9 @@ class Stage(ABC):
     def build(self, site: Site) -> None:
         """Makes the result; several processes do so together."""
 
-    def cost(self, data: Data, device: Device) -> StageCost | None:
-        """What it will cost; None for next to nothing. Raises StillrightError where what it reads is wrong."""
-        return None
+    def cost(self, data: Data) -> StageCost:
+        """What it will cost, which is next to nothing here. Raises StillrightError where what it reads is wrong."""
+        return StageCost(self.label)
 
     @property
     def needs(self) -> dict[str, Stage]:
@@ -109,7 +105,9 @@ class Stage(ABC):
         """Fingerprint of kind, settings, bases, data and of all that it needs. Raises ModelError for a missing base."""
         if self.known_key is not None:
             return self.known_key
-        models = {role: _key(model) for role, model in self.models.items()}
+        models = {
+            role: model.key if isinstance(model, Stage) else model.fingerprint() for role, model in self.models.items()
+        }
         return fingerprint({"kind": self.kind, **self.inputs(models)})
 
     @property
@@ -122,12 +120,14 @@ class Stage(ABC):
         training, dtype = self.config.training, site.data.dtype
         return Job(self.label, training, seed, dtype, site.work / "checkpoints", site.out, site.progress)
 
+    def training_cost(self, model: Model, lengths: Sequence[int]) -> StageCost:
+        """Of an adapter that is trained from `model` on; lengths: tokens of each training text."""
+        ref = model if isinstance(model, ModelRef) else ModelRef(model.base)
+        parameters = adapter_parameters(ref, self.config.lora)
+        return training_cost(self.label, self.config.training, lengths, parameters)
+
 
 Model = ModelRef | Stage
-
-
-def _key(model: Model) -> str:
-    return model.key if isinstance(model, Stage) else model.fingerprint()
 
 
 def made(

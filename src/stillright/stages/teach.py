@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from typing import ClassVar
 
 from stillright.config.study import StageKind
-from stillright.estimate.cost import Amount, choices_of, held_logits, next_tokens, score_bytes, teacher_bytes
-from stillright.estimate.shape import Shape
-from stillright.estimate.stage_cost import Device, StageCost, reading_cost
-from stillright.forward.trees import BATCH_TOKENS
-from stillright.models import load_model, shared_vocabulary
+from stillright.models import load_config, load_model, shared_vocabulary
 from stillright.prediction import SCORING
+from stillright.stages.cost import StageCost, teacher_bytes
 from stillright.stages.data import Data, choices_digest, texts_digest
 from stillright.stages.inputs import Inputs, aligned_inputs, bases_of
-from stillright.stages.shapes import shape_of_model
 from stillright.stages.stage import Model, Site, Stage
 from stillright.training.choice.choice_texts import ChoiceText
 from stillright.training.memory import frees_memory
@@ -32,12 +29,6 @@ class _Teacher(Stage):
     model: Model
 
     kind: ClassVar[StageKind] = "teach"
-
-    def reading(self, shape: Shape, read: Amount, device: Device, kept: int) -> StageCost:
-        """The cost of a pass over `read`."""
-        batch = max(read.longest, min(BATCH_TOKENS, read.tokens))
-        logits = 2 * 4 * min(read.longest * shape.vocabulary, held_logits(device.accelerator))  # and probabilities
-        return reading_cost(self.label, shape, read, batch, logits, device, kept)
 
 
 class Teach(_Teacher):
@@ -58,8 +49,7 @@ class Teach(_Teacher):
         return {"texts": texts_digest(self._texts(data))}
 
     def _texts(self, data: Data) -> list[Text]:
-        train, validation = data.aligned_texts(self.base)
-        return [*train, *validation]
+        return [*chain(*data.aligned_texts(self.base))]
 
     @frees_memory
     def build(self, site: Site) -> None:
@@ -70,10 +60,11 @@ class Teach(_Teacher):
         load = partial(load_model, site.models["model"], site.data.dtype)
         build_cache(load, spec, site.work, site.out, site.progress, f"{self.name} teacher")
 
-    def cost(self, data: Data, device: Device) -> StageCost:
-        shape, read = shape_of_model(self.model, self.config), next_tokens(self._texts(data))
-        kept = teacher_bytes(read.scored, self.form, shape.hidden, shape.vocabulary, data.dtype)
-        return self.reading(shape, read, device, kept)
+    def cost(self, data: Data) -> StageCost:
+        texts, base = self._texts(data), load_config(self.base).get_text_config()
+        rows = sum(len(text.scored) for text in texts)
+        kept = teacher_bytes(rows, self.form, base.hidden_size, base.vocab_size, data.dtype)
+        return StageCost(self.label, len(texts), sum(len(text.ids) for text in texts), kept=kept)
 
 
 class TeachChoices(_Teacher):
@@ -89,8 +80,7 @@ class TeachChoices(_Teacher):
         return {"texts": choices_digest(self._texts(data))}
 
     def _texts(self, data: Data) -> list[ChoiceText]:
-        train, validation = data.aligned_choices(self.base)
-        return [*train, *validation]
+        return [*chain(*data.aligned_choices(self.base))]
 
     def build(self, site: Site) -> None:
         from stillright.training.choice.teacher_scores import teacher_scores, write_scores
@@ -99,7 +89,8 @@ class TeachChoices(_Teacher):
         texts = self._texts(site.data)
         write_scores(teacher_scores(site.models["model"], texts, site.data.dtype, site.progress, label), site.out)
 
-    def cost(self, data: Data, device: Device) -> StageCost:
+    def cost(self, data: Data) -> StageCost:
         texts = self._texts(data)
-        kept = score_bytes(len(texts), max(len(text.choices) for text in texts))
-        return self.reading(shape_of_model(self.model, self.config), choices_of(texts), device, kept)
+        scores = len(texts) * max(len(text.choices) for text in texts)
+        tokens = sum(text.tokens(apart=False) for text in texts)
+        return StageCost(self.label, len(texts), tokens, kept=4 * scores)  # in float32

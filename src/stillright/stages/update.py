@@ -37,14 +37,14 @@ def aligned(old: Model, new: Model, config: UpdateConfig, name: str) -> Align:
     """The compat adapter, with the teachers that its strategy asks beforehand."""
     strategy = config.strategy
     asked = {"old": old} if strategy.mask in LABELS_ALONE else {"old": old, "new": new}
-    outputs: dict[str, Stage] = {}
+    teachers: dict[str, Stage] = {}
     for role, model in asked.items():
         of = model.name if isinstance(model, Stage) else role
         if strategy.is_choice:
-            outputs[f"teach_{role}"] = TeachChoices(name=f"{of}-choices", config=config, model=model)
+            teachers[f"teach_{role}"] = TeachChoices(name=f"{of}-choices", config=config, model=model)
         elif config.teachers.form != "live":
-            outputs[f"teach_{role}"] = Teach(name=of, config=config, model=model)
-    return Align(name=name, config=config, old=old, new=new, outputs=outputs)
+            teachers[f"teach_{role}"] = Teach(name=of, config=config, model=model)
+    return Align(name=name, config=config, old=old, new=new, teachers=teachers)
 
 
 def models_of(config: UpdateConfig) -> dict[str, Model]:

@@ -30,7 +30,7 @@ class Board:
         self.store = store
         self.workspace = workspace
         self.records = [unfinished(cell, "pending") for cell in cells]
-        self.stages: list[CellStages | None] = [None] * len(cells)
+        self.stages: dict[int, CellStages] = {}  # of the cells that could be planned
         self.on_close: Callable[[CellRecord], None] | None = None
         self._errors: dict[str, str | None] = {}  # of prediction stages that were tried, or were done before
         self._data = SharedData()
@@ -42,24 +42,23 @@ class Board:
         for i, cell in enumerate(self.cells):
             try:
                 stages = graph.stages_of(cell)
-                self._note_done(stages)
-                self.stages[i] = stages  # whose keys are known from here on
+                self._note_done(stages)  # raises where a base is missing, before the cell counts as planned
+                self.stages[i] = stages
                 if not self._close(i) and (reason := self._misfit(cell, stages)) is not None:
                     self._set(i, unfinished(cell, "skipped", reason))
             except StillrightError as error:
                 self._set(i, unfinished(cell, "failed", error_line(error)))
         self.write()
-        waiting = [stages for i, stages in self._open() if stages is not None]
-        return [stage for stages in waiting for stage in stages.predictions]
+        return [stage for i in self._open() for stage in self.stages[i].predictions]
 
     def predictions(self) -> list[Stage]:
         """Those of all cells that could be planned."""
-        return [stage for stages in self.stages if stages is not None for stage in stages.predictions]
+        return [stage for stages in self.stages.values() for stage in stages.predictions]
 
     def record(self, outcome: Outcome) -> None:
         """Notes the outcome of a stage; closes the cells that waited for it alone, and then writes cells.csv."""
         self._errors[outcome.stage.key] = outcome.error
-        closed = [self._close(i) for i, _ in self._open()]
+        closed = [self._close(i) for i in self._open()]
         if any(closed):
             self.write()
 
@@ -71,8 +70,8 @@ class Board:
         """Writes cells.csv, whole or not at all."""
         self.workspace.write(CELLS, cells_text(self.records))
 
-    def _open(self) -> list[tuple[int, CellStages | None]]:
-        return [(i, self.stages[i]) for i, record in enumerate(self.records) if record.status == "pending"]
+    def _open(self) -> list[int]:
+        return [i for i, record in enumerate(self.records) if record.status == "pending"]
 
     def _note_done(self, stages: CellStages) -> None:
         for stage in stages.predictions:
@@ -89,7 +88,7 @@ class Board:
     def _close(self, i: int) -> bool:
         """Closes a cell whose predictions have all been tried."""
         cell, stages = self.cells[i], self.stages[i]
-        if stages is None or any(stage.key not in self._errors for stage in stages.predictions):
+        if any(stage.key not in self._errors for stage in stages.predictions):
             return False
         errors = [self._errors[stage.key] for stage in stages.predictions]
         reason = next((error for error in errors if error is not None), None)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from stillright.config import UpdateConfig
-from stillright.stages.align import Align
 from stillright.stages.combine import Carry, Interpolate
-from stillright.stages.predict import Ensemble, Predict
+from stillright.stages.predict import Ensemble
 from stillright.stages.stage import Model, Stage
 from stillright.stages.update import aligned, answers_of, continued, task_model
 from stillright.study.matrix import Cell
@@ -37,7 +35,9 @@ class Graph:
     def stages_of(self, cell: Cell) -> CellStages:
         """Raises ModelError where a base cannot be found."""
         old, new = _task_models(cell)
-        by_old, by_new = _answers(cell, old, cell.old, cell.shared), _answers(cell, new, cell.new, cell.shared)
+        by_old, by_new = (
+            answers_of(model, cell.shared, _name(cell, of)) for model, of in ((old, cell.old), (new, cell.new))
+        )
         if cell.recipe.baseline == "retrain":
             own = (new, by_new) if isinstance(new, Stage) else (by_new,)
             return CellStages(by_old, by_new, by_new, own)
@@ -45,7 +45,7 @@ class Graph:
             both = Ensemble(name=str(cell), config=cell.own, old=old, model=new)
             return CellStages(by_old, by_new, both, (both,))
         candidate = self._candidate(cell, old, new)
-        predicted = _answers(cell, candidate, f"{cell.new} {cell.strategy}", cell.own)
+        predicted = answers_of(candidate, cell.own, _name(cell, f"{cell.new} {cell.strategy}"))
         return CellStages(by_old, by_new, predicted, (candidate, predicted))
 
     def _candidate(self, cell: Cell, old: Model, new: Model) -> Stage:
@@ -55,8 +55,9 @@ class Graph:
         if recipe.baseline == "old_adapter":
             return Carry(name=name, config=cell.own, old=old)
         if recipe.of is not None:
-            distilled = self.cells[cell.update, cell.task, recipe.of, cell.seed]
-            return Interpolate(name=name, config=cell.own, new=new, compat=_aligned(distilled), weight=recipe.weight)
+            mixed_in = self.cells[cell.update, cell.task, recipe.of, cell.seed]
+            compat = aligned(*_task_models(mixed_in), mixed_in.own, str(mixed_in))
+            return Interpolate(name=name, config=cell.own, new=new, compat=compat, weight=recipe.weight)
         return aligned(old, new, cell.own, name)
 
 
@@ -66,25 +67,25 @@ def _task_models(cell: Cell) -> tuple[Model, Model]:
     return old, new
 
 
-def _aligned(cell: Cell) -> Align:
-    return aligned(*_task_models(cell), cell.own, str(cell))
-
-
-def _answers(cell: Cell, model: Model, of: str, config: UpdateConfig) -> Predict:
-    return answers_of(model, config, _name(cell, of))
-
-
 def _name(cell: Cell, of: str) -> str:
     return f"{of} {cell.task} seed {cell.seed}"
 
 
-def closure(wanted: Iterable[Stage]) -> list[Stage]:
-    """These stages and all that they need, by kind; each key once."""
-    found: dict[str, Stage] = {}
-    left = list(wanted)
-    while left:
-        stage = left.pop()
-        if stage.key not in found:
-            found[stage.key] = stage
-            left += stage.needs.values()
-    return sorted(found.values(), key=lambda stage: stage.kind)
+def closure(wanted: Iterable[Stage], is_done: Callable[[Stage], bool] = lambda _: False) -> list[Stage]:
+    """These stages and all that they need, each key once and after those it needs; without what is done, and what only
+    that needs, which may have been deleted."""
+    found: list[Stage] = []
+    seen: set[str] = set()
+
+    def visit(stage: Stage) -> None:
+        if stage.key in seen:
+            return
+        seen.add(stage.key)
+        if not is_done(stage):
+            for need in stage.needs.values():
+                visit(need)
+            found.append(stage)
+
+    for stage in wanted:
+        visit(stage)
+    return found

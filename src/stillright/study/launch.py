@@ -18,7 +18,6 @@ from typing import IO
 from rich.console import Console
 
 from stillright import ranks
-from stillright.config import UpdateConfig
 from stillright.errors import ConfigError
 from stillright.folder.files import write_first
 from stillright.stages.stage import Stage
@@ -40,19 +39,15 @@ def divided(stage: Stage, processes: int) -> Stage:
     """
     if processes == 1 or not stage.is_training:
         return stage
-    return replace(stage, config=_divided(stage.config, processes, stage.label), known_key=stage.key)
-
-
-def _divided(config: UpdateConfig, processes: int, label: str) -> UpdateConfig:
-    training = config.training
+    training = stage.config.training
     for name in ("gradient_accumulation", "batch_size"):
         whole = getattr(training, name)
         if whole % processes == 0:
             own = training.model_copy(update={name: whole // processes})
-            return config.model_copy(update={"training": own})
+            return replace(stage, config=stage.config.model_copy(update={"training": own}), known_key=stage.key)
     raise ConfigError(
-        f"{label}: {processes} GPUs cannot share steps of {training.gradient_accumulation} batches of "
-        f"{training.batch_size}; give resources.{label.split()[0]}.num_gpus a number that divides one of the two"
+        f"{stage.label}: {processes} GPUs cannot share steps of {training.gradient_accumulation} batches of "
+        f"{training.batch_size}; give resources.{stage.kind}.num_gpus a number that divides one of the two"
     )
 
 

@@ -18,7 +18,7 @@ from stillright.study.cell_status import Board
 from stillright.study.cluster import Cluster, connect, joined, run_on_cluster
 from stillright.study.graph import closure
 from stillright.study.matrix import cells_of
-from stillright.study.schedule import Outcome, run_here, todo
+from stillright.study.schedule import Outcome, run_here
 from stillright.study.store import Store
 from stillright.study.terminal import shown, summary
 
@@ -36,7 +36,7 @@ def run_study(config: StudyConfig, source: str, console: Console, address: str |
         write_provenance(workspace, "study.yaml", config.model_dump(mode="json", exclude_unset=True))
         board = Board(cells, Store(config.out.resolve() / "store"), workspace)
         with shown(board, console):
-            stages = todo(board.plan(), board.store)
+            stages = closure(board.plan(), board.store.is_done)
             _name_strangers(board, console)
             for outcome in _outcomes(stages, config, address, board.store, console):
                 board.record(outcome)

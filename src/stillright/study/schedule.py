@@ -1,9 +1,9 @@
-"""Which stages are left to build, in what order, and building them one after another in this process."""
+"""Building stages one after another in this process."""
 
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from rich.console import Console
@@ -21,27 +21,6 @@ class Outcome(NamedTuple):
 
     stage: Stage
     error: str | None = None  # one line; None: it is done
-
-
-def todo(wanted: Iterable[Stage], store: Store) -> list[Stage]:
-    """The stages to build for `wanted`, each after those it needs. What only finished stages need is not looked at, so
-    it may have been deleted."""
-    found: dict[str, Stage] = {}
-    done: set[str] = set()
-
-    def visit(stage: Stage) -> None:
-        if stage.key in found or stage.key in done:
-            return
-        if store.is_done(stage):
-            done.add(stage.key)
-            return
-        for need in stage.needs.values():
-            visit(need)
-        found[stage.key] = stage
-
-    for stage in wanted:
-        visit(stage)
-    return list(found.values())
 
 
 def error_line(error: BaseException) -> str:

@@ -21,10 +21,8 @@ class SharedData:
         of_task: Inputs = {"task": task_inputs(config.task), "split_seed": config.split_seed}
         key = fingerprint({**of_task, "old": config.old, "new": config.new, "texts": aligned_inputs(config)})
         if key not in self._data:
-            self._data[key] = Data(config, self._task(config, fingerprint(of_task)))
+            task = fingerprint(of_task)
+            if task not in self._tasks:
+                self._tasks[task] = load_task(config.task, config.split_seed)
+            self._data[key] = Data(config, self._tasks[task])
         return self._data[key]
-
-    def _task(self, config: UpdateConfig, key: str) -> Task:
-        if key not in self._tasks:
-            self._tasks[key] = load_task(config.task, config.split_seed)
-        return self._tasks[key]

@@ -13,8 +13,6 @@ from stillright.models import ModelRef, Source, load_model, load_skeleton
 if TYPE_CHECKING:
     import torch
 
-Shapes = dict[str, tuple[int, ...]]
-
 
 def carry(old: ModelRef, base: Source, out: Path) -> None:
     """Writes the adapter of a model as one for another base of the same shapes."""
@@ -38,7 +36,7 @@ def refuse_other_shapes(old: Source, new: Source) -> None:
             )
 
 
-def _linear_shapes(base: Source) -> Shapes:
+def _linear_shapes(base: Source) -> dict[str, tuple[int, ...]]:
     """Shapes (out, in) of the layers that take adapters, by name."""
     model = load_skeleton(base)
     head = model.get_output_embeddings()
