@@ -45,7 +45,6 @@ class LMHead(NamedTuple):
         return logits if self.softcap is None else self.softcap * torch.tanh(logits / self.softcap)
 
     def to(self, device: Any) -> LMHead:
-        """The same head on a device."""
         return self._replace(weight=self.weight.to(device), bias=None if self.bias is None else self.bias.to(device))
 
     def gradient(self, logits: Tensor, of_logits: Tensor, vocabulary: int) -> Tensor:

@@ -12,9 +12,8 @@ from stillright.errors import ModelError, TaskError
 from stillright.models import ModelRef, Source, compute_dtype, load_tokenizer, longest_text, shared_vocabulary
 from stillright.tasks import Task, load_task
 from stillright.tokenizers import refuse_other_tokens
-from stillright.training.choice.choice_texts import ChoiceText, encode_choices, encode_unlabelled
-from stillright.training.encode import encode_prompts, encode_texts
-from stillright.training.text import Text, Texts, split_texts
+from stillright.training.encode import encode_choices, encode_prompts, encode_texts, encode_unlabelled
+from stillright.training.text import ChoiceText, Text, Texts, split_texts
 
 T = TypeVar("T")
 ONE_TOKENIZER = "only the choice strategies (choice, choice_mixture, choice_ce) work with two tokenizers"

@@ -1,4 +1,4 @@
-"""Training texts as token ids: which of them are scored, and how texts are split and put into batches."""
+"""Training texts, and samples with choices, as token ids: what is scored, how they are split and put into batches."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import datasets
 
 from stillright.errors import DataError
-from stillright.forward.trees import BATCH_TOKENS, Ids
+from stillright.forward.trees import BATCH_TOKENS, Ids, Tree
 
 IGNORED = -100  # label of a position that is not scored
 T = TypeVar("T")
@@ -33,6 +33,19 @@ class Text:
     def example(self) -> dict[str, Any]:
         """The row of a data set, as a collator reads it."""
         return {"input_ids": self.ids, "labels": [IGNORED] * (len(self.ids) - len(self.scored)) + self.scored}
+
+
+@dataclass(frozen=True)
+class ChoiceText(Tree):
+    """One sample: token ids of the prompt and of each choice."""
+
+    lengths: list[int]  # what the task's metric divides log-likelihoods by
+    accepted: list[int]  # numbers of the right choices, usually one; none where it is not known
+
+    @property
+    def gold(self) -> int:
+        """Number of the right choice that is trained on, the first of several; IGNORED where it is not known."""
+        return self.accepted[0] if self.accepted else IGNORED
 
 
 class Texts(NamedTuple, Generic[T]):

@@ -24,7 +24,6 @@ from stillright.training.choice.choice_batches import (
     tree_scores,
 )
 from stillright.training.choice.choice_loss import CHOICE_STRATEGIES, Beliefs, choice_sums, is_right
-from stillright.training.choice.choice_texts import ChoiceText
 from stillright.training.choice.teacher_scores import ScoreFiles, read_scores
 from stillright.training.forward_loss import ForwardLossTrainer
 from stillright.training.loop import train_adapter
@@ -32,7 +31,7 @@ from stillright.training.means import Mean
 from stillright.training.memory import frees_memory
 from stillright.training.result import TrainingResult
 from stillright.training.settings import Job, training_arguments
-from stillright.training.text import IGNORED, Texts
+from stillright.training.text import IGNORED, ChoiceText, Texts
 
 
 class ChoiceCollator:
@@ -63,12 +62,14 @@ class ChoiceTrainer(ForwardLossTrainer):
     columns = ("input_ids", "text")
 
     def __init__(self, temperature: float, ce_weight: float, **kwargs: Any) -> None:
-        super().__init__(tree_scores, **kwargs)
+        super().__init__(**kwargs)
         self.temperature = temperature
         self.ce_weight = ce_weight
 
+    def computed(self, model: Any, **inputs: Any) -> Tensor:
+        return tree_scores(model, **inputs)
+
     def means(self, model: Any, inputs: dict[str, Any]) -> dict[str, Mean]:
-        """See ForwardLossTrainer."""
         scores = batch_scores(model, inputs)
         target = inputs["target"][:, : scores.shape[1]]
         sums = choice_sums(scores, target, inputs["gold"], self.temperature, self.ce_weight)
@@ -77,7 +78,6 @@ class ChoiceTrainer(ForwardLossTrainer):
         return {**means, **flips(scores, inputs)}
 
     def keep_first(self, inputs: dict[str, Any], texts: int) -> dict[str, Any]:
-        """See ForwardLossTrainer."""
         return first_samples(inputs, texts)
 
 
