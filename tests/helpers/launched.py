@@ -25,7 +25,7 @@ from stillright.progress import Progress
 from stillright.training import text
 from stillright.training.align import AlignTrainer
 from stillright.training.choice.choice_batches import Reading, Samples
-from stillright.training.choice.choice_trainer import ChoiceCollator, ChoiceTrainer, _rows
+from stillright.training.choice.choice_trainer import ChoiceCollator, ChoiceTrainer
 from stillright.training.choice.teacher_scores import choice_scores
 from stillright.training.compat_config import CompatConfig
 from stillright.training.forward_loss import ForwardLossTrainer
@@ -155,8 +155,8 @@ def _choice(base: Path, folder: Path, batches: Batches, apart: bool = False) -> 
         0.3,
         args=SFTConfig(**_settings(folder, batches)),
         data_collator=ChoiceCollator(samples, target),
-        train_dataset=_rows(CHOICES),
-        eval_dataset=_rows(CHOICES[: len(HELD)]),
+        train_dataset=as_dataset(CHOICES),
+        eval_dataset=as_dataset(CHOICES[: len(HELD)]),
         **_model(base),
     )
 

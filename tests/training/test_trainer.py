@@ -24,6 +24,7 @@ from stillright.errors import ModelError, RunError
 from stillright.forward.passes import check_head
 from stillright.models import ModelRef, Source, load_base, load_model, load_tokenizer
 from stillright.progress import Progress
+from stillright.stages import teach
 from stillright.training import align, loop, lora
 from stillright.training.align import AlignTrainer
 from stillright.training.choice import choice_trainer, teacher_scores
@@ -171,7 +172,7 @@ def test_trained_models_do_not_stay_in_memory(
         kept.extend(map(weakref.ref, model.parameters()))
         return model
 
-    for module in (lora, align, teacher_scores, choice_trainer, pipeline):
+    for module in (lora, align, teacher_scores, choice_trainer, teach):
         monkeypatch.setattr(module, "load_model", loaded)
     gc.collect()
     gc.disable()

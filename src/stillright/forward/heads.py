@@ -47,14 +47,14 @@ class LMHead(NamedTuple):
     def to(self, device: Any) -> LMHead:
         return self._replace(weight=self.weight.to(device), bias=None if self.bias is None else self.bias.to(device))
 
-    def gradient(self, logits: Tensor, of_logits: Tensor, vocabulary: int) -> Tensor:
-        """The gradient for hidden states (N, H), from `logits` and the gradient `of_logits` (N, vocabulary)."""
+    def gradient(self, logits: Tensor, of_logits: Tensor) -> Tensor:
+        """The gradient for hidden states (N, H), from `logits` (N, V) or fewer and their gradient."""
         if self.softcap is not None:
             of_logits = of_logits * (1 - (logits / self.softcap) ** 2)
         if self.scale != 1.0:
             of_logits = of_logits * self.scale
         rows = few_shapes(of_logits, self.weight.dtype)
-        return (rows @ self.weight[:vocabulary])[: len(of_logits)]
+        return (rows @ self.weight[: logits.shape[1]])[: len(of_logits)]
 
 
 def lm_head(model: Any) -> LMHead:

@@ -45,12 +45,6 @@ class Validation(NamedTuple):
         scores = teacher_scores(self.old, self.old_texts, job.dtype, job.progress, "old teacher")
         return is_right(scores, accepted(self.old_texts))
 
-    def samples(self, old_right: Tensor, student: Any, pad_token_id: int, job: Job) -> Samples:
-        """As the student reads them."""
-        return Samples(
-            self.new_texts, old_right, reading_of(student, self.new_texts, pad_token_id, job.progress, job.label)
-        )
-
 
 class AnswersCollator:
     """Another collator's batch and, for validation samples, their choices under "answers"."""
@@ -118,7 +112,8 @@ def align_adapter(
     student = load_model(new, job.dtype, trainable=True)
     samples = None
     if validation is not None and old_right is not None:
-        samples = validation.samples(old_right, student, tokenizer.pad_token_id, job)
+        reading = reading_of(student, validation.new_texts, tokenizer.pad_token_id, job.progress, job.label)
+        samples = Samples(validation.new_texts, old_right, reading)
     trainer = AlignTrainer(
         student,
         load_model(source, job.dtype) if isinstance(source, ModelRef) else source,

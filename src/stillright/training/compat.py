@@ -77,10 +77,11 @@ class CompatTrainer(AdapterTrainer):
             self.data_collator = TeacherCollator(self.data_collator, teachers)
 
     def _teachers(self, old_model: Any) -> CachedTeachers | LiveTeachers:
-        refuse_shared_weights(old_model, self.model)
-        old: InMemoryTeacher | NamedTeacher = InMemoryTeacher(old_model)
         if isinstance(old_model, str):
-            old = NamedTeacher(ModelRef.parse(old_model), self.model.dtype)
+            old: InMemoryTeacher | NamedTeacher = NamedTeacher(ModelRef.parse(old_model), self.model.dtype)
+        else:
+            refuse_shared_weights(old_model, self.model)
+            old = InMemoryTeacher(old_model)
         self._refuse_misfits(old)
         return self._live_teachers(old) if self.args.teachers == "live" else self._cached_teachers(old)
 
@@ -184,9 +185,7 @@ def refuse_untrainable(model: Any, form: str) -> None:
 
 
 def refuse_shared_weights(old: Any, model: Any) -> None:
-    """Raises ModelError where `old`, unless it is a name, holds weights of `model`: adapters go into their layers."""
-    if isinstance(old, str):
-        return
+    """Raises ModelError where `old` holds weights of `model`: adapters go into their layers."""
     ours = {id(weight) for weight in model.parameters()}
     if any(id(weight) in ours for weight in old.parameters()):
         raise ModelError(

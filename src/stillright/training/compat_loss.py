@@ -59,7 +59,7 @@ class CompatLoss(NamedTuple):
             if self.ce_weight:
                 likely = less_label(functional.softmax(logits, dim=-1), rows.labels)
                 of_logits.add_(likely, alpha=self.ce_weight)
-            return head.gradient(logits, of_logits, logits.shape[1])
+            return head.gradient(logits, of_logits)
 
         return self._sums(kl, -tokens.student_logp, follows_old, weight), gradient
 

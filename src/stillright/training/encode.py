@@ -12,8 +12,6 @@ from stillright.tasks import Task
 from stillright.tasks.encoding import encode_pairs
 from stillright.training.text import ChoiceText, Text
 
-Sample = tuple[str, list[str]]  # prompt and choices
-
 
 def encode_texts(task: Task, tokenizer: Any, max_length: int, loss_on: LossOn) -> list[Text]:
     """Every training document, at most `max_length` tokens, cut from the left as the harness does.
@@ -51,17 +49,13 @@ def encode_choices(task: Task, tokenizer: Any, max_length: int) -> list[ChoiceTe
     documents = task.train_documents
     samples = [(task.prompt(document), task.choices(document)) for document in documents]
     accepted = [task.accepted(document) for document in documents]
-    return _encode(task, samples, accepted, tokenizer, max_length)
+    return encode_samples(task, samples, accepted, tokenizer, max_length)
 
 
-def encode_unlabelled(task: Task, samples: list[Sample], tokenizer: Any, max_length: int) -> list[ChoiceText]:
-    """The same for samples whose right choice is not known."""
-    return _encode(task, samples, [[]] * len(samples), tokenizer, max_length)
-
-
-def _encode(
-    task: Task, samples: list[Sample], accepted: list[list[int]], tokenizer: Any, max_length: int
+def encode_samples(
+    task: Task, samples: list[tuple[str, list[str]]], accepted: list[list[int]], tokenizer: Any, max_length: int
 ) -> list[ChoiceText]:
+    """Samples (prompt, choices); accepted: numbers of the right choices of each, none where they are not known."""
     delimiter = task.harness.config.target_delimiter
     pairs = [(prompt, f"{delimiter}{choice}") for prompt, choices in samples for choice in choices]
     encoded = iter(encode_pairs(pairs, tokenizer))

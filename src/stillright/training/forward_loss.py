@@ -36,25 +36,21 @@ def add_call(model: Any, compute: Callable[..., Any]) -> None:
     model.forward = types.MethodType(forward, model)
 
 
-def refuse_data_parallel(args: SFTConfig) -> None:
-    """Raises RunError where one process sees several GPUs: its replicas would all run the forward of the first."""
-    if args.n_gpu > 1:
-        raise RunError(
-            f"one process sees {args.n_gpu} GPUs, and would train on copies of the model; set CUDA_VISIBLE_DEVICES=0"
-        )
-
-
 class ForwardLossTrainer(OpenTrainer, SFTTrainer):
     """Trains an adapter by the "loss" among its `means`.
 
     The validation loss, and every other mean that is logged, is divided once by all that was counted, whatever the
     batches; one that counted nothing is left out.
     Several processes of `accelerate launch` take the step that one would take on all their batches together.
-    Raises ModelError, see `check_head`, and RunError, see `refuse_data_parallel`, and where a loss is no number.
+    Raises ModelError, see `check_head`, and RunError where one process sees several GPUs, or a loss is no number.
     """
 
     def __init__(self, *, args: SFTConfig, **kwargs: Any) -> None:
-        refuse_data_parallel(args)
+        if args.n_gpu > 1:  # replicas of the model would all run the forward of the first
+            raise RunError(
+                f"one process sees {args.n_gpu} GPUs, and would train on copies of the model; "
+                "set CUDA_VISIBLE_DEVICES=0"
+            )
         super().__init__(args=args, **kwargs)
         if not hasattr(self.model, "get_base_model"):
             raise ModelError("model: has no adapter to train; give a PeftModel, or peft_config beside the base")
@@ -83,7 +79,6 @@ class ForwardLossTrainer(OpenTrainer, SFTTrainer):
         return super().train(*args, **kwargs)
 
     def save_model(self, *args: Any, **kwargs: Any) -> None:
-        """Saves the adapter."""
         with sets_in_order(self.model.active_peft_config):
             super().save_model(*args, **kwargs)
 

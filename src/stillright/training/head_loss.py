@@ -118,8 +118,7 @@ class CrossEntropy(NamedTuple):
         zero = loss.new_zeros(())
 
         def gradient() -> Tensor:
-            of_logits = less_label(log_probabilities.exp_(), rows.labels)
-            return head.gradient(logits, of_logits, len(head.weight))
+            return head.gradient(logits, less_label(log_probabilities.exp_(), rows.labels))
 
         return LossSums(loss, loss.detach(), zero, zero, zero), gradient
 

@@ -47,6 +47,11 @@ class ChoiceText(Tree):
         """Number of the right choice that is trained on, the first of several; IGNORED where it is not known."""
         return self.accepted[0] if self.accepted else IGNORED
 
+    @property
+    def example(self) -> dict[str, Any]:
+        """The row of a data set: the ids are there for their length alone, a collator reads the tree."""
+        return {"input_ids": self.ids}
+
 
 class Texts(NamedTuple, Generic[T]):
     """Texts, as token ids or as trees of choices, cut into what is trained on and what chooses the checkpoint."""
@@ -60,11 +65,9 @@ def cut_texts(texts: Texts[Text]) -> int:
     return sum(text.lost > 0 for text in (*texts.train, *texts.validation))
 
 
-def as_dataset(texts: Sequence[Text], first: int = 0) -> datasets.Dataset:
-    """Rows of ids, of labels (the scored tokens), and of the text's number from `first` on."""
-    examples = [text.example for text in texts]
-    columns = {name: [example[name] for example in examples] for name in ("input_ids", "labels")}
-    return datasets.Dataset.from_dict({**columns, "text": list(range(first, first + len(texts)))})
+def as_dataset(texts: Sequence[Text | ChoiceText], first: int = 0) -> datasets.Dataset:
+    """Their examples, with the text's number from `first` on."""
+    return datasets.Dataset.from_list([{**text.example, "text": i} for i, text in enumerate(texts, start=first)])
 
 
 def batches(lengths: Sequence[int]) -> Iterator[list[int]]:

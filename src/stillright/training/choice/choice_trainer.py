@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import datasets
 import torch
 from torch import Tensor
 from trl import SFTConfig
@@ -31,7 +30,7 @@ from stillright.training.means import Mean
 from stillright.training.memory import frees_memory
 from stillright.training.result import TrainingResult
 from stillright.training.settings import Job, training_arguments
-from stillright.training.text import IGNORED, ChoiceText, Texts
+from stillright.training.text import IGNORED, ChoiceText, Texts, as_dataset
 
 
 class ChoiceCollator:
@@ -56,7 +55,7 @@ class ChoiceCollator:
 class ChoiceTrainer(ForwardLossTrainer):
     """Trains an adapter of the new base towards a target distribution over choices; its means are over samples.
 
-    Data sets hold rows (input_ids, text): the ids of a tree for their length alone, and the number of its sample.
+    Data sets hold rows (input_ids, text), where `text` is the number of the sample.
     """
 
     columns = ("input_ids", "text")
@@ -105,14 +104,8 @@ def align_choices(
         model=student,
         args=SFTConfig(**training_arguments(job, len(split.train))),
         data_collator=ChoiceCollator(samples, target),
-        train_dataset=_rows(split.train),
-        eval_dataset=_rows(split.validation, first=len(split.train)),
+        train_dataset=as_dataset(split.train),
+        eval_dataset=as_dataset(split.validation, first=len(split.train)),
         processing_class=tokenizer,
     )
     return train_adapter(trainer, job, RULES[strategy.choose])
-
-
-def _rows(texts: list[ChoiceText], first: int = 0) -> datasets.Dataset:
-    return datasets.Dataset.from_dict(
-        {"input_ids": [text.ids for text in texts], "text": list(range(first, first + len(texts)))}
-    )

@@ -98,17 +98,17 @@ def _settings(model: Any) -> dict[str, Any]:
     return {
         "base": _determining(model.config),
         "adapters": {name: _determining(model.peft_config[name]) for name in active},
-        "layers": {name: _state(layer) for name, layer in model.named_modules() if isinstance(layer, ADAPTED)},
+        # what a script may have changed in an adapter's layer, though it is neither a weight nor in the configuration
+        "layers": {
+            name: [layer.disable_adapters, layer.active_adapters, getattr(layer, "scaling", None)]
+            for name, layer in model.named_modules()
+            if isinstance(layer, ADAPTED)
+        },
     }
 
 
 def _determining(config: Any) -> dict[str, Any]:
     return {key: value for key, value in config.to_dict().items() if key not in PLACES}
-
-
-def _state(layer: Any) -> list[Any]:
-    """What a script may have changed in an adapter's layer: it is neither a weight nor in the configuration."""
-    return [layer.disable_adapters, layer.active_adapters, getattr(layer, "scaling", None)]
 
 
 def _plain(value: Any) -> Any:
