@@ -33,7 +33,7 @@ from stillright.training.compat_config import CompatConfig
 from stillright.training.lora import lora_config
 from stillright.training.settings import Job, training_arguments
 from stillright.training.teachers.cache_writing import CacheSpec, write_cache
-from stillright.training.teachers.cached_teachers import TeacherFolders
+from stillright.training.teachers.cached_teachers import CachedTeachers
 from stillright.training.teachers.forms import Hidden
 from stillright.training.teachers.live_teachers import LiveTeachers
 from stillright.training.text import as_dataset
@@ -178,7 +178,7 @@ def gkd(setting: Setting) -> Side:
 
 def teach(args: argparse.Namespace, work: Path) -> None:
     """Runs both teachers of a Setting and leaves their tokens/s in caching.json."""
-    setting, folders = Setting(args, work), TeacherFolders(work / "old", work / "new")
+    setting, folders = Setting(args, work), (work / "old", work / "new")
     spec = CacheSpec(setting.texts, {}, Hidden(), setting.vocabulary)
     started = time.perf_counter()
     for ref, folder in zip((setting.old, setting.new), folders, strict=True):
@@ -195,9 +195,9 @@ def cached(setting: Setting) -> Side:
     if process.exitcode:
         raise SystemExit(f"the teachers ended with exit code {process.exitcode}")
     rate = json.loads((setting.work / "caching.json").read_text(encoding="utf-8"))
-    folders = TeacherFolders(setting.work / "old", setting.work / "new")
+    teachers = CachedTeachers.open(setting.work / "old", setting.work / "new")
     args = CompatConfig(**setting.arguments)
-    return AlignTrainer(setting.student(), folders.open(), args, **setting.common()), rate
+    return AlignTrainer(setting.student(), teachers, args, **setting.common()), rate
 
 
 def live(setting: Setting) -> Side:

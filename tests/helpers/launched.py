@@ -25,15 +25,13 @@ from stillright.progress import Progress
 from stillright.training import text
 from stillright.training.align import AlignTrainer
 from stillright.training.choice.choice_batches import Reading, Samples
-from stillright.training.choice.choice_texts import ChoiceText
-from stillright.training.choice.choice_trainer import ChoiceCollator, ChoiceTrainer, _rows
+from stillright.training.choice.choice_trainer import ChoiceCollator, ChoiceTrainer
 from stillright.training.choice.teacher_scores import choice_scores
 from stillright.training.compat_config import CompatConfig
 from stillright.training.forward_loss import ForwardLossTrainer
-from stillright.training.head_loss import CrossEntropy
 from stillright.training.lora import lora_config
-from stillright.training.teachers.cached_teachers import TeacherFolders
-from stillright.training.text import Text, as_dataset
+from stillright.training.teachers.cached_teachers import CachedTeachers
+from stillright.training.text import ChoiceText, Text, as_dataset
 from stillright.training.token_trainer import AdapterTrainer
 
 QUIET = Progress(Console(quiet=True))
@@ -124,7 +122,7 @@ def _model(base: Path) -> dict[str, Any]:
 
 def _adapter(base: Path, folder: Path, batches: Batches) -> ForwardLossTrainer:
     data = {"train_dataset": as_dataset(TEXTS), "eval_dataset": as_dataset(HELD)}
-    return AdapterTrainer(CrossEntropy(), args=SFTConfig(**_settings(folder, batches)), **data, **_model(base))
+    return AdapterTrainer(args=SFTConfig(**_settings(folder, batches)), **data, **_model(base))
 
 
 def cache(base: Path, folder: Path) -> None:
@@ -139,7 +137,7 @@ def cache(base: Path, folder: Path) -> None:
 def _compat(base: Path, folder: Path, batches: Batches) -> ForwardLossTrainer:
     cache(base, folder)
     return AlignTrainer(
-        teachers=TeacherFolders(folder / "old", folder / "new").open(),
+        old_model=CachedTeachers.open(folder / "old", folder / "new"),
         args=CompatConfig(**_settings(folder, batches), mask="token_likelihood", ce_weight=0.3),
         train_dataset=as_dataset(TEXTS),
         eval_dataset=as_dataset(HELD),
@@ -157,8 +155,8 @@ def _choice(base: Path, folder: Path, batches: Batches, apart: bool = False) -> 
         0.3,
         args=SFTConfig(**_settings(folder, batches)),
         data_collator=ChoiceCollator(samples, target),
-        train_dataset=_rows(CHOICES),
-        eval_dataset=_rows(CHOICES[: len(HELD)]),
+        train_dataset=as_dataset(CHOICES),
+        eval_dataset=as_dataset(CHOICES[: len(HELD)]),
         **_model(base),
     )
 

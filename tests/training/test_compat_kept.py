@@ -22,9 +22,9 @@ from stillright.folder.workspace import Workspace
 from stillright.forward.passes import check_packing, last_states, model_inputs
 from stillright.models import Source, load_base
 from stillright.training import text
-from stillright.training.model_digest import model_digest
 from stillright.training.teachers import cache_writing, teacher_model
 from stillright.training.teachers.cache_files import open_cache
+from stillright.training.teachers.teacher_model import model_digest
 
 END_TO_END = DataCollatorForLanguageModeling(pad_token_id=0, padding_free=True)
 

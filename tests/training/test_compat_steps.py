@@ -122,7 +122,7 @@ def step(trainer: CompatTrainer, start: Weights, mask: str) -> Weights:
     for name, weight in trained(trainer.model).items():
         weight.data.copy_(start[name])
     trainer.args.mask = mask
-    trainer.loss = CompatLoss(trainer.loss.reader, STRATEGIES[mask], TEMPERATURE, CE_WEIGHT)  # type: ignore[union-attr]
+    trainer.loss = CompatLoss(trainer.loss.reader, STRATEGIES[mask], TEMPERATURE, CE_WEIGHT)
     trainer.train()
     return {name: start[name].detach() - weight.detach() for name, weight in trained(trainer.model).items()}
 

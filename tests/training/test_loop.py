@@ -24,7 +24,6 @@ from stillright.errors import RunError
 from stillright.models import ModelRef, Source, load_base, load_tokenizer
 from stillright.progress import Progress
 from stillright.training import loop
-from stillright.training.head_loss import CrossEntropy
 from stillright.training.loop import train_adapter
 from stillright.training.lora import lora_config
 from stillright.training.settings import Job, few_steps, training_arguments
@@ -51,7 +50,6 @@ class Training:
         if broken:
             model.lm_head.weight.data[7] = math.nan
         return AdapterTrainer(
-            CrossEntropy(),
             model=model,
             args=SFTConfig(**self.args),
             train_dataset=as_dataset(TEXTS),

@@ -229,7 +229,7 @@ def test_trainer_shifts_labels_and_ignores_padding(bases: tuple[Path, Path], tmp
     from stillright.training.compat_config import CompatConfig
     from stillright.training.lora import lora_config
     from stillright.training.settings import Job, training_arguments
-    from stillright.training.teachers.cached_teachers import TeacherFolders
+    from stillright.training.teachers.cached_teachers import CachedTeachers
     from stillright.training.text import Text, as_dataset
 
     texts = [Text([5, 6, 7, 8, 9, 10, 11]), Text([12, 13, 14]), Text([15, 16, 17, 18])]
@@ -244,7 +244,7 @@ def test_trainer_shifts_labels_and_ignores_padding(bases: tuple[Path, Path], tmp
     trainer = AlignTrainer(
         model=student,
         args=CompatConfig(**training_arguments(job, 3), mask=mask),
-        teachers=TeacherFolders(tmp_path / "old", tmp_path / "new").open(),
+        old_model=CachedTeachers.open(tmp_path / "old", tmp_path / "new"),
         train_dataset=as_dataset(texts),
         eval_dataset=as_dataset(texts),
         processing_class=load_tokenizer(Source(str(bases[1]))),

@@ -24,15 +24,15 @@ from stillright.errors import ModelError, RunError
 from stillright.forward.passes import check_head
 from stillright.models import ModelRef, Source, load_base, load_model, load_tokenizer
 from stillright.progress import Progress
+from stillright.stages import teach
 from stillright.training import align, loop, lora
 from stillright.training.align import AlignTrainer
 from stillright.training.choice import choice_trainer, teacher_scores
 from stillright.training.compat_config import CompatConfig
-from stillright.training.head_loss import CrossEntropy
 from stillright.training.loop import train_adapter
 from stillright.training.lora import lora_config
 from stillright.training.settings import Job, training_arguments
-from stillright.training.teachers.cached_teachers import TeacherFolders
+from stillright.training.teachers.cached_teachers import CachedTeachers
 from stillright.training.text import Text, as_dataset
 from stillright.training.token_trainer import AdapterTrainer
 
@@ -69,7 +69,7 @@ def test_the_validation_loss_is_the_mean_over_all_tokens(
     expected = functional.cross_entropy(torch.cat(logits), labels).item()
     work = job(tmp_path, batch_size)
     arguments = settings(work, bases[0])
-    trainer = AdapterTrainer(CrossEntropy(), args=SFTConfig(**training_arguments(work, len(TEXTS))), **arguments)
+    trainer = AdapterTrainer(args=SFTConfig(**training_arguments(work, len(TEXTS))), **arguments)
     result = train_adapter(trainer, work)
     assert result.validation_losses[0] == pytest.approx(expected, rel=1e-5)
     assert result.validation[0]["cross_entropy"] == pytest.approx(expected, rel=1e-5)
@@ -89,7 +89,7 @@ def test_only_scored_tokens_are_trained(bases: tuple[Path, Path], tmp_path: Path
     expected = -sum(logs[i][place, texts[i].ids[place + 1]].item() for i, place in places) / len(places)
     work = job(tmp_path, batch_size)
     arguments = settings(work, bases[0]) | {"train_dataset": as_dataset(texts), "eval_dataset": as_dataset(texts)}
-    trainer = AdapterTrainer(CrossEntropy(), args=SFTConfig(**training_arguments(work, 4)), **arguments)
+    trainer = AdapterTrainer(args=SFTConfig(**training_arguments(work, 4)), **arguments)
     result = train_adapter(trainer, work)
     assert result.validation_losses[0] == pytest.approx(expected, rel=1e-5)
     logged = [entry["cross_entropy"] for entry in trainer.state.log_history if "cross_entropy" in entry]
@@ -105,7 +105,7 @@ def test_divergences_are_means_over_the_tokens_that_follow(bases: tuple[Path, Pa
         work = job(tmp_path / str(batch_size), batch_size)
         trainer = AlignTrainer(
             args=CompatConfig(**training_arguments(work, len(TEXTS)), mask="token_likelihood"),
-            teachers=TeacherFolders(tmp_path / "old", tmp_path / "new").open(),
+            old_model=CachedTeachers.open(tmp_path / "old", tmp_path / "new"),
             **settings(work, bases[1]),
         )
         found[batch_size] = trainer.evaluate()
@@ -130,7 +130,7 @@ def test_what_was_never_counted_is_not_logged(
     work = job(tmp_path, 2)
     trainer = AlignTrainer(
         args=CompatConfig(**training_arguments(work, len(TEXTS)), mask=mask),
-        teachers=TeacherFolders(tmp_path / "new", tmp_path / "new").open(),
+        old_model=CachedTeachers.open(tmp_path / "new", tmp_path / "new"),
         **settings(work, bases[1]),
     )
     train_adapter(trainer, work)
@@ -151,7 +151,7 @@ def test_a_step_is_the_mean_over_its_tokens_whatever_the_model_class_says(
         step = {"max_steps": 1, "optim": "sgd", "learning_rate": 10.0, "max_grad_norm": 0.0, "seed": 0}
         args = SFTConfig(**{**training_arguments(work, 2), "gradient_accumulation_steps": 2 // size, **step})
         data = {"model": model, "train_dataset": texts, "eval_dataset": texts}
-        trainer = AdapterTrainer(CrossEntropy(), args=args, **{**settings(work, bases[0]), **data})
+        trainer = AdapterTrainer(args=args, **{**settings(work, bases[0]), **data})
         trainer.train()
         found.append({name: weight for name, weight in trainer.model.named_parameters() if "lora_B" in name})
     assert max(weight.abs().max() for weight in found[0].values()) > 1e-3
@@ -172,7 +172,7 @@ def test_trained_models_do_not_stay_in_memory(
         kept.extend(map(weakref.ref, model.parameters()))
         return model
 
-    for module in (lora, align, teacher_scores, choice_trainer, pipeline):
+    for module in (lora, align, teacher_scores, choice_trainer, teach):
         monkeypatch.setattr(module, "load_model", loaded)
     gc.collect()
     gc.disable()
@@ -190,7 +190,7 @@ def test_a_batch_without_scored_tokens_teaches_nothing(bases: tuple[Path, Path],
     work = job(tmp_path, 1)
     arguments = {**settings(work, bases[0]), "train_dataset": as_dataset([Text([5]), Text([6, 7])])}
     arguments["eval_dataset"] = as_dataset([Text([5]), Text(SHORT)])
-    trainer = AdapterTrainer(CrossEntropy(), args=SFTConfig(**training_arguments(work, 2)), **arguments)
+    trainer = AdapterTrainer(args=SFTConfig(**training_arguments(work, 2)), **arguments)
     with torch.no_grad():
         expected = trainer.model(input_ids=torch.tensor([SHORT])).logits[0, 0].log_softmax(-1)[SHORT[1]]
     result = train_adapter(trainer, work)
@@ -202,7 +202,7 @@ def fit_the_wrong_way(work: Job, base: Path) -> dict[str, Any]:
     """Trains a task adapter that does worse on validation with every step; what stands beside it."""
     arguments = settings(work, base)
     arguments["eval_dataset"] = as_dataset([Text([200 + i for i in ids]) for ids in IDS])
-    trainer = AdapterTrainer(CrossEntropy(), args=SFTConfig(**training_arguments(work, len(TEXTS))), **arguments)
+    trainer = AdapterTrainer(args=SFTConfig(**training_arguments(work, len(TEXTS))), **arguments)
     train_adapter(trainer, work)
     found: dict[str, Any] = json.loads((work.out / "training.json").read_text())
     return found
@@ -273,7 +273,7 @@ def test_a_head_that_does_something_else_is_refused(
     arguments = settings(job(tmp_path, 2), bases[0])
     arguments["model"].lm_head.register_forward_hook(lambda module, inputs, logits: 2 * logits)
     with pytest.raises(ModelError, match=r"base .*base-1\d* \(llama\): its logits differ by up to"):
-        AdapterTrainer(CrossEntropy(), args=SFTConfig(**training_arguments(job(tmp_path, 2), 5)), **arguments)
+        AdapterTrainer(args=SFTConfig(**training_arguments(job(tmp_path, 2), 5)), **arguments)
 
 
 def test_one_process_with_several_gpus_is_refused(bases: tuple[Path, Path], tmp_path: Path) -> None:
@@ -282,15 +282,13 @@ def test_one_process_with_several_gpus_is_refused(bases: tuple[Path, Path], tmp_
     assert args.n_gpu <= 1  # sets the devices up
     args._n_gpu = 2
     with pytest.raises(RunError, match=r"one process sees 2 GPUs, .* set CUDA_VISIBLE_DEVICES=0"):
-        AdapterTrainer(CrossEntropy(), args=args, **settings(work, bases[0]))
+        AdapterTrainer(args=args, **settings(work, bases[0]))
 
 
 @pytest.mark.parametrize("engine", ["is_fsdp_enabled", "is_deepspeed_enabled"])
 def test_shards_are_refused(bases: tuple[Path, Path], tmp_path: Path, engine: str) -> None:
     work = job(tmp_path, 2)
-    trainer = AdapterTrainer(
-        CrossEntropy(), args=SFTConfig(**training_arguments(work, len(TEXTS))), **settings(work, bases[0])
-    )
+    trainer = AdapterTrainer(args=SFTConfig(**training_arguments(work, len(TEXTS))), **settings(work, bases[0]))
     setattr(trainer, engine, True)
     with pytest.raises(RunError, match="FSDP and DeepSpeed are not supported .*; launch with --multi_gpu"):
         train_adapter(trainer, work)

@@ -19,8 +19,7 @@ from stillright.pipeline import run_update
 from stillright.stages.data import Data
 from stillright.training.choice.choice_batches import accepted, flips
 from stillright.training.choice.choice_loss import choice_sums
-from stillright.training.choice.choice_texts import ChoiceText
-from stillright.training.text import IGNORED
+from stillright.training.text import IGNORED, ChoiceText
 
 QUIET = Console(quiet=True)
 

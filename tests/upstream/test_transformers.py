@@ -14,8 +14,7 @@ from transformers import Trainer, TrainerCallback, TrainerState, TrainingArgumen
 
 from stillright.upstream.transformers import (
     TRAINER_STATE,
-    ChosenColumns,
-    OwnOrder,
+    OpenTrainer,
     checkpoint_parts,
     choose_best,
     count_items_of_step,
@@ -38,7 +37,7 @@ class Line(nn.Module):
         return {"loss": self.weight * input_ids.sum()}
 
 
-class Recorded(ChosenColumns, OwnOrder, Trainer):
+class Recorded(OpenTrainer, Trainer):
     """Keeps what it was asked."""
 
     columns = ("input_ids", "labels", "text")

@@ -45,17 +45,16 @@ class LMHead(NamedTuple):
         return logits if self.softcap is None else self.softcap * torch.tanh(logits / self.softcap)
 
     def to(self, device: Any) -> LMHead:
-        """The same head on a device."""
         return self._replace(weight=self.weight.to(device), bias=None if self.bias is None else self.bias.to(device))
 
-    def gradient(self, logits: Tensor, of_logits: Tensor, vocabulary: int) -> Tensor:
-        """The gradient for hidden states (N, H), from `logits` and the gradient `of_logits` (N, vocabulary)."""
+    def gradient(self, logits: Tensor, of_logits: Tensor) -> Tensor:
+        """The gradient for hidden states (N, H), from `logits` (N, V) or fewer and their gradient."""
         if self.softcap is not None:
             of_logits = of_logits * (1 - (logits / self.softcap) ** 2)
         if self.scale != 1.0:
             of_logits = of_logits * self.scale
         rows = few_shapes(of_logits, self.weight.dtype)
-        return (rows @ self.weight[:vocabulary])[: len(of_logits)]
+        return (rows @ self.weight[: logits.shape[1]])[: len(of_logits)]
 
 
 def lm_head(model: Any) -> LMHead:

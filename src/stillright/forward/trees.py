@@ -58,7 +58,6 @@ class Trees(NamedTuple):
     sample: Tensor  # (R,) number of the sample within the batch
 
     def to(self, device: torch.device) -> Trees:
-        """The same batch on a device."""
         return Trees(self.apart, *(part.to(device) for part in self[1:]))
 
 
@@ -75,7 +74,9 @@ def plant(texts: Sequence[Tree], pad_token_id: int, apart: bool = False) -> Tree
     """The texts as one batch; `apart` repeats the prompt for every choice, for models that cannot read a tree."""
     columns, sample = [], []
     for i, text in enumerate(texts):
-        rows = _columns_apart(text) if apart else [_columns(text.prompt, text.choices)]
+        rows = [_columns(text.prompt, text.choices)]
+        if apart:
+            rows = [_columns(text.prompt, [choice], k) for k, choice in enumerate(text.choices, start=1)]
         columns += rows
         sample += [i] * len(rows)
     fills = (pad_token_id, 0, PADDING, 0)
@@ -90,19 +91,11 @@ def padded(rows: Sequence[Sequence[int]], fill: int, multiple: int = 1) -> Tenso
     return torch.tensor([[*row, *[fill] * (length - len(row))] for row in rows])
 
 
-def _columns_apart(text: Tree) -> list[tuple[Ids, ...]]:
-    """One tree per choice, with the number that the choice has in the sample."""
-    rows: list[tuple[Ids, ...]] = []
-    for k, choice in enumerate(text.choices, start=1):
-        ids, positions, branch, before = _columns(text.prompt, [choice])
-        rows.append((ids, positions, [k * i for i in branch], before))
-    return rows
-
-
-def _columns(prompt: Ids, choices: list[Ids]) -> tuple[Ids, ...]:
+def _columns(prompt: Ids, choices: list[Ids], number: int = 1) -> tuple[Ids, ...]:
+    """A row of Trees, where `number` is that of the first choice."""
     start = len(prompt)
     positions, branch, before = list(range(start)), [0] * start, [max(0, i - 1) for i in range(start)]
-    for k, choice in enumerate(choices, start=1):
+    for k, choice in enumerate(choices, start=number):
         first = len(positions)
         positions += range(start, start + len(choice))
         branch += [k] * len(choice)

@@ -8,6 +8,7 @@ from itertools import chain
 from typing import ClassVar
 
 from stillright.config.study import StageKind
+from stillright.models import ModelRef
 from stillright.stages.cost import StageCost
 from stillright.stages.data import Data, choices_digest, texts_digest
 from stillright.stages.inputs import Inputs, aligned_inputs, bases_of, training_inputs
@@ -49,15 +50,16 @@ class Align(Stage):
             self._align_tokens(site)
 
     def _align_tokens(self, site: Site) -> None:
-        from stillright.training.align import align_adapter
-        from stillright.training.teachers.cached_teachers import TeacherFolders
-        from stillright.training.validation_flips import Validation
+        from stillright.training.align import Validation, align_adapter
+        from stillright.training.teachers.cached_teachers import CachedTeachers
 
         config, data, (old, new) = self.config, site.data, (site.models["old"], site.models["new"])
         validation = None
         if config.strategy.choose == "flips":
             validation = Validation(old, *(data.choices(ref.base).validation for ref in (old, new)))
-        source = TeacherFolders(site.teachers["teach_old"], site.teachers["teach_new"]) if site.teachers else old
+        source: CachedTeachers | ModelRef = old
+        if site.teachers:
+            source = CachedTeachers.open(site.teachers["teach_old"], site.teachers["teach_new"])
         texts, job = data.aligned_texts(new.base), self.job(site, config.align_seed)
         site.tell_cut(texts, self.label)
         align_adapter(new, source, texts, config.strategy, config.teachers, job, validation)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from itertools import chain
 from typing import ClassVar
 
@@ -15,11 +14,10 @@ from stillright.stages.cost import StageCost, teacher_bytes
 from stillright.stages.data import Data, choices_digest, texts_digest
 from stillright.stages.inputs import Inputs, aligned_inputs, bases_of
 from stillright.stages.stage import Model, Site, Stage
-from stillright.training.choice.choice_texts import ChoiceText
 from stillright.training.memory import frees_memory
-from stillright.training.teachers.cache_stage import cache_inputs
+from stillright.training.teachers.cache_writing import CacheSpec, build_cache, cache_inputs
 from stillright.training.teachers.forms import Form, form_of
-from stillright.training.text import Text
+from stillright.training.text import ChoiceText, Text
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -53,12 +51,9 @@ class Teach(_Teacher):
 
     @frees_memory
     def build(self, site: Site) -> None:
-        from stillright.training.teachers.cache_stage import build_cache
-        from stillright.training.teachers.cache_writing import CacheSpec
-
         spec = CacheSpec(self._texts(site.data), {}, self.form, site.data.shared_vocabulary)
-        load = partial(load_model, site.models["model"], site.data.dtype)
-        build_cache(load, spec, site.work, site.out, site.progress, f"{self.name} teacher")
+        model = load_model(site.models["model"], site.data.dtype)
+        build_cache(model, spec, site.work, site.out, site.progress, f"{self.name} teacher")
 
     def cost(self, data: Data) -> StageCost:
         texts, base = self._texts(data), load_config(self.base).get_text_config()

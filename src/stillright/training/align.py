@@ -2,12 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
+
+from torch import Tensor
 
 from stillright.config import StrategyConfig, TeachersConfig
+from stillright.forward.passes import Collate
 from stillright.models import ModelRef, load_model, load_tokenizer
 from stillright.training.checkpoints import RULES
-from stillright.training.choice.choice_batches import Samples, batch_scores, first_samples, flips
+from stillright.training.choice.choice_batches import (
+    Samples,
+    accepted,
+    batch_scores,
+    first_samples,
+    flips,
+    reading_of,
+    tree_scores,
+)
+from stillright.training.choice.choice_loss import is_right
+from stillright.training.choice.teacher_scores import teacher_scores
 from stillright.training.compat import CompatTrainer
 from stillright.training.compat_config import CompatConfig
 from stillright.training.loop import train_adapter
@@ -15,49 +28,65 @@ from stillright.training.means import Mean
 from stillright.training.memory import frees_memory
 from stillright.training.result import TrainingResult
 from stillright.training.settings import Job, training_arguments
-from stillright.training.teachers.cached_teachers import CachedTeachers, TeacherFolders
+from stillright.training.teachers.cached_teachers import CachedTeachers
 from stillright.training.teachers.live_teachers import LiveTeachers
-from stillright.training.text import Text, Texts, as_dataset
-from stillright.training.validation_flips import AnswersCollator, Validation, sums_or_scores
+from stillright.training.text import ChoiceText, Text, Texts, as_dataset
 
-if TYPE_CHECKING:
-    from peft import PeftModel
-    from transformers import PreTrainedModel
+
+class Validation(NamedTuple):
+    """The validation samples, to choose the checkpoint by flips."""
+
+    old: ModelRef
+    old_texts: list[ChoiceText]
+    new_texts: list[ChoiceText]  # the same samples, tokenized for the new model
+
+    def old_right(self, job: Job) -> Tensor:
+        """(n,) whether the old model, which is gone from memory afterwards, answers right."""
+        scores = teacher_scores(self.old, self.old_texts, job.dtype, job.progress, "old teacher")
+        return is_right(scores, accepted(self.old_texts))
+
+
+class AnswersCollator:
+    """Another collator's batch and, for validation samples, their choices under "answers"."""
+
+    def __init__(self, collate: Collate, validation: Samples, first: int) -> None:
+        self.collate = collate
+        self.validation = validation
+        self.first = first  # number of the first validation text
+
+    def __call__(self, examples: list[dict[str, Any]]) -> dict[str, Any]:
+        rows = [example["text"] - self.first for example in examples]
+        batch = self.collate(examples)
+        return {**batch, "answers": self.validation.batch(rows)} if min(rows) >= 0 else batch
 
 
 class AlignTrainer(CompatTrainer):
     """CompatTrainer whose teachers may be ready, and which may also score choices.
 
     Data sets hold rows (input_ids, labels, text), where `text` is the number among those that the teachers have read.
-    validation: the choices of the validation samples, which are scored in every evaluation; None: they are not.
+    old_model: the teachers where they are ready. validation: the choices of the validation samples, which are scored in
+    every evaluation; None: they are not.
     """
 
-    compute = staticmethod(sums_or_scores)
-
-    def __init__(
-        self,
-        model: Any,
-        teachers: CachedTeachers | LiveTeachers | PreTrainedModel | PeftModel,
-        args: CompatConfig,
-        *,
-        validation: Samples | None = None,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(model, teachers, args, **kwargs)
+    def __init__(self, *args: Any, validation: Samples | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
         if validation is not None:
             self.data_collator = AnswersCollator(self.data_collator, validation, first=len(self.train_dataset))
 
     def _teachers(self, old_model: Any) -> CachedTeachers | LiveTeachers:
         return old_model if isinstance(old_model, CachedTeachers | LiveTeachers) else super()._teachers(old_model)
 
+    def computed(self, model: Any, **inputs: Any) -> Any:
+        """For a batch of trees the scores of their choices."""
+        return tree_scores(model, **inputs) if "branch" in inputs else super().computed(model, **inputs)
+
     def means(self, model: Any, inputs: dict[str, Any]) -> dict[str, Mean]:
-        """See ForwardLossTrainer; where choices are scored, also the share of samples right, and lost against old."""
+        """Where choices are scored, also the share of samples right, and lost against old."""
         answers = inputs.pop("answers", None)
         means = super().means(model, inputs)
         return means if answers is None else {**means, **flips(batch_scores(model, answers), answers)}
 
     def keep_first(self, inputs: dict[str, Any], texts: int) -> dict[str, Any]:
-        """See ForwardLossTrainer."""
         answers = inputs.pop("answers", None)
         kept = super().keep_first(inputs, texts)
         return kept if answers is None else {**kept, "answers": first_samples(answers, texts)}
@@ -66,7 +95,7 @@ class AlignTrainer(CompatTrainer):
 @frees_memory
 def align_adapter(
     new: ModelRef,
-    source: TeacherFolders | ModelRef,
+    source: CachedTeachers | ModelRef,
     texts: Texts[Text],
     strategy: StrategyConfig,
     teachers: TeachersConfig,
@@ -75,7 +104,7 @@ def align_adapter(
 ) -> TrainingResult:
     """Trains the compat adapter, from the new task adapter on.
 
-    source: the teachers' caches, so that only the new base is in memory; or the old model, which stays there too.
+    source: the teachers' outputs, so that only the new base is in memory; or the old model, which stays there too.
     validation: needed where `strategy` chooses the checkpoint by flips.
     """
     tokenizer = load_tokenizer(new.base)
@@ -83,10 +112,11 @@ def align_adapter(
     student = load_model(new, job.dtype, trainable=True)
     samples = None
     if validation is not None and old_right is not None:
-        samples = validation.samples(old_right, student, tokenizer.pad_token_id, job)
+        reading = reading_of(student, validation.new_texts, tokenizer.pad_token_id, job.progress, job.label)
+        samples = Samples(validation.new_texts, old_right, reading)
     trainer = AlignTrainer(
         student,
-        source.open() if isinstance(source, TeacherFolders) else load_model(source, job.dtype),
+        load_model(source, job.dtype) if isinstance(source, ModelRef) else source,
         CompatConfig(
             **training_arguments(job, len(texts.train)),
             **strategy.model_dump(exclude={"choose"}),

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
+from peft import PeftModel
 from rich.console import Console
 from torch import Tensor
+from transformers import PreTrainedModel
 
 from stillright import ranks
 from stillright.errors import ConfigError, ModelError
@@ -24,18 +26,13 @@ from stillright.training.means import Mean
 from stillright.training.memory import frees_memory
 from stillright.training.prepared_rows import Row, numbered, refuse_empty, refuse_unscored, rows_digest, tokens_of
 from stillright.training.strategies import STRATEGIES
-from stillright.training.teachers.cache_stage import cache_stage
-from stillright.training.teachers.cache_writing import CacheSpec
-from stillright.training.teachers.cached_teachers import CachedTeachers, TeacherCollator, TeacherFolders
+from stillright.training.teachers.cache_writing import CacheSpec, cache_stage
+from stillright.training.teachers.cached_teachers import CachedTeachers, TeacherCollator
 from stillright.training.teachers.forms import form_of
 from stillright.training.teachers.live_teachers import LiveTeachers
 from stillright.training.teachers.teacher_model import InMemoryTeacher, NamedTeacher, is_placed, on_device
 from stillright.training.token_trainer import AdapterTrainer
 from stillright.upstream.trl import is_end_to_end, tokenizer_of
-
-if TYPE_CHECKING:
-    from peft import PeftModel
-    from transformers import PreTrainedModel
 
 FOREIGN = ("compute_loss_func", "compute_metrics", "preprocess_logits_for_metrics")  # need logits, or another loss
 
@@ -53,6 +50,7 @@ class CompatTrainer(AdapterTrainer):
     Raises ConfigError, DataError and ModelError for what cannot be trained.
     """
 
+    loss: CompatLoss
     train_dataset: Any
     eval_dataset: Any
     _name = "MUSCLE"  # in the model card
@@ -68,10 +66,10 @@ class CompatTrainer(AdapterTrainer):
         _refuse_foreign(args, kwargs)
         refuse_empty({name: kwargs.get(name) for name in DATA})
         student, args = _student(model, args)
-        super().__init__(None, model=student, args=args, **kwargs)
+        super().__init__(model=student, args=args, **kwargs)
         refuse_untrainable(self.model, args.teachers)
         teachers = self._teachers(old_model)
-        self.loss = CompatLoss(teachers.reader.to(args.device), STRATEGIES[args.mask], args.temperature, args.ce_weight)
+        self.loss = CompatLoss(teachers.reader(args.device), STRATEGIES[args.mask], args.temperature, args.ce_weight)
         if isinstance(teachers, LiveTeachers):
             self.ask = teachers.outputs
         else:
@@ -79,10 +77,11 @@ class CompatTrainer(AdapterTrainer):
             self.data_collator = TeacherCollator(self.data_collator, teachers)
 
     def _teachers(self, old_model: Any) -> CachedTeachers | LiveTeachers:
-        refuse_shared_weights(old_model, self.model)
-        old: InMemoryTeacher | NamedTeacher = InMemoryTeacher(old_model)
         if isinstance(old_model, str):
-            old = NamedTeacher(ModelRef.parse(old_model), self.model.dtype)
+            old: InMemoryTeacher | NamedTeacher = NamedTeacher(ModelRef.parse(old_model), self.model.dtype)
+        else:
+            refuse_shared_weights(old_model, self.model)
+            old = InMemoryTeacher(old_model)
         self._refuse_misfits(old)
         return self._live_teachers(old) if self.args.teachers == "live" else self._cached_teachers(old)
 
@@ -107,26 +106,19 @@ class CompatTrainer(AdapterTrainer):
 
     def _cached_teachers(self, old: InMemoryTeacher | NamedTeacher) -> CachedTeachers:
         """Both, who read the rows of all data sets now, unless they have."""
-        rows, models = self._number_rows(), {"old": old, "new": InMemoryTeacher(self.model)}
-        vocabulary = min(model.vocabulary for model in models.values())
-        spec = self._spec(rows, vocabulary)
-        caches = Workspace(self.args.teachers_folder, self._console(), "teachers_dir")
+        (self.train_dataset, self.eval_dataset), rows = numbered([self.train_dataset, self.eval_dataset], self.collate)
+        models = {"old": old, "new": InMemoryTeacher(self.model)}
+        spec = self._spec(rows, min(model.vocabulary for model in models.values()))
+        console = Console(stderr=True, quiet=self.args.disable_tqdm or not ranks.is_main())
+        caches = Workspace(self.args.teachers_folder, console, "teachers_dir")
         with caches.locked() as workspace, self.accelerator.autocast():
-            return TeacherFolders(*(self._cache(workspace, role, model, spec) for role, model in models.items())).open()
+            return CachedTeachers.open(*(self._cache(workspace, role, model, spec) for role, model in models.items()))
 
     @frees_memory
     def _cache(self, workspace: Workspace, role: str, model: InMemoryTeacher | NamedTeacher, spec: CacheSpec) -> Path:
         """The folder of what a teacher outputs; one that was loaded for it is gone from memory afterwards."""
         with on_device(model.load, self.args.device) as load:
             return cache_stage(workspace, role, lambda: model.key, load, spec)
-
-    def _console(self) -> Console:
-        return Console(stderr=True, quiet=self.args.disable_tqdm or not ranks.is_main())
-
-    def _number_rows(self) -> list[Row]:
-        parts, rows = numbered([self.train_dataset, self.eval_dataset], self.collate)
-        self.train_dataset, self.eval_dataset = parts
-        return rows
 
     def _spec(self, rows: list[Row], vocabulary: int) -> CacheSpec:
         key = {
@@ -193,9 +185,7 @@ def refuse_untrainable(model: Any, form: str) -> None:
 
 
 def refuse_shared_weights(old: Any, model: Any) -> None:
-    """Raises ModelError where `old`, unless it is a name, holds weights of `model`: adapters go into their layers."""
-    if isinstance(old, str):
-        return
+    """Raises ModelError where `old` holds weights of `model`: adapters go into their layers."""
     ours = {id(weight) for weight in model.parameters()}
     if any(id(weight) in ours for weight in old.parameters()):
         raise ModelError(

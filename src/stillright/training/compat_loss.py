@@ -16,7 +16,7 @@ from torch.nn import functional
 from stillright.forward.heads import LMHead
 from stillright.training.head_loss import Gradient, LossSums, chunks, head_loss, less_label
 from stillright.training.strategies import Strategy, Tokens
-from stillright.training.teachers.targets import LossInputs, Target, TargetReader
+from stillright.training.teachers.targets import LossInputs, TargetReader
 
 
 class CompatLoss(NamedTuple):
@@ -41,22 +41,15 @@ class CompatLoss(NamedTuple):
         known = [self._tokens(self._logits(head, states), part) for states, part in chunks(head, student, rows)]
         return self.strategy.follows_old(Tokens(*(torch.cat(values) for values in zip(*known, strict=True))))
 
-    def plain(self, head: LMHead, student: Tensor, rows: LossInputs) -> LossSums:
-        """See ChunkLoss."""
-        logits = self._logits(head, student)
-        with torch.no_grad():
-            follows_old, weight = self._rules(self._tokens(logits, rows), rows)
-            target = self._target(head, rows, follows_old, logits)
-        kl, _ = target.divergence(functional.log_softmax(logits / self.temperature, dim=-1))
-        cross_entropy = functional.cross_entropy(logits, rows.labels, reduction="none")
-        return self._sums(kl, cross_entropy, follows_old, weight)
-
-    def by_hand(self, head: LMHead, student: Tensor, rows: LossInputs) -> tuple[LossSums, Gradient]:
-        """See ChunkLoss and Dense."""
+    def chunk_sums(self, head: LMHead, student: Tensor, rows: LossInputs) -> tuple[LossSums, Gradient]:
+        """The gradient is that of the divergence, see Dense, and softmax(z) - onehot(label) for logits z."""
         logits = self._logits(head, student)
         tokens = self._tokens(logits, rows)
-        follows_old, weight = self._rules(tokens, rows)
-        target = self._target(head, rows, follows_old, logits)
+        follows_old = self.strategy.follows_old(tokens) if rows.follows_old is None else rows.follows_old
+        weight = None if self.strategy.weight is None else self.strategy.weight(tokens)
+        choice = None if self.strategy.mixed else follows_old
+        with torch.no_grad():  # the new teacher is read through the student's own head, which may be trained
+            target = self.reader.target(head, rows, choice, logits, self.temperature)
         kl, of_kl = target.divergence(functional.log_softmax(logits / self.temperature, dim=-1))
 
         def gradient() -> Tensor:
@@ -66,7 +59,7 @@ class CompatLoss(NamedTuple):
             if self.ce_weight:
                 likely = less_label(functional.softmax(logits, dim=-1), rows.labels)
                 of_logits.add_(likely, alpha=self.ce_weight)
-            return head.gradient(logits, of_logits, logits.shape[1])
+            return head.gradient(logits, of_logits)
 
         return self._sums(kl, -tokens.student_logp, follows_old, weight), gradient
 
@@ -76,14 +69,6 @@ class CompatLoss(NamedTuple):
     def _tokens(self, logits: Tensor, rows: LossInputs) -> Tokens:
         logp = -functional.cross_entropy(logits, rows.labels, reduction="none")
         return Tokens(rows.labels, rows.sequence, logits.argmax(dim=-1), logp, rows.old_prediction, rows.old_logp)
-
-    def _rules(self, tokens: Tokens, rows: LossInputs) -> tuple[Tensor, Tensor | None]:
-        """Which rows follow old, and the weights of their divergence."""
-        follows_old = self.strategy.follows_old(tokens) if rows.follows_old is None else rows.follows_old
-        return follows_old, None if self.strategy.weight is None else self.strategy.weight(tokens)
-
-    def _target(self, head: LMHead, rows: LossInputs, follows_old: Tensor, like: Tensor) -> Target:
-        return self.reader.target(head, rows, None if self.strategy.mixed else follows_old, like, self.temperature)
 
     def _sums(self, kl: Tensor, cross_entropy: Tensor, follows_old: Tensor, weight: Tensor | None) -> LossSums:
         weighted = kl if weight is None else kl * weight

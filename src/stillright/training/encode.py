@@ -1,14 +1,16 @@
-"""Prompts and right answers as training texts, tokenized by the harness itself, so that they are what is scored."""
+"""Documents as training texts, or as samples with choices: tokenized by the harness itself, so that they are what is
+scored."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from stillright.config.update import LossOn
+from stillright.errors import TaskError
 from stillright.forward.trees import Ids
 from stillright.tasks import Task
 from stillright.tasks.encoding import encode_pairs
-from stillright.training.text import Text
+from stillright.training.text import ChoiceText, Text
 
 
 def encode_texts(task: Task, tokenizer: Any, max_length: int, loss_on: LossOn) -> list[Text]:
@@ -34,3 +36,30 @@ def cut_text(prompt: Ids, completion: Ids, max_length: int, loss_on: LossOn) -> 
     ids = whole[-max_length:]
     first = max(1, len(ids) - len(completion)) if loss_on == "completion" else 1
     return Text(ids, first, lost=len(whole) - len(ids))
+
+
+def encode_choices(task: Task, tokenizer: Any, max_length: int) -> list[ChoiceText]:
+    """Every training document; prompts are cut at their start beyond `max_length`, to one token at least.
+
+    Raises TaskError where the task's answers are not choices.
+    """
+    if not task.is_choice:
+        raise TaskError(f"task {task.name}: its answers are generated, and choice strategies need choices; use another")
+    documents = task.train_documents
+    samples = [(task.prompt(document), task.choices(document)) for document in documents]
+    accepted = [task.accepted(document) for document in documents]
+    return encode_samples(task, samples, accepted, tokenizer, max_length)
+
+
+def encode_samples(
+    task: Task, samples: list[tuple[str, list[str]]], accepted: list[list[int]], tokenizer: Any, max_length: int
+) -> list[ChoiceText]:
+    """Samples (prompt, choices); accepted: numbers of the right choices of each, none where they are not known."""
+    pairs = [(prompt, task.continuation(choice)) for prompt, choices in samples for choice in choices]
+    encoded = iter(encode_pairs(pairs, tokenizer))
+    texts = []
+    for (_, choices), right in zip(samples, accepted, strict=True):
+        prompts, continuations = zip(*(next(encoded) for _ in choices), strict=True)
+        room = max(1, max_length - max(map(len, continuations)))
+        texts.append(ChoiceText(prompts[0][-room:], list(continuations), task.choice_lengths(choices), right))
+    return texts

@@ -22,7 +22,7 @@ from stillright.training.means import Mean, Means
 from stillright.training.order import AgreedSampler, lengths_of, longest_first
 from stillright.training.result import sets_in_order
 from stillright.upstream.accelerate import forget_preparation, texts_read_once
-from stillright.upstream.transformers import ChosenColumns, OwnOrder, count_items_of_step
+from stillright.upstream.transformers import OpenTrainer, count_items_of_step
 
 
 def add_call(model: Any, compute: Callable[..., Any]) -> None:
@@ -36,33 +36,33 @@ def add_call(model: Any, compute: Callable[..., Any]) -> None:
     model.forward = types.MethodType(forward, model)
 
 
-def refuse_data_parallel(args: SFTConfig) -> None:
-    """Raises RunError where one process sees several GPUs: its replicas would all run the forward of the first."""
-    if args.n_gpu > 1:
-        raise RunError(
-            f"one process sees {args.n_gpu} GPUs, and would train on copies of the model; set CUDA_VISIBLE_DEVICES=0"
-        )
-
-
-class ForwardLossTrainer(ChosenColumns, OwnOrder, SFTTrainer):
+class ForwardLossTrainer(OpenTrainer, SFTTrainer):
     """Trains an adapter by the "loss" among its `means`.
 
-    compute: what `model(..., computed=True)` returns, see `add_call`. The validation loss, and every other mean that is
-    logged, is divided once by all that was counted, whatever the batches; one that counted nothing is left out.
+    The validation loss, and every other mean that is logged, is divided once by all that was counted, whatever the
+    batches; one that counted nothing is left out.
     Several processes of `accelerate launch` take the step that one would take on all their batches together.
-    Raises ModelError, see `check_head`, and RunError, see `refuse_data_parallel`, and where a loss is no number.
+    Raises ModelError, see `check_head`, and RunError where one process sees several GPUs, or a loss is no number.
     """
 
-    def __init__(self, compute: Callable[..., Any], *, args: SFTConfig, **kwargs: Any) -> None:
-        refuse_data_parallel(args)
+    def __init__(self, *, args: SFTConfig, **kwargs: Any) -> None:
+        if args.n_gpu > 1:  # replicas of the model would all run the forward of the first
+            raise RunError(
+                f"one process sees {args.n_gpu} GPUs, and would train on copies of the model; "
+                "set CUDA_VISIBLE_DEVICES=0"
+            )
         super().__init__(args=args, **kwargs)
         if not hasattr(self.model, "get_base_model"):
             raise ModelError("model: has no adapter to train; give a PeftModel, or peft_config beside the base")
         check_head(self.model)
         slim_layers(self.model)
         count_items_of_step(self)
-        add_call(self.model.get_base_model(), compute)
+        add_call(self.model.get_base_model(), self.computed)
         self._trained, self._validated = Means(), Means()
+
+    def computed(self, model: Any, **inputs: Any) -> Any:
+        """What `model(..., computed=True)` returns, see `add_call`; model: without adapter wrapper."""
+        raise NotImplementedError
 
     def means(self, model: Any, inputs: dict[str, Any]) -> dict[str, Mean]:
         """What a batch adds to each mean; "loss", which has a gradient, is one of them."""
@@ -79,7 +79,6 @@ class ForwardLossTrainer(ChosenColumns, OwnOrder, SFTTrainer):
         return super().train(*args, **kwargs)
 
     def save_model(self, *args: Any, **kwargs: Any) -> None:
-        """Saves the adapter."""
         with sets_in_order(self.model.active_peft_config):
             super().save_model(*args, **kwargs)
 
@@ -109,14 +108,12 @@ class ForwardLossTrainer(ChosenColumns, OwnOrder, SFTTrainer):
         return means if texts else {name: Mean(mean.total * 0, mean.count * 0) for name, mean in means.items()}
 
     def train_order(self, dataset: Any) -> Any:
-        """See OwnOrder."""
         if self._takes_turns_itself():
             return None
         batch = self.args.train_batch_size * self.args.gradient_accumulation_steps
         return AgreedSampler(batch, lengths_of(dataset), self.args.seed)
 
     def eval_order(self, dataset: Any) -> Any:
-        """See OwnOrder."""
         return None if self._takes_turns_itself() else longest_first(lengths_of(dataset))
 
     def _takes_turns_itself(self) -> bool:

@@ -34,17 +34,17 @@ Rows = Any  # a NamedTuple of tensors that begin with N, of mappings to such, or
 Gradient = Callable[[], Tensor]  # of the loss of a chunk, for its hidden states (N, H)
 
 
-class ChunkLoss(Protocol):
-    """A loss of the hidden states of some positions. Both methods give the same sums."""
+class HeadLoss(Protocol):
+    """A loss of the hidden states of N positions before the LM head."""
 
-    def plain(self, head: LMHead, student: Tensor, rows: Rows) -> LossSums:
-        """The sums, for autograd; student (N, H)."""
+    def batch_sums(self, head: LMHead, student: Tensor, labels: Tensor, sequence: Tensor, **teacher: Any) -> LossSums:
+        """Sums over a batch: student (N, H), labels (N,), sequence (N,) number of the text within the batch."""
 
-    def by_hand(self, head: LMHead, student: Tensor, rows: Rows) -> tuple[LossSums, Gradient]:
-        """The sums, and what works out the gradient of `loss`."""
+    def chunk_sums(self, head: LMHead, student: Tensor, rows: Rows) -> tuple[LossSums, Gradient]:
+        """Those over some positions, for autograd; and what works out the gradient of `loss` without it, once."""
 
 
-def head_loss(loss: ChunkLoss, head: LMHead, student: Tensor, rows: Rows) -> LossSums:
+def head_loss(loss: HeadLoss, head: LMHead, student: Tensor, rows: Rows) -> LossSums:
     """The loss of hidden states (N, H) before `head`, whose logits exist for some rows at a time, see `chunk_rows`.
 
     Where the head is frozen, the gradient of a chunk is computed with its loss, so that nothing of vocabulary size is
@@ -56,7 +56,7 @@ def head_loss(loss: ChunkLoss, head: LMHead, student: Tensor, rows: Rows) -> Los
         return LossSums(nothing, *[nothing.detach()] * 4)
     if not head.weight.requires_grad:
         return LossSums(*_ByHand.apply(student, loss, head, rows))  # type: ignore[no-untyped-call]
-    parts = [checkpoint(loss.plain, head, *chunk, use_reentrant=False) for chunk in chunks(head, student, rows)]
+    parts = [checkpoint(loss.chunk_sums, head, *chunk, use_reentrant=False)[0] for chunk in chunks(head, student, rows)]
     return LossSums(*(torch.stack(values).sum() for values in zip(*parts, strict=True)))
 
 
@@ -65,11 +65,11 @@ def chunks(head: LMHead, student: Tensor, rows: Rows) -> Iterator[tuple[Tensor, 
     size = chunk_rows(head)
     for start in range(0, len(student), size):
         part = slice(start, start + size)
-        yield student[part], type(rows)(*(_part(values, part) for values in rows))
+        yield student[part], type(rows)(*(part_of(values, part) for values in rows))
 
 
-def _part(values: Any, part: slice) -> Any:
-    """Of a tensor, of a mapping of tensors, or of None."""
+def part_of(values: Any, part: slice) -> Any:
+    """The rows of a tensor, of a mapping of tensors, or of None."""
     if isinstance(values, dict):
         return {name: value[part] for name, value in values.items()}
     return None if values is None else values[part]
@@ -79,10 +79,10 @@ class _ByHand(torch.autograd.Function):
     """The forward works out the gradient too, chunk by chunk; the backward only scales it."""
 
     @staticmethod
-    def forward(ctx: Any, student: Tensor, loss: ChunkLoss, head: LMHead, rows: Rows) -> tuple[Tensor, ...]:
+    def forward(ctx: Any, student: Tensor, loss: HeadLoss, head: LMHead, rows: Rows) -> tuple[Tensor, ...]:
         totals, gradients = [], []
         for chunk in chunks(head, student, rows):
-            sums, gradient = loss.by_hand(head, *chunk)
+            sums, gradient = loss.chunk_sums(head, *chunk)
             totals.append(sums)
             if ctx.needs_input_grad[0]:
                 gradients.append(gradient().to(student.dtype))
@@ -105,30 +105,22 @@ class Labels(NamedTuple):
 
 
 class CrossEntropy(NamedTuple):
-    """The next-token loss of a task adapter."""
+    """The next-token loss of a task adapter; which text a position stands in does not matter."""
 
     def batch_sums(self, head: LMHead, student: Tensor, labels: Tensor, sequence: Tensor, **_: Any) -> LossSums:
-        """Sums over N positions: student (N, H), labels (N,); which text they stand in does not matter."""
         return head_loss(self, head, student, Labels(labels))
 
-    def plain(self, head: LMHead, student: Tensor, rows: Labels) -> LossSums:
-        """See ChunkLoss."""
-        loss = functional.cross_entropy(head.logits(student, len(head.weight)), rows.labels, reduction="sum")
-        zero = loss.new_zeros(())
-        return LossSums(loss, loss.detach(), zero, zero, zero)
-
-    def by_hand(self, head: LMHead, student: Tensor, rows: Labels) -> tuple[LossSums, Gradient]:
-        """See ChunkLoss: softmax(z) - onehot(label) is the gradient for logits z."""
+    def chunk_sums(self, head: LMHead, student: Tensor, rows: Labels) -> tuple[LossSums, Gradient]:
+        """softmax(z) - onehot(label) is the gradient for logits z."""
         logits = head.logits(student, len(head.weight))
         log_probabilities = functional.log_softmax(logits, dim=-1)
         loss = functional.nll_loss(log_probabilities, rows.labels, reduction="sum")
         zero = loss.new_zeros(())
 
         def gradient() -> Tensor:
-            of_logits = less_label(log_probabilities.exp_(), rows.labels)
-            return head.gradient(logits, of_logits, len(head.weight))
+            return head.gradient(logits, less_label(log_probabilities.exp_(), rows.labels))
 
-        return LossSums(loss, loss, zero, zero, zero), gradient
+        return LossSums(loss, loss.detach(), zero, zero, zero), gradient
 
 
 def less_label(probabilities: Tensor, labels: Tensor) -> Tensor:

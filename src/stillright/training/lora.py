@@ -10,7 +10,6 @@ from trl import SFTConfig
 
 from stillright.config import LoraConfig
 from stillright.models import ModelRef, load_model, load_tokenizer
-from stillright.training.head_loss import CrossEntropy
 from stillright.training.loop import train_adapter
 from stillright.training.memory import frees_memory
 from stillright.training.result import TrainingResult
@@ -35,7 +34,6 @@ def lora_config(config: LoraConfig, ref: ModelRef) -> PeftLoraConfig:
 def fit_adapter(ref: ModelRef, texts: Texts[Text], lora: LoraConfig, job: Job) -> TrainingResult:
     """Trains an adapter for `ref.base`; where `ref` has an adapter, training goes on from it."""
     trainer = AdapterTrainer(
-        CrossEntropy(),
         model=load_model(ref, job.dtype, trainable=True),
         args=SFTConfig(**training_arguments(job, len(texts.train))),
         train_dataset=as_dataset(texts.train),

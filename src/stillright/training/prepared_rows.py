@@ -25,14 +25,9 @@ Datasets = Any  # a datasets.Dataset, a mapping of names to such, or None
 class Row(NamedTuple):
     """One row of L tokens, as arrays, for teachers; see Text."""
 
+    ids: Array  # (L,) all its tokens
     example: dict[str, Any]  # COLUMNS of the data set, (L,) each, but the lengths of texts that are packed
     labels: Array  # (L - 1,) of all tokens but the first: IGNORED where nothing is scored
-
-    @property
-    def ids(self) -> Array:
-        """(L,) all its tokens."""
-        ids: Array = self.example["input_ids"]
-        return ids
 
     @property
     def scored(self) -> Array:
@@ -83,7 +78,8 @@ def _rows(dataset: Any, collate: Collate) -> Iterator[Row]:
         raise DataError(f"columns {', '.join(dataset.column_names)}: no tokens after preparation; images are not read")
     kept = dataset.select_columns([name for name in COLUMNS if name in dataset.column_names]).with_format("numpy")
     for example in kept:
-        yield Row(example, collate([example])["labels"][0, 1 : len(example["input_ids"])].numpy())
+        ids = example["input_ids"]
+        yield Row(ids, example, collate([example])["labels"][0, 1 : len(ids)].numpy())
 
 
 def _is_there(dataset: Any) -> bool:

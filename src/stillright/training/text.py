@@ -1,4 +1,4 @@
-"""Training texts as token ids: which of them are scored, and how texts are split and put into batches."""
+"""Training texts, and samples with choices, as token ids: what is scored, how they are split and put into batches."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import datasets
 
 from stillright.errors import DataError
-from stillright.forward.trees import BATCH_TOKENS, Ids
+from stillright.forward.trees import BATCH_TOKENS, Ids, Tree
 
 IGNORED = -100  # label of a position that is not scored
 T = TypeVar("T")
@@ -35,6 +35,24 @@ class Text:
         return {"input_ids": self.ids, "labels": [IGNORED] * (len(self.ids) - len(self.scored)) + self.scored}
 
 
+@dataclass(frozen=True)
+class ChoiceText(Tree):
+    """One sample: token ids of the prompt and of each choice."""
+
+    lengths: list[int]  # what the task's metric divides log-likelihoods by
+    accepted: list[int]  # numbers of the right choices, usually one; none where it is not known
+
+    @property
+    def gold(self) -> int:
+        """Number of the right choice that is trained on, the first of several; IGNORED where it is not known."""
+        return self.accepted[0] if self.accepted else IGNORED
+
+    @property
+    def example(self) -> dict[str, Any]:
+        """The row of a data set: the ids are there for their length alone, a collator reads the tree."""
+        return {"input_ids": self.ids}
+
+
 class Texts(NamedTuple, Generic[T]):
     """Texts, as token ids or as trees of choices, cut into what is trained on and what chooses the checkpoint."""
 
@@ -47,11 +65,9 @@ def cut_texts(texts: Texts[Text]) -> int:
     return sum(text.lost > 0 for text in (*texts.train, *texts.validation))
 
 
-def as_dataset(texts: Sequence[Text], first: int = 0) -> datasets.Dataset:
-    """Rows of ids, of labels (the scored tokens), and of the text's number from `first` on."""
-    examples = [text.example for text in texts]
-    columns = {name: [example[name] for example in examples] for name in ("input_ids", "labels")}
-    return datasets.Dataset.from_dict({**columns, "text": list(range(first, first + len(texts)))})
+def as_dataset(texts: Sequence[Text | ChoiceText], first: int = 0) -> datasets.Dataset:
+    """Their examples, with the text's number from `first` on."""
+    return datasets.Dataset.from_list([{**text.example, "text": i} for i, text in enumerate(texts, start=first)])
 
 
 def batches(lengths: Sequence[int]) -> Iterator[list[int]]:

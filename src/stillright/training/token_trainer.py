@@ -1,28 +1,20 @@
-"""AdapterTrainer: trains an adapter on the tokens of texts, by any loss of hidden states."""
+"""AdapterTrainer: trains an adapter on the tokens of texts, by any loss of hidden states before the LM head."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from stillright.forward.heads import LMHead, lm_head
+from stillright.forward.heads import lm_head
 from stillright.forward.passes import Collate, without_right_padding
 from stillright.training.forward_loss import ForwardLossTrainer
-from stillright.training.head_loss import LossSums
+from stillright.training.head_loss import CrossEntropy, HeadLoss, LossSums, part_of
 from stillright.training.means import Mean
 from stillright.training.text import IGNORED
 from stillright.upstream.trl import is_end_to_end
-
-
-class HiddenLoss(Protocol):
-    """A loss of the hidden states before the LM head."""
-
-    def batch_sums(self, head: LMHead, student: Tensor, labels: Tensor, sequence: Tensor, **teacher: Any) -> LossSums:
-        """Sums over N positions: student (N, H), labels (N,), sequence (N,) number of the text within the batch."""
-
 
 Ask = Callable[[Any, dict[str, Any], Tensor], dict[str, Any]]  # (model, its inputs, labels shifted) -> teacher_...
 
@@ -37,27 +29,6 @@ def text_numbers(position_ids: Tensor | None, labels: Tensor) -> Tensor:
     if position_ids is not None:
         begins[:, 1:] = position_ids[:, 1:] != position_ids[:, :-1] + 1
     return (begins.flatten().cumsum(0) - 1).view_as(begins)[:, 1:]
-
-
-def token_sums(loss: HiddenLoss, ask: Ask | None, model: Any, *, labels: Tensor, **inputs: Any) -> LossSums:
-    """Sums over the scored positions of a batch; inputs whose name begins with "teacher_" go to the loss.
-
-    ask: gives them for a batch that has none.
-    """
-    labels = labels[:, 1:]
-    scored = (labels != IGNORED).nonzero(as_tuple=True)  # once: each time the device must tell how many they are
-    teacher = {name: inputs.pop(name) for name in list(inputs) if name.startswith("teacher_")}
-    inputs["attention_mask"] = without_right_padding(inputs.get("attention_mask"))
-    if ask is not None:
-        teacher = ask(model, inputs, labels)
-    states = model.base_model(**inputs).last_hidden_state[:, :-1]
-    sequence = text_numbers(inputs.get("position_ids"), labels)[scored]
-    return loss.batch_sums(lm_head(model), states[scored], labels[scored], sequence, **teacher)
-
-
-def cut(values: Any, count: int) -> Any:
-    """The first rows of a tensor, or of each tensor in a mapping."""
-    return {name: value[:count] for name, value in values.items()} if isinstance(values, dict) else values[:count]
 
 
 SIZES = "tokens_of_rows"
@@ -75,36 +46,41 @@ class SizesCollator:
 
 
 class AdapterTrainer(ForwardLossTrainer):
-    """Trains an adapter on tokenized rows (input_ids, labels) by any HiddenLoss; its means are over tokens.
+    """Trains an adapter on tokenized rows (input_ids, labels) by its `loss`; its means are over tokens.
 
-    Columns of a batch whose name begins with "teacher_" go to the loss; ask: see `token_sums`. loss: None where it is
-    set as an attribute before the first batch.
+    Columns of a batch whose name begins with "teacher_" go to the loss.
     """
 
     columns = ("input_ids", "labels", "seq_lengths", "text")
-    compute = staticmethod(token_sums)  # what `model(..., computed=True)` returns, for loss, ask and a batch
+    loss: HeadLoss = CrossEntropy()
+    ask: Ask | None = None  # gives what begins with "teacher_", for batches that have none
 
-    def __init__(self, loss: HiddenLoss | None, ask: Ask | None = None, **kwargs: Any) -> None:
-        self.loss = loss
-        self.ask = ask
-        super().__init__(self._computed, **kwargs)
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
         self.data_collator: Collate
         self.collate = self.data_collator
         if is_end_to_end(self):
             self.data_collator = SizesCollator(self.collate)
 
-    def _computed(self, model: Any, **inputs: Any) -> Any:
-        assert self.loss is not None
-        return self.compute(self.loss, self.ask, model, **inputs)
+    def computed(self, model: Any, **inputs: Any) -> Any:
+        """Sums over the scored positions of a batch."""
+        labels = inputs.pop("labels")[:, 1:]
+        scored = (labels != IGNORED).nonzero(as_tuple=True)  # once: each time the device must tell how many they are
+        teacher = {name: inputs.pop(name) for name in list(inputs) if name.startswith("teacher_")}
+        inputs["attention_mask"] = without_right_padding(inputs.get("attention_mask"))
+        if self.ask is not None:
+            teacher = self.ask(model, inputs, labels)
+        states = model.base_model(**inputs).last_hidden_state[:, :-1]
+        sequence = text_numbers(inputs.get("position_ids"), labels)[scored]
+        return self.loss.batch_sums(lm_head(model), states[scored], labels[scored], sequence, **teacher)
 
     def means(self, model: Any, inputs: dict[str, Any]) -> dict[str, Mean]:
-        """See ForwardLossTrainer."""
         inputs.pop(SIZES, None)
         sums: LossSums = model(**inputs, use_cache=False, computed=True)
         return self.means_of(sums, (inputs["labels"][:, 1:] != IGNORED).sum())
 
     def keep_first(self, inputs: dict[str, Any], texts: int) -> dict[str, Any]:
-        """See ForwardLossTrainer; others stay in the batch, and are not scored.
+        """The others stay in the batch, and are not scored.
 
         Teachers' columns have one row per scored position, text after text.
         """
@@ -113,8 +89,8 @@ class AdapterTrainer(ForwardLossTrainer):
             labels[:, int(inputs[SIZES][:texts].sum()) :] = IGNORED
         else:
             labels[texts:] = IGNORED
-        positions = int((labels[:, 1:] != IGNORED).sum())
-        teacher = {name: cut(values, positions) for name, values in inputs.items() if name.startswith("teacher_")}
+        positions = slice(int((labels[:, 1:] != IGNORED).sum()))
+        teacher = {name: part_of(values, positions) for name, values in inputs.items() if name.startswith("teacher_")}
         return {**inputs, "labels": labels, **teacher}
 
     def means_of(self, sums: LossSums, tokens: Tensor) -> dict[str, Mean]:

@@ -52,27 +52,20 @@ def count_items_of_step(trainer: Any) -> None:
     trainer._loss_shifts_labels = True
 
 
-class ChosenColumns:
-    """Mixed into a trainer: `columns` of its data sets are what collators get, not those that the model takes."""
+class OpenTrainer:
+    """Mixed into a trainer: some of its private steps are methods with a meaning, for another class to replace."""
 
-    columns: Sequence[str]
-
-    def _set_signature_columns_if_needed(self) -> None:
-        self._signature_columns = list(self.columns)
-
-
-class OwnOrder:
-    """Mixed into a trainer: the order in which rows are read, where the trainer's own is not wanted."""
-
+    columns: Sequence[str]  # of its data sets, that collators get, whatever the model takes
     train_dataset: Any
 
     def train_order(self, dataset: Any) -> Any:
         """A sampler of the rows to train on; None: the trainer's own."""
-        raise NotImplementedError
 
     def eval_order(self, dataset: Any) -> Any:
         """The same for an evaluation."""
-        raise NotImplementedError
+
+    def _set_signature_columns_if_needed(self) -> None:
+        self._signature_columns = list(self.columns)
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
         order = self.train_order(self.train_dataset if train_dataset is None else train_dataset)

@@ -16,7 +16,8 @@ from stillright.tasks import load_task
 from stillright.tasks.ranking import ABSENT, normalized
 from stillright.training.choice.choice_batches import accepted, flips
 from stillright.training.choice.choice_loss import CHOICE_STRATEGIES, Beliefs, choice_sums, follows_old
-from stillright.training.choice.choice_texts import ChoiceText, encode_choices
+from stillright.training.encode import encode_choices
+from stillright.training.text import ChoiceText
 
 
 def test_scores_are_normalized_and_absent_choices_have_none() -> None:

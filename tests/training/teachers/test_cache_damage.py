@@ -16,7 +16,7 @@ from stillright.training import text
 from stillright.training.teachers import cache_writing
 from stillright.training.teachers.cache_files import open_cache
 from stillright.training.teachers.cache_writing import DONE
-from stillright.training.teachers.cached_teachers import TeacherFolders
+from stillright.training.teachers.cached_teachers import CachedTeachers
 from stillright.training.teachers.forms import Form, Hidden, Sampled
 
 
@@ -110,12 +110,12 @@ def test_what_is_damaged_when_it_is_opened_is_refused(model: Any, tmp_path: Path
     """By the name of its file; and nothing is written, which would make a missing or short file whole with zeros."""
     for role in ("old", "new"):
         cached(model, TEXTS, tmp_path / role)
-    folders = TeacherFolders(tmp_path / "old", tmp_path / "new")
-    folders.open()
+    folders = tmp_path / "old", tmp_path / "new"
+    CachedTeachers.open(*folders)
     CHANGES[change](tmp_path / "new" / name)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     with pytest.raises(RunError) as caught:
-        folders.open()
+        CachedTeachers.open(*folders)
     message = str(caught.value)
     assert message.startswith(
         f"{tmp_path}/new/{name}: is {'missing' if change == 'removed' else 'not as it was written'}; "

@@ -17,7 +17,7 @@ from stillright.config import parse_update
 from stillright.pipeline import run_update
 from stillright.training import align, text
 from stillright.training.loop import train_adapter
-from stillright.training.teachers import cache_stage
+from stillright.training.teachers import cache_writing
 from stillright.training.teachers.cache_files import open_cache
 from stillright.training.teachers.cache_writing import DONE
 
@@ -56,7 +56,7 @@ def test_another_cache_format_makes_teachers_again(
 ) -> None:
     """And nothing else: an adapter is what its teachers were told, in whatever format."""
     printed(update_values)
-    monkeypatch.setattr(cache_stage, "CACHE_FORMAT", cache_stage.CACHE_FORMAT + 1)
+    monkeypatch.setattr(cache_writing, "CACHE_FORMAT", cache_writing.CACHE_FORMAT + 1)
     again = printed(update_values)
     assert "align-compat: already done" in again
     assert "running" not in again

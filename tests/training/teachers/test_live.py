@@ -21,7 +21,7 @@ from stillright.training.align import AlignTrainer
 from stillright.training.compat_config import CompatConfig
 from stillright.training.lora import lora_config
 from stillright.training.settings import Job, training_arguments
-from stillright.training.teachers.cached_teachers import CachedTeachers, TeacherCollator, TeacherFolders
+from stillright.training.teachers.cached_teachers import CachedTeachers, TeacherCollator
 from stillright.training.teachers.live_teachers import LiveTeachers
 from stillright.training.text import Text, as_dataset
 
@@ -58,7 +58,7 @@ def trainer_of(teachers: CachedTeachers | LiveTeachers, student: Any, base: Path
     return AlignTrainer(
         model=student,
         args=CompatConfig(**{**training_arguments(job, len(TEXTS)), **more}, ce_weight=0.2),
-        teachers=teachers,
+        old_model=teachers,
         train_dataset=as_dataset(TEXTS),
         eval_dataset=as_dataset(TEXTS),
         processing_class=load_tokenizer(Source(str(base))),
@@ -72,7 +72,7 @@ def both(bases: tuple[Path, Path], work: Path, dtype: torch.dtype) -> tuple[Cach
         cached(model, TEXTS, work / name, collate=AS_TRAINED)
     live = LiveTeachers(old, student)
     shake(student, seed=1)
-    return TeacherFolders(work / "old", work / "new").open(), live, student
+    return CachedTeachers.open(work / "old", work / "new"), live, student
 
 
 def gradients(trainer: Any, batch: dict[str, Any]) -> tuple[Tensor, list[Tensor]]:

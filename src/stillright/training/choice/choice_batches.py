@@ -13,8 +13,8 @@ from stillright.forward.trees import Trees, log_likelihoods, padded, plant, read
 from stillright.progress import Progress
 from stillright.tasks.ranking import normalized
 from stillright.training.choice.choice_loss import is_right
-from stillright.training.choice.choice_texts import ChoiceText
 from stillright.training.means import Mean
+from stillright.training.text import ChoiceText
 
 
 class Reading(NamedTuple):
@@ -24,7 +24,6 @@ class Reading(NamedTuple):
     apart: bool  # whether the prompt is repeated for every choice
 
     def plant(self, texts: list[ChoiceText]) -> Trees:
-        """The texts as one batch."""
         return plant(texts, self.pad_token_id, self.apart)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import datasets
 import torch
 from torch import Tensor
 from trl import SFTConfig
@@ -24,7 +23,6 @@ from stillright.training.choice.choice_batches import (
     tree_scores,
 )
 from stillright.training.choice.choice_loss import CHOICE_STRATEGIES, Beliefs, choice_sums, is_right
-from stillright.training.choice.choice_texts import ChoiceText
 from stillright.training.choice.teacher_scores import ScoreFiles, read_scores
 from stillright.training.forward_loss import ForwardLossTrainer
 from stillright.training.loop import train_adapter
@@ -32,7 +30,7 @@ from stillright.training.means import Mean
 from stillright.training.memory import frees_memory
 from stillright.training.result import TrainingResult
 from stillright.training.settings import Job, training_arguments
-from stillright.training.text import IGNORED, Texts
+from stillright.training.text import IGNORED, ChoiceText, Texts, as_dataset
 
 
 class ChoiceCollator:
@@ -57,18 +55,20 @@ class ChoiceCollator:
 class ChoiceTrainer(ForwardLossTrainer):
     """Trains an adapter of the new base towards a target distribution over choices; its means are over samples.
 
-    Data sets hold rows (input_ids, text): the ids of a tree for their length alone, and the number of its sample.
+    Data sets hold rows (input_ids, text), where `text` is the number of the sample.
     """
 
     columns = ("input_ids", "text")
 
     def __init__(self, temperature: float, ce_weight: float, **kwargs: Any) -> None:
-        super().__init__(tree_scores, **kwargs)
+        super().__init__(**kwargs)
         self.temperature = temperature
         self.ce_weight = ce_weight
 
+    def computed(self, model: Any, **inputs: Any) -> Tensor:
+        return tree_scores(model, **inputs)
+
     def means(self, model: Any, inputs: dict[str, Any]) -> dict[str, Mean]:
-        """See ForwardLossTrainer."""
         scores = batch_scores(model, inputs)
         target = inputs["target"][:, : scores.shape[1]]
         sums = choice_sums(scores, target, inputs["gold"], self.temperature, self.ce_weight)
@@ -77,7 +77,6 @@ class ChoiceTrainer(ForwardLossTrainer):
         return {**means, **flips(scores, inputs)}
 
     def keep_first(self, inputs: dict[str, Any], texts: int) -> dict[str, Any]:
-        """See ForwardLossTrainer."""
         return first_samples(inputs, texts)
 
 
@@ -105,14 +104,8 @@ def align_choices(
         model=student,
         args=SFTConfig(**training_arguments(job, len(split.train))),
         data_collator=ChoiceCollator(samples, target),
-        train_dataset=_rows(split.train),
-        eval_dataset=_rows(split.validation, first=len(split.train)),
+        train_dataset=as_dataset(split.train),
+        eval_dataset=as_dataset(split.validation, first=len(split.train)),
         processing_class=tokenizer,
     )
     return train_adapter(trainer, job, RULES[strategy.choose])
-
-
-def _rows(texts: list[ChoiceText], first: int = 0) -> datasets.Dataset:
-    return datasets.Dataset.from_dict(
-        {"input_ids": [text.ids for text in texts], "text": list(range(first, first + len(texts)))}
-    )

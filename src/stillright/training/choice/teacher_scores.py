@@ -16,9 +16,8 @@ from stillright.models import ModelRef, load_model, load_tokenizer
 from stillright.progress import Progress
 from stillright.tasks.ranking import normalized
 from stillright.training.choice.choice_batches import Reading, reading_of
-from stillright.training.choice.choice_texts import ChoiceText
 from stillright.training.memory import frees_memory
-from stillright.training.text import batches
+from stillright.training.text import ChoiceText, batches
 
 SCORES = "scores"  # name of the tensor in a file
 

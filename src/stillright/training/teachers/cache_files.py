@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -52,7 +52,6 @@ class TeacherCache(NamedTuple):
     head: LMHead | None  # where the form needs it
 
     def rows(self, text: int) -> slice:
-        """The rows of `text`."""
         return slice(self.starts[text], self.starts[text + 1])
 
 
@@ -67,14 +66,24 @@ def map_outputs(folder: Path, rows: int, form: Form, width: int, dtype: torch.dt
     return TeacherOutputs(columns, file("prediction", (), torch.int64), file("logp", (), torch.float32))
 
 
-def seal(folder: Path, meta: Mapping[str, Any], head: LMHead | None) -> None:
-    """Writes what makes a folder of outputs a cache; meta: of `open_cache`."""
-    if head is not None:
+def seal(folder: Path, cache: TeacherCache, head: LMHead, dtype: torch.dtype) -> None:
+    """Writes what makes the folder of the outputs of a model of this head and dtype a cache."""
+    if isinstance(cache.form, Hidden):
         tensors = {"weight": head.weight, **({} if head.bias is None else {"bias": head.bias})}
         save_file({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}, folder / HEAD)
     files = sorted(path for path in folder.iterdir() if path.suffix in (".bin", ".safetensors"))
     digests = {path.name: folder_digest(path) for path in files}
-    (folder / META).write_text(json.dumps({**meta, "digests": digests}), encoding="utf-8")
+    meta = {
+        "form": cache.form._asdict(),
+        "starts": cache.starts,
+        "vocabulary": cache.vocabulary,
+        "width": head.weight.shape[1],
+        "dtype": str(dtype).removeprefix("torch."),
+        "scale": head.scale,
+        "softcap": head.softcap,
+        "digests": digests,
+    }
+    (folder / META).write_text(json.dumps(meta), encoding="utf-8")
 
 
 def open_cache(folder: Path) -> TeacherCache:

@@ -22,17 +22,21 @@ NOT_READ = (
 
 
 class CachedTeachers(NamedTuple):
-    """The outputs of both teachers."""
+    """The outputs of both teachers on the training texts, then on the validation texts."""
 
     old: TeacherCache
     new: TeacherCache
 
-    @property
-    def reader(self) -> TargetReader:
+    @classmethod
+    def open(cls, old: Path, new: Path) -> CachedTeachers:
+        """What is in these folders, memory-mapped. Raises RunError, see `open_cache`."""
+        return cls(open_cache(old), open_cache(new))
+
+    def reader(self, device: torch.device) -> TargetReader:
         """What turns their outputs into targets."""
         if self.old.head is None:  # which is kept with hidden states
             return DrawsReader(self.old.vocabulary)
-        return HiddenStateReader(self.old.head)
+        return HiddenStateReader(self.old.head.to(device))
 
     def refuse_unlike(self, temperature: float) -> None:
         """Raises ModelError where the two differ in form or vocabulary, or their temperature from the loss's."""
@@ -46,17 +50,6 @@ class CachedTeachers(NamedTuple):
                 f"one ({self.new.form}, {self.new.vocabulary:,}) do not match each other or temperature {temperature}; "
                 "delete them and cache both teachers with the same settings"
             )
-
-
-class TeacherFolders(NamedTuple):
-    """Where both caches are: of the training texts, then of the validation texts."""
-
-    old: Path
-    new: Path
-
-    def open(self) -> CachedTeachers:
-        """Their content, memory-mapped. Raises RunError, see `open_cache`."""
-        return CachedTeachers(*map(open_cache, self))
 
 
 class TeacherCollator:

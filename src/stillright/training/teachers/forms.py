@@ -42,7 +42,6 @@ class Sampled(NamedTuple):
     form: Literal["sampled"] = "sampled"
 
     def columns(self, width: int, dtype: torch.dtype) -> Kinds:
-        """See Hidden."""
         return {"ids": ((self.entries,), torch.int32), "entropy": ((), torch.float32)}
 
     def keep(self, states: Tensor, logits: Tensor, generator: torch.Generator) -> Columns:

@@ -32,10 +32,8 @@ class LiveTeachers:
         trained = without_adapter(student).base_model.named_parameters()
         self.adapter = {name: values.detach().clone() for name, values in trained if values.requires_grad}
 
-    @property
-    def reader(self) -> HiddenStateReader:
-        """What turns their outputs into targets."""
-        return HiddenStateReader(lm_head(self.old))
+    def reader(self, device: torch.device) -> HiddenStateReader:
+        return HiddenStateReader(lm_head(self.old).to(device))
 
     @torch.no_grad()
     def outputs(self, student: Any, inputs: dict[str, Any], labels: Tensor) -> dict[str, Any]:

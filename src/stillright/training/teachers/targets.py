@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -43,7 +43,7 @@ class Drawn(NamedTuple):
     entropy: Tensor  # (N,) of p, in nats
 
     def divergence(self, log_q: Tensor) -> Divergence:
-        """See Dense; here the gradient is q_j - (share of the draws that are j)."""
+        """The gradient is q_j - (share of the draws that are j)."""
         kl = -self.entropy - log_q.gather(1, self.ids).mean(dim=-1)
 
         def gradient() -> Tensor:
@@ -78,10 +78,6 @@ class HiddenStateReader(NamedTuple):
         """Number of vocabulary entries of both teachers' outputs; the student may know fewer or more."""
         return len(self.old_head.weight)
 
-    def to(self, device: Any) -> HiddenStateReader:
-        """The same on a device."""
-        return HiddenStateReader(self.old_head.to(device))
-
     def target(
         self, head: LMHead, rows: LossInputs, follows_old: Tensor | None, like: Tensor, temperature: float
     ) -> Target:
@@ -102,14 +98,10 @@ class DrawsReader(NamedTuple):
 
     vocabulary: int
 
-    def to(self, device: Any) -> DrawsReader:
-        """See HiddenStateReader; there is nothing to move."""
-        return self
-
     def target(
         self, head: LMHead, rows: LossInputs, follows_old: Tensor | None, like: Tensor, temperature: float
     ) -> Target:
-        """See HiddenStateReader. Raises ConfigError for a mean, which needs the whole vocabulary."""
+        """Raises ConfigError for a mean, which needs the whole vocabulary."""
         if follows_old is None:
             raise ConfigError("a mean of both teachers needs whole distributions; use teachers.form hidden or live")
         ids = torch.where(follows_old[:, None], rows.old["ids"], rows.new["ids"])
