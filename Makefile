@@ -34,7 +34,7 @@ newest:
 	$(NEWEST)/pytest tests/upstream; named=$$?; $(NEWEST)/pytest --ignore tests/upstream && exit $$named
 
 # What needs no torch, quickly: for another Python, `make light PYTHON=python3.13`.
-ROOMS := comparison config importers paper report scoring cli/test_cli_files.py cli/test_hostile.py \
+ROOMS := comparison config/test_config.py importers paper report scoring cli/test_cli_files.py cli/test_hostile.py \
 	test_gate.py test_progress.py test_records.py test_stats.py
 light:
 	$(PYTHON) -m venv --clear .venv-light
