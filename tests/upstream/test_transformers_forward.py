@@ -69,3 +69,30 @@ def test_the_backbone_gives_what_the_head_reads() -> None:
     model, ids = tiny("llama"), torch.tensor([[5, 6, 7]])
     states: Tensor = model.base_model(input_ids=ids, use_cache=False).last_hidden_state
     assert torch.equal(model.get_output_embeddings()(states), model(input_ids=ids).logits)
+
+
+@pytest.mark.parametrize("architecture", ["llama", "gemma3_text"])
+def test_generation_goes_on_from_the_cache_that_it_returned(architecture: str) -> None:
+    """A token a call, as ensembles read: the logits are those of the whole text, and the text is not read again."""
+    model = tiny(architecture).eval()
+    ids, read, cache = torch.arange(5, 17).view(2, 6), list[int](), None
+    model.base_model.register_forward_pre_hook(
+        lambda _, args, kwargs: read.append(kwargs["input_ids"].shape[1]), with_kwargs=True
+    )
+    found = []
+    for length in (4, 5, 6):
+        step = model.generate(
+            input_ids=ids[:, :length],
+            attention_mask=torch.ones(2, length),
+            past_key_values=cache,
+            max_length=length + 1,
+            do_sample=False,
+            output_logits=True,
+            return_dict_in_generate=True,
+        )
+        cache = step.past_key_values
+        found.append(step.logits[0])
+    assert read == [4, 1, 1]
+    with torch.no_grad():
+        whole = model(input_ids=ids).logits[:, 3:]
+    torch.testing.assert_close(torch.stack(found, 1), whole, atol=1e-5, rtol=1e-4)
