@@ -14,10 +14,11 @@ LOG_SECONDS = 60.0
 
 
 class Bar:
-    """One piece of work: `total` units, of which tokens are counted for the rate."""
+    """One piece of work: `total` units, of which tokens, or other things, are counted for the rate."""
 
-    def __init__(self, rich: RichProgress, label: str, total: int) -> None:
+    def __init__(self, rich: RichProgress, label: str, total: int, things: str) -> None:
         self._rich = rich
+        self.things = things
         self._task = rich.add_task(label, total=total, rate="", note="")
         self._started = self._logged = time.monotonic()
         self.tokens = 0
@@ -30,7 +31,7 @@ class Bar:
     @property
     def rate(self) -> str:
         """Tokens a second since the start, as shown."""
-        return f"{self.tokens / max(self.seconds, 1e-9):,.0f} tokens/s"
+        return f"{self.tokens / max(self.seconds, 1e-9):,.0f} {self.things}/s"
 
     def advance(self, tokens: int, units: int | None = None) -> None:
         """Counts `tokens` for the rate and `units` (tokens where absent) for the time left."""
@@ -58,8 +59,8 @@ class Progress:
         self.console = console
 
     @contextmanager
-    def bar(self, label: str, total: int) -> Iterator[Bar]:
-        """A bar that is gone when the work is done; one line stays."""
+    def bar(self, label: str, total: int, things: str = "tokens") -> Iterator[Bar]:
+        """A bar that is gone when the work is done; one line stays. things: what is counted."""
         columns = (
             TextColumn("  {task.description}"),
             BarColumn(),
@@ -69,6 +70,6 @@ class Progress:
             TextColumn("{task.fields[note]}"),
         )
         with RichProgress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal) as rich:
-            bar = Bar(rich, label, total)
+            bar = Bar(rich, label, total, things)
             yield bar
-        self.console.print(f"  {label}: {bar.tokens:,} tokens in {bar.seconds:.0f} s, {bar.rate}", highlight=False)
+        self.console.print(f"  {label}: {bar.tokens:,} {things} in {bar.seconds:.0f} s, {bar.rate}", highlight=False)

@@ -1,0 +1,48 @@
+"""The best low-rank factors of a matrix: of its own energy, or of its effect on what a layer reads."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+EXACT = 2048  # up to this many rows or columns all singular values are worked out
+OVERSAMPLED, POWER_STEPS = 16, 4  # of the randomized decomposition beyond (Halko et al., 2011)
+DAMPING = 1e-6  # of the mean second moment, so that directions that were never read stay invertible
+
+
+class Factors(NamedTuple):
+    """matrix ~ up @ down, and how much of the matrix that keeps."""
+
+    up: Tensor  # (out, rank)
+    down: Tensor  # (rank, in)
+    kept: float  # share of the energy, weighted where the factors are
+
+
+def low_rank(matrix: Tensor, rank: int, moments: Tensor | None = None) -> Factors:
+    """Factors of (out, in) that minimize |(matrix - up @ down) S| in the Frobenius norm, with S S' = moments.
+
+    moments: (in, in) second moments of the layer's inputs; None: S is the identity (Eckart and Young, 1936). With them
+    the error of the layer's output on these inputs is least (QERA: Zhang et al., 2024; EoRA: Liu et al., 2024).
+    """
+    root = None if moments is None else torch.linalg.cholesky(_damped(moments))
+    weighted = matrix if root is None else matrix @ root
+    up, values, down = _decomposed(weighted, min(rank, *matrix.shape))
+    if root is not None:  # down @ inverse(root)
+        down = torch.linalg.solve_triangular(root, down, upper=False, left=False)
+    total = float(weighted.square().sum())
+    return Factors(up * values, down, float(values.square().sum()) / total if total else 1.0)
+
+
+def _damped(moments: Tensor) -> Tensor:
+    return moments + DAMPING * moments.diagonal().mean().clamp_min(1e-12) * torch.eye(len(moments))
+
+
+def _decomposed(matrix: Tensor, rank: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The largest singular values (rank,), with vectors (out, rank) and (rank, in)."""
+    if min(matrix.shape) <= EXACT:
+        up, values, down = torch.linalg.svd(matrix, full_matrices=False)
+        return up[:, :rank], values[:rank], down[:rank]
+    up, values, right = torch.svd_lowrank(matrix, q=min(rank + OVERSAMPLED, *matrix.shape), niter=POWER_STEPS)
+    return up[:, :rank], values[:rank], right[:, :rank].mT

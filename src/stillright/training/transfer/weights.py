@@ -1,0 +1,103 @@
+"""The weights of a task model (a base, and perhaps its adapter), read layer by layer from its files."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from safetensors import safe_open
+from torch import Tensor
+
+from stillright.errors import ModelError
+from stillright.models import ModelRef, Source, load_adapter_config
+
+PREFIX = "base_model.model."  # of the names of an adapter's weights
+
+
+class Change(NamedTuple):
+    """What an adapter adds to a layer: up @ down."""
+
+    up: Tensor  # (out, rank), scaled
+    down: Tensor  # (rank, in)
+
+
+class TensorFiles:
+    """The tensors of a folder's safetensors files, by name; none is in memory before it is asked for."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self._stack = ExitStack()
+
+    @cached_property
+    def _places(self) -> dict[str, Any]:
+        """Name -> the open file that holds it."""
+        files = sorted(_folder(self.source).glob("*.safetensors"))
+        if not files:
+            raise ModelError(f"model {self.source}: has no safetensors files; convert it first")
+        opened = [self._stack.enter_context(safe_open(file, framework="pt")) for file in files]
+        return {name: file for file in opened for name in file.keys()}  # noqa: SIM118 - not a mapping
+
+    def get(self, *names: str) -> Tensor:
+        """The first of these that is there, in float32. Raises ModelError where none is, or it is quantised."""
+        for name in names:
+            if name in self._places:
+                tensor: Tensor = self._places[name].get_tensor(name)
+                if not tensor.is_floating_point() or tensor.dtype.itemsize < 2:
+                    raise ModelError(f"model {self.source}: {name} is quantised ({tensor.dtype}); dequantise it first")
+                return tensor.float()
+        raise ModelError(f"model {self.source}: has no {names[0]}; its files and its architecture do not agree")
+
+    def shape(self, name: str) -> tuple[int, ...] | None:
+        """The shape of a tensor; None where there is none."""
+        return tuple(self._places[name].get_slice(name).get_shape()) if name in self._places else None
+
+
+class TaskWeights:
+    """Weights by the names of modules; prefix: of the base within its own names, which files may leave out."""
+
+    def __init__(self, ref: ModelRef, prefix: str) -> None:
+        self.ref = ref
+        self.prefix = prefix
+        self.base = TensorFiles(ref.base)
+        self.adapter = None if ref.adapter is None else TensorFiles(ref.adapter)
+        self.scale = 0.0 if ref.adapter is None else _scale(ref.adapter)
+
+    def of_base(self, module: str) -> Tensor:
+        """The base's weight of a module, float32: (out, in) of a linear layer."""
+        return self.base.get(f"{module}.weight", f"{module.removeprefix(self.prefix + '.')}.weight")
+
+    def change(self, module: str) -> Change | None:
+        """What the adapter adds to a linear layer; None where it leaves it alone."""
+        names = [f"{PREFIX}{module}.lora_{part}.weight" for part in "BA"]
+        if self.adapter is None or self.adapter.shape(names[0]) is None:
+            return None
+        up, down = map(self.adapter.get, names)
+        return Change(self.scale * up, down)
+
+    def of_task(self, module: str) -> Tensor:
+        """The weight (out, in) of a linear layer with the adapter merged in."""
+        weight, change = self.of_base(module), self.change(module)
+        return weight if change is None else weight + change.up @ change.down
+
+
+def _folder(source: Source) -> Path:
+    if source.path is not None:
+        return source.path
+    from huggingface_hub import snapshot_download
+
+    return Path(snapshot_download(source.name, revision=source.revision, allow_patterns=["*.safetensors", "*.json"]))
+
+
+def _scale(adapter: Source) -> float:
+    """What its products are multiplied by. Raises ModelError for anything but plain LoRA of one scale."""
+    config: Any = load_adapter_config(adapter)
+    odd = [
+        name for name in ("use_dora", "rank_pattern", "alpha_pattern", "modules_to_save") if getattr(config, name, None)
+    ]
+    if config.peft_type != "LORA" or odd:
+        raise ModelError(
+            f"adapter {adapter}: {odd[0] if odd else config.peft_type}: only plain LoRA can be transferred"
+        )
+    return float(config.lora_alpha / (config.r**0.5 if config.use_rslora else config.r))

@@ -1,0 +1,220 @@
+"""A transfer on tiny models: what is exact is exact, ranks go where they count, and what does not fit is refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from peft import PeftModel, get_peft_model
+from rich.console import Console
+from torch import Tensor
+from torch.testing import assert_close
+
+from stillright.config import LoraConfig, TrainingConfig
+from stillright.errors import ModelError
+from stillright.models import ModelRef, Source, load_base, load_model
+from stillright.progress import Progress
+from stillright.training.lora import lora_config
+from stillright.training.settings import Job
+from stillright.training.text import Text
+from stillright.training.transfer.differences import Differences
+from stillright.training.transfer.factors import low_rank
+from stillright.training.transfer.layers import layer_factors
+from stillright.training.transfer.moments import moments_of
+from stillright.training.transfer.shares import Tried, best_share
+from stillright.training.transfer.transfer import ACCOUNT, Settings, transfer_adapter
+
+QUIET = Progress(Console(quiet=True))
+FULL = 64  # beyond the rank of any layer here
+IDS = torch.arange(5, 45).view(2, 20)
+
+
+def adapted(base: Path, seed: int, folder: Path) -> ModelRef:
+    """A base with an adapter that is not zero."""
+    ref = ModelRef.parse(str(base))
+    torch.manual_seed(seed)
+    model = get_peft_model(load_base(ref.base, torch.float32), lora_config(LoraConfig(r=2, alpha=6), ref))
+    for name, weight in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(weight, std=0.1)
+    model.save_pretrained(folder)
+    return ModelRef(ref.base, Source(str(folder)))
+
+
+def moved(base: Path, folder: Path, *, inside: bool = True, outside: bool = False) -> Path:
+    """A copy of a base whose linear layers and their norms, or whose embeddings, head and last norm, are others."""
+    model = load_base(Source(str(base)), torch.float32)
+    torch.manual_seed(9)
+    for name, weight in model.named_parameters():
+        is_outside = "embed" in name or "lm_head" in name or name == "model.norm.weight"
+        if (outside and is_outside) or (inside and not is_outside):
+            weight.data += 0.1 * torch.randn_like(weight)
+    model.save_pretrained(folder)
+    for file in base.glob("tokenizer*"):
+        (folder / file.name).write_bytes(file.read_bytes())
+    return folder
+
+
+@pytest.fixture
+def pair(make_base: Callable[..., Path], tmp_path: Path) -> tuple[ModelRef, ModelRef]:
+    """Old and new task models of one shape, alike in what is not inside the layers."""
+    base = make_base(seed=1)
+    return adapted(base, 1, tmp_path / "old"), adapted(moved(base, tmp_path / "base"), 2, tmp_path / "new")
+
+
+def job(folder: Path) -> Job:
+    return Job("transfer", TrainingConfig(), 0, torch.float32, folder / "work", folder / "out", QUIET)
+
+
+def transferred(pair: tuple[ModelRef, ModelRef], folder: Path, rank: int, share: float, weighted: bool = False) -> Path:
+    texts = [Text(ids) for ids in IDS.tolist()]
+    transfer_adapter(*pair, Settings(rank, share, weighted), texts, None, job(folder))
+    return folder / "out"
+
+
+@torch.no_grad()
+def logits(model: Any) -> Tensor:
+    found: Tensor = model.eval()(input_ids=IDS).logits
+    return found
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_all_of_a_transfer_of_full_rank_is_the_old_model(
+    pair: tuple[ModelRef, ModelRef], tmp_path: Path, weighted: bool
+) -> None:
+    """Norms included, which go into the layers after them."""
+    old, new = pair
+    compat = new.base, transferred(pair, tmp_path, FULL, 1.0, weighted)
+    found = logits(PeftModel.from_pretrained(load_base(compat[0], torch.float32), compat[1]))
+    expected, before = logits(load_model(old, torch.float32)), logits(load_model(new, torch.float32))
+    assert_close(found, expected, atol=1e-4, rtol=1e-4)
+    assert (before - expected).abs().max() > 0.1
+
+
+def test_a_share_moves_every_layer_by_that_share(pair: tuple[ModelRef, ModelRef], tmp_path: Path) -> None:
+    """The new task adapter, exactly, and beside it 0.3 of the difference."""
+    _, new = pair
+    adapter = transferred(pair, tmp_path, FULL, 0.3)
+    base = load_base(new.base, torch.float32)
+    model: Any = PeftModel.from_pretrained(load_base(new.base, torch.float32), adapter)
+    differences = Differences(*pair)
+    for layer in differences.layers:
+        change = model.get_base_model().get_submodule(layer).get_delta_weight("default")
+        task = differences.new.of_task(layer) - base.get_submodule(layer).weight.data
+        assert_close(change, task + 0.3 * differences.of(layer), atol=1e-5, rtol=1e-5)
+
+
+def test_a_merged_adapter_answers_as_before(pair: tuple[ModelRef, ModelRef], tmp_path: Path) -> None:
+    adapter = transferred(pair, tmp_path, 3, 0.5)
+    model: Any = PeftModel.from_pretrained(load_base(pair[1].base, torch.float32), adapter)
+    before = logits(model)
+    assert_close(logits(model.merge_and_unload()), before, atol=1e-5, rtol=1e-5)
+
+
+def test_the_account_names_what_no_layer_carries(make_base: Callable[..., Path], tmp_path: Path) -> None:
+    base = make_base(seed=1)
+    other = moved(base, tmp_path / "base", inside=False, outside=True)
+    pair = adapted(base, 1, tmp_path / "old"), adapted(other, 2, tmp_path / "new")
+    account = json.loads((transferred(pair, tmp_path, 4, 0.5) / ACCOUNT).read_text())
+    assert {*account["left_out"]} == {"model.embed_tokens", "model.norm"}
+    assert all(0.01 < change < 10 for change in account["left_out"].values())
+    assert (account["share"], account["rank"], account["weighted"]) == (0.5, 4, False)
+    assert {*account["kept"]} == {*Differences(*pair).layers}
+
+
+def test_weighted_factors_change_outputs_less(pair: tuple[ModelRef, ModelRef]) -> None:
+    """Each is the best of its rank: one for the weight, one for what the layer puts out on these texts."""
+    differences = Differences(*pair)
+    model = load_model(pair[1], torch.float32).eval()
+    moments = moments_of(model, differences.layers, IDS.tolist(), 0, QUIET, "test")
+    for layer in differences.layers:
+        matrix, second = differences.of(layer), moments[layer]
+        plain, weighted = low_rank(matrix, 3), low_rank(matrix, 3, second)
+        errors = [matrix - each.up @ each.down for each in (plain, weighted)]
+        of_weight = [float(error.square().sum()) for error in errors]
+        of_output = [float(((error @ second) * error).sum()) for error in errors]
+        assert of_weight[0] <= of_weight[1] * (1 + 1e-5)
+        assert of_output[1] <= of_output[0] * (1 + 1e-5)
+        total = float(((matrix @ second) * matrix).sum())
+        assert weighted.kept == pytest.approx(1 - of_output[1] / total, abs=1e-4)
+
+
+def test_moments_are_those_of_what_layers_read(pair: tuple[ModelRef, ModelRef]) -> None:
+    """Padding does not count; q, k and v read one tensor, and so have one result."""
+    model: Any = load_model(pair[1], torch.float32).eval()
+    texts = [IDS[0].tolist(), IDS[1, :7].tolist()]
+    read: list[Tensor] = []
+    layer = "model.layers.1.mlp.down_proj"
+    module = model.get_base_model().get_submodule(layer)
+    hook = module.register_forward_pre_hook(lambda _, args: read.append(args[0].flatten(0, -2)))
+    with torch.no_grad():
+        for text in texts:
+            model(input_ids=torch.tensor([text]))
+    hook.remove()
+    rows = torch.cat(read)
+    names = [f"model.layers.0.self_attn.{name}_proj" for name in "qkv"]
+    found = moments_of(model, [layer, *names], texts, 0, QUIET, "test")
+    assert_close(found[layer], rows.mT @ rows / len(rows), atol=1e-6, rtol=1e-4)
+    assert found[names[0]] is not None
+    assert torch.equal(found[names[0]], found[names[2]])
+
+
+def test_low_rank_beats_any_other_projection() -> None:
+    torch.manual_seed(0)
+    matrix, other = torch.randn(12, 9), torch.linalg.qr(torch.randn(9, 4)).Q
+    factors = low_rank(matrix, 4)
+    assert (matrix - factors.up @ factors.down).norm() < (matrix - matrix @ other @ other.T).norm()
+    assert factors.kept == pytest.approx(1 - float((matrix - factors.up @ factors.down).norm() / matrix.norm()) ** 2)
+
+
+def test_other_shapes_are_refused_by_name(make_base: Callable[..., Path]) -> None:
+    old, new = (ModelRef.parse(str(make_base(seed=1, hidden=hidden))) for hidden in (16, 24))
+    with pytest.raises(ModelError, match=r"model\.layers\.0\.mlp\.down_proj is 24 x 48, in .* 16 x 32"):
+        Differences(old, new)
+
+
+def test_other_vocabularies_are_refused(make_base: Callable[..., Path]) -> None:
+    old, new = (ModelRef.parse(str(make_base(seed=1, vocabulary=size))) for size in (320, 384))
+    with pytest.raises(ModelError, match=r"has 384 vocabulary entries, .* has 320"):
+        Differences(old, new)
+
+
+def test_an_interrupted_transfer_goes_on(
+    pair: tuple[ModelRef, ModelRef], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    differences, done = Differences(*pair), list[str]()
+    of = Differences.of
+
+    def noted(self: Differences, layer: str) -> Tensor:
+        if len(done) == 5:
+            raise KeyboardInterrupt
+        done.append(layer)
+        return of(self, layer)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Differences, "of", noted)
+        with pytest.raises(KeyboardInterrupt):
+            layer_factors(differences, 3, {}, tmp_path / "a", QUIET, "test")
+    again = layer_factors(differences, 3, {}, tmp_path / "a", QUIET, "test")
+    unbroken = layer_factors(differences, 3, {}, tmp_path / "b", QUIET, "test")
+    assert done == differences.layers[:5]
+    assert [*again] == differences.layers
+    for layer, factors in unbroken.items():
+        assert torch.equal(again[layer].up, factors.up)
+
+
+@pytest.mark.parametrize(
+    ("tried", "share"),
+    [
+        ([Tried(0, 0.6, 0.05), Tried(0.3, 0.6, 0.04), Tried(0.6, 0.59, 0.02)], 0.3),  # the last is less accurate
+        ([Tried(0, 0.6, 0.05), Tried(0.3, 0.59, 0.03)], 0),  # nothing helps: the new model
+        ([Tried(0, 0.6, 0.05), Tried(0.3, 0.6, 0.05)], 0),
+        ([Tried(0, 0.6, 0.05), Tried(0.3, 0.61, 0.03), Tried(0.5, 0.62, 0.03)], 0.5),  # of equals the more accurate
+    ],
+)
+def test_the_best_share_by_hand(tried: list[Tried], share: float) -> None:
+    assert best_share(tried)[0].share == share
