@@ -13,8 +13,9 @@ from rich.console import Console
 
 from stillright import ranks
 from stillright.comparison import Comparison, compare
-from stillright.config import UpdateConfig
+from stillright.config import TrainingConfig, UpdateConfig
 from stillright.folder.workspace import Workspace
+from stillright.models import ModelRef, compute_dtype
 from stillright.progress import Progress
 from stillright.report.html import html
 from stillright.report.markdown import markdown
@@ -23,8 +24,10 @@ from stillright.report.terminal import print_page
 from stillright.stages.align import Align
 from stillright.stages.data import Data
 from stillright.stages.stage import Stage, made
+from stillright.stages.transfer import Transfer
 from stillright.stages.update import aligned, answers_of, fitted, models_of
-from stillright.training.settings import optimizer_steps, warmup_steps
+from stillright.training.settings import Job, optimizer_steps, warmup_steps
+from stillright.training.transfer.transfer import Settings, transfer_adapter
 
 REPORTS = ("comparison.json", "report.md", "report.html")
 LIBRARIES = ("stillright", "torch", "transformers", "trl", "peft", "accelerate", "lm-eval")
@@ -78,6 +81,26 @@ def align_alone(config: UpdateConfig, out: Path, console: Console) -> None:
     _make_alone(config, lambda data: compat_alone(data, out.name), out, console)
 
 
+def transfer_alone(old: str, new: str, rank: int, share: float, out: Path, console: Console) -> None:
+    """A share of what `old` has and `new` lacks, as an adapter in the folder `out`; both are base[+adapter].
+
+    From weights alone: no task, no texts. Raises ModelError and RunError.
+    """
+    out, refs = out.resolve(), (ModelRef.parse(old), ModelRef.parse(new))
+    settings = Settings(rank, share, weighted=False)
+
+    def inputs() -> dict[str, Any]:
+        return {"old": refs[0].fingerprint(), "new": refs[1].fingerprint(), **settings._asdict()}
+
+    def build(work: Path, made: Path) -> None:
+        label = f"transfer {out.name}"
+        job = Job(label, TrainingConfig(), 0, compute_dtype("auto"), work / "layers", made, Progress(console))
+        transfer_adapter(*refs, settings, [], None, job)
+
+    with Workspace(out.parent, console).locked() as workspace:
+        workspace.stage(f"transfer-{out.name}", out.name, inputs, build)
+
+
 def predict_alone(config: UpdateConfig, out: Path, console: Console) -> None:
     """The answers of `config.new` in the file `out`."""
     _make_alone(config, lambda data: answers_of(data.new, config, out.stem), out, console)
@@ -91,18 +114,19 @@ def _make_alone(config: UpdateConfig, stage: Callable[[Data], Stage], out: Path,
         RunFolder(workspace, data).path_of(wanted, out.name)
 
 
-def compat_alone(data: Data, name: str) -> Align:
+def compat_alone(data: Data, name: str) -> Align | Transfer:
     """The compat adapter of two models with task adapters. Raises StillrightError where there can be none."""
     data.refuse_lacking_adapters()
-    data.refuse_misfits(data.config.strategy)
-    return aligned(data.old, data.new, data.config, name)
+    stage = aligned(data.old, data.new, data.config, name)
+    stage.refuse_misfit(data)
+    return stage
 
 
 def checked_data(config: UpdateConfig) -> Data:
     """What the update reads. Raises StillrightError where its strategy does not fit the task or the bases."""
     data = Data(config)
     if config.align:
-        data.refuse_misfits(config.strategy)
+        aligned(data.old, data.new, config, "compat").refuse_misfit(data)
     return data
 
 

@@ -25,11 +25,12 @@ from stillright.stages.fit import Fit
 from stillright.stages.predict import Ensemble, Predict
 from stillright.stages.stage import Stage
 from stillright.stages.teach import Teach, TeachChoices
+from stillright.stages.transfer import Transfer
 from stillright.stages.update import answers_of, models_of
 from stillright.study.graph import Graph, closure
 from stillright.study.matrix import cells_of
 
-KINDS: tuple[type[Stage], ...] = (Fit, Teach, TeachChoices, Align, Carry, Interpolate, Predict, Ensemble)
+KINDS: tuple[type[Stage], ...] = (Fit, Teach, TeachChoices, Align, Transfer, Carry, Interpolate, Predict, Ensemble)
 
 
 def reading(base: Path, tokens: int, folder: Path) -> str:

@@ -11,10 +11,12 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from stillright.cli.command import command, console
+from stillright.errors import ConfigError
 
 if TYPE_CHECKING:
     from stillright.config import UpdateConfig
 
+SHARE = 0.5  # of a transfer without a task, which cannot choose one
 MODEL_HELP = "base[@revision][+adapter]; hub id or folder"
 
 
@@ -105,6 +107,30 @@ def _align(args: argparse.Namespace) -> int:
     return _done()
 
 
+def _transfer(args: argparse.Namespace) -> int:
+    from stillright.config import StrategyConfig, parse_update, with_overrides
+    from stillright.config.strict import parse
+
+    given = {key: value for key in ("share", "rank") if (value := getattr(args, key)) is not None}
+    if args.task is not None:
+        values = {
+            **_task_values(args.task),
+            "old": args.old,
+            "new": args.new,
+            "strategy": {"mask": "transfer", **given},
+        }
+        config = parse_update(with_overrides(values, args.set), "options")
+        _pipeline().align_alone(config, args.out, console())
+        return _done()
+    strategy = parse(StrategyConfig, {"mask": "transfer", "share": SHARE, **given}, "options")
+    if strategy.share == "auto":
+        raise ConfigError(
+            "--share auto: is chosen on validation rows, which need --task; or give a number, such as 0.5"
+        )
+    _pipeline().transfer_alone(args.old, args.new, strategy.rank, strategy.share, args.out, console())
+    return _done()
+
+
 def _predict(args: argparse.Namespace) -> int:
     config = _stage_config(args, args.model, args.model)
     _pipeline().predict_alone(config, args.out, console())
@@ -180,6 +206,21 @@ def add_stage_commands(commands: Any) -> None:
     align.add_argument("--out", type=Path, required=True, help="folder for the adapter")
     _add_dry_run(align)
     _add_task(align)
+    transfer = command(
+        commands,
+        "transfer",
+        _transfer,
+        "a compat adapter from weights alone, where old and new have the same shapes; minutes, no training",
+        "stillright transfer --old ./old-base+adapters/old --new ./new-base+adapters/new --out compat --share 0.5\n"
+        "  stillright transfer --old ... --new ... --task piqa --out compat    (chooses the share on validation rows)",
+    )
+    transfer.add_argument("--old", required=True, metavar="MODEL", help=MODEL_HELP)
+    transfer.add_argument("--new", required=True, metavar="MODEL", help=MODEL_HELP)
+    transfer.add_argument("--out", type=Path, required=True, help="folder for the adapter")
+    transfer.add_argument("--rank", help="of what is added to the new adapter (default: 128)")
+    transfer.add_argument("--share", help=f"how far to go towards old (default: auto with --task, else {SHARE})")
+    transfer.add_argument("--task", help="chooses the share, and weighs the ranks by what layers read of its texts")
+    _add_set(transfer)
     predict = command(
         commands,
         "predict",

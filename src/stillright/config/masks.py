@@ -18,7 +18,8 @@ TokenMask = Literal[
     "mixture",
 ]
 ChoiceMask = Literal["choice", "choice_mixture", "choice_ce"]  # distils over the choices of a sample, not over tokens
-Mask = Literal[TokenMask, ChoiceMask]
+WeightMask = Literal["transfer"]  # moves weights, and trains nothing
+Mask = Literal[TokenMask, ChoiceMask, WeightMask]
 
 NEED_NO_LABEL: tuple[Mask, ...] = ("old_only", "new_only", "mixture", "choice_mixture")  # never read the right answer
 MIXED: tuple[Mask, ...] = ("mixture",)  # teaches the mean of both distributions over tokens, so it needs them whole

@@ -13,7 +13,7 @@ from stillright.config.strict import Strict, parse, read_yaml
 from stillright.config.update import Seed, StrategyConfig, TaskOrName, with_overrides
 
 Baseline = Literal["retrain", "continue_ce", "old_adapter", "interpolation", "ensemble"]
-StageKind = Literal["fit", "teach", "align", "carry", "interpolate", "predict", "ensemble"]
+StageKind = Literal["fit", "teach", "align", "transfer", "carry", "interpolate", "predict", "ensemble"]
 STUDY_KEYS = frozenset({"old", "new", "task", "strategy", "controls", "seed", "out"})  # set by the study, cell by cell
 
 
@@ -43,21 +43,23 @@ class StudyStrategy(StrategyConfig):
 
     @model_validator(mode="after")
     def _one_kind(self) -> StudyStrategy:
-        stray = self.model_fields_set - self._read_keys()
-        if stray:
-            raise ValueError(f"{self.baseline or self.mask} does not read the key {min(stray)}; leave it out")
         if self.baseline == "interpolation" and self.of is None:
             raise ValueError("interpolation needs the key of: the strategy whose compat adapter is mixed in")
         return self
 
+    @property
+    def method(self) -> str:
+        """The baseline, or else the mask."""
+        return self.baseline or self.mask
+
     def _read_keys(self) -> set[str]:
         if self.baseline is None:
-            return {"baseline", *StrategyConfig.model_fields}
+            return {"baseline", *super()._read_keys()}
         return {"baseline", "weight", "of"} if self.baseline == "interpolation" else {"baseline"}
 
     def distillation(self) -> dict[str, Any]:
         """The strategy section of update.yaml."""
-        return self.model_dump(include=set(StrategyConfig.model_fields))
+        return self.model_dump(include=super()._read_keys())
 
 
 def _named(strategies: Any) -> Any:

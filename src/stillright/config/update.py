@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, get_args
 import yaml
 from pydantic import BeforeValidator, Field, model_validator
 
-from stillright.config.masks import MIXED, NEED_NO_LABEL, ChoiceMask, Mask
+from stillright.config.masks import MIXED, NEED_NO_LABEL, ChoiceMask, Mask, WeightMask
 from stillright.config.strict import Strict, parse, read_yaml
 from stillright.errors import ConfigError
 
@@ -105,15 +105,46 @@ class TrainingConfig(Strict):
 
 
 class StrategyConfig(Strict):
-    """How the compat adapter is distilled from the old and the new model."""
+    """How the compat adapter is distilled from the old and the new model, or moved towards the old one."""
 
-    mask: Mask = Field("student_wrong", description="which tokens follow the old model; the rest follow the new one")
+    mask: Mask = Field(
+        "student_wrong",
+        description="which tokens follow the old model, the rest follow the new one; transfer: weights alone, where "
+        "old and new have the same shapes",
+    )
     temperature: float = Field(2.0, gt=0)
     ce_weight: float = Field(0.0, ge=0, le=1, description="weight of cross-entropy against distillation")
     choose: Literal["loss", "flips"] = Field(
         "loss",
         description="the checkpoint to keep: lowest validation loss, or fewest right answers lost at no less accuracy",
     )
+    share: Annotated[float, Field(gt=0, le=1)] | Literal["auto"] = Field(
+        "auto",
+        description="transfer: how far each layer goes towards the old one; auto: the share that loses the fewest "
+        "validation answers at no less accuracy",
+    )
+    rank: Positive = Field(128, description="transfer: rank of what is added to the new task adapter")
+    weighted: bool = Field(True, description="transfer: whether ranks go where they change the layer's output most")
+
+    @model_validator(mode="after")
+    def _no_stray_keys(self) -> StrategyConfig:
+        if stray := self.model_fields_set - self._read_keys():
+            raise ValueError(f"{self.method} does not read the key {min(stray)}; leave it out")
+        return self
+
+    @property
+    def method(self) -> str:
+        """What the strategy is, whatever an entry of a study calls it."""
+        return self.mask
+
+    def _read_keys(self) -> set[str]:
+        moved = {"share", "rank", "weighted"}
+        return {"mask", *moved} if self.is_transfer else {*StrategyConfig.model_fields} - moved
+
+    @property
+    def is_transfer(self) -> bool:
+        """Whether weights are moved, and nothing is trained."""
+        return self.mask in get_args(WeightMask)
 
     @property
     def is_choice(self) -> bool:

@@ -10,6 +10,7 @@ from stillright.stages.fit import Fit
 from stillright.stages.predict import Predict
 from stillright.stages.stage import Model, Stage
 from stillright.stages.teach import Teach, TeachChoices
+from stillright.stages.transfer import Transfer
 
 
 def task_model(model: str, config: UpdateConfig, name: str) -> Model:
@@ -33,9 +34,11 @@ def continued(new: Model, config: UpdateConfig, name: str) -> Fit:
     return fitted(new, config, name, config.align_seed)
 
 
-def aligned(old: Model, new: Model, config: UpdateConfig, name: str) -> Align:
+def aligned(old: Model, new: Model, config: UpdateConfig, name: str) -> Align | Transfer:
     """The compat adapter, with the teachers that its strategy asks beforehand."""
     strategy = config.strategy
+    if strategy.is_transfer:
+        return Transfer(name=name, config=config, old=old, new=new)
     asked = {"old": old} if strategy.mask in LABELS_ALONE else {"old": old, "new": new}
     teachers: dict[str, Stage] = {}
     for role, model in asked.items():

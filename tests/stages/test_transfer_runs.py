@@ -1,0 +1,106 @@
+"""Transfers in whole runs: as a strategy, with a share that validation chooses, and as a command of their own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from stillright.cli import main
+from stillright.config import parse_update
+from stillright.errors import ModelError, TaskError
+from stillright.importers import read_predictions
+from stillright.pipeline import run_update
+
+
+@pytest.fixture
+def alike(update_values: dict[str, Any], make_base: Callable[..., Path]) -> dict[str, Any]:
+    """An update whose bases have the same shapes."""
+    return {
+        **update_values,
+        "old": str(make_base(seed=1)),
+        "new": str(make_base(seed=3)),
+        "strategy": {"mask": "transfer"},
+    }
+
+
+def account(values: dict[str, Any]) -> dict[str, Any]:
+    """What is said of the transfer beside its adapter."""
+    found: dict[str, Any] = json.loads((Path(values["out"]) / "adapters/compat/transfer.json").read_text())
+    return found
+
+
+def test_a_run_chooses_the_share_on_validation_samples(alike: dict[str, Any]) -> None:
+    comparison = run_update(parse_update(alike, "test"))
+    assert [candidate.name for candidate in comparison.candidates] == ["compat"]
+    found = account(alike)
+    tried = found["shares"]
+    assert tried[0]["share"] == 0
+    able = [each for each in tried if each["accuracy"] >= tried[0]["accuracy"]]
+    assert found["share"] in {each["share"] for each in able if each["nfr"] == min(each["nfr"] for each in able)}
+    assert not list(Path(alike["out"]).glob(".stillright/teachers/*"))
+
+
+def test_without_a_better_share_the_new_model_stays(alike: dict[str, Any], make_base: Callable[..., Path]) -> None:
+    """Old and new are one: nothing can be lost, and the adapter answers as the new one does."""
+    base = str(make_base(seed=1))
+    values = {**alike, "old": base, "new": base}
+    comparison = run_update(parse_update(values, "test"))
+    assert account(values)["share"] == 0
+    assert "at least step 0's accuracy" in account(values)["reason"]
+    out = Path(values["out"]) / "predictions"
+    new, compat = (read_predictions(out / f"{name}.jsonl").table["prediction"] for name in ("new", "compat"))
+    assert new.equals(compat)
+    assert comparison.candidates[0].delta_nfr.value == 0
+
+
+def test_a_given_share_needs_no_choices(alike: dict[str, Any]) -> None:
+    task = {key: value for key, value in alike["task"].items() if key != "choices"}
+    told = {**alike, "task": {**task, "answer": "text", "metric": "exact_match", "max_new_tokens": 4}}
+    with pytest.raises(TaskError, match="strategy.share auto is chosen on choices; give a share"):
+        run_update(parse_update(told, "test"))
+    run_update(parse_update({**told, "strategy": {"mask": "transfer", "share": 0.5, "rank": 3}}, "test"))
+    assert (account(told)["share"], account(told)["rank"]) == (0.5, 3)
+
+
+def test_other_shapes_are_refused_before_anything_is_trained(update_values: dict[str, Any]) -> None:
+    with pytest.raises(ModelError, match="is 24 x 48, in"):
+        run_update(parse_update({**update_values, "strategy": {"mask": "transfer"}}, "test"))
+    assert not (Path(update_values["out"]) / "adapters").exists()
+
+
+def test_keys_of_other_strategies_are_refused() -> None:
+    for strategy, key in (({"mask": "transfer", "temperature": 1.0}, "temperature"), ({"share": 0.5}, "share")):
+        with pytest.raises(Exception, match=f"does not read the key {key}"):
+            parse_update({"old": "a", "new": "b", "task": "piqa", "strategy": strategy}, "test")
+
+
+def test_the_command_needs_no_task(alike: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["transfer", "--old", alike["old"], "--new", alike["new"], "--out", str(tmp_path / "compat")]
+    assert main([*command, "--rank", "4"]) == 0
+    made = json.loads((tmp_path / "compat/transfer.json").read_text())
+    assert (made["share"], made["rank"], made["weighted"]) == (0.5, 4, False)
+    assert main([*command, "--rank", "4"]) == 0
+    assert "transfer-compat: already done" in capsys.readouterr().out
+    assert main([*command, "--share", "auto"]) == 2
+    assert "which need --task" in capsys.readouterr().err
+    assert main([*command, "--share", "1.5"]) == 2
+    assert "share" in capsys.readouterr().err
+
+
+def test_with_a_task_the_command_chooses_the_share(alike: dict[str, Any], tmp_path: Path) -> None:
+    values = {key: alike[key] for key in ("task", "lora", "training", "dtype")}
+    task = tmp_path / "task.yaml"
+    task.write_text(yaml.safe_dump(values))
+    models = []
+    for side in ("old", "new"):
+        assert main(["fit", alike[side], "--task", str(task), "--out", str(tmp_path / side)]) == 0
+        models += [f"--{side}", f"{alike[side]}+{tmp_path / side}"]
+    assert main(["transfer", *models, "--task", str(task), "--rank", "4", "--out", str(tmp_path / "compat")]) == 0
+    made = json.loads((tmp_path / "compat/transfer.json").read_text())
+    assert len(made["shares"]) == 6
+    assert (made["rank"], made["weighted"]) == (4, True)
