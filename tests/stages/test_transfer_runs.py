@@ -88,6 +88,8 @@ def test_the_command_needs_no_task(alike: dict[str, Any], tmp_path: Path, capsys
     assert "transfer-compat: already done" in capsys.readouterr().out
     assert main([*command, "--share", "auto"]) == 2
     assert "which need --task" in capsys.readouterr().err
+    assert main([*command, "--set", "lora.r=4"]) == 2
+    assert "has no effect without --task" in capsys.readouterr().err
     assert main([*command, "--share", "1.5"]) == 2
     assert "share" in capsys.readouterr().err
 

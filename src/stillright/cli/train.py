@@ -122,6 +122,8 @@ def _transfer(args: argparse.Namespace) -> int:
         config = parse_update(with_overrides(values, args.set), "options")
         _pipeline().align_alone(config, args.out, console())
         return _done()
+    if args.set:
+        raise ConfigError(f"--set {args.set[0]}: has no effect without --task; leave it out, or give a task")
     strategy = parse(StrategyConfig, {"mask": "transfer", "share": SHARE, **given}, "options")
     if strategy.share == "auto":
         raise ConfigError(
