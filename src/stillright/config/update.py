@@ -137,6 +137,10 @@ class StrategyConfig(Strict):
         """What the strategy is, whatever an entry of a study calls it."""
         return self.mask
 
+    def determining(self) -> dict[str, Any]:
+        """The keys that affect the result: those that the strategy reads."""
+        return self.model_dump(include=self._read_keys())
+
     def _read_keys(self) -> set[str]:
         moved = {"share", "rank", "weighted"}
         return {"mask", *moved} if self.is_transfer else {*StrategyConfig.model_fields} - moved

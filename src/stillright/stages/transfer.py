@@ -24,12 +24,7 @@ class Transfer(Stage):
     kind: ClassVar[StageKind] = "transfer"
 
     def inputs(self, models: Mapping[str, str]) -> Inputs:
-        strategy = self.config.strategy
-        return {
-            **aligned_inputs(self.config),
-            **models,
-            "strategy": strategy.model_dump(include={"share", "rank", "weighted"}),
-        }
+        return {**aligned_inputs(self.config), **models, "strategy": self.config.strategy.determining()}
 
     def reads(self, data: Data) -> Inputs:
         found: Inputs = {}

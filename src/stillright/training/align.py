@@ -119,7 +119,7 @@ def align_adapter(
         load_model(source, job.dtype) if isinstance(source, ModelRef) else source,
         CompatConfig(
             **training_arguments(job, len(texts.train)),
-            **strategy.model_dump(exclude={"choose"}),
+            **strategy.model_dump(include={"mask", "temperature", "ce_weight"}),
             teachers=teachers.form,
             entries=teachers.entries,
         ),
