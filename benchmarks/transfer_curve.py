@@ -4,8 +4,8 @@ student follows old.
     stillright run update.yaml                                   # with `align: false`: fits both task adapters
     python benchmarks/transfer_curve.py update.yaml --rows dev.jsonl --limit 2000
 
-Rows have the columns of the task. Slope and correlation are those of (student - new) on (old - new), over margins of the
-right choice of two. The student's layers are merged, in the compute dtype.
+Rows have the columns of the task. Slope and correlation are those of (student - new) on (old - new), over margins of
+the right choice of two. The student's layers are merged, in the compute dtype.
 """
 
 from __future__ import annotations
