@@ -140,7 +140,7 @@ def test_the_study_of_the_paper_has_its_settings() -> None:
         assert_published(cell.shared)
         assert_published(cell.own)
         if cell.strategy == "student_wrong":
-            assert cell.own.strategy.determining() == MUSCLE | {"ce_weight": ce_weight(cell.update, cell.task)}
+            assert cell.own.strategy.model_dump() == MUSCLE | {"ce_weight": ce_weight(cell.update, cell.task)}
 
 
 def tasks_named(recipe: Path) -> list[str]:

@@ -106,3 +106,10 @@ def test_with_a_task_the_command_chooses_the_share(alike: dict[str, Any], tmp_pa
     made = json.loads((tmp_path / "compat/transfer.json").read_text())
     assert len(made["shares"]) == 6
     assert (made["rank"], made["weighted"]) == (4, True)
+
+
+@pytest.mark.parametrize("strategy", [{"mask": "transfer", "share": 0.5}, {"mask": "old_only"}, {"mask": "choice"}, {}])
+def test_the_configuration_that_a_run_writes_can_be_read(strategy: dict[str, Any]) -> None:
+    """It names no key that its strategy does not read."""
+    config = parse_update({"old": "a", "new": "b", "task": "piqa", "strategy": strategy}, "test")
+    assert parse_update(config.model_dump(mode="json"), "test") == config

@@ -59,7 +59,7 @@ class StudyStrategy(StrategyConfig):
 
     def distillation(self) -> dict[str, Any]:
         """The strategy section of update.yaml."""
-        return self.model_dump(include=super()._read_keys())
+        return {} if self.baseline else self.model_dump(include=super()._read_keys())
 
 
 def _named(strategies: Any) -> Any:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from stillright.config.masks import MIXED, NEED_NO_LABEL, ChoiceMask, Mask, WeightMask
 from stillright.config.strict import Strict, parse, read_yaml
@@ -137,9 +137,10 @@ class StrategyConfig(Strict):
         """What the strategy is, whatever an entry of a study calls it."""
         return self.mask
 
-    def determining(self) -> dict[str, Any]:
-        """The keys that affect the result: those that the strategy reads."""
-        return self.model_dump(include=self._read_keys())
+    @model_serializer(mode="wrap")
+    def _read_alone(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Only the keys that the strategy reads, so that what is written can be read again."""
+        return {key: value for key, value in dump(self).items() if key in self._read_keys()}
 
     def _read_keys(self) -> set[str]:
         moved = {"share", "rank", "weighted"}

@@ -30,7 +30,7 @@ class Align(Stage):
             **training_inputs(self.config, *bases_of(self.config)),
             **aligned_inputs(self.config),
             **models,
-            "strategy": self.config.strategy.determining(),
+            "strategy": self.config.strategy.model_dump(),
             "seed": self.config.align_seed,
             "teachers": None if self.config.strategy.is_choice else self.config.teachers.determining(),
         }

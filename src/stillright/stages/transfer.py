@@ -24,7 +24,7 @@ class Transfer(Stage):
     kind: ClassVar[StageKind] = "transfer"
 
     def inputs(self, models: Mapping[str, str]) -> Inputs:
-        return {**aligned_inputs(self.config), **models, "strategy": self.config.strategy.determining()}
+        return {**aligned_inputs(self.config), **models, "strategy": self.config.strategy.model_dump()}
 
     def reads(self, data: Data) -> Inputs:
         found: Inputs = {}

@@ -120,7 +120,7 @@ def test_the_account_names_what_no_layer_carries(make_base: Callable[..., Path],
     other = moved(base, tmp_path / "base", inside=False, outside=True)
     pair = adapted(base, 1, tmp_path / "old"), adapted(other, 2, tmp_path / "new")
     account = json.loads((transferred(pair, tmp_path, 4, 0.5) / ACCOUNT).read_text())
-    assert {*account["left_out"]} == {"model.embed_tokens", "model.norm"}
+    assert {*account["left_out"]} == {"model.embed_tokens", "model.norm", "lm_head"}
     assert all(0.01 < change < 10 for change in account["left_out"].values())
     assert (account["share"], account["rank"], account["weighted"]) == (0.5, 4, False)
     assert {*account["kept"]} == {*Differences(*pair).layers}

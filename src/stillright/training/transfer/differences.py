@@ -47,19 +47,19 @@ class Differences:
         return gain(self.skeleton.get_submodule(norm), weights.of_base(norm))
 
     def left_out(self) -> dict[str, float]:
-        """What no linear layer carries: module -> |old - new| / |new| of its weight, where it is not 0."""
-        folded = {*self.norms.values()}
+        """What the adapter does not carry: module -> |old - new| / |new| of its weight, where it is not 0.
+
+        A head that is tied to the embeddings is one with them.
+        """
+        carried = {*self.norms.values(), *self.layers}
         found: dict[str, float] = {}
-        for name, module in self.skeleton.named_modules():
-            if (
-                name in folded
-                or isinstance(module, nn.Linear)
-                or "weight" not in dict(module.named_parameters(recurse=False))
-            ):
+        for parameter, _ in self.skeleton.named_parameters():  # tied ones once
+            module, _, kind = parameter.rpartition(".")
+            if kind != "weight" or module in carried:
                 continue
-            old, new = self.old.of_base(name), self.new.of_base(name)
+            old, new = self.old.of_base(module), self.new.of_base(module)
             if (change := float((old - new).norm() / new.norm())) > 0:
-                found[name] = change
+                found[module] = change
         return found
 
 
