@@ -118,6 +118,7 @@ def test_json_follows_the_contract() -> None:
     candidate = value["candidates"][0]
     assert {"name", "score", "comparison", "delta_score", "delta_nfr", "delta_nfr_relative"} <= candidate.keys()
     assert candidate["delta_nfr"].keys() == {"value", "low", "high"}
+    assert [type(candidate[name]) for name in ("restored", "newly_lost")] == [int] * 2
 
 
 def test_the_same_input_gives_the_same_bytes() -> None:

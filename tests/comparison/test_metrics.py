@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from letters import COMPAT, NEW, OLD, continuous, discrete
 from stillright.comparison import Flips, compare
-from stillright.comparison.tally import quadrants, score_parts
+from stillright.comparison.tally import exchanged, quadrants, score_parts
 from stillright.errors import ConfigError
 from stillright.records import Header, PredictionSet
 from stillright.stats import mcnemar_exact, smallest_difference, wilson
@@ -51,6 +51,37 @@ def test_candidate_by_hand() -> None:
     assert candidate.delta_nfr.value == pytest.approx(-1 / 8)
     assert candidate.delta_nfr_relative.value == pytest.approx(-1 / 2)
     assert candidate.delta_nfr_p == mcnemar_exact(1, 0)  # one flip of new alone, none of the candidate alone
+
+
+def test_restored_and_newly_lost_by_hand() -> None:
+    # old has rows 0 to 4 right; new loses 2, 3 and 4; the candidate has 2 and 3 again, but loses 1 (and 4, as new does)
+    old, new, candidate = (
+        discrete(name, text) for name, text in zip("onc", ("AAAAAB", "AABBBA", "ABAABB"), strict=True)
+    )
+    comparison = compare(old, new, [candidate])
+    (found,) = comparison.candidates
+    assert (found.restored, found.newly_lost) == (2, 1)
+    assert (comparison.comparison.regression, found.comparison.regression) == (3, 2)
+    assert found.delta_nfr.value == pytest.approx((1 - 2) / 6)
+    assert found.delta_nfr_p == mcnemar_exact(2, 1)
+
+
+def test_restored_scores_by_hand() -> None:
+    # against old, new falls in rows 0 and 1; the candidate falls in 1 and 2, and rises in 0 without being asked to
+    old, new = continuous("old", [0.5, 0.5, 0.5, 0.5]), continuous("new", [0.25, 0.25, 0.5, 0.75])
+    (found,) = compare(old, new, [continuous("candidate", [0.75, 0.4, 0.25, 0.5])]).candidates
+    assert (found.restored, found.newly_lost) == (1, 1)
+    assert found.delta_nfr.value == 0
+    (found,) = compare(old, new, [continuous("candidate", [0.4, 0.4, 0.25, 0.5])], epsilon=0.2).candidates
+    assert (found.restored, found.newly_lost) == (2, 1)  # 0.1 below old is no loss
+
+
+def test_restored_is_a_mean_over_runs() -> None:
+    old, new, again = discrete("old", "AA"), discrete("new", "BA"), discrete("new", "BB")
+    (found,) = compare(old, new, [discrete("candidate", "AB")], new_runs=[again]).candidates
+    # row 0 is lost by both runs of new, and restored; row 1 is lost by the candidate, and kept by one run of new
+    assert (found.restored, found.newly_lost) == (1, 0.5)
+    assert found.delta_nfr.value == pytest.approx((0.5 - 1) / 2)
 
 
 def test_several_right_answers() -> None:
@@ -141,6 +172,20 @@ def _total(flips: Flips) -> float:
 def test_identical_predictions_have_no_flips(same: str) -> None:
     flips = compare(discrete("old", same), discrete("new", same)).comparison
     assert flips.nfr.value == flips.pfr.value == flips.nfr_mc.value == 0
+
+
+@given(answers, answers, answers)
+def test_what_is_newly_lost_less_what_is_restored_is_the_change_of_nfr(old: str, new: str, candidate: str) -> None:
+    comparison = compare(discrete("old", old), discrete("new", new), [discrete("candidate", candidate)])
+    (found,) = comparison.candidates
+    assert found.delta_nfr.value == pytest.approx((found.newly_lost - found.restored) / comparison.n)
+    assert found.restored <= comparison.comparison.regression
+    assert found.newly_lost <= found.comparison.regression
+
+
+def test_exchanged_by_hand() -> None:
+    parts = exchanged(np.array([1.0, 1.0, 0.0, 0.0]), np.array([1.0, 0.0, 1.0, 0.0]))
+    assert {name: list(part) for name, part in parts.items()} == {"restored": [0, 1, 0, 0], "newly_lost": [0, 0, 1, 0]}
 
 
 def test_epsilon_is_not_exceeded_by_rounding() -> None:

@@ -108,6 +108,7 @@ def on_samples(models: list[Model], ids: list[str], kind: str, epsilon: float) -
     candidates = [
         {"score": sides[a]["score"], "comparison": accounts[a - 1], **deltas(accounts[0], accounts[a - 1])}
         | {"delta_nfr_p": flip_p(models[0][0], models[1][0], models[a][0], ids, kind, epsilon) if single else None}
+        | exchanged(models[0], models[1], models[a], ids, kind, epsilon)
         for a in range(2, len(models))
     ]
     for each in accounts if not single else ():
@@ -148,6 +149,16 @@ def deltas(new: dict[str, Any], candidate: dict[str, Any]) -> dict[str, Number]:
 def flip_p(old: File, new: File, candidate: File, ids: list[str], kind: str, epsilon: float) -> float:
     flips = [(lost(old, new, s, kind, epsilon), lost(old, candidate, s, kind, epsilon)) for s in ids]
     return coin_p(flips.count((True, False)), flips.count((False, True)))
+
+
+def exchanged(old: Model, new: Model, candidate: Model, ids: list[str], kind: str, epsilon: float) -> dict[str, float]:
+    """Samples that new alone loses, and those that the candidate alone loses, as means over all runs."""
+    runs = list(product(old, new, candidate))
+    alone = Counter(
+        (lost(before, now, s, kind, epsilon), lost(before, then, s, kind, epsilon))
+        for (before, now, then), s in product(runs, ids)
+    )
+    return {"restored": alone[True, False] / len(runs), "newly_lost": alone[False, True] / len(runs)}
 
 
 def discrete(old: Model, new: Model, ids: list[str], epsilon: float) -> dict[str, Any]:

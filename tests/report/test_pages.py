@@ -58,6 +58,13 @@ def test_a_drop_stands_on_the_scale_of_the_scores(write: Any) -> None:
 
 
 @pytest.mark.parametrize("write", WRITERS)
+def test_a_candidate_stands_beside_what_it_restores(write: Any) -> None:
+    page = write(comparison_page(compare(answers("old", "AAAB"), answers("new", "ACCB"), [answers("compat", "CACB")])))
+    assert "it restores 1 of the 2 lost answers and newly loses 1." in page
+    assert "answers newly lost, against new" in page
+
+
+@pytest.mark.parametrize("write", WRITERS)
 def test_nothing_lost_is_said_only_of_what_was_seen(write: Any) -> None:
     old, new, again = answers("old", "AB"), answers("new", "AB"), answers("new", "BB")
     assert "No answer was lost." in write(comparison_page(compare(old, new)))

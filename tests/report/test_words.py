@@ -62,6 +62,21 @@ def test_every_metric_shown_is_explained() -> None:
     assert labels == ["negative flips (NFR)", "positive flips (PFR)", "mean gain", "mean regression"]
 
 
+def test_a_candidate_is_told_by_what_it_restores_and_newly_loses() -> None:
+    old, new = answers("old", "r" * 8 + "w" * 2), answers("new", "w" * 3 + "r" * 7)
+    comparison = compare(old, new, [answers("compat", "rrwrrwwrww"), answers("again", "w" * 3 + "r" * 7)])
+    _, of_compat, of_itself = sentences(comparison)
+    assert of_compat.endswith("; it restores 2 of the 3 lost answers and newly loses 2.")
+    assert of_itself.endswith("; it restores 0 of the 3 lost answers and newly loses 0.")
+    table, terms = metrics(comparison)
+    rows = {row[0]: [*row[1:]] for row in table.rows}
+    assert rows["answers restored, against new"] == ["", "", "2", "0"]
+    assert rows["answers newly lost, against new"] == ["", "", "2", "0"]
+    assert {"answers restored, against new", "answers newly lost, against new"} <= {
+        label for label, _ in terms.meanings
+    }
+
+
 def test_no_rate_falls_by_more_than_all_of_it() -> None:
     old, new = answers("old", "r" * 40), answers("new", "w" * 2 + "r" * 38)
     candidate = compare(old, new, [answers("same", "w" * 2 + "r" * 38)]).candidates[0]

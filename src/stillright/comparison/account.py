@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from pydantic import BaseModel
 
-from stillright.comparison.flips import Flips, continuous_flips, discrete_flips
+from stillright.comparison.flips import Count, Flips, continuous_flips, discrete_flips
 from stillright.comparison.models import Model
 from stillright.comparison.tally import Tally, tally_continuous, tally_discrete
 from stillright.records import Kind
@@ -31,7 +31,8 @@ class ModelScore(BaseModel, frozen=True):
 class Candidate(BaseModel, frozen=True):
     """A further model in place of new: its flips against old, and its paired differences from new.
 
-    `delta_nfr_p` is the exact McNemar test on "is a negative flip" of the candidate against that of new.
+    `delta_nfr_p` is the exact McNemar test on "is a negative flip" of the candidate against that of new. restored:
+    answers of old that new loses and the candidate keeps; newly_lost: those that new keeps and the candidate loses.
     """
 
     name: str
@@ -42,6 +43,8 @@ class Candidate(BaseModel, frozen=True):
     delta_nfr: Estimate
     delta_nfr_relative: Estimate
     delta_nfr_p: float | None = None
+    restored: Count
+    newly_lost: Count
 
 
 class Account(BaseModel, frozen=True):
@@ -119,6 +122,8 @@ def _candidate(tally: Tally, a: int, name: str, score: Estimate, flips: Flips) -
         delta_nfr=delta_nfr,
         delta_nfr_relative=relative(tally, delta_nfr, f"regression.{a}", "regression.1"),
         delta_nfr_p=_flip_p(tally, a),
+        restored=tally.count(f"restored.{a}"),
+        newly_lost=tally.count(f"newly_lost.{a}"),
     )
 
 
@@ -136,5 +141,4 @@ def _flip_p(tally: Tally, a: int) -> float | None:
     """Exact McNemar test of "is a negative flip", from the flips that only one of candidate and new has."""
     if not tally.counted:
         return None
-    only_new, only_candidate = (round(tally.sums[f"regression.{b}"] - tally.sums[f"flipped_too.{a}"]) for b in (1, a))
-    return mcnemar_exact(only_new, only_candidate)
+    return mcnemar_exact(int(tally.count(f"restored.{a}")), int(tally.count(f"newly_lost.{a}")))

@@ -5,7 +5,7 @@ Knows tables of right answers and scores; knows neither files nor which metrics 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations, product
 
@@ -14,6 +14,8 @@ import polars as pl
 
 from stillright.comparison.models import Model
 from stillright.stats import Array, Estimate, bounded, estimate, resampled_means, tango, widened, wilson
+
+Lost = Callable[[Array, Array], Array]  # old and another model, (n,) each -> where that has a negative flip, (n,)
 
 
 @dataclass(frozen=True)
@@ -102,14 +104,28 @@ def score_parts(old: Array, new: Array, epsilon: float = 0.0) -> dict[str, Array
     return {name: part.astype(np.float64) for name, part in parts.items()}
 
 
+def exchanged(by_new: Array, by_candidate: Array) -> dict[str, Array]:
+    """Of answers that old has: restored (lost by new, kept by the candidate) and newly_lost (kept by new, lost by the
+    candidate), each 0 or 1, (n,).
+
+    by_new, by_candidate: (n,), 1 for a negative flip against the same run of old, else 0. So the mean of newly_lost
+    less that of restored is NFR of the candidate less that of new.
+    """
+    return {"restored": by_new * (1 - by_candidate), "newly_lost": by_candidate * (1 - by_new)}
+
+
 def tally_discrete(models: Sequence[Model[pl.DataFrame]]) -> Tally:
     """Columns "score.A" (1 where right) and, of every A but the first, those of `quadrants`, "wrong", "square" (of the
     difference) and "changed"; A counts models from 0 (old). Tables have `right` and `answer`.
 
-    "changed.A" is missing if any answer of any run is unknown. Candidates (A > 1) have "flipped_too.A" and
-    "right_too.A": new has a negative flip there too, or is right too. Models with several runs have "noise.A": a
-    negative flip between two of them.
+    "changed.A" is missing if any answer of any run is unknown. Candidates (A > 1) have those of `exchanged`, and
+    "flipped_too.A" and "right_too.A": new has a negative flip there too, or is right too. Models with several runs
+    have "noise.A": a negative flip between two of them.
     """
+
+    def lost(old: Array, now: Array) -> Array:
+        return quadrants(old, now)["regression"]
+
     flags, counts = _distinct(_flags(models))
     runs = [[flags[f"right.{a}.{r}"] for r in range(len(model.runs))] for a, model in enumerate(models)]
     columns = {"score.0": _mean(runs[0])}
@@ -124,7 +140,8 @@ def tally_discrete(models: Sequence[Model[pl.DataFrame]]) -> Tally:
         if a > 1:
             columns[f"flipped_too.{a}"] = columns[f"regression.{a}"] * columns["regression.1"]
             columns[f"right_too.{a}"] = right * columns["score.1"]
-    columns |= _noise([[quadrants(*pair)["regression"] for pair in permutations(each, 2)] for each in runs])
+            columns |= _of_model(a, _exchanged(runs[0], runs[1], runs[a], lost))
+    columns |= _noise(runs, lost)
     return Tally.of(columns, counts, len(runs[0]) * len(runs[1]))
 
 
@@ -133,15 +150,19 @@ def tally_continuous(models: Sequence[Model[pl.DataFrame]], epsilon: float) -> T
     "square.A". Tables have `score`.
 
     Sizes are those of differences over `epsilon`, zero elsewhere; `square` is the squared deviation of the difference
-    from its mean. `flipped_too` and `noise` are as in `tally_discrete`.
+    from its mean. `flipped_too`, `noise` and those of `exchanged` are as in `tally_discrete`.
     """
+
+    def lost(old: Array, now: Array) -> Array:
+        return score_parts(old, now, epsilon)["regression"]
+
     runs = [[run["score"].to_numpy() for run in model.runs] for model in models]
     columns = {"score.0": _mean(runs[0])}
     for a in range(1, len(models)):
         pairs = list(product(runs[0], runs[a]))
         parts = [score_parts(*pair, epsilon) for pair in pairs]
         columns[f"score.{a}"] = _mean(runs[a])
-        columns |= _of_model(a, {name: _mean([part[name] for part in parts]) for name in parts[0]})
+        columns |= _of_model(a, _mean_parts(parts))
         for name, sign in (("gain", 1), ("regression", -1)):
             sizes = [sign * (now - old) * part[name] for (old, now), part in zip(pairs, parts, strict=True)]
             columns[f"{name}_size.{a}"] = _mean(sizes)
@@ -149,7 +170,8 @@ def tally_continuous(models: Sequence[Model[pl.DataFrame]], epsilon: float) -> T
         columns[f"square.{a}"] = (difference - difference.mean()) ** 2  # E[D²] - E[D]² would cancel
         if a > 1:
             columns[f"flipped_too.{a}"] = columns[f"regression.{a}"] * columns["regression.1"]
-    columns |= _noise([[score_parts(*pair, epsilon)["regression"] for pair in permutations(each, 2)] for each in runs])
+            columns |= _of_model(a, _exchanged(runs[0], runs[1], runs[a], lost))
+    columns |= _noise(runs, lost)
     return Tally.of(columns, np.ones(len(columns["score.0"])), len(runs[0]) * len(runs[1]))
 
 
@@ -157,9 +179,19 @@ def _of_model(a: int, columns: Mapping[str, Array]) -> dict[str, Array]:
     return {f"{name}.{a}": column for name, column in columns.items()}
 
 
-def _noise(flips: list[list[Array]]) -> dict[str, Array]:
+def _exchanged(olds: list[Array], news: list[Array], candidates: list[Array], lost: Lost) -> dict[str, Array]:
+    """Means over all runs of the three models."""
+    return _mean_parts([exchanged(lost(old, new), lost(old, now)) for old, new, now in product(olds, news, candidates)])
+
+
+def _noise(runs: list[list[Array]], lost: Lost) -> dict[str, Array]:
     """ "noise.A" of each model: the mean of its flips between two of its runs, if it has several."""
+    flips = [[lost(*pair) for pair in permutations(each, 2)] for each in runs]
     return {f"noise.{a}": _mean(each) for a, each in enumerate(flips) if each}
+
+
+def _mean_parts(parts: list[dict[str, Array]]) -> dict[str, Array]:
+    return {name: _mean([part[name] for part in parts]) for name in parts[0]}
 
 
 def _mean(columns: list[Array]) -> Array:

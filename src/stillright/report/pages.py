@@ -77,6 +77,8 @@ def _metrics(comparison: Comparison) -> list[Block]:
             rows.append([label, "", *cells])
             meanings.append((label, words.MEANINGS[metric]))
     rows += [*_noise_rows(comparison), *_delta_rows(comparison)]
+    if comparison.candidates:
+        meanings += words.EXCHANGED.values()
     head = ["", *(model.name for model in comparison.models)]
     return [Table(head, rows), Terms(meanings, "What these mean")]
 
@@ -102,6 +104,10 @@ def _delta_rows(comparison: Comparison) -> list[list[str]]:
         [f"{comparison.metric or 'score'}, against new{unit}", "", "", *changes],
         ["NFR, against new (points)", "", "", *(words.points(each.delta_nfr) for each in candidates)],
         ["NFR, against new (relative)", "", "", *(words.percent(each.delta_nfr_relative, "+") for each in candidates)],
+        *(
+            [label, "", "", *(words.count(getattr(each, name)) for each in candidates)]
+            for name, (label, _) in words.EXCHANGED.items()
+        ),
     ]
 
 

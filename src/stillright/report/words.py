@@ -32,6 +32,11 @@ MEANINGS = {  # for readers; docs/metrics.md has the formulas
     "mean_gain": "by how much the scores that rose did so, on average",
     "mean_regression": "by how much the scores that fell did so, on average",
 }
+# field of Candidate -> what people read, and what it means
+EXCHANGED = {
+    "restored": ("answers restored, against new", "lost by new, but kept by this model"),
+    "newly_lost": ("answers newly lost, against new", "kept by new, but lost by this model"),
+}
 SIZES = ("mean_gain", "mean_regression")  # on the scale of the score
 COUNTS = {
     "both_right": "both right",
@@ -141,7 +146,9 @@ def _on_candidate(candidate: Candidate, comparison: Comparison) -> str:
         f"shows no clear change in lost answers against {new}",
     )
     change = f"NFR {points(delta)} points{_tested(p)}; score {score_change(comparison, candidate.delta_score)}"
-    return f"{candidate.name} {_claim(delta, p, *claims)}: {change}."
+    lost = f"{count(candidate.restored)} of the {count(comparison.comparison.regression)} lost answers"
+    exchange = f"it restores {lost} and newly loses {count(candidate.newly_lost)}"
+    return f"{candidate.name} {_claim(delta, p, *claims)}: {change}; {exchange}."
 
 
 def _claim(delta: Estimate, p: float | None, below: str, above: str, unclear: str) -> str:
