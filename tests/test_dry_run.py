@@ -60,7 +60,8 @@ def run(values: dict[str, Any]) -> str:
 
 @pytest.mark.parametrize("mask", ["student_wrong", "choice"])
 def test_what_is_counted_is_what_a_run_does(update_values: dict[str, Any], mask: str) -> None:
-    values = {**update_values, "strategy": {"mask": mask}, "controls": ["continue_ce"], "predict_batch_size": 1}
+    controls = ["continue_ce", "ensemble"]
+    values = {**update_values, "strategy": {"mask": mask}, "controls": controls, "predict_batch_size": 1}
     stages, printed, out = planned(values), run(values), Path(update_values["out"])
     for name in ("fit old", "fit new", "align compat", "fit continue_ce"):
         adapter = out / "adapters" / name.partition(" ")[2]
@@ -72,6 +73,9 @@ def test_what_is_counted_is_what_a_run_does(update_values: dict[str, Any], mask:
         stage = stages[f"predict {name}"]
         assert stage.samples == 12
         assert f"predict {name}: {stage.tokens:,} tokens in" in printed  # one text a batch: there is no padding
+    assert stages["ensemble"].samples == 12
+    assert stages["ensemble"].tokens == stages["predict old"].tokens + stages["predict new"].tokens
+    assert printed.count(f"predict ensemble: {stages['predict new'].tokens:,} tokens in") == 2  # old and new read alike
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])

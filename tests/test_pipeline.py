@@ -15,7 +15,9 @@ import yaml
 from rich.console import Console
 
 import stillright
-from samples import colour_rows, write_rows
+from bases import cut_differently
+from samples import colour_rows, generation, write_rows
+from stillright import dry_run
 from stillright.comparison import Comparison
 from stillright.config import parse_update
 from stillright.errors import ConfigError, ModelError
@@ -50,6 +52,22 @@ def test_whole_update(update_values: dict[str, Any]) -> None:
     assert "warning: of 12 rows to predict 1 are also trained on" in printed  # drawn from a few things and colours
     seeds = {name: json.loads((out / f".stillright/fit-{name}.json").read_text())["inputs"]["seed"] for name in FITS}
     assert seeds == {"old": 0, "new": 0, "continue_ce": 5}  # the control trains on as the compat adapter does
+
+
+def test_an_ensemble_is_a_candidate_of_its_own(update_values: dict[str, Any]) -> None:
+    """What its answers are, tests/prediction says; here it is one of the candidates, made once, from old and new."""
+    values = {**update_values, "align": False, "controls": ["ensemble"]}
+    comparison, printed = run(values)
+    out = Path(update_values["out"])
+    assert [candidate.name for candidate in comparison.candidates] == ["ensemble"]
+    assert {path.name for path in (out / "predictions").iterdir()} == {"old.jsonl", "new.jsonl", "ensemble.jsonl"}
+    assert {path.name for path in (out / "adapters").iterdir()} == {"old", "new"}
+    models = read_predictions(out / "predictions/ensemble.jsonl").header.source["model"]
+    assert models == " & ".join(f"{update_values[name]}+{out / 'adapters' / name}" for name in ("old", "new"))
+    assert "\nensemble: running" in printed
+    again, printed = run(values)
+    assert again == comparison
+    assert "\nensemble: already done" in printed
 
 
 def test_adapter_is_plain_peft(update_values: dict[str, Any], bases: tuple[Path, Path]) -> None:
@@ -168,9 +186,7 @@ def test_given_adapters_are_not_fitted(update_values: dict[str, Any], tmp_path: 
 
 @pytest.mark.parametrize("metric", ["rouge1", "exact_match"])
 def test_generated_answers(update_values: dict[str, Any], metric: str) -> None:
-    task = {**update_values["task"], "answer": "text", "metric": metric, "max_new_tokens": 8}
-    del task["choices"]
-    comparison, _ = run({**update_values, "task": task})
+    comparison, _ = run({**update_values, "task": generation(update_values["task"], metric)})
     assert comparison.kind == ("continuous" if metric == "rouge1" else "discrete")
     assert comparison.metric == metric
 
@@ -219,15 +235,27 @@ def test_a_base_that_is_none(update_values: dict[str, Any], tmp_path: Path) -> N
 
 
 def test_different_tokenizers(update_values: dict[str, Any], make_base: Callable[..., Path]) -> None:
-    other = make_base(seed=6)
-    content = json.loads((other / "tokenizer.json").read_text())
-    content["model"]["merges"] = content["model"]["merges"][:10]
-    (other / "tokenizer.json").write_text(json.dumps(content))
-    changed = {**update_values, "new": str(other)}
+    changed = {**update_values, "new": str(cut_differently(make_base(seed=6)))}
     with pytest.raises(ModelError, match="only the choice strategies .* work with two tokenizers"):
         run(changed)
-    comparison, _ = run({**changed, "align": False})
-    assert (comparison.n, comparison.candidates) == (12, ())
+    comparison, _ = run({**changed, "align": False, "controls": ["ensemble"]})
+    assert comparison.n == 12
+    assert [candidate.name for candidate in comparison.candidates] == ["ensemble"]  # of choices
+
+
+def test_an_ensemble_that_cannot_be_is_refused_before_any_work(
+    update_values: dict[str, Any], make_base: Callable[..., Path]
+) -> None:
+    task, other = generation(update_values["task"], "rouge1"), cut_differently(make_base(seed=6))
+    values = {**update_values, "task": task, "new": str(other), "align": False, "controls": ["ensemble"]}
+    for refusing in (run_update, dry_run.run_update):
+        with pytest.raises(ModelError) as refused:
+            refusing(parse_update(values, "test"), Console(quiet=True))
+        assert str(refused.value) == (
+            "controls: task colours: its answers are generated, but an ensemble generates only with one tokenizer; "
+            "those of old and new cut training text 0 differently; leave ensemble out"
+        )
+    assert not (Path(values["out"]) / "adapters").exists()
 
 
 def test_an_update_in_python_is_quiet(update_values: dict[str, Any], capfd: pytest.CaptureFixture[str]) -> None:

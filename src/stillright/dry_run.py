@@ -16,7 +16,7 @@ from stillright.pipeline import checked_data, compat_alone
 from stillright.stages.cost import StageCost, total
 from stillright.stages.data import Data
 from stillright.stages.stage import Stage
-from stillright.stages.update import answers_of, fitted, models_of
+from stillright.stages.update import fitted, models_of, predictions_of
 
 COLUMNS = ("samples", "tokens", "steps", "disk", "disk meanwhile")
 SIZES = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1, "B"))
@@ -43,7 +43,7 @@ def stages_of(config: UpdateConfig) -> list[Stage]:
     """Those that make the models of an update, then the predictions."""
     models = models_of(config)
     made = [model for model in models.values() if isinstance(model, Stage)]
-    return [*made, *(answers_of(model, config, name) for name, model in models.items())]
+    return [*made, *predictions_of(models, config)]
 
 
 def costs_of(stages: Iterable[Stage], data: Data) -> list[StageCost]:

@@ -14,6 +14,7 @@ from rich.console import Console
 from stillright import ranks
 from stillright.comparison import Comparison, compare
 from stillright.config import TrainingConfig, UpdateConfig
+from stillright.errors import ModelError, TaskError
 from stillright.folder.workspace import Workspace
 from stillright.models import ModelRef, compute_dtype
 from stillright.progress import Progress
@@ -25,13 +26,14 @@ from stillright.stages.align import Align
 from stillright.stages.data import Data
 from stillright.stages.stage import Stage, made
 from stillright.stages.transfer import Transfer
-from stillright.stages.update import aligned, answers_of, fitted, models_of
+from stillright.stages.update import aligned, answers_of, answers_together, fitted, models_of, predictions_of
 from stillright.training.settings import Job, optimizer_steps, warmup_steps
 from stillright.training.transfer.transfer import Settings, transfer_adapter
 
 REPORTS = ("comparison.json", "report.md", "report.html")
 LIBRARIES = ("stillright", "torch", "transformers", "trl", "peft", "accelerate", "lm-eval")
-PLACES = {"teach": ".stillright/teachers", "predict": "predictions"}  # of other stages: adapters
+# of stages that make no adapter
+PLACES = {"teach": ".stillright/teachers", "predict": "predictions", "ensemble": "predictions"}
 
 
 class RunFolder:
@@ -67,7 +69,7 @@ def run_update(config: UpdateConfig, console: Console | None = None) -> Comparis
         for model in models.values():
             if isinstance(model, Stage):
                 folder.path_of(model)
-        files = [folder.path_of(answers_of(model, config, name)) for name, model in models.items()]
+        files = [folder.path_of(answers) for answers in predictions_of(models, config)]
         return ranks.on_main(lambda: _report(files, workspace, console))
 
 
@@ -123,11 +125,22 @@ def compat_alone(data: Data, name: str) -> Align | Transfer:
 
 
 def checked_data(config: UpdateConfig) -> Data:
-    """What the update reads. Raises StillrightError where its strategy does not fit the task or the bases."""
+    """What the update reads. Raises StillrightError where its strategy or a control does not fit the task or the
+    bases."""
     data = Data(config)
     if config.align:
         aligned(data.old, data.new, config, "compat").refuse_misfit(data)
+    if "ensemble" in config.controls:
+        _refuse_apart(data)
     return data
+
+
+def _refuse_apart(data: Data) -> None:
+    """Raises ModelError or TaskError where old and new cannot answer together."""
+    try:
+        answers_together(data.old, data.new, data.config, "ensemble").refuse_misfit(data)
+    except (ModelError, TaskError) as error:
+        raise type(error)(f"controls: {error}; leave ensemble out") from None
 
 
 def _announce(data: Data, console: Console) -> None:

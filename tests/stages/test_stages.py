@@ -26,7 +26,7 @@ from stillright.stages.predict import Ensemble, Predict
 from stillright.stages.stage import Stage
 from stillright.stages.teach import Teach, TeachChoices
 from stillright.stages.transfer import Transfer
-from stillright.stages.update import answers_of, models_of
+from stillright.stages.update import models_of, predictions_of
 from stillright.study.graph import Graph, closure
 from stillright.study.matrix import cells_of
 
@@ -58,7 +58,7 @@ def keys_of(config: UpdateConfig) -> dict[str, str]:
     """The keys of a run's models, and of its predictions."""
     models = models_of(config)
     stages = {name: model for name, model in models.items() if isinstance(model, Stage)}
-    answers = {f"{name} answers": answers_of(model, config, name) for name, model in models.items()}
+    answers = {f"{stage.name} answers": stage for stage in predictions_of(models, config)}
     return {name: stage.key for name, stage in {**stages, **answers}.items()}
 
 
@@ -116,15 +116,15 @@ def test_a_run_and_a_study_mean_the_same_stages(update_values: dict[str, Any], m
         "bases": {"small": update_values["old"], "large": update_values["new"]},
         "updates": [["small", "large"]],
         "tasks": {"colours": update_values["task"]},
-        "strategies": {"retrain": {}, "continue_ce": {}, "student_wrong": {}},
+        "strategies": {"retrain": {}, "continue_ce": {}, "student_wrong": {}, "ensemble": {}},
         "common": {key: update_values[key] for key in ("lora", "training", "dtype")},
     }
     cells = cells_of(StudyConfig.model_validate(study), "study")
     graph = Graph(cells)
     found = {stage.key for cell in cells for stage in closure(graph.stages_of(cell).predictions)}
-    config = parse_update({**update_values, "controls": ["continue_ce"]}, "test")
-    wanted = closure(answers_of(model, config, name) for name, model in models_of(config).items())
-    assert {stage.kind for stage in wanted} == {"fit", "teach", "align", "predict"}
+    config = parse_update({**update_values, "controls": ["continue_ce", "ensemble"]}, "test")
+    wanted = closure(predictions_of(models_of(config), config))
+    assert {stage.kind for stage in wanted} == {"fit", "teach", "align", "predict", "ensemble"}
     assert {stage.key for stage in wanted} == found
 
 

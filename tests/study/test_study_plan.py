@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ import pytest
 import yaml
 from rich.console import Console
 
+from bases import cut_differently
 from samples import colour_rows, generation, write_rows
 from stillright.cli import main
 from stillright.config import load_study
@@ -56,14 +56,6 @@ def planned(values: dict[str, Any], tmp_path: Path) -> dict[str, tuple[str, str 
 def board_of(values: dict[str, Any], tmp_path: Path) -> Board:
     config, out = load_study(written(values, tmp_path)), Path(values["out"])
     return Board(cells_of(config, "study"), Store(out / "store"), Workspace(out, Console(file=io.StringIO())))
-
-
-def cut_differently(base: Path) -> Path:
-    """The same base with a tokenizer that lacks a merge."""
-    content = json.loads((base / "tokenizer.json").read_text())
-    content["model"]["merges"] = content["model"]["merges"][:20]
-    (base / "tokenizer.json").write_text(json.dumps(content))
-    return base
 
 
 def test_an_interpolation_is_skipped_where_its_strategy_is(

@@ -18,7 +18,7 @@ from stillright.errors import ConfigError
 
 OWN_CHOICE_METRICS, OWN_TEXT_METRICS = ("acc", "acc_norm"), ("exact_match", "rouge1")
 OWN_TASK_KEYS = ("choices", "answer", "delimiter", "stop", "max_new_tokens")  # a harness task has its own
-Control = Literal["continue_ce"]
+Control = Literal["continue_ce", "ensemble"]
 LossOn = Literal["all", "completion"]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Positive = Annotated[int, Field(gt=0)]
@@ -196,7 +196,11 @@ class UpdateConfig(Strict):
     strategy: StrategyConfig = StrategyConfig()
     teachers: TeachersConfig = TeachersConfig()
     align: bool = Field(True, description="false: no compat adapter; old and new are only fitted and compared")
-    controls: tuple[Control, ...] = Field(("continue_ce",), description="models trained beside the compat adapter")
+    controls: tuple[Control, ...] = Field(
+        ("continue_ce",),
+        description="candidates beside the compat adapter: continue_ce, the new adapter trained further; ensemble, old "
+        "and new answering together",
+    )
     dtype: Literal["auto", "bfloat16", "float32"] = Field("auto", description="auto: bfloat16 if the processor has it")
     predict_batch_size: Positive = 16
     seed: Seed = Field(0, description="default of the three seeds below")

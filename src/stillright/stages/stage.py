@@ -112,8 +112,8 @@ class Stage(ABC):
 
     @property
     def label(self) -> str:
-        """What messages call it."""
-        return f"{self.kind} {self.name}"
+        """What messages call it: its kind and name, once where they are the same word."""
+        return " ".join(dict.fromkeys((self.kind, self.name)))
 
     def job(self, site: Site, seed: int) -> Job:
         """How its adapter is trained."""
@@ -158,5 +158,5 @@ def made(
 
 
 def mark_name(stage: Stage, result: str) -> str:
-    """What the stage is called in a workspace."""
-    return f"{stage.kind}-{Path(result).name.removesuffix(Path(stage.result).suffix)}"
+    """What the stage is called in a workspace: its kind and the result's name, once where they are the same word."""
+    return "-".join(dict.fromkeys((stage.kind, Path(result).name.removesuffix(Path(stage.result).suffix))))

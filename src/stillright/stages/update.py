@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from stillright.config import UpdateConfig
 from stillright.config.masks import LABELS_ALONE
 from stillright.models import ModelRef
 from stillright.stages.align import Align
 from stillright.stages.fit import Fit
-from stillright.stages.predict import Predict
+from stillright.stages.predict import Ensemble, Predict
 from stillright.stages.stage import Model, Stage
 from stillright.stages.teach import Teach, TeachChoices
 from stillright.stages.transfer import Transfer
@@ -51,7 +53,7 @@ def aligned(old: Model, new: Model, config: UpdateConfig, name: str) -> Align | 
 
 
 def models_of(config: UpdateConfig) -> dict[str, Model]:
-    """All models that update.yaml asks for, by name: old, new, and the candidates."""
+    """All models that update.yaml asks for, by name: old, new, and the candidates that are one model."""
     old, new = (task_model(model, config, name) for name, model in (("old", config.old), ("new", config.new)))
     models: dict[str, Model] = {"old": old, "new": new}
     if config.align:
@@ -64,3 +66,16 @@ def models_of(config: UpdateConfig) -> dict[str, Model]:
 def answers_of(model: Model, config: UpdateConfig, name: str) -> Predict:
     """Its predictions."""
     return Predict(name=name, config=model.config if isinstance(model, Stage) else config, model=model)
+
+
+def answers_together(old: Model, new: Model, config: UpdateConfig, name: str) -> Ensemble:
+    """The predictions of both as an ensemble."""
+    return Ensemble(name=name, config=config, old=old, model=new)
+
+
+def predictions_of(models: Mapping[str, Model], config: UpdateConfig) -> list[Predict]:
+    """All predictions that update.yaml asks for, of old, new and the candidates; models: those of `models_of`."""
+    alone = [answers_of(model, config, name) for name, model in models.items()]
+    if "ensemble" not in config.controls:
+        return alone
+    return [*alone, answers_together(models["old"], models["new"], config, "ensemble")]

@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from stillright.stages.combine import Carry, Interpolate
-from stillright.stages.predict import Ensemble
 from stillright.stages.stage import Model, Stage
-from stillright.stages.update import aligned, answers_of, continued, task_model
+from stillright.stages.update import aligned, answers_of, answers_together, continued, task_model
 from stillright.study.matrix import Cell
 
 
@@ -42,7 +41,7 @@ class Graph:
             own = (new, by_new) if isinstance(new, Stage) else (by_new,)
             return CellStages(by_old, by_new, by_new, own)
         if cell.recipe.baseline == "ensemble":
-            both = Ensemble(name=str(cell), config=cell.own, old=old, model=new)
+            both = answers_together(old, new, cell.own, str(cell))
             return CellStages(by_old, by_new, both, (both,))
         candidate = self._candidate(cell, old, new)
         predicted = answers_of(candidate, cell.own, _name(cell, f"{cell.new} {cell.strategy}"))
