@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from stillright.errors import StillrightError
     from stillright.importers import Selection, read_frame, read_predictions, write_predictions
     from stillright.pipeline import run_update
+    from stillright.prediction.serving import Ensemble
     from stillright.records import Header, PredictionSet
     from stillright.scoring.judge import JudgeSettings
     from stillright.study.run import run_study
@@ -29,6 +30,7 @@ __all__ = [
     "Comparison",
     "CompatConfig",
     "CompatTrainer",
+    "Ensemble",
     "Header",
     "JudgeSettings",
     "Limit",
@@ -61,6 +63,7 @@ _NAMES = {
     "errors": ("StillrightError",),
     "importers": ("Selection", "read_frame", "read_predictions", "write_predictions"),
     "pipeline": ("run_update",),
+    "prediction.serving": ("Ensemble",),
     "records": ("Header", "PredictionSet"),
     "scoring.judge": ("JudgeSettings",),
     "study.run": ("run_study",),

@@ -52,6 +52,11 @@ class Bar:
         self._rich.console.print(f"  {task.description}: {done:.0%}, {self.rate}, {left:.0f} min left", highlight=False)
 
 
+def unseen_bar() -> Bar:
+    """A bar that is never shown."""
+    return Bar(RichProgress(console=Console(quiet=True), disable=True), "", 1, "tokens")
+
+
 class Progress:
     """Makes bars on one console."""
 

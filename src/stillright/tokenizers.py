@@ -13,11 +13,14 @@ from stillright.errors import ModelError
 MUST_SHARE = "the old and the new model must share a tokenizer"
 
 
-def refuse_other_tokens(old: Sequence[Any], new: Sequence[Any], rule: str) -> None:
-    """Raises ModelError, which begins with `rule`, for a text that is not the same tokens for both tokenizers."""
+def refuse_other_tokens(old: Sequence[Any], new: Sequence[Any], rule: str, what: str = "training text") -> None:
+    """Raises ModelError, which begins with `rule`, for a text that is not the same tokens for both tokenizers.
+
+    what: the texts are called.
+    """
     for i, (a, b) in enumerate(zip(old, new, strict=True)):
         if a != b:
-            raise ModelError(f"{rule}; those of old and new cut training text {i} differently")
+            raise ModelError(f"{rule}; those of old and new cut {what} {i} differently")
 
 
 def refuse_other_words(tokens: Sequence[int], old: Any, new: Any) -> None:

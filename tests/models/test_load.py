@@ -29,7 +29,7 @@ from stillright.models import (
     longest_text,
 )
 from stillright.models.ref import commit_of
-from stillright.prediction.predict import _loaded
+from stillright.prediction.harness_model import loaded_to_answer
 
 COMMIT = "a" * 40
 
@@ -131,7 +131,7 @@ def test_a_tokenizer_is_loaded_once_until_its_folder_changes(
 
 
 def test_prediction_rounds_weights_but_not_positions(adapted: ModelRef) -> None:
-    trained, asked = load_model(adapted, torch.bfloat16), _loaded(adapted, torch.bfloat16)
+    trained, asked = load_model(adapted, torch.bfloat16), loaded_to_answer(adapted, torch.bfloat16)
     assert {weight.dtype for weight in trained.parameters()} == {torch.bfloat16, torch.float32}
     assert {weight.dtype for weight in asked.parameters()} == {torch.bfloat16}
     (_, exact), (_, used) = (
@@ -149,7 +149,7 @@ def test_prediction_reads_late_positions_as_training_does(adapted: ModelRef) -> 
     with torch.no_grad():
         trained, asked = (
             model.eval()(input_ids=ids, position_ids=places).logits
-            for model in (load_model(base, torch.bfloat16), _loaded(base, torch.bfloat16))
+            for model in (load_model(base, torch.bfloat16), loaded_to_answer(base, torch.bfloat16))
         )
     assert torch.equal(trained, asked)
 

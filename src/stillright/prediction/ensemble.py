@@ -25,11 +25,12 @@ class Companion:
     def __init__(self, model: Any, attention_mask: Tensor) -> None:
         self.model = model
         self.model.generation_config.cache_implementation = None  # one of a fixed size would end with the first call
-        self.mask = attention_mask
+        self.mask = attention_mask.to(model.device)
         self.cache: Any = None  # of the tokens read so far; it stays None where an architecture has none of this kind
 
     def logits(self, ids: Tensor) -> Tensor:
-        """(B, V) in float32, of the token after `ids` (B, L)."""
+        """(B, V) in float32, of the token after `ids` (B, L), where these are."""
+        asked, ids = ids.device, ids.to(self.model.device)
         self.mask = functional.pad(self.mask, (0, ids.shape[1] - self.mask.shape[1]), value=1)
         step = self.model.generate(
             input_ids=ids,
@@ -43,7 +44,7 @@ class Companion:
         )
         self.cache = step.past_key_values
         logits: Tensor = step.logits[0]
-        return logits.float()
+        return logits.to(asked, torch.float32)
 
 
 class MeanLogits(LogitsProcessor):

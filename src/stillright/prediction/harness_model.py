@@ -11,13 +11,14 @@ from torch import Tensor
 from transformers import LogitsProcessorList
 
 from stillright.errors import DataError, ModelError
-from stillright.forward.heads import lm_head
+from stillright.forward.heads import lm_head, read_contiguous
 from stillright.forward.passes import check_head, evaluating
 from stillright.forward.trees import BATCH_TOKENS, Ids, Tree, continued, label_logp, plant, reads_trees
+from stillright.models import ModelRef, Source, load_model, load_tokenizer, longest_text
 from stillright.prediction.ensemble import MeanLogits
-from stillright.progress import Bar
+from stillright.progress import Bar, unseen_bar
 from stillright.tasks.encoding import read_requests
-from stillright.upstream.lm_eval import OpenLM, Request
+from stillright.upstream.lm_eval import OpenLM, Request, instances
 
 Answer = tuple[float, bool]  # summed log-probability of a continuation, whether each of its tokens is the likeliest
 
@@ -41,6 +42,15 @@ class HarnessModel(OpenLM):
 
     loglikelihood = partialmethod(OpenLM.loglikelihood, disable_tqdm=True)
     generate_until = partialmethod(OpenLM.generate_until, disable_tqdm=True)
+
+    def log_likelihoods(self, pairs: Sequence[tuple[str, str]]) -> list[float]:
+        """Of each continuation after its prompt, as of a task's choices. Raises DataError as `score` does."""
+        return [sum_ for sum_, _ in self.loglikelihood(instances("loglikelihood", pairs))]
+
+    def continuations(self, prompts: Sequence[str], longest: int, stop: Sequence[str]) -> list[str]:
+        """What is generated after each prompt, greedily: at most `longest` tokens, up to a text of `stop`."""
+        options = {"until": list(stop), "max_gen_toks": longest, "do_sample": False}
+        return list(self.generate_until(instances("generate_until", [(prompt, options) for prompt in prompts])))
 
     @torch.no_grad()
     def score(self, requests: list[Request]) -> list[Answer]:
@@ -84,6 +94,30 @@ class HarnessModel(OpenLM):
         if not self.others:
             return {}
         return {"logits_processor": LogitsProcessorList([MeanLogits(self.others, attention_mask)])}
+
+
+def loaded_to_answer(ref: ModelRef, dtype: torch.dtype) -> Any:
+    """A model that is only asked, so its adapter too is in `dtype`. Raises ModelError."""
+    model = load_model(ref, dtype, adapter_in_float32=False).eval()
+    read_contiguous(model)
+    return model
+
+
+def asked(models: Sequence[Any], bases: Sequence[Source], batch_size: int, max_length: int) -> HarnessModel:
+    """The last of `models`, for the harness to ask; the others generate with it.
+
+    max_length: tokens, of which no more are read than all `bases` do.
+    """
+    *others, model = models
+    lm = HarnessModel(
+        pretrained=model,
+        tokenizer=load_tokenizer(bases[-1]),
+        batch_size=batch_size,
+        max_length=longest_text(bases, max_length),
+        backend="causal",
+    )
+    lm.others, lm.bar = others, unseen_bar()
+    return lm
 
 
 def grow(pairs: Sequence[tuple[Ids, Ids]], max_length: int) -> tuple[list[Tree], list[Place]]:

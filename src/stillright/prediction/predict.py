@@ -12,11 +12,10 @@ import torch
 
 from stillright import ranks
 from stillright.errors import TaskError
-from stillright.forward.heads import read_contiguous
-from stillright.models import ModelRef, load_model, load_tokenizer, longest_text
+from stillright.models import ModelRef
 from stillright.prediction import SCORING
 from stillright.prediction.ensemble import refuse_unlike
-from stillright.prediction.harness_model import HarnessModel
+from stillright.prediction.harness_model import asked, loaded_to_answer
 from stillright.progress import Progress
 from stillright.records import Header, PredictionSet, Row
 from stillright.tasks import Task
@@ -72,27 +71,13 @@ def _samples(refs: Sequence[ModelRef], task: Task, job: PredictJob) -> list[Samp
     bases = [ref.base for ref in refs]
     if len(refs) > 1:
         refuse_unlike(task, bases)
-    *others, model = (_loaded(ref, job.dtype) for ref in refs)
-    lm = HarnessModel(
-        pretrained=model,
-        tokenizer=load_tokenizer(bases[-1]),
-        batch_size=job.batch_size,
-        max_length=longest_text(bases, job.max_length),
-        backend="causal",
-    )
-    lm.others = others
+    lm = asked([loaded_to_answer(ref, job.dtype) for ref in refs], bases, job.batch_size, job.max_length)
     positions, documents = ranks.share(task.test_positions), ranks.share(task.test_documents)
     requests = sum(len(task.choices(document)) if task.is_choice else 1 for document in documents)
     with job.progress.bar(f"predict {job.name}", requests) as lm.bar:
         logged = logged_samples(lm, task.name, task.harness, positions) if positions else []
     samples = [sample for sample in logged if sample["filter"] == task.filter]
     return sorted(ranks.gather(samples), key=lambda sample: int(sample["doc_id"]))
-
-
-def _loaded(ref: ModelRef, dtype: torch.dtype) -> Any:
-    model = load_model(ref, dtype, adapter_in_float32=False).eval()
-    read_contiguous(model)
-    return model
 
 
 def _header(model: str, task: Task, job: PredictJob) -> Header:

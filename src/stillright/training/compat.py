@@ -18,6 +18,7 @@ from stillright.folder.workspace import Workspace
 from stillright.forward.heads import lm_head
 from stillright.forward.passes import check_packing
 from stillright.models import ModelRef, load_model, load_tokenizer
+from stillright.models.memory import shares_weights
 from stillright.tokenizers import refuse_other_words, refuse_unknown_tokens
 from stillright.training.compat_config import CompatConfig
 from stillright.training.compat_loss import CompatLoss
@@ -186,8 +187,7 @@ def refuse_untrainable(model: Any, form: str) -> None:
 
 def refuse_shared_weights(old: Any, model: Any) -> None:
     """Raises ModelError where `old` holds weights of `model`: adapters go into their layers."""
-    ours = {id(weight) for weight in model.parameters()}
-    if any(id(weight) in ours for weight in old.parameters()):
+    if shares_weights(old, model):
         raise ModelError(
             "old_model: shares weights with model, whose adapter changes them; load it anew, or give its name"
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from lm_eval import evaluator
@@ -70,6 +70,11 @@ def logged_samples(lm: Any, name: str, task: Any, positions: list[int]) -> list[
     return samples
 
 
+def instances(kind: Literal["loglikelihood", "generate_until"], arguments: Sequence[Any]) -> list[Instance]:
+    """What the harness would ask of documents: prompt and continuation of each, or prompt and options."""
+    return [Instance(kind, {}, each, i) for i, each in enumerate(arguments)]
+
+
 class Encoder(HFLM):
     """The tokenization of HFLM, without a model."""
 
@@ -82,8 +87,7 @@ class Encoder(HFLM):
 
     def requests(self, pairs: Sequence[tuple[str, str]]) -> list[Request]:
         """What would be scored for pairs of a prompt and its continuation."""
-        instances = [Instance("loglikelihood", {}, pair, i) for i, pair in enumerate(pairs)]
-        found: list[Request] = self.loglikelihood(instances, disable_tqdm=True)
+        found: list[Request] = self.loglikelihood(instances("loglikelihood", pairs), disable_tqdm=True)
         return found
 
     def _loglikelihood_tokens(self, requests: Any, **_: Any) -> Any:
