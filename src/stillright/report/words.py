@@ -34,8 +34,14 @@ MEANINGS = {  # for readers; docs/metrics.md has the formulas
 }
 # field of Candidate -> what people read, and what it means
 EXCHANGED = {
-    "restored": ("answers restored, against new", "lost by new, but kept by this model"),
-    "newly_lost": ("answers newly lost, against new", "kept by new, but lost by this model"),
+    "restored": (
+        "answers restored, against new",
+        "right before, wrong in new, right again here (of scores: lower in new alone)",
+    ),
+    "newly_lost": (
+        "answers newly lost, against new",
+        "right before and in new, wrong here (of scores: lower here alone)",
+    ),
 }
 SIZES = ("mean_gain", "mean_regression")  # on the scale of the score
 COUNTS = {
