@@ -8,12 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
+from torch.testing import assert_close
 
+from bases import tied
 from stillright.cli import main
 from stillright.config import parse_update
 from stillright.errors import ModelError, TaskError
 from stillright.importers import read_predictions
+from stillright.models import ModelRef, load_model
 from stillright.pipeline import run_update
 
 
@@ -92,6 +96,23 @@ def test_the_command_needs_no_task(alike: dict[str, Any], tmp_path: Path, capsys
     assert "has no effect without --task" in capsys.readouterr().err
     assert main([*command, "--share", "1.5"]) == 2
     assert "share" in capsys.readouterr().err
+
+
+def test_a_checkpoint_is_merged(alike: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of a base whose head is its embedding, which the adapter changes."""
+    old, new = (tied(Path(alike[side]), tmp_path / f"tied-{side}") for side in ("old", "new"))
+    adapter, out, ids = tmp_path / "compat", tmp_path / "merged", torch.arange(5, 45)[None]
+    assert main(["transfer", "--old", str(old), "--new", str(new), "--out", str(adapter), "--rank", "99"]) == 0
+    assert main(["merge", f"{new}+{adapter}", "--out", str(out)]) == 0
+    apart = load_model(ModelRef.parse(f"{new}+{adapter}"), torch.float32)
+    whole = load_model(ModelRef.parse(str(out)), torch.float32)
+    with torch.no_grad():
+        assert_close(whole(input_ids=ids).logits, apart(input_ids=ids).logits, atol=1e-5, rtol=1e-5)
+    assert not whole.config.tie_word_embeddings
+    assert main(["merge", f"{new}+{adapter}", "--out", str(out)]) == 2
+    assert "is not empty; give a new folder" in capsys.readouterr().err
+    assert main(["merge", str(new), "--out", str(out)]) == 2
+    assert "has no adapter to merge" in capsys.readouterr().err
 
 
 def test_with_a_task_the_command_chooses_the_share(alike: dict[str, Any], tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The commands that need the extra `train`: demo, run, study, fit, align, predict."""
+"""The commands that need the extra `train`: demo, run, study, fit, align, transfer, merge, predict."""
 
 from __future__ import annotations
 
@@ -133,6 +133,15 @@ def _transfer(args: argparse.Namespace) -> int:
     return _done()
 
 
+def _merge(args: argparse.Namespace) -> int:
+    _quiet_libraries()
+    from stillright.models import ModelRef, compute_dtype
+    from stillright.models.merge import write_merged
+
+    write_merged(ModelRef.parse(args.model), compute_dtype(args.dtype), args.out)
+    return 0
+
+
 def _predict(args: argparse.Namespace) -> int:
     config = _stage_config(args, args.model, args.model)
     _pipeline().predict_alone(config, args.out, console())
@@ -223,6 +232,16 @@ def add_stage_commands(commands: Any) -> None:
     transfer.add_argument("--share", help=f"how far to go towards old (default: auto with --task, else {SHARE})")
     transfer.add_argument("--task", help="chooses the share, and weighs the ranks by what layers read of its texts")
     _add_set(transfer)
+    merge = command(
+        commands,
+        "merge",
+        _merge,
+        "write an ordinary checkpoint: a base with its adapter in the weights",
+        "stillright merge ./new-base+adapters/compat --out ./new-compat",
+    )
+    merge.add_argument("model", metavar="MODEL", help="base[@revision]+adapter; hub ids or folders")
+    merge.add_argument("--out", type=Path, required=True, help="folder for the checkpoint")
+    merge.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32", help="default: %(default)s")
     predict = command(
         commands,
         "predict",

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from stillright.upstream.peft import is_lora, plain_lora
+
 ROWS = 16  # a CPU's matrix product gets a multiple of so many rows
 # logits held at once: on a CPU what its caches hold, elsewhere what fills the device
 LOGITS_ON_CPU, LOGITS_ON_DEVICE = 2**22, 2**26
@@ -68,11 +70,25 @@ def lm_head(model: Any) -> LMHead:
         scale = 1 / config.logits_scaling
     head = model.get_output_embeddings()
     return LMHead(
-        head.weight,
+        _weight(head),
         getattr(head, "bias", None),
         1.0 if scale is None else float(scale),
         getattr(config, "final_logit_softcapping", None),
     )
+
+
+def _weight(head: Any) -> Tensor:
+    """(V, H), with what a frozen adapter adds to it, which is worked out once."""
+    plain = plain_lora(head) if is_lora(head) else None
+    if plain is None or plain.a.requires_grad:
+        weight: Tensor = head.weight
+        return weight
+    if not hasattr(head, "whole_weight"):
+        with torch.no_grad():
+            whole = plain.weight + plain.scaling * (plain.b @ plain.a)
+        head.whole_weight = whole.to(plain.weight.dtype)
+    found: Tensor = head.whole_weight
+    return found
 
 
 def chunk_rows(head: LMHead) -> int:

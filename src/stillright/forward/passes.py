@@ -11,7 +11,7 @@ from torch import Tensor
 
 from stillright.errors import ModelError
 from stillright.forward.heads import LMHead, lm_head
-from stillright.upstream.peft import without_adapter
+from stillright.upstream.peft import is_lora, plain_lora, without_adapter
 
 TRIED = 8  # tokens
 Collate = Callable[[list[dict[str, Any]]], dict[str, Any]]
@@ -98,10 +98,16 @@ def check_head(model: Any) -> None:
 
 
 def _refuse_head(base: Any, head: LMHead) -> None:
-    """Raises ModelError where an adapter sits on the head, or its weights are quantized or elsewhere between calls."""
-    if hasattr(base.get_output_embeddings(), "base_layer"):
+    """Raises ModelError where an adapter on the head is trained or more than LoRA, or its weights are quantized or
+    elsewhere between calls."""
+    on_head = base.get_output_embeddings()
+    if hasattr(on_head, "base_layer") and (
+        any(weight.requires_grad for weight in on_head.parameters())
+        or not is_lora(on_head)
+        or plain_lora(on_head) is None
+    ):
         raise ModelError(
-            f"{_name(base)}: an adapter sits on its LM head, which is not supported; leave lm_head out "
+            f"{_name(base)}: an adapter sits on its LM head, which only frozen, plain LoRA may; leave lm_head out "
             "of the adapter's target_modules"
         )
     if head.weight.is_meta:

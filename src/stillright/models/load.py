@@ -6,6 +6,7 @@ are named by.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable
 from copy import deepcopy
 from functools import cache, wraps
@@ -114,7 +115,8 @@ def load_model(
         return model
     from peft import PeftModel
 
-    with refusing(ModelError, f"adapter {ref.adapter}: does not fit the base {ref.base}"):
+    with refusing(ModelError, f"adapter {ref.adapter}: does not fit the base {ref.base}"), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Model has `tie_word_embeddings")  # see stillright.models.merge
         return PeftModel.from_pretrained(
             model,
             ref.adapter.location,

@@ -28,7 +28,12 @@ def without_adapter(model: Any) -> Any:
 
 def lora_layers(model: nn.Module) -> Iterator[LoraLayer]:
     """The LoRA layers on unquantized linear layers, which are a class of their own, whose forward is PEFT's."""
-    return (layer for layer in model.modules() if type(layer) is LoraLayer and has_own_forward(layer))
+    return (layer for layer in model.modules() if is_lora(layer) and has_own_forward(layer))
+
+
+def is_lora(layer: Any) -> bool:
+    """Whether it is LoRA on an unquantized linear layer."""
+    return type(layer) is LoraLayer
 
 
 def has_own_forward(layer: nn.Module) -> bool:

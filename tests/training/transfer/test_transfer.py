@@ -13,19 +13,26 @@ from peft import PeftModel, get_peft_model
 from rich.console import Console
 from torch import Tensor
 from torch.testing import assert_close
+from transformers import AutoConfig, AutoModelForCausalLM
 
+from bases import saved_beside, tied
 from stillright.config import LoraConfig, TrainingConfig
 from stillright.errors import ModelError
+from stillright.forward.heads import lm_head
+from stillright.forward.passes import check_head
 from stillright.models import ModelRef, Source, load_base, load_model
+from stillright.models.merge import merged
 from stillright.progress import Progress
+from stillright.training.choice.choice_batches import reading_of
+from stillright.training.choice.teacher_scores import choice_scores, teacher_scores
 from stillright.training.lora import lora_config
 from stillright.training.settings import Job
-from stillright.training.text import Text
+from stillright.training.text import ChoiceText, Text
 from stillright.training.transfer.differences import Differences
 from stillright.training.transfer.factors import low_rank
 from stillright.training.transfer.layers import layer_factors
 from stillright.training.transfer.moments import moments_of
-from stillright.training.transfer.shares import Tried, best_share
+from stillright.training.transfer.shares import Tried, added, best_share
 from stillright.training.transfer.transfer import ACCOUNT, Settings, transfer_adapter
 
 QUIET = Progress(Console(quiet=True))
@@ -53,10 +60,7 @@ def moved(base: Path, folder: Path, *, inside: bool = True, outside: bool = Fals
         is_outside = "embed" in name or "lm_head" in name or name == "model.norm.weight"
         if (outside and is_outside) or (inside and not is_outside):
             weight.data += 0.1 * torch.randn_like(weight)
-    model.save_pretrained(folder)
-    for file in base.glob("tokenizer*"):
-        (folder / file.name).write_bytes(file.read_bytes())
-    return folder
+    return saved_beside(model, base, folder)
 
 
 @pytest.fixture
@@ -115,15 +119,98 @@ def test_a_merged_adapter_answers_as_before(pair: tuple[ModelRef, ModelRef], tmp
     assert_close(logits(model.merge_and_unload()), before, atol=1e-5, rtol=1e-5)
 
 
-def test_the_account_names_what_no_layer_carries(make_base: Callable[..., Path], tmp_path: Path) -> None:
+@pytest.fixture(params=["untied", "tied"])
+def apart(request: pytest.FixtureRequest, make_base: Callable[..., Path], tmp_path: Path) -> tuple[ModelRef, ModelRef]:
+    """Old and new task models of one shape that differ everywhere."""
+    base = make_base(seed=1) if request.param == "untied" else tied(make_base(seed=1), tmp_path / "tied")
+    other = moved(base, tmp_path / "base", inside=True, outside=True)
+    return adapted(base, 1, tmp_path / "old"), adapted(other, 2, tmp_path / "new")
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.filterwarnings("ignore:Model has `tie_word_embeddings")
+def test_embedding_head_and_last_norm_are_carried(
+    apart: tuple[ModelRef, ModelRef], tmp_path: Path, weighted: bool
+) -> None:
+    """By PEFT alone, and as answers are scored here, which reads the head past its forward."""
+    old, new = apart
+    adapter = transferred(apart, tmp_path, FULL, 1.0, weighted)
+    expected = logits(load_model(old, torch.float32))
+    model: Any = PeftModel.from_pretrained(load_base(new.base, torch.float32), adapter)
+    assert_close(logits(model), expected, atol=1e-4, rtol=1e-4)
+    base = model.get_base_model()
+    states = base.base_model(input_ids=IDS).last_hidden_state.flatten(0, 1)
+    check_head(model)
+    assert_close(lm_head(base).logits(states, 320), expected.flatten(0, 1), atol=1e-4, rtol=1e-4)
+    assert json.loads((adapter / ACCOUNT).read_text())["left_out"] == {}
+
+
+@pytest.mark.filterwarnings("ignore:Model has `tie_word_embeddings")
+def test_it_merges_where_the_head_has_a_weight_of_its_own(apart: tuple[ModelRef, ModelRef], tmp_path: Path) -> None:
+    adapter = transferred(apart, tmp_path, 3, 0.5)
+    model: Any = load_model(ModelRef(apart[1].base, Source(str(adapter))), torch.float32)
+    before = logits(model)
+    assert_close(logits(merged(model)), before, atol=1e-5, rtol=1e-5)
+
+
+def test_a_share_on_trial_is_the_adapter_that_would_be_written(
+    apart: tuple[ModelRef, ModelRef], tmp_path: Path
+) -> None:
+    """Rounding aside, whichever share was tried before it."""
+    new = apart[1]
+    differences = Differences(*apart)
+    factors = layer_factors(differences, 3, {}, tmp_path / "work", QUIET, "test")
+    adapter = ModelRef(new.base, Source(str(transferred(apart, tmp_path, 3, 0.4))))
+    samples = [ChoiceText([5, 6, 7], [[8, 9], [10, 11, 12], [13]], [1, 1, 1], [0])]
+    texts = samples * 2
+    with torch.no_grad():
+        wanted = teacher_scores(adapter, texts, torch.float32, QUIET, "test")
+        model = load_model(new, torch.float32).eval()
+        reading = reading_of(model, texts, 0, QUIET, "test")
+        before = choice_scores(model, texts, reading, QUIET, "test")
+        with added(model, factors) as move:
+            move(0.9)
+            move(0.4)
+            assert_close(choice_scores(model, texts, reading, QUIET, "test"), wanted, atol=1e-4, rtol=1e-4)
+            move(0.0)
+            assert_close(choice_scores(model, texts, reading, QUIET, "test"), before, atol=1e-6, rtol=1e-6)
+
+
+def test_factors_of_an_embedding_go_to_tokens_that_are_read() -> None:
+    """Of two rows that need one direction each, rank 1 keeps that which is read more."""
+    matrix = torch.zeros(4, 3)
+    matrix[1, 0], matrix[2, 1] = 1.0, 2.0
+    plain, counted = (low_rank(matrix, 1, moments) for moments in (None, torch.tensor([1.0, 9.0, 1.0, 1.0])))
+    first, second = matrix.clone(), matrix.clone()
+    first[2], second[1] = 0, 0
+    assert_close(plain.up @ plain.down, second, atol=1e-6, rtol=0)
+    assert_close(counted.up @ counted.down, first, atol=1e-6, rtol=0)
+    assert [plain.kept, counted.kept] == pytest.approx([4 / 5, 9 / 13])
+
+
+def test_the_account_names_what_nothing_carries(make_base: Callable[..., Path], tmp_path: Path) -> None:
+    """Biases of layers."""
     base = make_base(seed=1)
-    other = moved(base, tmp_path / "base", inside=False, outside=True)
-    pair = adapted(base, 1, tmp_path / "old"), adapted(other, 2, tmp_path / "new")
+    pair = (
+        adapted(biased(base, tmp_path / "a", 0.5), 1, tmp_path / "old"),
+        adapted(biased(base, tmp_path / "b", 1.0), 2, tmp_path / "new"),
+    )
     account = json.loads((transferred(pair, tmp_path, 4, 0.5) / ACCOUNT).read_text())
-    assert {*account["left_out"]} == {"model.embed_tokens", "model.norm", "lm_head"}
-    assert all(0.01 < change < 10 for change in account["left_out"].values())
+    assert account["left_out"] == {
+        f"model.layers.{i}.self_attn.{name}_proj.bias": pytest.approx(0.5) for i in range(2) for name in "qkvo"
+    }
     assert (account["share"], account["rank"], account["weighted"]) == (0.5, 4, False)
     assert {*account["kept"]} == {*Differences(*pair).layers}
+
+
+def biased(base: Path, folder: Path, size: float) -> Path:
+    """The same with biases of one size in attention."""
+    model = AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(base, attention_bias=True))
+    model.load_state_dict(load_base(Source(str(base)), torch.float32).state_dict(), strict=False)
+    for name, weight in model.named_parameters():
+        if name.endswith("bias"):
+            torch.nn.init.constant_(weight, size)
+    return saved_beside(model, base, folder)
 
 
 def test_weighted_factors_change_outputs_less(pair: tuple[ModelRef, ModelRef]) -> None:
@@ -187,6 +274,7 @@ def test_an_interrupted_transfer_goes_on(
     pair: tuple[ModelRef, ModelRef], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     differences, done = Differences(*pair), list[str]()
+    assert differences.carried == differences.layers  # embedding and head are the same
     of = Differences.of
 
     def noted(self: Differences, layer: str) -> Tensor:

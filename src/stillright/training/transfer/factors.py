@@ -24,8 +24,11 @@ def low_rank(matrix: Tensor, rank: int, moments: Tensor | None = None) -> Factor
     """Factors of (out, in) that minimize |(matrix - up @ down) S| in the Frobenius norm, with S S' = moments.
 
     moments: (in, in) second moments of the layer's inputs; None: S is the identity (Eckart and Young, 1936). With them
-    the error of the layer's output on these inputs is least (QERA: Zhang et al., 2024; EoRA: Liu et al., 2024).
+    the error of the layer's output on these inputs is least (QERA: Zhang et al., 2024; EoRA: Liu et al., 2024). Of an
+    embedding (V, H) they are (V,), how often each token is read.
     """
+    if moments is not None and moments.dim() == 1:
+        return _of_rows(matrix, rank, moments)
     root = None if moments is None else torch.linalg.cholesky(_damped(moments))
     weighted = matrix if root is None else matrix @ root
     up, values, down = _decomposed(weighted, min(rank, *matrix.shape))
@@ -33,6 +36,16 @@ def low_rank(matrix: Tensor, rank: int, moments: Tensor | None = None) -> Factor
         down = torch.linalg.solve_triangular(root, down, upper=False, left=False)
     total = float(weighted.square().sum())
     return Factors(up * values, down, float(values.square().sum()) / total if total else 1.0)
+
+
+def _of_rows(matrix: Tensor, rank: int, weights: Tensor) -> Factors:
+    """Factors of (V, H) that minimize the sum over rows of weight times squared error: every row in its projection on
+    the principal directions of all."""
+    energy = (matrix * weights[:, None]).mT @ matrix
+    values, directions = torch.linalg.eigh(energy)  # in rising order
+    values, directions = values[-rank:].clamp_min(0), directions[:, -rank:]
+    total = float(energy.diagonal().sum())
+    return Factors(matrix @ directions, directions.mT, float(values.sum()) / total if total else 1.0)
 
 
 def _damped(moments: Tensor) -> Tensor:

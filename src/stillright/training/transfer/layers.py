@@ -24,12 +24,12 @@ def layer_factors(
     progress: Progress,
     label: str,
 ) -> dict[str, Factors]:
-    """Layer -> low-rank factors of its difference, weighted by the moments of what it reads where there are any.
+    """Module -> low-rank factors of its difference, weighted by the moments of what it reads where there are any.
 
     folder: keeps those that are done, between interrupted attempts at the same.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    files = {name: folder / f"{name}.safetensors" for name in differences.layers}
+    files = {name: folder / f"{name}.safetensors" for name in differences.carried}
     todo = ranks.on_main(lambda: [name for name, file in files.items() if not file.exists()])
     with progress.bar(label, len(todo), "layers") as bar:
         for name in ranks.share(todo):

@@ -38,8 +38,9 @@ def norms_before(skeleton: Any) -> dict[str, str]:
 
 def _reads(name: str, outputs: dict[int, tuple[str, Any]], before: dict[str, str]) -> Callable[..., None]:
     def hook(_: Any, args: tuple[Any, ...]) -> None:
-        if args and id(args[0]) in outputs:
-            before[name] = outputs[id(args[0])][0]
+        for read in args[:1] and (args[0], args[0]._base):  # a head reads a part of it
+            if id(read) in outputs:
+                before[name] = outputs[id(read)][0]
 
     return hook
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from stillright.models import ModelRef, load_model, load_tokenizer
 from stillright.training.align import Validation
@@ -17,6 +17,7 @@ from stillright.training.choice.teacher_scores import choice_scores
 from stillright.training.memory import frees_memory
 from stillright.training.settings import Job
 from stillright.training.transfer.factors import Factors
+from stillright.upstream.peft import without_adapter
 
 SHARES = (0.15, 0.3, 0.45, 0.6, 0.8)
 
@@ -38,7 +39,7 @@ def tried_shares(
     model = load_model(new, job.dtype).eval()
     texts, pad = validation.new_texts, load_tokenizer(new.base).pad_token_id
     reading = reading_of(model, texts, pad, job.progress, job.label)
-    with _added(model, factors) as move:
+    with added(model, factors) as move:
         return [_tried(share, move, model, validation, old_right, reading, job) for share in (0.0, *shares)]
 
 
@@ -54,27 +55,50 @@ def _tried(
 
 
 @contextmanager
-def _added(model: Any, factors: Mapping[str, Factors]) -> Iterator[Any]:
-    """A function that adds a share of the factors to what each layer puts out, besides what the model has."""
-    shares = [0.0]
-    dtype = model.dtype
-
-    def hook(up: Tensor, down: Tensor) -> Any:
-        def add(_: Any, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
-            return output if not shares[0] else output + shares[0] * ((args[0] @ down.T) @ up.T)
-
-        return add
-
-    base = model.get_base_model() if hasattr(model, "get_base_model") else model
-    hooks = []
+def added(model: Any, factors: Mapping[str, Factors]) -> Iterator[Callable[[float], None]]:
+    """A function that adds a share of the factors to what each module puts out, besides what the model has."""
+    shares, dtype, base = [0.0], model.dtype, without_adapter(model)
+    moves, hooks = [], []
     for name, (up, down, _) in factors.items():
-        parts = (part.to(model.device, dtype) for part in (up, down))
-        hooks.append(base.get_submodule(name).register_forward_hook(hook(*parts)))
+        module, parts = base.get_submodule(name), (part.to(model.device, dtype) for part in (up, down))
+        if module is base.get_output_embeddings():  # whose weight is read past its forward
+            moves.append(_head_mover(module, *parts))
+        else:
+            hooks.append(
+                module.register_forward_hook(_adder(shares, *parts, is_table=hasattr(module, "num_embeddings")))
+            )
+
+    def move(share: float) -> None:
+        shares[0] = share
+        for each in moves:
+            each(share)
+
     try:
-        yield lambda share: shares.__setitem__(0, share)
+        yield move
     finally:
         for each in hooks:
             each.remove()
+
+
+def _adder(shares: list[float], up: Tensor, down: Tensor, *, is_table: bool) -> Any:
+    """A hook of a linear layer, or of an embedding."""
+
+    def add(_: Any, args: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        if not shares[0]:
+            return output
+        return output + shares[0] * (up[args[0]] @ down if is_table else (args[0] @ down.T) @ up.T)
+
+    return add
+
+
+def _head_mover(head: Any, up: Tensor, down: Tensor) -> Callable[[float], None]:
+    """Gives the head a weight of its own, which it may have shared with the embedding."""
+    weight = head.weight.data
+
+    def move(share: float) -> None:
+        head.weight = nn.Parameter(weight + share * (up @ down), requires_grad=False)
+
+    return move
 
 
 def best_share(tried: Sequence[Tried]) -> tuple[Tried, str]:

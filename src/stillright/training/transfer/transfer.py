@@ -40,7 +40,7 @@ def transfer_adapter(
     Raises ModelError where shapes or vocabularies differ.
     """
     differences = Differences(old, new)
-    moments = _moments(new, differences.layers, texts, job) if settings.weighted else {}
+    moments = _moments(new, differences.carried, texts, job) if settings.weighted else {}
     factors = layer_factors(differences, settings.rank, moments, job.work, job.progress, job.label)
     del moments
     share, chosen = settings.share, dict[str, Any]()
@@ -53,12 +53,12 @@ def transfer_adapter(
     kept = {name: each.kept for name, each in factors.items()}
     account = {**settings._asdict(), "share": share, **chosen, "left_out": differences.left_out(), "kept": kept}
     if ranks.is_main():
-        write_adapter(differences.new, factors, share, job.out)
+        write_adapter(differences.new, factors, share, job.out, differences.embedding)
         (job.out / ACCOUNT).write_text(json.dumps(account, indent=2) + "\n", encoding="utf-8")
 
 
 @frees_memory
-def _moments(new: ModelRef, layers: list[str], texts: list[Text], job: Job) -> dict[str, Tensor]:
+def _moments(new: ModelRef, modules: list[str], texts: list[Text], job: Job) -> dict[str, Tensor]:
     model = load_model(new, job.dtype).eval()
     pad = load_tokenizer(new.base).pad_token_id
-    return moments_of(model, layers, [text.ids for text in texts[:READ_TEXTS]], pad, job.progress, job.label)
+    return moments_of(model, modules, [text.ids for text in texts[:READ_TEXTS]], pad, job.progress, job.label)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
@@ -55,23 +56,37 @@ class TensorFiles:
 
 
 class TaskWeights:
-    """Weights by the names of modules; prefix: of the base within its own names, which files may leave out."""
+    """Weights by the names of modules.
 
-    def __init__(self, ref: ModelRef, prefix: str) -> None:
+    prefix: of the base within its own names, which files may leave out. tied: modules that have another's weight.
+    """
+
+    def __init__(self, ref: ModelRef, prefix: str, tied: Mapping[str, str]) -> None:
         self.ref = ref
         self.prefix = prefix
+        self.tied = tied
         self.base = TensorFiles(ref.base)
         self.adapter = None if ref.adapter is None else TensorFiles(ref.adapter)
         self.scale = 0.0 if ref.adapter is None else _scale(ref.adapter)
 
     def of_base(self, module: str) -> Tensor:
         """The base's weight of a module, float32: (out, in) of a linear layer."""
-        return self.base.get(f"{module}.weight", f"{module.removeprefix(self.prefix + '.')}.weight")
+        return self.stored(f"{self.tied.get(module, module)}.weight")
+
+    def stored(self, parameter: str) -> Tensor:
+        """A parameter of the base, float32."""
+        return self.base.get(parameter, parameter.removeprefix(f"{self.prefix}."))
 
     def change(self, module: str) -> Change | None:
         """What the adapter adds to a linear layer; None where it leaves it alone."""
         names = [f"{PREFIX}{module}.lora_{part}.weight" for part in "BA"]
-        if self.adapter is None or self.adapter.shape(names[0]) is None:
+        if self.adapter is None:
+            return None
+        if self.adapter.shape(f"{PREFIX}{module}.lora_embedding_A"):
+            raise ModelError(
+                f"adapter {self.ref.adapter}: changes {module}; only one of linear layers can be transferred"
+            )
+        if self.adapter.shape(names[0]) is None:
             return None
         up, down = map(self.adapter.get, names)
         return Change(self.scale * up, down)
