@@ -13,6 +13,7 @@ from lm_eval.api.instance import Instance
 from lm_eval.models.huggingface import HFLM
 from torch import Tensor
 
+from samples import write_rows
 from stillright.config import TaskConfig
 from stillright.models import Source, load_base, load_tokenizer
 from stillright.tasks import Task, load_task
@@ -27,6 +28,7 @@ from stillright.upstream.lm_eval import (
     kind_of,
     logged_samples,
     metric_names,
+    metrics_of,
     own_file,
 )
 
@@ -161,3 +163,11 @@ def test_choices_are_ranked_as_the_harness_ranks_them() -> None:
     lengths = torch.tensor([[3, 1, 0], [2, 1, 3]])
     assert chosen(normalized(sums, lengths)).tolist() == [0, 0]
     assert chosen(normalized(sums, torch.ones(2, 3))).tolist() == [2, 1]
+
+
+def test_a_text_is_judged_through_a_filter(tmp_path: Path) -> None:
+    row = {"question": "What is 3 + 4?", "answer": "3 + 4 = 7\n#### 7"}
+    data = write_rows(tmp_path / "rows.jsonl", [row])
+    harness = load_task(TaskConfig(name="gsm8k", train=data, test=data)).harness
+    values = {name: metrics_of(harness, name, row, "It is 7")["exact_match"] for name in filter_names(harness)}
+    assert values == {"strict-match": 0.0, "flexible-extract": 1.0}

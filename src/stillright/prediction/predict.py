@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -20,6 +19,7 @@ from stillright.progress import Progress
 from stillright.records import Header, PredictionSet, Row
 from stillright.tasks import Task
 from stillright.tasks.ranking import chosen, normalized
+from stillright.tasks.samples import choice_row, generation_row, sample_ids
 from stillright.upstream.lm_eval import logged_samples
 
 Sample = dict[str, Any]
@@ -99,43 +99,23 @@ def _header(model: str, task: Task, job: PredictJob) -> Header:
 
 
 def _rows(task: Task, samples: list[Sample]) -> list[Row]:
-    own_ids = Counter(str(sample["doc"].get("id", "")) for sample in samples)
-    use_own = max(own_ids.values(), default=2) == 1 and "" not in own_ids
+    ids = sample_ids([sample["doc"] for sample in samples], [sample["doc_id"] for sample in samples])
     row = _choice_row if task.is_choice else _generation_row
-    return [row(task, sample, str(sample["doc"]["id"]) if use_own else str(sample["doc_id"])) for sample in samples]
+    return [row(task, sample, identifier) for sample, identifier in zip(samples, ids, strict=True)]
 
 
 def _choice_row(task: Task, sample: Sample, identifier: str) -> Row:
-    choices, accepted = task.choices(sample["doc"]), task.accepted(sample["doc"])
-    first, correct = _chosen(task, sample), bool(sample[task.metric])
-    if correct != (first in accepted):
+    row, correct = choice_row(task, sample["doc"], identifier, _chosen(task, sample)), bool(sample[task.metric])
+    if correct != row["correct"]:
         raise TaskError(
             f"task {task.name}: sample {identifier}: the harness gives {task.metric} {sample[task.metric]}, but the "
-            f"choice ranked first is {first}, and right is one of {accepted}; please report this task"
+            f"choice ranked first is {row['prediction']}, and right is one of {row['reference']}; please report this "
+            "task"
         )
-    return {
-        "id": identifier,
-        "prompt": task.prompt(sample["doc"]),
-        "prediction": str(first),
-        "reference": [str(a) for a in accepted],
-        "correct": correct,
-        "output": choices[first],
-        "choices": len(choices),
-    }
+    return row
 
 
 def _generation_row(task: Task, sample: Sample, identifier: str) -> Row:
     response = sample["filtered_resps"][0]
     output = str(response[0] if isinstance(response, list) else response).strip()
-    target = sample["target"]
-    score = float(sample[task.metric])
-    discrete = task.kind == "discrete"
-    return {
-        "id": identifier,
-        "prompt": task.prompt(sample["doc"]),
-        "prediction": output if discrete else None,
-        "reference": list(map(str, target)) if isinstance(target, list) else str(target),
-        "correct": score == 1.0 if discrete else None,
-        "score": None if discrete else score,
-        "output": output,
-    }
+    return generation_row(task, sample["doc"], identifier, output, float(sample[task.metric]))

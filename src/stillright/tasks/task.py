@@ -17,7 +17,7 @@ from stillright.records import Kind
 from stillright.tasks.own import local_data, own_task, read_rows, refuse_unknown_prompts
 from stillright.tasks.ranking import LENGTHS
 from stillright.tasks.registry import harness_config
-from stillright.upstream.lm_eval import filter_names, metric_names
+from stillright.upstream.lm_eval import filter_names, metric_names, metrics_of
 
 DISCRETE = frozenset({*LENGTHS, "exact_match"})
 GENERATED = 256  # longest answer in tokens where a task sets no limit: the harness's own default
@@ -35,6 +35,7 @@ class Task:
     metric: str
     filter: str  # of the harness
     train_documents: list[Document]
+    train_positions: list[int]  # theirs among the harness's training documents
     test_documents: list[Document]
     test_positions: list[int]  # theirs among the harness's evaluation documents
     unlabelled: list[tuple[str, Document]]  # rows without answers, with their prompts
@@ -78,6 +79,15 @@ class Task:
     def continuation(self, answer: Any) -> str:
         """A choice or reference as it follows the prompt: after the delimiter."""
         return f"{self.harness.config.target_delimiter}{answer}"
+
+    def references(self, document: Document) -> list[str]:
+        """The right answers to generate, usually one."""
+        target = self.harness.doc_to_target(document)
+        return list(map(str, target)) if isinstance(target, list) else [str(target)]
+
+    def score(self, document: Document, text: str) -> float:
+        """The metric's value of a generated answer, as of one that a model is asked for."""
+        return float(metrics_of(self.harness, self.filter, document, text)[self.metric])
 
     def choices(self, document: Document) -> list[str]:
         """The texts to choose from."""
@@ -134,13 +144,17 @@ def load_task(config: TaskConfig, split_seed: int = 0) -> Task:
                 f"task {config.name}: the {split} split has no rows; give files with rows as train and test"
             )
     _refuse_unsupported(config.name, harness, test[0])
-    tested = _drawn(len(test), config.test_limit, split_seed)
+    trained, tested = (
+        _drawn(len(documents), limit, split_seed)
+        for documents, limit in ((train, config.train_limit), (test, config.test_limit))
+    )
     task = Task(
         name=config.name,
         harness=harness,
         metric=_metric(config, harness),
         filter=_filter(config, harness),
-        train_documents=[train[i] for i in _drawn(len(train), config.train_limit, split_seed)],
+        train_documents=[train[i] for i in trained],
+        train_positions=trained,
         test_documents=[test[i] for i in tested],
         test_positions=tested,
         unlabelled=[],

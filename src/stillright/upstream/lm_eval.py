@@ -53,6 +53,16 @@ def filter_names(task: Any) -> list[str]:
     return [str(ensemble.name) for ensemble in task._filters]
 
 
+def metrics_of(task: Any, filter_name: str, document: dict[str, Any], text: str) -> dict[str, Any]:
+    """The value of each metric of a generated text, which goes through a filter first, as in an evaluation."""
+    instance = Instance("generate_until", document, ("", {}), 0, resps=[text])
+    for ensemble in task._filters:
+        if ensemble.name == filter_name:
+            ensemble.apply([instance])
+    found: dict[str, Any] = task.process_results(document, [instance.filtered_resps[filter_name]])
+    return found
+
+
 def logged_samples(lm: Any, name: str, task: Any, positions: list[int]) -> list[dict[str, Any]]:
     """What is logged of the test documents at `positions`, for each filter: doc_id, doc, target, filter,
     filtered_resps, and the value of each metric.

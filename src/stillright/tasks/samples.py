@@ -1,0 +1,47 @@
+"""Samples of a task as rows of predictions: what each is called, and what is kept of an answer to it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stillright.records import Row
+from stillright.tasks.task import Document, Task
+
+
+def own_ids(documents: Sequence[Document]) -> list[str] | None:
+    """The values of their column id; None unless all have one, and no two the same."""
+    ids = [str(document.get("id", "")) for document in documents]
+    return ids if ids and "" not in ids and len(set(ids)) == len(ids) else None
+
+
+def sample_ids(documents: Sequence[Document], positions: Sequence[int]) -> list[str]:
+    """Their own ids, or else their places in the harness's split."""
+    return own_ids(documents) or list(map(str, positions))
+
+
+def choice_row(task: Task, document: Document, identifier: str, number: int | None) -> Row:
+    """number: of the choice taken; None: no answer, so the row is unscored."""
+    choices, accepted = task.choices(document), task.accepted(document)
+    row = {
+        "id": identifier,
+        "prompt": task.prompt(document),
+        "reference": list(map(str, accepted)),
+        "choices": len(choices),
+    }
+    if number is None:
+        return row
+    return {**row, "prediction": str(number), "correct": number in accepted, "output": choices[number]}
+
+
+def generation_row(task: Task, document: Document, identifier: str, output: str | None, score: float | None) -> Row:
+    """output: the text, None for no answer; score: the metric's value, None where the row is unscored."""
+    discrete, scored = task.kind == "discrete", score is not None
+    return {
+        "id": identifier,
+        "prompt": task.prompt(document),
+        "prediction": output if discrete and scored else None,
+        "reference": task.references(document),
+        "correct": score == 1.0 if discrete and scored else None,
+        "score": None if discrete else score,
+        "output": output,
+    }
