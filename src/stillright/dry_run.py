@@ -43,7 +43,7 @@ def stages_of(config: UpdateConfig) -> list[Stage]:
     """Those that make the models of an update, then the predictions."""
     models = models_of(config)
     made = [model for model in models.values() if isinstance(model, Stage)]
-    return [*made, *predictions_of(models, config)]
+    return [*dict.fromkeys([*made, *predictions_of(models, config)])]  # a log of old's answers is both
 
 
 def costs_of(stages: Iterable[Stage], data: Data) -> list[StageCost]:

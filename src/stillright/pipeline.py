@@ -23,10 +23,12 @@ from stillright.report.markdown import markdown
 from stillright.report.pages import comparison_page
 from stillright.report.terminal import print_page
 from stillright.stages.align import Align
+from stillright.stages.answers import Follow
 from stillright.stages.data import Data
+from stillright.stages.predict import Ensemble
 from stillright.stages.stage import Stage, made
 from stillright.stages.transfer import Transfer
-from stillright.stages.update import aligned, answers_of, answers_together, fitted, models_of, predictions_of
+from stillright.stages.update import aligned, answers_of, answers_together, fitted, models_of, old_model, predictions_of
 from stillright.training.settings import Job, optimizer_steps, warmup_steps
 from stillright.training.transfer.transfer import Settings, transfer_adapter
 
@@ -116,29 +118,31 @@ def _make_alone(config: UpdateConfig, stage: Callable[[Data], Stage], out: Path,
         RunFolder(workspace, data).path_of(wanted, out.name)
 
 
-def compat_alone(data: Data, name: str) -> Align | Transfer:
-    """The compat adapter of two models with task adapters. Raises StillrightError where there can be none."""
+def compat_alone(data: Data, name: str) -> Align | Transfer | Follow:
+    """The compat adapter of two models with task adapters, or of a log of old's answers and new. Raises
+    StillrightError where there can be none."""
     data.refuse_lacking_adapters()
-    stage = aligned(data.old, data.new, data.config, name)
+    stage = aligned(old_model(data.config, "old"), data.new, data.config, name)
     stage.refuse_misfit(data)
     return stage
 
 
 def checked_data(config: UpdateConfig) -> Data:
     """What the update reads. Raises StillrightError where its strategy or a control does not fit the task or the
-    bases."""
-    data = Data(config)
-    if config.align:
-        aligned(data.old, data.new, config, "compat").refuse_misfit(data)
+    bases, or a log of old's answers the task's rows."""
+    data, models = Data(config), models_of(config)
+    for model in models.values():
+        if isinstance(model, Stage):
+            model.refuse_misfit(data)
     if "ensemble" in config.controls:
-        _refuse_apart(data)
+        _refuse_apart(answers_together(models["old"], models["new"], config, "ensemble"), data)
     return data
 
 
-def _refuse_apart(data: Data) -> None:
+def _refuse_apart(ensemble: Ensemble, data: Data) -> None:
     """Raises ModelError or TaskError where old and new cannot answer together."""
     try:
-        answers_together(data.old, data.new, data.config, "ensemble").refuse_misfit(data)
+        ensemble.refuse_misfit(data)
     except (ModelError, TaskError) as error:
         raise type(error)(f"controls: {error}; leave ensemble out") from None
 
@@ -154,6 +158,8 @@ def _announce(data: Data, console: Console) -> None:
     )
     if known := data.task.tested_in_training():
         console.print(f"warning: of {tested:,} rows to predict {known:,} are also trained on", style="yellow")
+    for account in data.old_log.accounts(config.align) if data.has_old_log else []:
+        console.print(account, highlight=False)
     if data.task.unlabelled:
         console.print(f"alignment also reads {len(data.task.unlabelled):,} rows without answers")
     if data.longest < training.max_length:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from stillright.config import load_update, parse_update, with_overrides
+from stillright.config import OldAnswers, load_update, parse_update, with_overrides
 from stillright.errors import ConfigError
 
 LEAST: dict[str, Any] = {"old": "a", "new": "b", "task": "piqa"}
@@ -54,6 +54,9 @@ OWN = {"name": "x", "prompt": "{{q}}", "answer": "a", "train": "train.jsonl", "t
         ({"task": {**OWN, "metric": "acc"}}, "the metric acc needs choices"),
         ({"task": {**OWN, "choices": "c", "metric": "rouge1"}}, "the metric rouge1 is for generated answers"),
         ({"seed": -1}, "seed"),
+        ({"old": 3}, "old: should be text (given: 3)"),
+        ({"old": {"train": "a.jsonl"}}, "the key 'old.test' is missing"),
+        ({"old": {"tset": "a.jsonl"}}, "unknown key 'old.tset'; did you mean 'test'?"),
         ({"training": {"loss_on": "answer"}}, "training.loss_on: should be 'all' or 'completion' (given: 'answer')"),
         ({"teachers": {"form": "hiden"}}, "did you mean 'hidden'?"),
         ({"teachers": {"form": "topk"}}, "teachers.form: should be 'hidden', 'sampled' or 'live' (given: 'topk')"),
@@ -83,6 +86,20 @@ def test_bad_files_are_named(tmp_path: Path, content: str | None, message: str) 
         path.write_text(content)
     with pytest.raises(ConfigError, match=message):
         load_update(path)
+
+
+def test_old_is_a_model_or_files_of_its_answers(tmp_path: Path) -> None:
+    """A file that is there holds the answers to all rows; any other text is a model."""
+    log = tmp_path / "answers.jsonl"
+    log.touch()
+    of_answers = {**LEAST, "strategy": {"mask": "choice"}}
+    both = parse_update({**of_answers, "old": str(log)}, "here")
+    assert both.old == OldAnswers(train=log, test=log)
+    assert parse_update(both.model_dump(mode="json"), "here") == both
+    assert parse_update(with_overrides(of_answers, ["old.train=a.csv", "old.test=b"]), "here").old == OldAnswers(
+        train=Path("a.csv"), test=Path("b")
+    )
+    assert parse_update({**LEAST, "old": str(tmp_path)}, "here").old == str(tmp_path)
 
 
 def test_malformed_override() -> None:

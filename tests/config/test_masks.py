@@ -20,7 +20,7 @@ from stillright.training.strategies import STRATEGIES, Tokens
 def test_every_name_has_a_rule() -> None:
     assert get_args(TokenMask) == tuple(STRATEGIES)
     assert get_args(ChoiceMask) == tuple(CHOICE_STRATEGIES)
-    assert get_args(Mask) == (*STRATEGIES, *CHOICE_STRATEGIES, "transfer")
+    assert get_args(Mask) == (*STRATEGIES, *CHOICE_STRATEGIES, "transfer", "old_answers")
     assert tuple(name for name, strategy in STRATEGIES.items() if strategy.mixed) == MIXED
     assert {name for name in get_args(Mask) if StrategyConfig(mask=name).is_choice} == set(CHOICE_STRATEGIES)
 
@@ -30,6 +30,7 @@ def test_the_docs_have_every_name() -> None:
     rows = re.findall(r"^\| `(\w+)` \|", docs, re.MULTILINE)
     assert [name for name in rows if name in get_args(Mask)] == [*STRATEGIES, *CHOICE_STRATEGIES]
     assert "strategy: {mask: transfer, " in docs
+    assert "mask: old_answers" in docs
 
 
 def tokens(right: int) -> Tokens:

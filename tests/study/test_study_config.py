@@ -31,6 +31,7 @@ from stillright.errors import ConfigError
         ({"common": {"training.epoch": 1}}, "unknown key 'training.epoch'; did you mean 'epochs'?"),
         ({"common": {"trainig": {}}}, "unknown key 'trainig'; did you mean 'training'?"),
         ({"seeds": []}, "seeds"),
+        ({"bases": {"small": __file__, "large": "b"}}, "is a file; a study compares models"),
         (
             {"strategies": {"retrain": {}, "half": {"baseline": "interpolation", "of": "nope"}}},
             "strategies.half.of: 'nope' is not a distilled strategy of this study; there are none; add one",

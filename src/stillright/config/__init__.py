@@ -1,5 +1,6 @@
 """What a user writes: update.yaml, study.yaml and policy.yaml, as strict, frozen models."""
 
+from stillright.config.old import OldAnswers
 from stillright.config.policy import Limit, Policy, load_policy
 from stillright.config.strict import read_yaml
 from stillright.config.study import StudyConfig, load_study
@@ -19,6 +20,7 @@ from stillright.config.update import (
 __all__ = [
     "Limit",
     "LoraConfig",
+    "OldAnswers",
     "Policy",
     "StrategyConfig",
     "StudyConfig",

@@ -71,7 +71,7 @@ def parse(model: type[Model], values: Mapping[str, Any], source: str) -> Model:
 def _describe(model: type[BaseModel], error: ValidationError) -> str:
     # a misspelt key is also a missing one
     first = min(error.errors(), key=lambda each: each["type"] != "extra_forbidden")
-    key = ".".join(str(part) for part in first["loc"])
+    key = ".".join(str(part) for part in first["loc"] if not str(part).startswith("("))  # a kind of value, no key
     if first["type"] == "extra_forbidden":
         return f"unknown key {key!r}{_nearest(model, first['loc'])}"
     if first["type"] == "missing":

@@ -12,7 +12,8 @@ from typing import Annotated, Any, Literal, get_args
 import yaml
 from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from stillright.config.masks import MIXED, NEED_NO_LABEL, ChoiceMask, Mask, WeightMask
+from stillright.config.masks import MIXED, NEED_NO_LABEL, AnswerMask, ChoiceMask, Mask, WeightMask
+from stillright.config.old import Old, OldAnswers
 from stillright.config.strict import Strict, parse, read_yaml
 from stillright.errors import ConfigError
 
@@ -110,7 +111,7 @@ class StrategyConfig(Strict):
     mask: Mask = Field(
         "student_wrong",
         description="which tokens follow the old model, the rest follow the new one; transfer: weights alone, where "
-        "old and new have the same shapes",
+        "old and new have the same shapes; old_answers: the texts of a log of old's answers",
     )
     temperature: float = Field(2.0, gt=0)
     ce_weight: float = Field(0.0, ge=0, le=1, description="weight of cross-entropy against distillation")
@@ -144,12 +145,19 @@ class StrategyConfig(Strict):
 
     def _read_keys(self) -> set[str]:
         moved = {"share", "rank", "weighted"}
+        if self.follows_answers:
+            return {"mask"}
         return {"mask", *moved} if self.is_transfer else {*StrategyConfig.model_fields} - moved
 
     @property
     def is_transfer(self) -> bool:
         """Whether weights are moved, and nothing is trained."""
         return self.mask in get_args(WeightMask)
+
+    @property
+    def follows_answers(self) -> bool:
+        """Whether the texts of old's answers are trained on, rather than a distribution distilled."""
+        return self.mask in get_args(AnswerMask)
 
     @property
     def is_choice(self) -> bool:
@@ -188,8 +196,11 @@ def unmixable(strategy: StrategyConfig, teachers: TeachersConfig) -> str | None:
 class UpdateConfig(Strict):
     """One update of a base for one task: update.yaml."""
 
-    old: str = Field(description="base[@revision][+adapter]; hub id or folder; with an adapter, its fit is skipped")
-    new: str = Field(description="the same, for the base that replaces it")
+    old: Old = Field(
+        description="base[@revision][+adapter]; hub id or folder; with an adapter, its fit is skipped. Where the model "
+        "is gone: {train: FILE, test: FILE}, logs of its answers, or one file with both"
+    )
+    new: str = Field(description="base[@revision][+adapter], of the base that replaces it")
     task: TaskOrName
     lora: LoraConfig = LoraConfig()
     training: TrainingConfig = TrainingConfig()
@@ -222,7 +233,12 @@ class UpdateConfig(Strict):
     @model_validator(mode="after")
     def _trainable(self) -> UpdateConfig:
         strategy = self.strategy
-        if problem := unmixable(strategy, self.teachers):
+        problem = unmixable(strategy, self.teachers)
+        if isinstance(self.old, OldAnswers) and self.align:
+            problem = problem or self.old.unusable(strategy.mask)
+            if self.task.unlabelled:
+                problem = "task.unlabelled: a log has no answers to rows without answers; leave it out"
+        if problem:
             raise ValueError(problem)
         only_answers = self.training.loss_on == "completion" and not strategy.is_choice
         if self.task.unlabelled and (strategy.mask not in NEED_NO_LABEL or strategy.ce_weight or only_answers):

@@ -11,15 +11,18 @@ from stillright.config.study import StageKind
 from stillright.models import ModelRef
 from stillright.stages.cost import StageCost
 from stillright.stages.data import Data, choices_digest, texts_digest
-from stillright.stages.inputs import Inputs, aligned_inputs, bases_of, training_inputs
+from stillright.stages.inputs import Inputs, aligned_inputs, bases_of, old_inputs, training_inputs
 from stillright.stages.stage import Model, Site, Stage
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Align(Stage):
-    """Distilled over tokens or over choices, from teachers that have read the texts, or from the old model itself."""
+    """Distilled over tokens or over choices, from teachers that have read the texts, or from the old model itself.
 
-    old: Model
+    old: None where that model is gone, and its teacher is a log of its choices.
+    """
+
+    old: Model | None
     new: Model
 
     kind: ClassVar[StageKind] = "align"
@@ -29,6 +32,7 @@ class Align(Stage):
         return {
             **training_inputs(self.config, *bases_of(self.config)),
             **aligned_inputs(self.config),
+            **old_inputs(self.config),
             **models,
             "strategy": self.config.strategy.model_dump(),
             "seed": self.config.align_seed,

@@ -7,9 +7,10 @@ from array import array
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
 
-from stillright.config import StrategyConfig, UpdateConfig
-from stillright.errors import ModelError, TaskError
+from stillright.config import OldAnswers, StrategyConfig, UpdateConfig
+from stillright.errors import DataError, ModelError, TaskError
 from stillright.models import ModelRef, Source, compute_dtype, load_tokenizer, longest_text, shared_vocabulary
+from stillright.stages.old_log import OldLog
 from stillright.tasks import Task, load_task
 from stillright.tokenizers import refuse_other_tokens
 from stillright.training.encode import encode_choices, encode_prompts, encode_samples, encode_texts
@@ -25,18 +26,30 @@ class Data:
     def __init__(self, config: UpdateConfig, task: Task | None = None) -> None:
         """task: the task of `config`, where it has been read already."""
         self.config = config
-        self.old = ModelRef.parse(config.old)
+        self.old = ModelRef.parse(config.old) if isinstance(config.old, str) else None  # None: it is gone
         self.new = ModelRef.parse(config.new)
         self.task = task or load_task(config.task, config.split_seed)
+        self._old_log = OldLog(config.old, self.task) if isinstance(config.old, OldAnswers) else None
         self.dtype = compute_dtype(config.dtype)
         self._texts: dict[tuple[Source, int], list[Text]] = {}
         self._choices: dict[Source, list[ChoiceText]] = {}
         self._refuse_long_answers()
 
     @property
-    def bases(self) -> tuple[Source, Source]:
-        """The old and the new one."""
-        return self.old.base, self.new.base
+    def bases(self) -> tuple[Source, ...]:
+        """The old one, unless that model is gone, and the new one."""
+        return tuple(ref.base for ref in (self.old, self.new) if ref is not None)
+
+    @property
+    def has_old_log(self) -> bool:
+        """Whether the old model is gone, and a log of its answers left."""
+        return self._old_log is not None
+
+    @property
+    def old_log(self) -> OldLog:
+        """Where the old model is gone, what is left of it."""
+        assert self._old_log is not None
+        return self._old_log
 
     @property
     def longest(self) -> int:
@@ -71,12 +84,40 @@ class Data:
         return self._split(self._choices[base])
 
     def aligned_choices(self, base: Source) -> Texts[ChoiceText]:
-        """The same, with the rows without answers added to the training part."""
+        """The same, with the rows without answers added to the training part; where the old model is gone, only those
+        that its log answers."""
         texts, further = self.choices(base), self.task.unlabelled_choices()
+        if self.has_old_log:
+            return self._answered(texts)
         if not further:
             return texts
         trees = encode_samples(self.task, further, [[]] * len(further), load_tokenizer(base), self.longest)
         return Texts([*texts.train, *trees], texts.validation)
+
+    def old_choices(self) -> Texts[int]:
+        """The numbers of the choices that a log says the old model took, of all that `aligned_choices` gives."""
+        taken = self._split(self.old_log.train.choices)
+        return Texts(*([number for number in part if number is not None] for part in taken))
+
+    def _answered(self, texts: Texts[T]) -> Texts[T]:
+        """Those whose choice a log tells. Raises DataError where none is left."""
+        taken = self._split(self.old_log.train.choices)
+        train, validation = (
+            [text for text, number in zip(part, numbers, strict=True) if number is not None]
+            for part, numbers in zip(texts, taken, strict=True)
+        )
+        if not train or not validation:
+            raise DataError(
+                f"{self.old_log.train.account()}, none of them in the {'validation' if train else 'training'} part; "
+                "alignment needs some in both"
+            )
+        return Texts(train, validation)
+
+    def answered_texts(self, base: Source) -> Texts[Text]:
+        """What a task adapter of this base would be trained on, with old's answers in place of the dataset's where a
+        log has one that is right."""
+        loss_on, answers = self.config.training.loss_on, self.old_log.train.right_texts
+        return self._split(encode_texts(self.task, load_tokenizer(base), self.longest, loss_on, answers))
 
     def _encoded(self, base: Source, longest: int) -> list[Text]:
         if (base, longest) not in self._texts:
@@ -99,13 +140,13 @@ class Data:
     def refuse_lacking_adapters(self) -> None:
         """Raises ModelError where a model has no task adapter."""
         for ref in (self.old, self.new):
-            if ref.adapter is None:
+            if ref is not None and ref.adapter is None:
                 raise ModelError(f"model {ref}: align needs a task adapter; give {ref}+ADAPTER, made by stillright fit")
 
     def refuse_misfits(self, strategy: StrategyConfig) -> None:
         """Raises ModelError where tokens are distilled but cut differently by the two tokenizers; TaskError where
         choices are distilled, or choose the checkpoint, but the task has none; DataError where an unlabelled row has
-        no choices."""
+        no choices, or a log of old's answers tells none."""
         if strategy.choose == "flips" and not self.task.is_choice:
             raise TaskError(
                 f"task {self.task.name}: its answers are generated, but strategy.choose flips needs choices; "
@@ -118,6 +159,8 @@ class Data:
             raise TaskError(
                 f"task {self.task.name}: its answers are generated, but strategy.mask {strategy.mask} needs choices"
             )
+        elif self.has_old_log:
+            self.aligned_choices(self.new.base)
         else:
             self.task.unlabelled_choices()
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from stillright import ranks
-from stillright.config import TaskConfig, UpdateConfig
+from stillright.config import OldAnswers, TaskConfig, UpdateConfig
 from stillright.digest import folder_digest
 from stillright.models import ModelRef, Source, compute_dtype, longest_text
+from stillright.training.choice.labels import SMOOTHING
 
 OF_PREDICTION = frozenset({"test", "test_limit", "filter", "stop", "max_new_tokens"})  # keys no training reads
 UNLABELLED = "unlabelled"  # the key only alignment and its teachers read
@@ -18,7 +20,7 @@ Inputs = dict[str, Any]
 def task_inputs(config: TaskConfig) -> Inputs:
     """What determines the task's rows: its keys, and the content of local files."""
     files = {"train": config.train, "test": config.test, "unlabelled": config.unlabelled}
-    digests = {name: folder_digest(path) if path and path.exists() else None for name, path in files.items()}
+    digests = {name: _digest_of(path) for name, path in files.items()}
     return {**config.model_dump(mode="json"), **digests}
 
 
@@ -54,9 +56,28 @@ def aligned_inputs(config: UpdateConfig) -> Inputs:
     return {**text_inputs(config, *bases_of(config)), UNLABELLED: task_inputs(config.task)[UNLABELLED]}
 
 
-def bases_of(config: UpdateConfig) -> tuple[Source, Source]:
-    """The old and the new one."""
-    return ModelRef.parse(config.old).base, ModelRef.parse(config.new).base
+def old_inputs(config: UpdateConfig) -> Inputs:
+    """What alignment learns from the old model where it is gone: its logged answers. Nothing where it is there."""
+    if isinstance(config.old, str):
+        return {}
+    return {"old_answers": _digest_of(config.old.train), "smoothing": SMOOTHING}
+
+
+def tested_log_inputs(config: UpdateConfig) -> Inputs:
+    """The logged answers of an old model that is gone, to the rows to predict."""
+    assert isinstance(config.old, OldAnswers)
+    return {"old_answers": _digest_of(config.old.test)}
+
+
+def _digest_of(path: Path | None) -> str | None:
+    """Of a file or folder, where there is one."""
+    return folder_digest(path) if path and path.exists() else None
+
+
+def bases_of(config: UpdateConfig) -> tuple[Source, ...]:
+    """The old one, unless it is gone, and the new one."""
+    models = [config.old, config.new] if isinstance(config.old, str) else [config.new]
+    return tuple(ModelRef.parse(model).base for model in models)
 
 
 def _dtype(config: UpdateConfig) -> str:

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from stillright import ranks
 from stillright.config.study import StageKind
+from stillright.errors import ModelError
 from stillright.importers.jsonl import write_predictions
 from stillright.models import Source, load_tokenizer
 from stillright.prediction import SCORING
@@ -64,6 +65,8 @@ class Ensemble(Predict):
         return {"old": self.old, "new": self.model}
 
     def refuse_misfit(self, data: Data) -> None:
+        if data.has_old_log:
+            raise ModelError("old is only a log of its answers, but an ensemble asks both models anew")
         if not data.task.is_choice:
             refuse_unlike(data.task, data.bases)
 

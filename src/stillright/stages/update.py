@@ -8,6 +8,7 @@ from stillright.config import UpdateConfig
 from stillright.config.masks import LABELS_ALONE
 from stillright.models import ModelRef
 from stillright.stages.align import Align
+from stillright.stages.answers import Follow, Logged, TeachLabels
 from stillright.stages.fit import Fit
 from stillright.stages.predict import Ensemble, Predict
 from stillright.stages.stage import Model, Stage
@@ -36,25 +37,36 @@ def continued(new: Model, config: UpdateConfig, name: str) -> Fit:
     return fitted(new, config, name, config.align_seed)
 
 
-def aligned(old: Model, new: Model, config: UpdateConfig, name: str) -> Align | Transfer:
+def old_model(config: UpdateConfig, name: str) -> Model:
+    """The old task model; where it is gone, the predictions that its log holds."""
+    return task_model(config.old, config, name) if isinstance(config.old, str) else Logged(name=name, config=config)
+
+
+def aligned(old: Model, new: Model, config: UpdateConfig, name: str) -> Align | Transfer | Follow:
     """The compat adapter, with the teachers that its strategy asks beforehand."""
     strategy = config.strategy
+    if strategy.follows_answers:
+        return Follow(name=name, config=config, model=new)
     if strategy.is_transfer:
         return Transfer(name=name, config=config, old=old, new=new)
     asked = {"old": old} if strategy.mask in LABELS_ALONE else {"old": old, "new": new}
     teachers: dict[str, Stage] = {}
     for role, model in asked.items():
         of = model.name if isinstance(model, Stage) else role
-        if strategy.is_choice:
+        if isinstance(model, Logged):
+            teachers[f"teach_{role}"] = TeachLabels(name=f"{of}-choices", config=config)
+        elif strategy.is_choice:
             teachers[f"teach_{role}"] = TeachChoices(name=f"{of}-choices", config=config, model=model)
         elif config.teachers.form != "live":
             teachers[f"teach_{role}"] = Teach(name=of, config=config, model=model)
-    return Align(name=name, config=config, old=old, new=new, teachers=teachers)
+    there = None if isinstance(old, Logged) else old
+    return Align(name=name, config=config, old=there, new=new, teachers=teachers)
 
 
 def models_of(config: UpdateConfig) -> dict[str, Model]:
-    """All models that update.yaml asks for, by name: old, new, and the candidates that are one model."""
-    old, new = (task_model(model, config, name) for name, model in (("old", config.old), ("new", config.new)))
+    """All models that update.yaml asks for, by name: old, new, and the candidates that are one model. Of an old model
+    that is gone, the predictions that its log holds."""
+    old, new = old_model(config, "old"), task_model(config.new, config, "new")
     models: dict[str, Model] = {"old": old, "new": new}
     if config.align:
         models["compat"] = aligned(old, new, config, "compat")
@@ -63,8 +75,10 @@ def models_of(config: UpdateConfig) -> dict[str, Model]:
     return models
 
 
-def answers_of(model: Model, config: UpdateConfig, name: str) -> Predict:
+def answers_of(model: Model, config: UpdateConfig, name: str) -> Predict | Logged:
     """Its predictions."""
+    if isinstance(model, Logged):
+        return model
     return Predict(name=name, config=model.config if isinstance(model, Stage) else config, model=model)
 
 
@@ -73,7 +87,7 @@ def answers_together(old: Model, new: Model, config: UpdateConfig, name: str) ->
     return Ensemble(name=name, config=config, old=old, model=new)
 
 
-def predictions_of(models: Mapping[str, Model], config: UpdateConfig) -> list[Predict]:
+def predictions_of(models: Mapping[str, Model], config: UpdateConfig) -> list[Predict | Logged]:
     """All predictions that update.yaml asks for, of old, new and the candidates; models: those of `models_of`."""
     alone = [answers_of(model, config, name) for name, model in models.items()]
     if "ensemble" not in config.controls:

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from stillright.stages.combine import Carry, Interpolate
 from stillright.stages.stage import Model, Stage
-from stillright.stages.update import aligned, answers_of, answers_together, continued, task_model
+from stillright.stages.update import aligned, answers_of, answers_together, continued, old_model, task_model
 from stillright.study.matrix import Cell
 
 
@@ -61,9 +61,8 @@ class Graph:
 
 
 def _task_models(cell: Cell) -> tuple[Model, Model]:
-    bases = ((cell.old, cell.shared.old), (cell.new, cell.shared.new))
-    old, new = (task_model(model, cell.shared, _name(cell, base)) for base, model in bases)
-    return old, new
+    old = old_model(cell.shared, _name(cell, cell.old))
+    return old, task_model(cell.shared.new, cell.shared, _name(cell, cell.new))
 
 
 def _name(cell: Cell, of: str) -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import product
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from stillright.config import StudyConfig, UpdateConfig, parse_update, with_key
 from stillright.config.study import Override, StudyStrategy, StudyUpdate
-from stillright.errors import ModelError
+from stillright.errors import ConfigError, ModelError
 from stillright.models import ModelRef, Source, compute_dtype
 
 
@@ -31,6 +32,11 @@ class Cell(NamedTuple):
 
 def cells_of(config: StudyConfig, source: str) -> list[Cell]:
     """All cells, in the order of the file. Raises ConfigError naming `source`, and the cell that has a wrong key."""
+    if file := next((name for name, base in config.bases.items() if Path(base).is_file()), None):
+        raise ConfigError(
+            f"{source}: bases.{file}: {config.bases[file]} is a file; a study compares models. Where the old one is "
+            "gone and its answers are left, use stillright run"
+        )
     config = config.model_copy(update={"bases": {name: _pinned(base) for name, base in config.bases.items()}})
     axes = product(config.updates, config.tasks, config.seeds, config.strategies)
     return [_cell(config, update, task, strategy, seed, source) for update, task, seed, strategy in axes]

@@ -3,6 +3,7 @@ scored."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from stillright.config.update import LossOn
@@ -13,14 +14,20 @@ from stillright.tasks.encoding import encode_pairs
 from stillright.training.text import ChoiceText, Text
 
 
-def encode_texts(task: Task, tokenizer: Any, max_length: int, loss_on: LossOn) -> list[Text]:
+def encode_texts(
+    task: Task, tokenizer: Any, max_length: int, loss_on: LossOn, answers: Sequence[str | None] | None = None
+) -> list[Text]:
     """Every training document, at most `max_length` tokens, cut from the left as the harness does.
 
     An end-of-text token follows generated answers only; a choice is scored without one. loss_on: see TrainingConfig;
-    the harness decides where an answer begins.
+    the harness decides where an answer begins. answers: for each document one in place of the dataset's, or None.
     """
     end = [] if task.is_choice or tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
-    pairs = [(task.prompt(document), task.right_answer(document)) for document in task.train_documents]
+    given = answers or [None] * len(task.train_documents)
+    pairs = [
+        (task.prompt(document), task.right_answer(document) if answer is None else task.continuation(answer))
+        for document, answer in zip(task.train_documents, given, strict=True)
+    ]
     return [cut_text(prompt, [*answer, *end], max_length, loss_on) for prompt, answer in encode_pairs(pairs, tokenizer)]
 
 
