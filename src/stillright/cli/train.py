@@ -212,7 +212,7 @@ def add_stage_commands(commands: Any) -> None:
         "train a compat adapter from two models with task adapters",
         "stillright align --old ./old-base+adapters/old --new ./new-base+adapters/new --task piqa --out compat",
     )
-    align.add_argument("--old", required=True, metavar="MODEL", help=MODEL_HELP)
+    align.add_argument("--old", required=True, metavar="MODEL", help=f"{MODEL_HELP}; or a file of its answers")
     align.add_argument("--new", required=True, metavar="MODEL", help=MODEL_HELP)
     align.add_argument("--out", type=Path, required=True, help="folder for the adapter")
     _add_dry_run(align)
