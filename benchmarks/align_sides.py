@@ -51,7 +51,7 @@ class Setting:
         config = parse_update(self._values(args, work), "benchmark")
         data = Data(config)
         self.args, self.work, self.progress, self.dtype = args, work, Progress(Console(quiet=True)), data.dtype
-        self.old, self.new = ModelRef.parse(config.old), ModelRef.parse(config.new)
+        self.old, self.new = (ModelRef.parse(str(base)) for base in (config.old, config.new))
         self.lora = config.lora
         self.vocabulary = data.shared_vocabulary
         self.texts = data.texts(self.new.base).train

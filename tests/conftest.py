@@ -97,6 +97,7 @@ def update_values(bases: tuple[Path, Path], choice_task: dict[str, Any], tmp_pat
         "task": choice_task,
         "lora": {"r": 4, "alpha": 8},
         "training": {"epochs": 2, "learning_rate": 0.01, "batch_size": 8, "gradient_accumulation": 2, "max_length": 64},
+        "strategy": {"mask": "student_wrong"},
         "controls": [],
         "dtype": "float32",
         "out": str(tmp_path / "run"),

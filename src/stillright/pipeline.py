@@ -22,12 +22,9 @@ from stillright.report.html import html
 from stillright.report.markdown import markdown
 from stillright.report.pages import comparison_page
 from stillright.report.terminal import print_page
-from stillright.stages.align import Align
-from stillright.stages.answers import Follow
 from stillright.stages.data import Data
 from stillright.stages.predict import Ensemble
 from stillright.stages.stage import Stage, made
-from stillright.stages.transfer import Transfer
 from stillright.stages.update import aligned, answers_of, answers_together, fitted, models_of, old_model, predictions_of
 from stillright.training.settings import Job, optimizer_steps, warmup_steps
 from stillright.training.transfer.transfer import Settings, transfer_adapter
@@ -91,15 +88,15 @@ def transfer_alone(old: str, new: str, rank: int, share: float, out: Path, conso
     From weights alone: no task, no texts. Raises ModelError and RunError.
     """
     out, refs = out.resolve(), (ModelRef.parse(old), ModelRef.parse(new))
-    settings = Settings(rank, share, weighted=False)
+    settings = Settings(rank, weighted=False)
 
     def inputs() -> dict[str, Any]:
-        return {"old": refs[0].fingerprint(), "new": refs[1].fingerprint(), **settings._asdict()}
+        return {"old": refs[0].fingerprint(), "new": refs[1].fingerprint(), "share": share, **settings._asdict()}
 
     def build(work: Path, made: Path) -> None:
         label = f"transfer {out.name}"
         job = Job(label, TrainingConfig(), 0, compute_dtype("auto"), work / "layers", made, Progress(console))
-        transfer_adapter(*refs, settings, [], None, job)
+        transfer_adapter(*refs, settings, share, [], job)
 
     with Workspace(out.parent, console).locked() as workspace:
         workspace.stage(f"transfer-{out.name}", out.name, inputs, build)
@@ -118,7 +115,7 @@ def _make_alone(config: UpdateConfig, stage: Callable[[Data], Stage], out: Path,
         RunFolder(workspace, data).path_of(wanted, out.name)
 
 
-def compat_alone(data: Data, name: str) -> Align | Transfer | Follow:
+def compat_alone(data: Data, name: str) -> Stage:
     """The compat adapter of two models with task adapters, or of a log of old's answers and new. Raises
     StillrightError where there can be none."""
     data.refuse_lacking_adapters()

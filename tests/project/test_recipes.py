@@ -115,7 +115,7 @@ def test_the_study_of_figure_4_runs(stand_in: StandIn, out: Path) -> None:
 def test_a_single_update_runs(stand_in: StandIn, tmp_path: Path) -> None:
     path = RECIPES / "phi1.5-to-2-ce.yaml"
     config = load_update(path)
-    small = small_update("hellaswag", stand_in(config.old), stand_in(config.new), tmp_path)
+    small = small_update("hellaswag", stand_in(str(config.old)), stand_in(config.new), tmp_path)
     assert main(["run", str(path), *small]) == 0
     comparison = json.loads((tmp_path / "comparison.json").read_text())
     assert (comparison["task"], comparison["n"], comparison["unscored"]) == ("hellaswag", len(TEST), 0)
@@ -181,7 +181,7 @@ def test_a_dry_run_needs_no_weights(
 ) -> None:
     path = RECIPES / f"{recipe}.yaml"
     config = load_update(path)
-    old, new = (without_weights(stand_in(hub_id), tmp_path / hub_id) for hub_id in (config.old, config.new))
+    old, new = (without_weights(stand_in(hub_id), tmp_path / hub_id) for hub_id in map(str, (config.old, config.new)))
     assert main(["run", str(path), *small_update("piqa", old, new, tmp_path), "--dry-run"]) == 0
     assert re.search(r"in total .+ MB", capsys.readouterr().out)
 

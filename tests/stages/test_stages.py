@@ -89,12 +89,15 @@ def test_a_base_that_reads_less_is_another_fit(long_values: dict[str, Any], tmp_
     assert digests[0] != digests[1] == digests[2]
 
 
+COLDER = {"strategy": {"mask": "student_wrong", "temperature": 1.0}}
+
+
 @pytest.mark.parametrize(
     ("changed", "same"),
     [
         ({"seed": 1}, set()),
         ({"align_seed": 1}, {"old", "new", "old answers", "new answers"}),
-        ({"strategy": {"temperature": 1.0}}, {"old", "new", "continue_ce", "old answers", "new answers"}),
+        (COLDER, {"old", "new", "continue_ce", "old answers", "new answers"}),
         ({"predict_batch_size": 3}, {"old", "new", "compat", "continue_ce"}),
         ({"lora": {"r": 2, "alpha": 8}}, set()),
         ({"controls": ["continue_ce"], "out": "elsewhere"}, {"old", "new", "compat", "continue_ce", "old answers"}),

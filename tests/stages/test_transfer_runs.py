@@ -15,7 +15,7 @@ from torch.testing import assert_close
 from bases import tied
 from stillright.cli import main
 from stillright.config import parse_update
-from stillright.errors import ModelError, TaskError
+from stillright.errors import ModelError
 from stillright.importers import read_predictions
 from stillright.models import ModelRef, load_model
 from stillright.pipeline import run_update
@@ -32,9 +32,9 @@ def alike(update_values: dict[str, Any], make_base: Callable[..., Path]) -> dict
     }
 
 
-def account(values: dict[str, Any]) -> dict[str, Any]:
-    """What is said of the transfer beside its adapter."""
-    found: dict[str, Any] = json.loads((Path(values["out"]) / "adapters/compat/transfer.json").read_text())
+def account(values: dict[str, Any], name: str = "search.json") -> dict[str, Any]:
+    """What is said beside the adapter."""
+    found: dict[str, Any] = json.loads((Path(values["out"]) / "adapters/compat" / name).read_text())
     return found
 
 
@@ -42,10 +42,12 @@ def test_a_run_chooses_the_share_on_validation_samples(alike: dict[str, Any]) ->
     comparison = run_update(parse_update(alike, "test"))
     assert [candidate.name for candidate in comparison.candidates] == ["compat"]
     found = account(alike)
-    tried = found["shares"]
-    assert tried[0]["share"] == 0
+    tried = found["tried"]
+    assert [each["mixture"] for each in tried] == [{}, *({"old": share} for share in (0.15, 0.3, 0.45, 0.6, 0.8))]
     able = [each for each in tried if each["accuracy"] >= tried[0]["accuracy"]]
-    assert found["share"] in {each["share"] for each in able if each["nfr"] == min(each["nfr"] for each in able)}
+    taken = next(each for each in tried if each["mixture"] == found["mixture"])
+    assert taken in able
+    assert taken["nfr"] == min(each["nfr"] for each in able)
     assert not list(Path(alike["out"]).glob(".stillright/teachers/*"))
 
 
@@ -54,8 +56,8 @@ def test_without_a_better_share_the_new_model_stays(alike: dict[str, Any], make_
     base = str(make_base(seed=1))
     values = {**alike, "old": base, "new": base}
     comparison = run_update(parse_update(values, "test"))
-    assert account(values)["share"] == 0
-    assert "at least step 0's accuracy" in account(values)["reason"]
+    assert account(values)["mixture"] == {}
+    assert "loses fewer answers than new (NFR 0.00%)" in account(values)["reason"]
     out = Path(values["out"]) / "predictions"
     new, compat = (read_predictions(out / f"{name}.jsonl").table["prediction"] for name in ("new", "compat"))
     assert new.equals(compat)
@@ -65,10 +67,9 @@ def test_without_a_better_share_the_new_model_stays(alike: dict[str, Any], make_
 def test_a_given_share_needs_no_choices(alike: dict[str, Any]) -> None:
     task = {key: value for key, value in alike["task"].items() if key != "choices"}
     told = {**alike, "task": {**task, "answer": "text", "metric": "exact_match", "max_new_tokens": 4}}
-    with pytest.raises(TaskError, match="strategy.share auto is chosen on choices; give a share"):
-        run_update(parse_update(told, "test"))
     run_update(parse_update({**told, "strategy": {"mask": "transfer", "share": 0.5, "rank": 3}}, "test"))
-    assert (account(told)["share"], account(told)["rank"]) == (0.5, 3)
+    made = account(told, "transfer.json")
+    assert (made["share"], made["rank"]) == (0.5, 3)
 
 
 def test_other_shapes_are_refused_before_anything_is_trained(update_values: dict[str, Any]) -> None:
@@ -124,8 +125,8 @@ def test_with_a_task_the_command_chooses_the_share(alike: dict[str, Any], tmp_pa
         assert main(["fit", alike[side], "--task", str(task), "--out", str(tmp_path / side)]) == 0
         models += [f"--{side}", f"{alike[side]}+{tmp_path / side}"]
     assert main(["transfer", *models, "--task", str(task), "--rank", "4", "--out", str(tmp_path / "compat")]) == 0
-    made = json.loads((tmp_path / "compat/transfer.json").read_text())
-    assert len(made["shares"]) == 6
+    made = json.loads((tmp_path / "compat/search.json").read_text())
+    assert len(made["tried"]) == 6
     assert (made["rank"], made["weighted"]) == (4, True)
 
 

@@ -188,7 +188,7 @@ def test_texts_are_no_longer_than_the_bases_read(update_values: dict[str, Any]) 
     update_values["task"]["prompt"] = "{{question}} " * 40
     update_values["training"]["max_length"] = 400
     data = Data(parse_update(update_values, "test"))
-    assert {len(text.ids) for text in data.texts(data.old.base).train} == {128}
+    assert {len(text.ids) for text in data.texts(data.bases[0]).train} == {128}
     answered = {"answer": "text", "choices": None, "max_new_tokens": 128}
     generated = {**update_values, "task": {**update_values["task"], **answered}}
     with pytest.raises(TaskError, match="answers of up to 128 tokens leave no room for prompts in texts of 128"):

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import datasets
 import pytest
 import torch
+from peft import LoraConfig, get_peft_model
 from torch import Tensor, nn
-from transformers import Trainer, TrainerCallback, TrainerState, TrainingArguments
+from transformers import AutoModelForCausalLM, Trainer, TrainerCallback, TrainerState, TrainingArguments
 
+from bases import tied
 from stillright.upstream.transformers import (
     TRAINER_STATE,
     OpenTrainer,
@@ -19,6 +21,7 @@ from stillright.upstream.transformers import (
     choose_best,
     count_items_of_step,
     leave_choice_to_callbacks,
+    tie_no_more,
 )
 
 LABELS = [[5, 1, -100], [6, 1, 1], [7, -100, -100], [8, -100, -100]]  # 3 to predict, since the first of a row is not
@@ -210,3 +213,16 @@ def test_each_of_several_processes_keeps_its_random_numbers(tmp_path: Path, monk
     found._save_rng_state(str(tmp_path))
     assert checkpoint_parts(2) == [TRAINER_STATE, "rng_state_0.pth", "rng_state_1.pth"]
     assert (tmp_path / "rng_state_0.pth").exists()
+
+
+@pytest.mark.filterwarnings("ignore:Model has `tie_word_embeddings")
+def test_what_an_adapter_stands_in_is_not_tied_again(make_base: Callable[..., Path], tmp_path: Path) -> None:
+    """transformers would look for the weights by their names, and fail."""
+    model = AutoModelForCausalLM.from_pretrained(tied(make_base(seed=1), tmp_path / "tied"))
+    table, head = model.get_input_embeddings(), model.get_output_embeddings()
+    get_peft_model(model, LoraConfig(target_modules=["embed_tokens", "lm_head"], ensure_weight_tying=False))
+    with pytest.raises(KeyError):
+        model.tie_weights()
+    tie_no_more(model)
+    model.tie_weights()
+    assert table.weight is head.weight

@@ -19,8 +19,9 @@ TokenMask = Literal[
 ]
 ChoiceMask = Literal["choice", "choice_mixture", "choice_ce"]  # distils over the choices of a sample, not over tokens
 WeightMask = Literal["transfer"]  # moves weights, and trains nothing
+SearchMask = Literal["auto"]  # goes from new in several directions, as far as validation allows
 AnswerMask = Literal["old_answers"]  # trains on the texts of old's right answers, by cross-entropy
-Mask = Literal[TokenMask, ChoiceMask, WeightMask, AnswerMask]
+Mask = Literal[TokenMask, ChoiceMask, WeightMask, AnswerMask, SearchMask]
 
 NEED_NO_LABEL: tuple[Mask, ...] = ("old_only", "new_only", "mixture", "choice_mixture")  # never read the right answer
 MIXED: tuple[Mask, ...] = ("mixture",)  # teaches the mean of both distributions over tokens, so it needs them whole

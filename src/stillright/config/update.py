@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, get_args
 import yaml
 from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from stillright.config.masks import MIXED, NEED_NO_LABEL, AnswerMask, ChoiceMask, Mask, WeightMask
+from stillright.config.masks import MIXED, NEED_NO_LABEL, AnswerMask, ChoiceMask, Mask, SearchMask, WeightMask
 from stillright.config.old import Old, OldAnswers
 from stillright.config.strict import Strict, parse, read_yaml
 from stillright.errors import ConfigError
@@ -109,9 +109,10 @@ class StrategyConfig(Strict):
     """How the compat adapter is distilled from the old and the new model, or moved towards the old one."""
 
     mask: Mask = Field(
-        "student_wrong",
-        description="which tokens follow the old model, the rest follow the new one; transfer: weights alone, where "
-        "old and new have the same shapes; old_answers: the texts of a log of old's answers",
+        "auto",
+        description="auto: as far towards old's weights and the labels as validation allows; transfer: old's weights "
+        "alone, where shapes are the same; old_answers: the texts of a log of old's answers; others: which tokens or "
+        "choices follow the old model, where the rest follow the new one",
     )
     temperature: float = Field(2.0, gt=0)
     ce_weight: float = Field(0.0, ge=0, le=1, description="weight of cross-entropy against distillation")
@@ -124,13 +125,13 @@ class StrategyConfig(Strict):
         description="transfer: how far each layer goes towards the old one; auto: the share that loses the fewest "
         "validation answers at no less accuracy",
     )
-    rank: Positive = Field(128, description="transfer: rank of what is added to the new task adapter")
-    weighted: bool = Field(True, description="transfer: whether ranks go where they change the layer's output most")
+    rank: Positive = Field(128, description="auto, transfer: rank of what is added from old's weights")
+    weighted: bool = Field(True, description="auto, transfer: whether ranks go where they change outputs most")
 
     @model_validator(mode="after")
     def _no_stray_keys(self) -> StrategyConfig:
         if stray := self.model_fields_set - self._read_keys():
-            raise ValueError(f"{self.method} does not read the key {min(stray)}; leave it out")
+            raise ValueError(f"{self.method} does not read the key {min(stray)}; leave it out, or give another mask")
         return self
 
     @property
@@ -147,7 +148,14 @@ class StrategyConfig(Strict):
         moved = {"share", "rank", "weighted"}
         if self.follows_answers:
             return {"mask"}
-        return {"mask", *moved} if self.is_transfer else {*StrategyConfig.model_fields} - moved
+        if self.is_transfer or self.is_search:
+            return {"mask", *moved} - ({"share"} if self.is_search else set())
+        return {*StrategyConfig.model_fields} - moved
+
+    @property
+    def is_search(self) -> bool:
+        """Whether validation decides how far to go from the new model, and in which directions."""
+        return self.mask in get_args(SearchMask)
 
     @property
     def is_transfer(self) -> bool:

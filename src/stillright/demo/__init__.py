@@ -36,7 +36,6 @@ def demo_update(out: Path) -> dict[str, Any]:
             "gradient_accumulation": 1,
             "max_length": 256,
         },
-        "strategy": {"ce_weight": 0.5},
         "predict_batch_size": 64,
         "controls": [],  # continue_ce would take the job beyond two and a half minutes
         "out": str(out),

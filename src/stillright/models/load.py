@@ -115,12 +115,17 @@ def load_model(
         return model
     from peft import PeftModel
 
+    from stillright.upstream.transformers import tie_no_more
+
     with refusing(ModelError, f"adapter {ref.adapter}: does not fit the base {ref.base}"), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Model has `tie_word_embeddings")  # see stillright.models.merge
-        return PeftModel.from_pretrained(
+        adapted = PeftModel.from_pretrained(
             model,
             ref.adapter.location,
             revision=ref.adapter.commit,
             is_trainable=trainable,
             autocast_adapter_dtype=adapter_in_float32,
         )
+    if any(hasattr(table, "base_layer") for table in (model.get_input_embeddings(), model.get_output_embeddings())):
+        tie_no_more(model)
+    return adapted

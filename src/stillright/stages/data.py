@@ -12,11 +12,13 @@ from stillright.errors import DataError, ModelError, TaskError
 from stillright.models import ModelRef, Source, compute_dtype, load_tokenizer, longest_text, shared_vocabulary
 from stillright.stages.old_log import OldLog
 from stillright.tasks import Task, load_task
+from stillright.tasks.task import Document
 from stillright.tokenizers import refuse_other_tokens
-from stillright.training.encode import encode_choices, encode_prompts, encode_samples, encode_texts
+from stillright.training.encode import encode_choices, encode_documents, encode_prompts, encode_samples, encode_texts
 from stillright.training.text import ChoiceText, Text, Texts, split_texts
 
 T = TypeVar("T")
+ENOUGH, ENOUGH_TEXTS = 1000, 500  # samples with choices; with generated answers, which take longer
 ONE_TOKENIZER = "only the choice strategies (choice, choice_mixture, choice_ce) work with two tokenizers"
 
 
@@ -82,6 +84,17 @@ class Data:
         if base not in self._choices:
             self._choices[base] = encode_choices(self.task, load_tokenizer(base), self.longest)
         return self._split(self._choices[base])
+
+    def deciding(self) -> list[Document]:
+        """The documents that choose between models: those of validation, and of labelled ones that train_limit leaves
+        out as many as make enough."""
+        documents = self._split(self.task.train_documents).validation
+        enough = ENOUGH if self.task.is_choice else ENOUGH_TEXTS
+        return [*documents, *self.task.spare_documents[: max(0, enough - len(documents))]]
+
+    def deciding_choices(self, base: Source) -> list[ChoiceText]:
+        """The same as trees of choices."""
+        return encode_documents(self.task, self.deciding(), load_tokenizer(base), self.longest)
 
     def aligned_choices(self, base: Source) -> Texts[ChoiceText]:
         """The same, with the rows without answers added to the training part; where the old model is gone, only those

@@ -10,7 +10,9 @@ from stillright.models import ModelRef
 from stillright.stages.align import Align
 from stillright.stages.answers import Follow, Logged, TeachLabels
 from stillright.stages.fit import Fit
+from stillright.stages.labels import Labels
 from stillright.stages.predict import Ensemble, Predict
+from stillright.stages.search import Search
 from stillright.stages.stage import Model, Stage
 from stillright.stages.teach import Teach, TeachChoices
 from stillright.stages.transfer import Transfer
@@ -42,13 +44,16 @@ def old_model(config: UpdateConfig, name: str) -> Model:
     return task_model(config.old, config, name) if isinstance(config.old, str) else Logged(name=name, config=config)
 
 
-def aligned(old: Model, new: Model, config: UpdateConfig, name: str) -> Align | Transfer | Follow:
+def aligned(old: Model, new: Model, config: UpdateConfig, name: str) -> Align | Follow | Search | Transfer:
     """The compat adapter, with the teachers that its strategy asks beforehand."""
     strategy = config.strategy
     if strategy.follows_answers:
         return Follow(name=name, config=config, model=new)
+    if strategy.is_search:
+        labels = Labels(name=f"{name}-labels", config=config, model=new)
+        return Search(name=name, config=config, old=old, new=new, labels=labels)
     if strategy.is_transfer:
-        return Transfer(name=name, config=config, old=old, new=new)
+        return (Search if strategy.share == "auto" else Transfer)(name=name, config=config, old=old, new=new)
     asked = {"old": old} if strategy.mask in LABELS_ALONE else {"old": old, "new": new}
     teachers: dict[str, Stage] = {}
     for role, model in asked.items():

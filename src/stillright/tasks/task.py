@@ -36,6 +36,7 @@ class Task:
     filter: str  # of the harness
     train_documents: list[Document]
     train_positions: list[int]  # theirs among the harness's training documents
+    spare_documents: list[Document]  # training documents that train_limit leaves out, in a random order
     test_documents: list[Document]
     test_positions: list[int]  # theirs among the harness's evaluation documents
     unlabelled: list[tuple[str, Document]]  # rows without answers, with their prompts
@@ -144,7 +145,7 @@ def load_task(config: TaskConfig, split_seed: int = 0) -> Task:
                 f"task {config.name}: the {split} split has no rows; give files with rows as train and test"
             )
     _refuse_unsupported(config.name, harness, test[0])
-    trained, tested = (
+    (trained, spare), (tested, _) = (
         _drawn(len(documents), limit, split_seed)
         for documents, limit in ((train, config.train_limit), (test, config.test_limit))
     )
@@ -155,6 +156,7 @@ def load_task(config: TaskConfig, split_seed: int = 0) -> Task:
         filter=_filter(config, harness),
         train_documents=[train[i] for i in trained],
         train_positions=trained,
+        spare_documents=[train[i] for i in spare],
         test_documents=[test[i] for i in tested],
         test_positions=tested,
         unlabelled=[],
@@ -218,11 +220,12 @@ def _refuse_unsupported(name: str, harness: Any, document: Document) -> None:
         raise TaskError(f"task {name}: varies the prompt instead of the answer; choose another task")
 
 
-def _drawn(n: int, limit: int | None, seed: int) -> list[int]:
-    """All of 0..n-1, or `limit` of them in ascending order; a larger limit only adds to what a smaller one draws."""
+def _drawn(n: int, limit: int | None, seed: int) -> tuple[list[int], list[int]]:
+    """All of 0..n-1, or `limit` of them in ascending order, and those left; a larger limit draws the next of these."""
     order = list(range(n))
     random.Random(seed).shuffle(order)
-    return sorted(order[:limit])
+    limit = n if limit is None else limit
+    return sorted(order[:limit]), order[limit:]
 
 
 def _metric(config: TaskConfig, harness: Any) -> str:

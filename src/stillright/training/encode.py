@@ -11,6 +11,7 @@ from stillright.errors import TaskError
 from stillright.forward.trees import Ids
 from stillright.tasks import Task
 from stillright.tasks.encoding import encode_pairs
+from stillright.tasks.task import Document
 from stillright.training.text import ChoiceText, Text
 
 
@@ -52,7 +53,11 @@ def encode_choices(task: Task, tokenizer: Any, max_length: int) -> list[ChoiceTe
     """
     if not task.is_choice:
         raise TaskError(f"task {task.name}: its answers are generated, and choice strategies need choices; use another")
-    documents = task.train_documents
+    return encode_documents(task, task.train_documents, tokenizer, max_length)
+
+
+def encode_documents(task: Task, documents: list[Document], tokenizer: Any, max_length: int) -> list[ChoiceText]:
+    """These documents of a task with choices, whose right ones are known; cut as by `encode_choices`."""
     samples = [(task.prompt(document), task.choices(document)) for document in documents]
     accepted = [task.accepted(document) for document in documents]
     return encode_samples(task, samples, accepted, tokenizer, max_length)

@@ -94,3 +94,12 @@ def choose_best(state: Any, step: int, first: Path) -> None:
 def checkpoint_parts(processes: int) -> list[str]:
     """Files that show that each of `processes` has written its part of a checkpoint."""
     return [TRAINER_STATE, *(f"rng_state_{i}.pth" for i in range(processes) if processes > 1)]
+
+
+def tie_no_more(model: Any) -> None:
+    """Keeps transformers from tying the weights of `model` once more, where layers of an adapter stand in their place.
+
+    What is tied stays so: it is one tensor. transformers finds what to tie by name, as its configuration says.
+    """
+    model.config.get_text_config().tie_word_embeddings = False
+    model.all_tied_weights_keys = {}

@@ -65,7 +65,7 @@ def test_another_cache_format_makes_teachers_again(
 
 
 def test_a_temperature_is_part_of_what_parts_are_kept(update_values: dict[str, Any]) -> None:
-    hot = {"strategy": {"temperature": 3.0}}
+    hot = {"strategy": {"mask": "student_wrong", "temperature": 3.0}}
     printed(update_values)
     again = printed({**update_values, **hot, "teachers": {"form": "hidden", "entries": 9}})  # which it does not read
     assert "align-compat: running" in again

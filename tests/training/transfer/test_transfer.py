@@ -26,13 +26,13 @@ from stillright.progress import Progress
 from stillright.training.choice.choice_batches import reading_of
 from stillright.training.choice.teacher_scores import choice_scores, teacher_scores
 from stillright.training.lora import lora_config
+from stillright.training.search.directions import added
 from stillright.training.settings import Job
 from stillright.training.text import ChoiceText, Text
 from stillright.training.transfer.differences import Differences
 from stillright.training.transfer.factors import low_rank
 from stillright.training.transfer.layers import layer_factors
 from stillright.training.transfer.moments import moments_of
-from stillright.training.transfer.shares import Tried, added, best_share
 from stillright.training.transfer.transfer import ACCOUNT, Settings, transfer_adapter
 
 QUIET = Progress(Console(quiet=True))
@@ -76,7 +76,7 @@ def job(folder: Path) -> Job:
 
 def transferred(pair: tuple[ModelRef, ModelRef], folder: Path, rank: int, share: float, weighted: bool = False) -> Path:
     texts = [Text(ids) for ids in IDS.tolist()]
-    transfer_adapter(*pair, Settings(rank, share, weighted), texts, None, job(folder))
+    transfer_adapter(*pair, Settings(rank, weighted), share, texts, job(folder))
     return folder / "out"
 
 
@@ -168,11 +168,11 @@ def test_a_share_on_trial_is_the_adapter_that_would_be_written(
         model = load_model(new, torch.float32).eval()
         reading = reading_of(model, texts, 0, QUIET, "test")
         before = choice_scores(model, texts, reading, QUIET, "test")
-        with added(model, factors) as move:
-            move(0.9)
-            move(0.4)
+        with added(model, {"old": {name: each.change for name, each in factors.items()}}) as move:
+            move({"old": 0.9})
+            move({"old": 0.4})
             assert_close(choice_scores(model, texts, reading, QUIET, "test"), wanted, atol=1e-4, rtol=1e-4)
-            move(0.0)
+            move({})
             assert_close(choice_scores(model, texts, reading, QUIET, "test"), before, atol=1e-6, rtol=1e-6)
 
 
@@ -293,16 +293,3 @@ def test_an_interrupted_transfer_goes_on(
     assert [*again] == differences.layers
     for layer, factors in unbroken.items():
         assert torch.equal(again[layer].up, factors.up)
-
-
-@pytest.mark.parametrize(
-    ("tried", "share"),
-    [
-        ([Tried(0, 0.6, 0.05), Tried(0.3, 0.6, 0.04), Tried(0.6, 0.59, 0.02)], 0.3),  # the last is less accurate
-        ([Tried(0, 0.6, 0.05), Tried(0.3, 0.59, 0.03)], 0),  # nothing helps: the new model
-        ([Tried(0, 0.6, 0.05), Tried(0.3, 0.6, 0.05)], 0),
-        ([Tried(0, 0.6, 0.05), Tried(0.3, 0.61, 0.03), Tried(0.5, 0.62, 0.03)], 0.5),  # of equals the more accurate
-    ],
-)
-def test_the_best_share_by_hand(tried: list[Tried], share: float) -> None:
-    assert best_share(tried)[0].share == share

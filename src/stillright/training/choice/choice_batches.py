@@ -48,17 +48,18 @@ class Samples(NamedTuple):
     """n samples whose choices are scored."""
 
     texts: list[ChoiceText]
-    old_right: Tensor  # (n,) bool
+    old_right: Tensor | None  # (n,) bool; None: the old model was not asked
     reading: Reading
 
     def batch(self, rows: list[int]) -> dict[str, Any]:
         """The trees of B samples, the lengths (B, K) that normalize them, and which choices are right."""
         texts = [self.texts[row] for row in rows]
+        known = {} if self.old_right is None else {"old_right": self.old_right[rows]}
         return {
             **self.reading.plant(texts)._asdict(),
             "lengths": padded([text.lengths for text in texts], 0),
             "accepted": accepted(texts),
-            "old_right": self.old_right[rows],
+            **known,
         }
 
 
@@ -79,11 +80,12 @@ def batch_scores(model: Any, batch: dict[str, Any]) -> Tensor:
 
 
 def flips(scores: Tensor, batch: dict[str, Any]) -> dict[str, Mean]:
-    """Of a batch of Samples: those answered right, and those answered wrong that the old model answers right (NFR).
-    Samples whose right answer is not known are not counted."""
+    """Of a batch of Samples: those answered right and, where the old model was asked, those answered wrong that it
+    answers right (NFR). Samples whose right answer is not known are not counted."""
     right = is_right(scores.detach(), batch["accepted"])
-    lost, known = batch["old_right"] & ~right, batch["accepted"].any(dim=-1).sum()
-    return {"right": Mean(right.sum(), known), "lost": Mean(lost.sum(), known)}
+    known = batch["accepted"].any(dim=-1).sum()
+    means = {"right": Mean(right.sum(), known)}
+    return means if "old_right" not in batch else {**means, "lost": Mean((batch["old_right"] & ~right).sum(), known)}
 
 
 def first_samples(batch: dict[str, Any], samples: int) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from stillright.tasks.ranking import chosen
+from stillright.tasks.ranking import ABSENT, chosen
 
 
 class Beliefs(NamedTuple):
@@ -51,7 +51,20 @@ def choice_mixture(beliefs: Beliefs) -> Tensor:
 
 def choice_ce(beliefs: Beliefs) -> Tensor:
     """The right choice: a control that knows neither teacher."""
-    return functional.one_hot(beliefs.gold, beliefs.old.shape[1]).float().clamp_min(1e-30).log()
+    return right_choice(beliefs.gold, beliefs.old.shape[1])
+
+
+def right_choice(gold: Tensor, choices: int) -> Tensor:
+    """(n, choices) log-probabilities that are all on the right choice: gold (n,)."""
+    return functional.one_hot(gold, choices).float().clamp_min(1e-30).log()
+
+
+def spread(scores: Tensor) -> Tensor:
+    """() the mean standard deviation of a sample's choices: scores (n, K), ABSENT where there is none."""
+    there = scores > ABSENT
+    counts = there.sum(dim=-1, keepdim=True)
+    means = scores.where(there, 0.0).sum(dim=-1, keepdim=True) / counts
+    return (((scores - means).where(there, 0.0) ** 2).sum(dim=-1) / counts[:, 0]).sqrt().mean()
 
 
 CHOICE_STRATEGIES: dict[str, ChoiceTarget] = {target.__name__: target for target in (choice, choice_mixture, choice_ce)}

@@ -14,6 +14,7 @@ from stillright.forward.trees import PADDING
 from stillright.models import ModelRef, load_model, load_tokenizer
 from stillright.training.checkpoints import RULES
 from stillright.training.choice.choice_batches import (
+    Reading,
     Samples,
     accepted,
     batch_scores,
@@ -22,8 +23,15 @@ from stillright.training.choice.choice_batches import (
     reading_of,
     tree_scores,
 )
-from stillright.training.choice.choice_loss import CHOICE_STRATEGIES, Beliefs, choice_sums, is_right
-from stillright.training.choice.teacher_scores import ScoreFiles, read_scores
+from stillright.training.choice.choice_loss import (
+    CHOICE_STRATEGIES,
+    Beliefs,
+    choice_sums,
+    is_right,
+    right_choice,
+    spread,
+)
+from stillright.training.choice.teacher_scores import ScoreFiles, choice_scores, read_scores
 from stillright.training.forward_loss import ForwardLossTrainer
 from stillright.training.loop import train_adapter
 from stillright.training.means import Mean
@@ -31,6 +39,9 @@ from stillright.training.memory import frees_memory
 from stillright.training.result import TrainingResult
 from stillright.training.settings import Job, training_arguments
 from stillright.training.text import IGNORED, ChoiceText, Texts, as_dataset
+
+SOFT = 4.0  # times the typical margin between choices
+ASKED_FIRST = 256  # samples that tell it
 
 
 class ChoiceCollator:
@@ -93,19 +104,54 @@ def align_choices(
     gold = torch.tensor([text.gold for text in texts])
     old_scores = read_scores(files.old)
     new_scores = torch.zeros_like(old_scores) if files.new is None else read_scores(files.new)
-    student, tokenizer = load_model(new, job.dtype, trainable=True), load_tokenizer(new.base)
-    reading = reading_of(student, texts, tokenizer.pad_token_id, job.progress, job.label)
+    student = load_model(new, job.dtype, trainable=True)
+    reading = _reading(student, new, texts, job)
     old_belief, new_belief = ((scores / strategy.temperature).log_softmax(-1) for scores in (old_scores, new_scores))
     target = CHOICE_STRATEGIES[strategy.mask](Beliefs(old_belief, new_belief, gold, accepted(texts)))
     samples = Samples(texts, is_right(old_scores, accepted(texts)), reading)
-    trainer = ChoiceTrainer(
-        strategy.temperature,
-        1.0 if strategy.mask in LABELS_ALONE else strategy.ce_weight,
+    ce_weight = 1.0 if strategy.mask in LABELS_ALONE else strategy.ce_weight
+    trainer = _trainer(student, new, samples, target, strategy.temperature, ce_weight, split, job)
+    return train_adapter(trainer, job, RULES[strategy.choose])
+
+
+@frees_memory
+def fit_right_choices(new: ModelRef, split: Texts[ChoiceText], job: Job) -> TrainingResult:
+    """Trains an adapter on, until the right choice of a sample is the likeliest; no teacher is asked.
+
+    Cross-entropy over choices at SOFT times the margins that the model has: at a lower temperature the few samples that
+    are far from right would take all of the gradient.
+    """
+    texts = [*split.train, *split.validation]
+    student = load_model(new, job.dtype, trainable=True)
+    reading = _reading(student, new, texts, job)
+    first = choice_scores(student, split.train[:ASKED_FIRST], reading, job.progress, f"{job.label}, margins")
+    temperature = SOFT * float(spread(first))
+    target = right_choice(torch.tensor([text.gold for text in texts]), first.shape[1])
+    trainer = _trainer(student, new, Samples(texts, None, reading), target, temperature, 0.0, split, job)
+    return train_adapter(trainer, job, RULES["loss"])
+
+
+def _reading(student: Any, new: ModelRef, texts: list[ChoiceText], job: Job) -> Reading:
+    return reading_of(student, texts, load_tokenizer(new.base).pad_token_id, job.progress, job.label)
+
+
+def _trainer(
+    student: Any,
+    new: ModelRef,
+    samples: Samples,
+    target: Tensor,
+    temperature: float,
+    ce_weight: float,
+    split: Texts[ChoiceText],
+    job: Job,
+) -> ChoiceTrainer:
+    return ChoiceTrainer(
+        temperature,
+        ce_weight,
         model=student,
         args=SFTConfig(**training_arguments(job, len(split.train))),
         data_collator=ChoiceCollator(samples, target),
         train_dataset=as_dataset(split.train),
         eval_dataset=as_dataset(split.validation, first=len(split.train)),
-        processing_class=tokenizer,
+        processing_class=load_tokenizer(new.base),
     )
-    return train_adapter(trainer, job, RULES[strategy.choose])

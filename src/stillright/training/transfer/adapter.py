@@ -1,7 +1,8 @@
-"""One PEFT adapter that is the new task adapter, exactly, and a share of the transferred factors beside it."""
+"""One PEFT adapter that is the sum of several changes, exactly, such as the new adapter and a share of what is old."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -10,45 +11,45 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn.functional import pad
 
-from stillright.models import ModelRef
-from stillright.training.transfer.factors import Factors
-from stillright.training.transfer.weights import PREFIX, Change, TaskWeights
+from stillright.models import Source
+from stillright.training.transfer.weights import DOWN, PREFIX, UP, Change
 
-LINEAR = ("lora_B.weight", "lora_A.weight")  # what PEFT calls up and down
-EMBEDDING = ("lora_embedding_B", "lora_embedding_A")  # of down and up, each transposed
+EMBEDDING = (".lora_embedding_B", ".lora_embedding_A")  # what PEFT calls down and up of a table, each transposed
 
 
 def write_adapter(
-    new: TaskWeights, factors: dict[str, Factors], share: float, out: Path, embedding: str | None = None
+    base: Source, parts: Sequence[tuple[float, Mapping[str, Change]]], out: Path, embedding: str | None = None
 ) -> None:
-    """Writes to `out` the adapter whose change of every module is the new adapter's plus `share` of the factors.
+    """Writes to `out` an adapter of `base` whose change of every module is the sum of `parts`, each times its number.
 
-    share: 0 leaves the new adapter, with nothing beside it. embedding: which of the modules is one.
+    embedding: which of the modules is one.
     """
-    joined = {name: _joined(new.change(name), found, share) for name, found in factors.items()}
-    changes = {name: change for name, change in joined.items() if change is not None}
-    rank = max(len(down) for _, down in changes.values())
+    changes = side_by_side([(by, part) for by, part in parts if by])
+    rank = max(len(change.down) for change in changes.values())
     out.mkdir(parents=True, exist_ok=True)
     tensors: dict[str, Tensor] = {}
     for name, (up, down) in changes.items():
         up, down = pad(up, (0, rank - up.shape[1])), pad(down, (0, 0, 0, rank - len(down)))
-        names = EMBEDDING if name == embedding else LINEAR
-        parts = (down.mT, up.mT) if name == embedding else (up, down)
-        tensors |= {f"{PREFIX}{name}.{part}": values.contiguous() for part, values in zip(names, parts, strict=True)}
+        ends, values = (EMBEDDING, (down.mT, up.mT)) if name == embedding else ((UP, DOWN), (up, down))
+        tensors |= {f"{PREFIX}{name}{end}": value.contiguous() for end, value in zip(ends, values, strict=True)}
     save_file(tensors, out / "adapter_model.safetensors", metadata={"format": "pt"})
-    _config(new.ref, sorted(changes), rank).save_pretrained(out)
+    _config(base, sorted(changes), rank).save_pretrained(out)
 
 
-def _joined(change: Change | None, factors: Factors, share: float) -> Change | None:
-    """Both side by side; the share goes into what is transferred. None: no change at all."""
-    if not share:
-        return change
-    if change is None:
-        return Change(share * factors.up, factors.down)
-    return Change(torch.cat([change.up, share * factors.up], 1), torch.cat([change.down, factors.down], 0))
+def side_by_side(parts: Sequence[tuple[float, Mapping[str, Change]]]) -> dict[str, Change]:
+    """The sum of `parts`, each times its number. A and B of each stay together, and ranks add up: a product of sums
+    would mix the parts."""
+    found: dict[str, list[Change]] = {}
+    for by, part in parts:
+        for name, (up, down) in part.items():
+            found.setdefault(name, []).append(Change(by * up, down))
+    return {
+        name: Change(torch.cat([each.up for each in changes], 1), torch.cat([each.down for each in changes], 0))
+        for name, changes in found.items()
+    }
 
 
-def _config(new: ModelRef, layers: list[str], rank: int) -> LoraConfig:
+def _config(base: Source, layers: list[str], rank: int) -> LoraConfig:
     """A scale of one: what the products are multiplied by is in them already."""
     return LoraConfig(
         r=rank,
@@ -56,7 +57,7 @@ def _config(new: ModelRef, layers: list[str], rank: int) -> LoraConfig:
         lora_dropout=0.0,
         target_modules=layers,
         task_type="CAUSAL_LM",
-        base_model_name_or_path=new.base.location,
-        revision=new.base.revision,
+        base_model_name_or_path=base.location,
+        revision=base.revision,
         inference_mode=True,
     )

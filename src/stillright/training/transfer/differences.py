@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from stillright.errors import ModelError
-from stillright.models import ModelRef, load_config, load_skeleton, vocabulary_size
+from stillright.models import ModelRef, Source, load_config, load_skeleton, vocabulary_size
 from stillright.training.combine import refuse_other_shapes
 from stillright.training.transfer.norms import gain, norms_before
 from stillright.training.transfer.weights import TaskWeights
@@ -21,8 +21,7 @@ class Differences:
     """Module by module; of both models together one module is in memory. Raises ModelError where shapes differ."""
 
     def __init__(self, old: ModelRef, new: ModelRef) -> None:
-        refuse_other_shapes(old.base, new.base)
-        _refuse_other_vocabularies(old, new)
+        refuse_unlike(old.base, new.base)
         self.skeleton = load_skeleton(new.base)
         names = {id(module): name for name, module in self.skeleton.named_modules()}
         self.embedding = names[id(self.skeleton.get_input_embeddings())]
@@ -82,10 +81,21 @@ class Differences:
         return found
 
 
-def _refuse_other_vocabularies(old: ModelRef, new: ModelRef) -> None:
-    sizes = [vocabulary_size(ref.base) for ref in (old, new)]
+def refuse_unlike(old: Source, new: Source) -> None:
+    """Raises ModelError, with the first difference, for bases between which weights cannot move."""
+    refuse_other_shapes(old, new)
+    sizes = [vocabulary_size(base) for base in (old, new)]
     if sizes[0] != sizes[1]:
         raise ModelError(
-            f"base {new.base}: has {sizes[1]:,} vocabulary entries, {old.base} has {sizes[0]:,}; weights move "
-            "only between bases of the same shapes"
+            f"base {new}: has {sizes[1]:,} vocabulary entries, {old} has {sizes[0]:,}; weights move only between bases "
+            "of the same shapes"
         )
+
+
+def why_unlike(old: Source, new: Source) -> str | None:
+    """What `refuse_unlike` says; None where weights can move."""
+    try:
+        refuse_unlike(old, new)
+    except ModelError as error:
+        return str(error)
+    return None

@@ -7,6 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from stillright.training.transfer.weights import Change
+
 EXACT = 2048  # up to this many rows or columns all singular values are worked out
 OVERSAMPLED, POWER_STEPS = 16, 4  # of the randomized decomposition beyond (Halko et al., 2011)
 DAMPING = 1e-6  # of the mean second moment, so that directions that were never read stay invertible
@@ -18,6 +20,10 @@ class Factors(NamedTuple):
     up: Tensor  # (out, rank)
     down: Tensor  # (rank, in)
     kept: float  # share of the energy, weighted where the factors are
+
+    @property
+    def change(self) -> Change:
+        return Change(self.up, self.down)
 
 
 def low_rank(matrix: Tensor, rank: int, moments: Tensor | None = None) -> Factors:

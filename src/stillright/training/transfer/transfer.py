@@ -1,4 +1,4 @@
-"""The transfer, top to bottom: differences -> factors, layer by layer -> a share -> one adapter, and its account."""
+"""The transfer, top to bottom: differences -> factors, module by module -> one adapter, and its account."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from torch import Tensor
 
 from stillright import ranks
 from stillright.models import ModelRef, load_model, load_tokenizer
-from stillright.training.align import Validation
 from stillright.training.memory import frees_memory
 from stillright.training.settings import Job
 from stillright.training.text import Text
 from stillright.training.transfer.adapter import write_adapter
 from stillright.training.transfer.differences import Differences
+from stillright.training.transfer.factors import Factors
 from stillright.training.transfer.layers import layer_factors
 from stillright.training.transfer.moments import moments_of
-from stillright.training.transfer.shares import best_share, tried_shares
+from stillright.training.transfer.weights import AdapterWeights, Change
 
 ACCOUNT = "transfer.json"
 READ_TEXTS = 512  # training texts, whose activations weigh the factors
@@ -27,34 +27,43 @@ class Settings(NamedTuple):
     """What is transferred."""
 
     rank: int
-    share: float | None  # None: chosen on validation samples
     weighted: bool  # by what layers read of training texts
 
 
-def transfer_adapter(
-    old: ModelRef, new: ModelRef, settings: Settings, texts: list[Text], validation: Validation | None, job: Job
-) -> None:
-    """Writes the compat adapter of two task models of the same shapes to `job.out`; nothing is trained.
+class Transferred(NamedTuple):
+    """What leads from new to old, and how much of it that is."""
 
-    texts: read where factors are weighted. validation: needed where the share is chosen.
-    Raises ModelError where shapes or vocabularies differ.
+    factors: dict[str, Factors]
+    embedding: str  # which of the modules is one
+    account: dict[str, Any]
+
+    @property
+    def changes(self) -> dict[str, Change]:
+        return {name: each.change for name, each in self.factors.items()}
+
+
+def transferred(old: ModelRef, new: ModelRef, settings: Settings, texts: list[Text], job: Job) -> Transferred:
+    """The changes that lead from one task model to another of the same shapes, at a low rank.
+
+    texts: read where factors are weighted. Raises ModelError where shapes or vocabularies differ.
     """
     differences = Differences(old, new)
     moments = _moments(new, differences.carried, texts, job) if settings.weighted else {}
     factors = layer_factors(differences, settings.rank, moments, job.work, job.progress, job.label)
-    del moments
-    share, chosen = settings.share, dict[str, Any]()
-    if share is None:
-        assert validation is not None
-        tried = tried_shares(new, factors, validation, job)
-        best, reason = best_share(tried)
-        share, chosen = best.share, {"shares": [each._asdict() for each in tried], "reason": reason}
-        job.progress.console.print(f"  {job.label}: share {share:g}: {reason}", highlight=False)
     kept = {name: each.kept for name, each in factors.items()}
-    account = {**settings._asdict(), "share": share, **chosen, "left_out": differences.left_out(), "kept": kept}
+    account = {**settings._asdict(), "left_out": differences.left_out(), "kept": kept}
+    return Transferred(factors, differences.embedding, account)
+
+
+def transfer_adapter(
+    old: ModelRef, new: ModelRef, settings: Settings, share: float, texts: list[Text], job: Job
+) -> None:
+    """Writes the new adapter with a share of what leads to old to `job.out`, and its account; nothing is trained."""
+    found = transferred(old, new, settings, texts, job)
+    parts = [(1.0, AdapterWeights(new.adapter).changes), (share, found.changes)]
     if ranks.is_main():
-        write_adapter(differences.new, factors, share, job.out, differences.embedding)
-        (job.out / ACCOUNT).write_text(json.dumps(account, indent=2) + "\n", encoding="utf-8")
+        write_adapter(new.base, parts, job.out, found.embedding)
+        (job.out / ACCOUNT).write_text(json.dumps({"share": share, **found.account}, indent=2) + "\n", encoding="utf-8")
 
 
 @frees_memory

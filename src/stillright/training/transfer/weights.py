@@ -15,6 +15,7 @@ from stillright.errors import ModelError
 from stillright.models import ModelRef, Source, load_adapter_config
 
 PREFIX = "base_model.model."  # of the names of an adapter's weights
+UP, DOWN = ".lora_B.weight", ".lora_A.weight"  # ends of the names
 
 
 class Change(NamedTuple):
@@ -40,6 +41,11 @@ class TensorFiles:
         opened = [self._stack.enter_context(safe_open(file, framework="pt")) for file in files]
         return {name: file for file in opened for name in file.keys()}  # noqa: SIM118 - not a mapping
 
+    @property
+    def names(self) -> list[str]:
+        """Of all tensors."""
+        return [*self._places]
+
     def get(self, *names: str) -> Tensor:
         """The first of these that is there, in float32. Raises ModelError where none is, or it is quantised."""
         for name in names:
@@ -55,6 +61,38 @@ class TensorFiles:
         return tuple(self._places[name].get_slice(name).get_shape()) if name in self._places else None
 
 
+class AdapterWeights:
+    """What an adapter changes, by the names of modules; None: nothing. Raises ModelError for more than plain LoRA."""
+
+    def __init__(self, adapter: Source | None) -> None:
+        self.source = adapter
+        self.files = None if adapter is None else TensorFiles(adapter)
+        self.scale = 0.0 if adapter is None else _scale(adapter)
+
+    @property
+    def modules(self) -> list[str]:
+        """The linear layers that it changes."""
+        names = [] if self.files is None else self.files.names
+        return [name.removeprefix(PREFIX).removesuffix(UP) for name in names if name.endswith(UP)]
+
+    @property
+    def changes(self) -> dict[str, Change]:
+        """Module -> what is added to it."""
+        found = {module: self.change(module) for module in self.modules}
+        return {module: change for module, change in found.items() if change is not None}
+
+    def change(self, module: str) -> Change | None:
+        """What is added to a linear layer; None where it is left alone."""
+        if self.files is None:
+            return None
+        if self.files.shape(f"{PREFIX}{module}.lora_embedding_A"):
+            raise ModelError(f"adapter {self.source}: changes {module}; only one of linear layers can be transferred")
+        if self.files.shape(f"{PREFIX}{module}{UP}") is None:
+            return None
+        up, down = (self.files.get(f"{PREFIX}{module}{part}") for part in (UP, DOWN))
+        return Change(self.scale * up, down)
+
+
 class TaskWeights:
     """Weights by the names of modules.
 
@@ -66,8 +104,7 @@ class TaskWeights:
         self.prefix = prefix
         self.tied = tied
         self.base = TensorFiles(ref.base)
-        self.adapter = None if ref.adapter is None else TensorFiles(ref.adapter)
-        self.scale = 0.0 if ref.adapter is None else _scale(ref.adapter)
+        self.adapter = AdapterWeights(ref.adapter)
 
     def of_base(self, module: str) -> Tensor:
         """The base's weight of a module, float32: (out, in) of a linear layer."""
@@ -77,23 +114,9 @@ class TaskWeights:
         """A parameter of the base, float32."""
         return self.base.get(parameter, parameter.removeprefix(f"{self.prefix}."))
 
-    def change(self, module: str) -> Change | None:
-        """What the adapter adds to a linear layer; None where it leaves it alone."""
-        names = [f"{PREFIX}{module}.lora_{part}.weight" for part in "BA"]
-        if self.adapter is None:
-            return None
-        if self.adapter.shape(f"{PREFIX}{module}.lora_embedding_A"):
-            raise ModelError(
-                f"adapter {self.ref.adapter}: changes {module}; only one of linear layers can be transferred"
-            )
-        if self.adapter.shape(names[0]) is None:
-            return None
-        up, down = map(self.adapter.get, names)
-        return Change(self.scale * up, down)
-
     def of_task(self, module: str) -> Tensor:
         """The weight (out, in) of a linear layer with the adapter merged in."""
-        weight, change = self.of_base(module), self.change(module)
+        weight, change = self.of_base(module), self.adapter.change(module)
         return weight if change is None else weight + change.up @ change.down
 
 

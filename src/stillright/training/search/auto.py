@@ -1,0 +1,73 @@
+"""The compat adapter that validation proves: new, and beside it shares of some directions, such as old's weights."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from stillright import ranks
+from stillright.models import ModelRef, load_model
+from stillright.training.memory import frees_memory
+from stillright.training.search.directions import Direction, between
+from stillright.training.search.question import Question
+from stillright.training.search.search import Found, Grid, search
+from stillright.training.settings import Job
+from stillright.training.transfer.adapter import write_adapter
+from stillright.training.transfer.transfer import Transferred
+from stillright.training.transfer.weights import AdapterWeights
+
+ACCOUNT = "search.json"
+OLD, LABELS = "old", "labels"  # directions: old's weights; what training on the labels teaches beyond new
+ALONE: Grid = {OLD: (0.15, 0.3, 0.45, 0.6, 0.8)}
+TOGETHER: Grid = {OLD: (0.3, 0.5, 0.7), LABELS: (0.1, 0.2, 0.4, 0.7, 1.0)}
+
+
+class Asked(NamedTuple):
+    """The old task model and the new one, and the validation samples as each reads them."""
+
+    old: ModelRef
+    new: ModelRef
+    of_old: Question
+    of_new: Question
+
+
+def auto_adapter(asked: Asked, to_old: Transferred | None, labels: ModelRef | None, job: Job) -> Found:
+    """Writes the compat adapter to `job.out`, and beside it what was tried.
+
+    to_old: None where old and new have other shapes. labels: the new task model, trained further; None: no such.
+    """
+    start = AdapterWeights(asked.new.adapter)
+    end = None if labels is None else AdapterWeights(labels.adapter)
+    directions: dict[str, Direction] = {}
+    if to_old is not None:
+        directions[OLD] = to_old.changes
+    if end is not None:
+        directions[LABELS] = between(start, end)
+    found = _searched(asked, directions, ALONE if end is None else TOGETHER, job)
+    step = found.mixture.get(LABELS, 0.0)
+    parts = [(1 - step, start.changes), (step, {} if end is None else end.changes)]
+    if to_old is not None:
+        parts.append((found.mixture.get(OLD, 0.0), to_old.changes))
+    if ranks.is_main():
+        write_adapter(asked.new.base, parts, job.out, None if to_old is None else to_old.embedding)
+        account = {**found.account, **({} if to_old is None else to_old.account)}
+        (job.out / ACCOUNT).write_text(json.dumps(account, indent=2) + "\n", encoding="utf-8")
+    return found
+
+
+@frees_memory
+def _searched(asked: Asked, directions: Mapping[str, Direction], grid: Grid, job: Job) -> Found:
+    """What is found of these directions; one model is in memory at a time."""
+    old = _scores(asked.old, asked.of_old, job)
+    steps = {name: grid[name] for name in directions}
+    model = load_model(asked.new, job.dtype).eval()
+    found = search(model, old, asked.of_new, directions, steps, job.label)
+    said = ", ".join(f"{name} {step:g}" for name, step in found.mixture.items()) or "the new adapter stays"
+    job.progress.console.print(f"  {job.label}: {said}: {found.reason}", highlight=False)
+    return found
+
+
+@frees_memory
+def _scores(old: ModelRef, question: Question, job: Job) -> Any:
+    return question.ask(load_model(old, job.dtype).eval(), f"{job.label}, old")
