@@ -82,10 +82,21 @@ def next_token_loss(model: LlamaForCausalLM, batch: torch.Tensor) -> torch.Tenso
     return torch.nn.functional.cross_entropy(logits[:, :-1].flatten(0, 1).float(), batch[:, 1:].flatten())
 
 
-def pretrain(size: Size, windows: torch.Tensor, held: torch.Tensor, vocabulary: int, end: int) -> LlamaForCausalLM:
-    """Cosine schedule with 2 % warm-up, AdamW; prints loss on `held` windows on the way."""
-    torch.manual_seed(0)
-    model = new_model(size, vocabulary, end)
+def pretrain(
+    size: Size,
+    windows: torch.Tensor,
+    held: torch.Tensor,
+    vocabulary: int,
+    end: int,
+    start: LlamaForCausalLM | None = None,
+    seed: int = 0,
+) -> LlamaForCausalLM:
+    """Cosine schedule with 2 % warm-up, AdamW; prints loss on `held` windows on the way.
+
+    start: the model to train on from; None: a new one.
+    """
+    torch.manual_seed(seed)
+    model = new_model(size, vocabulary, end) if start is None else start
     optimizer = torch.optim.AdamW(model.parameters(), lr=size.peak_learning_rate, betas=(0.9, 0.95), weight_decay=0.1)
     steps = size.tokens // (WINDOW * BATCH)
     warm = max(1, steps // 50)

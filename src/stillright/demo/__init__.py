@@ -1,4 +1,4 @@
-"""The embedded default: two tiny bases and a task about Python's own documentation; no network, no downloads.
+"""The embedded default: two builds of a tiny base and a task about Python's own documentation; no network.
 
 The bases were pre-trained and the items frozen by scripts/demo; docs/demo.md tells how, and how the settings were
 chosen.
@@ -15,8 +15,8 @@ DATA = Path(__file__).parent / "data"
 def demo_update(out: Path) -> dict[str, Any]:
     """The demo as the values of an update.yaml."""
     return {
-        "old": str(DATA / "old_base"),
-        "new": str(DATA / "new_base"),
+        "old": str(DATA / "old_build"),
+        "new": str(DATA / "new_build"),
         "task": {
             "name": "docstrings",
             "train": str(DATA / "train.jsonl"),
