@@ -14,12 +14,14 @@ LEAST: dict[str, Any] = {"old": "a", "new": "b", "task": "piqa"}
 
 
 def test_defaults_are_the_papers() -> None:
-    config = parse_update(LEAST, "here")
+    """But for the strategy, which is the paper's where its mask is given."""
+    config = parse_update({**LEAST, "strategy": {"mask": "student_wrong"}}, "here")
     assert (config.lora.r, config.lora.alpha, config.lora.dropout) == (128, 256, 0.0)
     training = config.training
     assert (training.epochs, training.learning_rate, training.gradient_accumulation) == (10, 1e-4, 8)
     assert (training.warmup_steps, training.weight_decay, training.validation_fraction) == (500, 0.0, 0.2)
-    assert (config.strategy.mask, config.strategy.temperature, config.strategy.ce_weight) == ("student_wrong", 2.0, 0.0)
+    assert (config.strategy.temperature, config.strategy.ce_weight, config.strategy.choose) == (2.0, 0.0, "loss")
+    assert parse_update(LEAST, "here").strategy.mask == "auto"
 
 
 def test_one_seed_stands_for_all() -> None:

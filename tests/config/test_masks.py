@@ -20,7 +20,7 @@ from stillright.training.strategies import STRATEGIES, Tokens
 def test_every_name_has_a_rule() -> None:
     assert get_args(TokenMask) == tuple(STRATEGIES)
     assert get_args(ChoiceMask) == tuple(CHOICE_STRATEGIES)
-    assert get_args(Mask) == (*STRATEGIES, *CHOICE_STRATEGIES, "transfer", "old_answers")
+    assert get_args(Mask) == (*STRATEGIES, *CHOICE_STRATEGIES, "transfer", "old_answers", "auto")
     assert tuple(name for name, strategy in STRATEGIES.items() if strategy.mixed) == MIXED
     assert {name for name in get_args(Mask) if StrategyConfig(mask=name).is_choice} == set(CHOICE_STRATEGIES)
 
@@ -30,6 +30,7 @@ def test_the_docs_have_every_name() -> None:
     rows = re.findall(r"^\| `(\w+)` \|", docs, re.MULTILINE)
     assert [name for name in rows if name in get_args(Mask)] == [*STRATEGIES, *CHOICE_STRATEGIES]
     assert "strategy: {mask: transfer, " in docs
+    assert "strategy: {mask: auto, " in docs
     assert "mask: old_answers" in docs
 
 
@@ -66,7 +67,6 @@ def test_labels_alone_ask_no_teacher() -> None:
 @pytest.mark.parametrize(
     ("field", "section", "key"),
     [
-        ("mask", StrategyConfig, "mask"),
         ("temperature", StrategyConfig, "temperature"),
         ("ce_weight", StrategyConfig, "ce_weight"),
         ("teachers", TeachersConfig, "form"),

@@ -185,7 +185,7 @@ def test_ids_of_both_splits_in_one_file_are_no_answer(logged: dict[str, Any], tm
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"strategy": {}}, ConfigError, "strategy.mask student_wrong needs the old model itself, .* use choice or"),
+        ({"strategy": {}}, ConfigError, "strategy.mask auto needs the old model itself, .* use choice or"),
         ({"strategy": {"mask": "transfer"}}, ConfigError, "strategy.mask transfer needs the old model itself"),
         ({"strategy": {"mask": "old_answers"}}, TaskError, "its answers are chosen, .* take choice or choice_mixture"),
         ({"old": "model"}, ModelError, "learns from a log of answers, but old is a model"),

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import get_args
 
 from trl import SFTConfig
 
+from stillright.config.masks import Mask
 from stillright.config.strict import parse
 from stillright.config.update import StrategyConfig, TeachersConfig, unmixable
 from stillright.errors import ConfigError
@@ -39,13 +41,13 @@ class CompatConfig(SFTConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.mask in get_args(Mask) and self.mask not in STRATEGIES:
+            raise ConfigError(
+                f"CompatConfig: mask {self.mask} needs the task, which only `stillright run` and `stillright align` "
+                f"know; this trainer has {', '.join(STRATEGIES)}"
+            )
         values = {"mask": self.mask, "temperature": self.temperature, "ce_weight": self.ce_weight}
         strategy = parse(StrategyConfig, values, "CompatConfig")
-        if strategy.is_choice:
-            raise ConfigError(
-                f"CompatConfig: mask {self.mask} distils over the choices of a task, which only `stillright run` and "
-                f"`stillright align` know; this trainer has {', '.join(STRATEGIES)}"
-            )
         if problem := unmixable(strategy, self.kept):
             raise ConfigError(f"CompatConfig: {problem}")
         if self.loss_type != "nll" or self.label_smoothing_factor:
