@@ -67,7 +67,7 @@ class MeanLogits(LogitsProcessor):
 def refuse_unlike(task: Task, bases: Sequence[Source]) -> None:
     """Raises TaskError for a task that searches for answers in beams, ModelError where the tokenizers of the bases cut
     some training text differently."""
-    beams = (task.harness.config.generation_kwargs or {}).get("num_beams", 1)
+    beams = task.generation.get("num_beams", 1)
     if beams != 1:
         raise TaskError(f"task {task.name}: an ensemble generates greedily, but the task has num_beams {beams}")
     texts = [task.prompt(document) + task.right_answer(document) for document in task.train_documents]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partialmethod
 from typing import Any, NamedTuple
 
@@ -49,8 +49,11 @@ class HarnessModel(OpenLM):
 
     def continuations(self, prompts: Sequence[str], longest: int, stop: Sequence[str]) -> list[str]:
         """What is generated after each prompt, greedily: at most `longest` tokens, up to a text of `stop`."""
-        options = {"until": list(stop), "max_gen_toks": longest, "do_sample": False}
-        return list(self.generate_until(instances("generate_until", [(prompt, options) for prompt in prompts])))
+        return self.generations(prompts, {"until": list(stop), "max_gen_toks": longest, "do_sample": False})
+
+    def generations(self, prompts: Sequence[str], options: Mapping[str, Any]) -> list[str]:
+        """What is generated after each prompt; options: as a task of the harness names them."""
+        return list(self.generate_until(instances("generate_until", [(prompt, {**options}) for prompt in prompts])))
 
     @torch.no_grad()
     def score(self, requests: list[Request]) -> list[Answer]:

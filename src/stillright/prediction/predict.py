@@ -81,7 +81,7 @@ def _samples(refs: Sequence[ModelRef], task: Task, job: PredictJob) -> list[Samp
 
 
 def _header(model: str, task: Task, job: PredictJob) -> Header:
-    generation = {} if task.is_choice else {"generation": dict(task.harness.config.generation_kwargs or {})}
+    generation = {} if task.is_choice else {"generation": task.generation}
     return Header(
         name=job.name,
         task=task.name,

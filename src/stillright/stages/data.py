@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from array import array
 from collections.abc import Iterable, Sequence
 from typing import TypeVar
@@ -34,7 +35,7 @@ class Data:
         self._old_log = OldLog(config.old, self.task) if isinstance(config.old, OldAnswers) else None
         self.dtype = compute_dtype(config.dtype)
         self._texts: dict[tuple[Source, int], list[Text]] = {}
-        self._choices: dict[Source, list[ChoiceText]] = {}
+        self._choices: dict[tuple[Source, int], list[ChoiceText]] = {}
         self._refuse_long_answers()
 
     @property
@@ -81,9 +82,16 @@ class Data:
 
     def choices(self, base: Source) -> Texts[ChoiceText]:
         """The same samples as trees of choices, as long as both bases read them."""
-        if base not in self._choices:
-            self._choices[base] = encode_choices(self.task, load_tokenizer(base), self.longest)
-        return self._split(self._choices[base])
+        return self._split(self._trees(base, self.longest))
+
+    def own_choices(self, base: Source) -> Texts[ChoiceText]:
+        """The same as long as the base itself reads them."""
+        return self._split(self._trees(base, self.longest_of(base)))
+
+    def _trees(self, base: Source, longest: int) -> list[ChoiceText]:
+        if (base, longest) not in self._choices:
+            self._choices[base, longest] = encode_choices(self.task, load_tokenizer(base), longest)
+        return self._choices[base, longest]
 
     def deciding(self) -> list[Document]:
         """The documents that choose between models: those of validation, and of labelled ones that train_limit leaves
@@ -181,6 +189,11 @@ class Data:
 def texts_digest(texts: Iterable[Text]) -> str:
     """SHA-256 of what is read and what of it is scored."""
     return _digest([text.first, *text.ids] for text in texts)
+
+
+def documents_digest(documents: Iterable[Document]) -> str:
+    """SHA-256 of rows whose answers are generated."""
+    return hashlib.sha256(json.dumps([*documents], sort_keys=True, default=str).encode()).hexdigest()
 
 
 def choices_digest(texts: Iterable[ChoiceText]) -> str:

@@ -56,6 +56,11 @@ def aligned_inputs(config: UpdateConfig) -> Inputs:
     return {**text_inputs(config, *bases_of(config)), UNLABELLED: task_inputs(config.task)[UNLABELLED]}
 
 
+def generation_inputs(config: TaskConfig) -> Inputs:
+    """How answers are generated, and what of them is scored."""
+    return config.model_dump(include={"filter", "stop", "max_new_tokens"})
+
+
 def old_inputs(config: UpdateConfig) -> Inputs:
     """What alignment learns from the old model where it is gone: its logged answers. Nothing where it is there."""
     if isinstance(config.old, str):

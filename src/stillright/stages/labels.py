@@ -29,7 +29,7 @@ class Labels(Stage):
 
     def reads(self, data: Data) -> Inputs:
         if data.task.is_choice:
-            return {"choices": choices_digest(chain(*data.choices(self.base)))}
+            return {"choices": choices_digest(chain(*data.own_choices(self.base)))}
         return {"texts": texts_digest(chain(*data.texts(self.base)))}
 
     def build(self, site: Site) -> None:
@@ -37,7 +37,7 @@ class Labels(Stage):
         if site.data.task.is_choice:
             from stillright.training.choice.choice_trainer import fit_right_choices
 
-            fit_right_choices(model, site.data.choices(self.base), job)
+            fit_right_choices(model, site.data.own_choices(self.base), job)
         else:
             from stillright.training.lora import fit_adapter
 
@@ -45,7 +45,7 @@ class Labels(Stage):
 
     def cost(self, data: Data) -> StageCost:
         if data.task.is_choice:
-            lengths = [text.tokens(apart=False) for text in data.choices(self.base).train]
+            lengths = [text.tokens(apart=False) for text in data.own_choices(self.base).train]
         else:
             lengths = [len(text.ids) for text in data.texts(self.base).train]
         return self.training_cost(self.model, lengths)

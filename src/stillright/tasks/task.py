@@ -52,9 +52,14 @@ class Task:
         return bool(self.harness.OUTPUT_TYPE == "multiple_choice")
 
     @property
+    def generation(self) -> dict[str, Any]:
+        """How answers are generated, in the harness's words."""
+        return dict(self.harness.config.generation_kwargs or {})
+
+    @property
     def longest_answer(self) -> int:
         """Tokens of the longest answer that may be generated."""
-        return int((self.harness.config.generation_kwargs or {}).get("max_gen_toks", GENERATED))
+        return int(self.generation.get("max_gen_toks", GENERATED))
 
     def tested_in_training(self) -> int:
         """How many rows to predict are also among those to train on, whatever their ids."""

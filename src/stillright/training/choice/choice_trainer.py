@@ -126,7 +126,7 @@ def fit_right_choices(new: ModelRef, split: Texts[ChoiceText], job: Job) -> Trai
     reading = _reading(student, new, texts, job)
     first = choice_scores(student, split.train[:ASKED_FIRST], reading, job.progress, f"{job.label}, margins")
     temperature = SOFT * float(spread(first))
-    target = right_choice(torch.tensor([text.gold for text in texts]), first.shape[1])
+    target = right_choice(torch.tensor([text.gold for text in texts]), max(len(text.choices) for text in texts))
     trainer = _trainer(student, new, Samples(texts, None, reading), target, temperature, 0.0, split, job)
     return train_adapter(trainer, job, RULES["loss"])
 

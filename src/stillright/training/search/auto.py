@@ -44,7 +44,7 @@ def auto_adapter(asked: Asked, to_old: Transferred | None, labels: ModelRef | No
         directions[OLD] = to_old.changes
     if end is not None:
         directions[LABELS] = between(start, end)
-    found = _searched(asked, directions, ALONE if end is None else TOGETHER, job)
+    found = _searched(asked, directions, grid_of(to_old is not None, end is not None), job)
     step = found.mixture.get(LABELS, 0.0)
     parts = [(1 - step, start.changes), (step, {} if end is None else end.changes)]
     if to_old is not None:
@@ -56,13 +56,17 @@ def auto_adapter(asked: Asked, to_old: Transferred | None, labels: ModelRef | No
     return found
 
 
+def grid_of(old: bool, labels: bool) -> Grid:
+    """The steps to try in each direction that there is."""
+    return {name: steps for name, steps in (TOGETHER if labels else ALONE).items() if old or name != OLD}
+
+
 @frees_memory
 def _searched(asked: Asked, directions: Mapping[str, Direction], grid: Grid, job: Job) -> Found:
     """What is found of these directions; one model is in memory at a time."""
     old = _scores(asked.old, asked.of_old, job)
-    steps = {name: grid[name] for name in directions}
     model = load_model(asked.new, job.dtype).eval()
-    found = search(model, old, asked.of_new, directions, steps, job.label)
+    found = search(model, old, asked.of_new, directions, grid, job.label)
     said = ", ".join(f"{name} {step:g}" for name, step in found.mixture.items()) or "the new adapter stays"
     job.progress.console.print(f"  {job.label}: {said}: {found.reason}", highlight=False)
     return found

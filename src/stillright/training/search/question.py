@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from stillright import ranks
 from stillright.models import Source, load_tokenizer
 from stillright.prediction.harness_model import asked
 from stillright.progress import Progress
@@ -42,15 +43,17 @@ def of_choices(texts: list[ChoiceText], base: Source, progress: Progress) -> Que
     return Question(ask, accepted(texts))
 
 
-def of_texts(task: Task, documents: Sequence[Document], base: Source, max_length: int, batch_size: int) -> Question:
-    """The task's documents; their answers are generated as for predictions."""
+def of_texts(
+    task: Task, documents: Sequence[Document], base: Source, max_length: int, batch_size: int, progress: Progress
+) -> Question:
+    """The task's documents; their answers are generated as for predictions, and processes share them."""
     prompts = [task.prompt(document) for document in documents]
-    stop = (task.harness.config.generation_kwargs or {}).get("until", [])
 
     def ask(model: Any, label: str) -> Tensor:
-        lm = asked([model], [base], batch_size, max_length)
-        answers = lm.continuations(prompts, task.longest_answer, stop)
-        pairs = zip(documents, answers, strict=True)
-        return torch.tensor([[task.score(document, answer)] for document, answer in pairs])
+        lm, todo = asked([model], [base], batch_size, max_length), ranks.share(range(len(documents)))
+        with progress.bar(label, len(todo)) as lm.bar:
+            answers = lm.generations([prompts[i] for i in todo], task.generation) if todo else []
+        scored = [(i, task.score(documents[i], answer)) for i, answer in zip(todo, answers, strict=True)]
+        return torch.tensor([[score] for _, score in sorted(ranks.gather(scored))])
 
     return Question(ask, None)

@@ -54,33 +54,38 @@ def search(
 
     old: (n, K) what the old task model makes of the samples.
     """
-    asked: dict[frozenset[tuple[str, float]], Tensor] = {}
+    asked: dict[tuple[tuple[str, float], ...], Tensor] = {}  # in the order of the grid
     with added(model, directions) as move:
 
         def ask(mixture: Mixture) -> None:
             move(mixture)
             said = ", ".join(f"{name} {step:g}" for name, step in mixture.items()) or "new"
-            asked[frozenset(mixture.items())] = question.ask(model, f"{label}, {said}")
+            asked[tuple(mixture.items())] = question.ask(model, f"{label}, {said}")
 
         axes: list[Mixture] = [{name: step} for name, steps in grid.items() for step in steps]
         for mixture in [{}, *axes]:
             ask(mixture)
         for mixture in _promising(asked, old, question, grid):
             ask(mixture)
-    new = asked[frozenset()]
+    new = asked[()]
     tried = [_tried(dict(mixture), scores, new, old, question) for mixture, scores in asked.items()]
     best, reason = _best(tried)
     return Found(best.mixture, reason, tried)
 
 
+def most_passes(grid: Grid) -> int:
+    """How often new is asked at most: alone, at each step of each direction, and at the sums that look best."""
+    return 1 + sum(map(len, grid.values())) + (ASKED if len(grid) > 1 else 0)
+
+
 def _promising(asked: Mapping[Any, Tensor], old: Tensor, question: Question, grid: Grid) -> list[Mixture]:
     """The sums of several directions that would lose the fewest answers, if their effects added up."""
-    new = asked[frozenset()]
+    new = asked[()]
     foretold = []
     for steps in product(*((0.0, *steps) for steps in grid.values())):
         mixture = {name: step for name, step in zip(grid, steps, strict=True) if step}
         if len(mixture) > 1:
-            scores = new + sum(asked[frozenset([move])] - new for move in mixture.items())
+            scores = new + sum(asked[(move,)] - new for move in mixture.items())
             foretold.append(_tried(mixture, scores, new, old, question))
     now = _tried({}, new, new, old, question)
     able = [each for each in foretold if each.accuracy >= now.accuracy]

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from stillright.models import Source
+from stillright.training.result import sets_in_order
 from stillright.training.transfer.weights import DOWN, PREFIX, UP, Change
 
 EMBEDDING = (".lora_embedding_B", ".lora_embedding_A")  # what PEFT calls down and up of a table, each transposed
@@ -33,7 +34,9 @@ def write_adapter(
         ends, values = (EMBEDDING, (down.mT, up.mT)) if name == embedding else ((UP, DOWN), (up, down))
         tensors |= {f"{PREFIX}{name}{end}": value.contiguous() for end, value in zip(ends, values, strict=True)}
     save_file(tensors, out / "adapter_model.safetensors", metadata={"format": "pt"})
-    _config(base, sorted(changes), rank).save_pretrained(out)
+    config = _config(base, sorted(changes), rank)
+    with sets_in_order(config):
+        config.save_pretrained(out)
 
 
 def side_by_side(parts: Sequence[tuple[float, Mapping[str, Change]]]) -> dict[str, Change]:

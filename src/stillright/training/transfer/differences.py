@@ -83,6 +83,9 @@ class Differences:
 
 def refuse_unlike(old: Source, new: Source) -> None:
     """Raises ModelError, with the first difference, for bases between which weights cannot move."""
+    for base in (old, new):
+        if getattr(load_config(base), "quantization_config", None) is not None:
+            raise ModelError(f"base {base}: is quantised, and weights move only between plain ones; dequantise it")
     refuse_other_shapes(old, new)
     sizes = [vocabulary_size(base) for base in (old, new)]
     if sizes[0] != sizes[1]:

@@ -136,6 +136,7 @@ def _scale(adapter: Source) -> float:
     ]
     if config.peft_type != "LORA" or odd:
         raise ModelError(
-            f"adapter {adapter}: {odd[0] if odd else config.peft_type}: only plain LoRA can be transferred"
+            f"adapter {adapter}: {odd[0] if odd else config.peft_type}: only plain LoRA adds up with weights; give "
+            "such an adapter, or another strategy.mask"
         )
     return float(config.lora_alpha / (config.r**0.5 if config.use_rslora else config.r))
