@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import yaml
 from rich.console import Console
 from safetensors.torch import load_file
 
+from samples import generation
 from stillright import models
 from stillright.cli import main
 from stillright.config import LoraConfig, parse_update
@@ -76,6 +79,44 @@ def test_what_is_counted_is_what_a_run_does(update_values: dict[str, Any], mask:
     assert stages["ensemble"].samples == 12
     assert stages["ensemble"].tokens == stages["predict old"].tokens + stages["predict new"].tokens
     assert printed.count(f"predict ensemble: {stages['predict new'].tokens:,} tokens in") == 2  # old and new read alike
+
+
+@pytest.fixture
+def alike(update_values: dict[str, Any], make_base: Callable[..., Path]) -> dict[str, Any]:
+    """An update whose bases have the same shapes."""
+    return {**update_values, "old": str(make_base(seed=1)), "new": str(make_base(seed=3))}
+
+
+@pytest.mark.parametrize("generated", [False, True])
+def test_a_search_asks_no_more_than_was_announced(alike: dict[str, Any], generated: bool) -> None:
+    task = generation(alike["task"], "exact_match") if generated else alike["task"]
+    values = {**alike, "strategy": {"mask": "auto", "rank": 3}, "task": task, "predict_batch_size": 1}
+    stages, printed, out = planned(values), run(values), Path(values["out"])
+    assert [*stages][:4] == ["fit old", "fit new", "fit compat-labels", "transfer compat"]
+    training = json.loads((out / ".stillright/adapters/compat-labels/training.json").read_text())
+    labels, search = stages["fit compat-labels"], stages["transfer compat"]
+    assert (labels.tokens, labels.steps) == (training["tokens"], training["steps"])
+    asked = re.findall(r"transfer compat, (.*): ([\d,]+) tokens in", printed)
+    (by_old,) = (int(tokens) for said, tokens in asked if said == "old")
+    by_new = [int(tokens.replace(",", "")) for said, tokens in asked if said not in ("old", "activations")]
+    assert search.samples == 8
+    assert len(by_new) <= 12
+    assert by_old + 12 * max(by_new) <= search.tokens
+    assert generated or search.tokens == by_old + 12 * by_new[0]
+    assert search.kept == adapter_parameters(ModelRef.parse(values["new"]), LoraConfig(r=2 * 4 + 3, alpha=1)) * 4
+
+
+def test_a_strategy_that_leaves_old_weights_alone_is_told(
+    alike: dict[str, Any], update_values: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    note = "strategy.mask student_wrong: does not use old's weights, though old and new have the same shapes"
+    cases = ((alike, True), (update_values, False), ({**alike, "strategy": {"mask": "auto"}}, False))
+    for values, is_told in (*cases, ({**alike, "align": False}, False)):
+        update = tmp_path / "update.yaml"
+        update.write_text(yaml.safe_dump(values))
+        assert main(["run", str(update), "--dry-run"]) == 0
+        assert (note in " ".join(capsys.readouterr().out.split())) == is_told
+    assert note in " ".join(run(alike).split())
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
@@ -150,11 +191,15 @@ def test_single_stages(update_values: dict[str, Any], tmp_path: Path, capsys: py
     lora_config(LoraConfig(r=4, alpha=8), ModelRef.parse(update_values["old"])).save_pretrained(adapter)
     old, new = (f"{update_values[side]}+{adapter}" for side in ("old", "new"))
     quick = ["--task", str(task), "--out", str(tmp_path / "made"), "--dry-run"]
+    distilled = ["--set", "strategy.mask=student_wrong"]
     before = everything(tmp_path)
     assert main(["fit", update_values["old"], *quick]) == 0
-    assert main(["align", "--old", old, "--new", new, *quick]) == 0
+    assert main(["align", "--old", old, "--new", new, *quick, *distilled]) == 0
     printed = capsys.readouterr().out
     assert all(f" {stage} " in printed for stage in ("fit made", "teach old", "teach new", "align made"))
+    assert main(["align", "--old", old, "--new", new, *quick]) == 0
+    printed = capsys.readouterr().out
+    assert all(f" {stage} " in printed for stage in ("fit made-labels", "transfer made"))
     assert main(["align", "--old", update_values["old"], "--new", new, *quick]) == 2
     assert "needs a task adapter" in capsys.readouterr().err
     assert everything(tmp_path) == before

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from stillright.config import UpdateConfig
-from stillright.pipeline import checked_data, compat_alone
+from stillright.pipeline import checked_data, compat_alone, unused_weights
 from stillright.stages.cost import StageCost, total
 from stillright.stages.data import Data
 from stillright.stages.stage import Stage
@@ -24,7 +24,10 @@ SIZES = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1, "B"))
 
 def run_update(config: UpdateConfig, console: Console) -> None:
     """Prints what all that update.yaml asks for will cost."""
-    _print(checked_data(config), stages_of(config), console)
+    data = checked_data(config)
+    if note := unused_weights(data):
+        console.print(note, highlight=False, markup=False)
+    _print(data, stages_of(config), console)
 
 
 def fit_alone(config: UpdateConfig, out: Path, console: Console) -> None:
@@ -47,8 +50,18 @@ def stages_of(config: UpdateConfig) -> list[Stage]:
 
 
 def costs_of(stages: Iterable[Stage], data: Data) -> list[StageCost]:
-    """What stages that read these data will cost, each after the teachers that it asks."""
-    return [each.cost(data) for stage in stages for each in (*stage.teachers.values(), stage)]
+    """What stages that read these data will cost, each once and after all that it needs."""
+    found: dict[Stage, StageCost] = {}
+
+    def visit(stage: Stage) -> None:
+        for need in stage.needs.values():
+            visit(need)
+        if stage not in found:
+            found[stage] = stage.cost(data)
+
+    for stage in stages:
+        visit(stage)
+    return [*found.values()]
 
 
 def _print(data: Data, stages: Iterable[Stage], console: Console) -> None:

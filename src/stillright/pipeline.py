@@ -23,16 +23,19 @@ from stillright.report.markdown import markdown
 from stillright.report.pages import comparison_page
 from stillright.report.terminal import print_page
 from stillright.stages.data import Data
+from stillright.stages.labels import Labels
 from stillright.stages.predict import Ensemble
 from stillright.stages.stage import Stage, made
 from stillright.stages.update import aligned, answers_of, answers_together, fitted, models_of, old_model, predictions_of
 from stillright.training.settings import Job, optimizer_steps, warmup_steps
+from stillright.training.transfer.differences import why_unlike
 from stillright.training.transfer.transfer import Settings, transfer_adapter
 
 REPORTS = ("comparison.json", "report.md", "report.html")
 LIBRARIES = ("stillright", "torch", "transformers", "trl", "peft", "accelerate", "lm-eval")
 # of stages that make no adapter
 PLACES = {"teach": ".stillright/teachers", "predict": "predictions", "ensemble": "predictions"}
+BESIDE = ".stillright/adapters"  # of adapters that are no candidates
 
 
 class RunFolder:
@@ -47,9 +50,14 @@ class RunFolder:
     def path_of(self, stage: Stage, place: str | None = None) -> Path:
         """The result of a stage; place: where it goes, unless by its kind and name."""
         if stage not in self._made:
-            place = place or f"{PLACES.get(stage.kind, 'adapters')}/{stage.name}{Path(stage.result).suffix}"
+            place = place or f"{_room_of(stage)}/{stage.name}{Path(stage.result).suffix}"
             self._made[stage] = made(stage, self.workspace, place, self.data, self.progress, self.path_of)
         return self._made[stage]
+
+
+def _room_of(stage: Stage) -> str:
+    """The part of a run folder where a result goes."""
+    return BESIDE if isinstance(stage, Labels) else PLACES.get(stage.kind, "adapters")
 
 
 def run_update(config: UpdateConfig, console: Console | None = None) -> Comparison:
@@ -157,6 +165,8 @@ def _announce(data: Data, console: Console) -> None:
         console.print(f"warning: of {tested:,} rows to predict {known:,} are also trained on", style="yellow")
     for account in data.old_log.accounts(config.align) if data.has_old_log else []:
         console.print(account, highlight=False)
+    if note := unused_weights(data):
+        console.print(note, highlight=False, markup=False)
     if data.task.unlabelled:
         console.print(f"alignment also reads {len(data.task.unlabelled):,} rows without answers")
     if data.longest < training.max_length:
@@ -167,6 +177,18 @@ def _announce(data: Data, console: Console) -> None:
     warm, steps = warmup_steps(training, len(texts.train)), optimizer_steps(training, len(texts.train))
     if warm < training.warmup_steps:
         console.print(f"warm-up: {warm} steps, a tenth of {steps}, instead of {training.warmup_steps}", highlight=False)
+
+
+def unused_weights(data: Data) -> str | None:
+    """What to tell a user whose strategy leaves old's weights alone although they could be followed."""
+    config = data.config
+    strategy, bases = config.strategy, data.bases
+    if not config.align or strategy.is_search or strategy.is_transfer or data.has_old_log or why_unlike(*bases):
+        return None
+    return (
+        f"strategy.mask {strategy.mask}: does not use old's weights, though old and new have the same shapes; "
+        "strategy: {mask: auto} can"
+    )
 
 
 def write_provenance(workspace: Workspace, name: str, values: Mapping[str, Any]) -> None:

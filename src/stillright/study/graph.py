@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from stillright.stages.combine import Carry, Interpolate
+from stillright.stages.labels import Labels
 from stillright.stages.stage import Model, Stage
 from stillright.stages.update import aligned, answers_of, answers_together, continued, old_model, task_model
 from stillright.study.matrix import Cell
@@ -45,7 +46,8 @@ class Graph:
             return CellStages(by_old, by_new, both, (both,))
         candidate = self._candidate(cell, old, new)
         predicted = answers_of(candidate, cell.own, _name(cell, f"{cell.new} {cell.strategy}"))
-        return CellStages(by_old, by_new, predicted, (candidate, predicted))
+        trained = [stage for stage in candidate.needs.values() if isinstance(stage, Labels)]
+        return CellStages(by_old, by_new, predicted, (*trained, candidate, predicted))
 
     def _candidate(self, cell: Cell, old: Model, new: Model) -> Stage:
         name, recipe = str(cell), cell.recipe
