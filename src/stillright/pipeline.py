@@ -1,4 +1,4 @@
-"""One update, top to bottom: fit old, fit new, align compat, predict with each, compare, report."""
+"""One update, top to bottom: fit old, fit new, make compat, predict with each, compare, report."""
 
 from __future__ import annotations
 

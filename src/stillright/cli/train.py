@@ -174,7 +174,7 @@ def add_pipeline_commands(commands: Any) -> None:
         commands,
         "run",
         _run,
-        "fit old and new, align compat, predict, compare; skips what is done, resumes what was interrupted",
+        "fit old and new, make compat, predict, compare; skips what is done, resumes what was interrupted",
         "stillright run update.yaml --set training.epochs=3 --set out=runs/short\n"
         "  stillright run update.yaml --dry-run    (what it will cost)",
     )
@@ -209,8 +209,9 @@ def add_stage_commands(commands: Any) -> None:
         commands,
         "align",
         _align,
-        "train a compat adapter from two models with task adapters",
-        "stillright align --old ./old-base+adapters/old --new ./new-base+adapters/new --task piqa --out compat",
+        "make a compat adapter from two models with task adapters, by strategy.mask",
+        "stillright align --old ./old-base+adapters/old --new ./new-base+adapters/new --task piqa --out compat\n"
+        "  stillright align --old ... --new ... --task piqa --out compat --set strategy.mask=student_wrong",
     )
     align.add_argument("--old", required=True, metavar="MODEL", help=f"{MODEL_HELP}; or a file of its answers")
     align.add_argument("--new", required=True, metavar="MODEL", help=MODEL_HELP)

@@ -1,6 +1,6 @@
 """update.yaml: one update of a base for one task. Each key is documented beside the key.
 
-Defaults are the hyper-parameters of Echterhoff et al., 2024.
+Defaults are the hyper-parameters of Echterhoff et al., 2024; their strategy is the mask student_wrong.
 """
 
 from __future__ import annotations
