@@ -142,7 +142,7 @@ def test_a_resumed_training_chooses_the_same(
 def test_flips_need_choices(update_values: dict[str, Any]) -> None:
     task = {**update_values["task"], "answer": "text", "metric": "rouge1", "choices": None, "max_new_tokens": 8}
     with pytest.raises(TaskError, match=r"generated, but strategy\.choose flips needs choices; take"):
-        aligned({**update_values, "task": task}, choose="flips")
+        aligned({**update_values, "task": task}, mask="old_only", choose="flips")
 
 
 def test_the_loss_chooses_unless_told_otherwise() -> None:
