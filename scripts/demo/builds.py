@@ -31,7 +31,8 @@ def rounded(weight: Tensor, group: int) -> Tensor:
     groups = weight.view(len(weight), -1, group)
     low, high = groups.amin(-1, keepdim=True), groups.amax(-1, keepdim=True)
     step = (high - low) / (2**BITS - 1)
-    return (((groups - low) / step).round() * step + low).view_as(weight)
+    found: Tensor = (((groups - low) / step).round() * step + low).view_as(weight)
+    return found
 
 
 def write_build(base: Path, group: int, out: Path) -> None:

@@ -25,7 +25,7 @@ def question(margin: Callable[[float, float], list[float]], asked: list[str]) ->
 
     def ask(_: Any, label: str) -> Tensor:
         asked.append(label.removeprefix("test, "))
-        steps = [float(found[1]) if (found := re.search(rf"{name} ([\d.]+)", label)) else 0.0 for name in GRID]
+        steps = [float(said[1]) if (said := re.search(rf"{name} ([\d.]+)", label)) else 0.0 for name in GRID]
         return torch.tensor([[value, 0.0] for value in margin(*steps)])
 
     n = len(margin(0, 0))
