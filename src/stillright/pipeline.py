@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
@@ -21,12 +22,14 @@ from stillright.progress import Progress
 from stillright.report.html import html
 from stillright.report.markdown import markdown
 from stillright.report.pages import comparison_page
+from stillright.report.search import search_section
 from stillright.report.terminal import print_page
 from stillright.stages.data import Data
 from stillright.stages.labels import Labels
 from stillright.stages.predict import Ensemble
-from stillright.stages.stage import Stage, made
+from stillright.stages.stage import Model, Stage, made
 from stillright.stages.update import aligned, answers_of, answers_together, fitted, models_of, old_model, predictions_of
+from stillright.training.search.auto import ACCOUNT
 from stillright.training.settings import Job, optimizer_steps, warmup_steps
 from stillright.training.transfer.differences import why_unlike
 from stillright.training.transfer.transfer import Settings, transfer_adapter
@@ -54,6 +57,13 @@ class RunFolder:
             self._made[stage] = made(stage, self.workspace, place, self.data, self.progress, self.path_of)
         return self._made[stage]
 
+    def account_of(self, model: Model | None) -> dict[str, Any] | None:
+        """What a search wrote beside the adapter that it made; None where none did."""
+        if not isinstance(model, Stage):
+            return None
+        account = self.path_of(model) / ACCOUNT
+        return json.loads(account.read_text(encoding="utf-8")) if account.exists() else None
+
 
 def _room_of(stage: Stage) -> str:
     """The part of a run folder where a result goes."""
@@ -77,7 +87,7 @@ def run_update(config: UpdateConfig, console: Console | None = None) -> Comparis
             if isinstance(model, Stage):
                 folder.path_of(model)
         files = [folder.path_of(answers) for answers in predictions_of(models, config)]
-        return ranks.on_main(lambda: _report(files, workspace, console))
+        return ranks.on_main(lambda: _report(files, folder.account_of(models.get("compat")), workspace, console))
 
 
 def fit_alone(config: UpdateConfig, out: Path, console: Console) -> None:
@@ -198,11 +208,17 @@ def write_provenance(workspace: Workspace, name: str, values: Mapping[str, Any])
     workspace.write("versions.yaml", yaml.safe_dump(versions, sort_keys=False))
 
 
-def _report(files: list[Path], workspace: Workspace, console: Console) -> Comparison:
-    """Compares old, new and candidates, prints the table and writes comparison.json, report.md and report.html."""
+def _report(files: list[Path], searched: dict[str, Any] | None, workspace: Workspace, console: Console) -> Comparison:
+    """Compares old, new and candidates, prints the table and writes comparison.json, report.md and report.html.
+
+    searched: the account of the search that made the compat adapter, if one did.
+    """
     old, new, *candidates = files
     comparison = compare(old, new, candidates)
     page = comparison_page(comparison)
+    if searched is not None:
+        first, second, *others = page.sections
+        page = page._replace(sections=[first, second, search_section(searched), *others])
     print_page(page, console)
     texts = (comparison.to_json(), markdown(page), html(page))
     *_, report = (workspace.write(name, text) for name, text in zip(REPORTS, texts, strict=True))
