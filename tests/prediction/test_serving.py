@@ -107,7 +107,7 @@ def test_the_documented_lines_run(bases: tuple[Path, Path], monkeypatch: pytest.
     """Those of docs/strategies.md, with tiny bases in the place of what `make demo` leaves."""
     (lines,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/strategies.md").read_text(), flags=re.DOTALL)
     for role, base in zip(("old", "new"), bases, strict=True):
-        place = f"src/stillright/demo/data/{role}_base+runs/demo/adapters/{role}"
+        place = f"src/stillright/demo/data/{role}_build+runs/demo/adapters/{role}"
         assert place in lines
         lines = lines.replace(place, str(base))
     names: dict[str, Any] = {}
