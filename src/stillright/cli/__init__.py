@@ -17,7 +17,7 @@ from stillright import ranks
 from stillright.cli.command import Parser
 from stillright.cli.compare import add_compare_commands
 from stillright.cli.study_results import add_study_results_command
-from stillright.cli.train import add_pipeline_commands, add_stage_commands, add_study_command
+from stillright.cli.train import add_pipeline_commands, add_stage_commands, add_study_command, add_weight_commands
 from stillright.errors import ConfigError, MissingExtra, RunError, StillrightError, one_line
 from stillright.report.controls import without_controls
 
@@ -38,6 +38,7 @@ def parser() -> argparse.ArgumentParser:
     add_pipeline_commands(commands)
     add_study_command(commands)
     add_stage_commands(commands)
+    add_weight_commands(commands)
     add_compare_commands(commands)
     add_study_results_command(commands)
     return parser

@@ -218,6 +218,19 @@ def add_stage_commands(commands: Any) -> None:
     align.add_argument("--out", type=Path, required=True, help="folder for the adapter")
     _add_dry_run(align)
     _add_task(align)
+    predict = command(
+        commands,
+        "predict",
+        _predict,
+        "answer the test split",
+        "stillright predict ./new-base+adapters/new --task piqa --out predictions/new.jsonl",
+    )
+    predict.add_argument("model", metavar="MODEL", help=MODEL_HELP)
+    predict.add_argument("--out", type=Path, required=True, help="JSONL file for the predictions")
+    _add_task(predict)
+
+
+def add_weight_commands(commands: Any) -> None:
     transfer = command(
         commands,
         "transfer",
@@ -243,13 +256,3 @@ def add_stage_commands(commands: Any) -> None:
     merge.add_argument("model", metavar="MODEL", help="base[@revision]+adapter; hub ids or folders")
     merge.add_argument("--out", type=Path, required=True, help="folder for the checkpoint")
     merge.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32", help="default: %(default)s")
-    predict = command(
-        commands,
-        "predict",
-        _predict,
-        "answer the test split",
-        "stillright predict ./new-base+adapters/new --task piqa --out predictions/new.jsonl",
-    )
-    predict.add_argument("model", metavar="MODEL", help=MODEL_HELP)
-    predict.add_argument("--out", type=Path, required=True, help="JSONL file for the predictions")
-    _add_task(predict)

@@ -25,21 +25,24 @@ def between(start: AdapterWeights, end: AdapterWeights) -> dict[str, Change]:
 def added(model: Any, directions: Mapping[str, Direction]) -> Iterator[Callable[[Mixture], None]]:
     """A function that adds a mixture of directions to `model` (base or PeftModel), in place of the last."""
     base, steps = without_adapter(model), dict.fromkeys(directions, 0.0)
-    moves, hooks = [], []
+    of_head: list[tuple[str, Tensor, Tensor]] = []
+    hooks = []
     for direction, changes in directions.items():
         for name, change in changes.items():
             module = base.get_submodule(name)
             up, down = (part.to(model.device, model.dtype) for part in change)
             if module is base.get_output_embeddings():  # whose weight is read past its forward
-                moves.append(_head_mover(module, direction, up, down))
+                of_head.append((direction, up, down))
             else:
                 is_table = hasattr(module, "num_embeddings")
                 hooks.append(module.register_forward_hook(_adder(steps, direction, up, down, is_table)))
 
+    move_head = _head_mover(base.get_output_embeddings(), of_head) if of_head else None
+
     def move(mixture: Mixture) -> None:
         steps.update({**dict.fromkeys(directions, 0.0), **mixture})
-        for each in moves:
-            each(steps)
+        if move_head is not None:
+            move_head(steps)
 
     try:
         yield move
@@ -59,11 +62,15 @@ def _adder(steps: Mixture, direction: str, up: Tensor, down: Tensor, is_table: b
     return add
 
 
-def _head_mover(head: Any, direction: str, up: Tensor, down: Tensor) -> Callable[[Mixture], None]:
-    """Gives the head a weight of its own, which it may have shared with the embedding."""
+def _head_mover(head: Any, changes: list[tuple[str, Tensor, Tensor]]) -> Callable[[Mixture], None]:
+    """Gives the head a weight of its own, which it may have shared with the embedding.
+
+    changes: name of the direction, up and down of each that changes the head.
+    """
     weight = head.weight.data
 
     def move(steps: Mixture) -> None:
-        head.weight = nn.Parameter(weight + steps[direction] * (up @ down), requires_grad=False)
+        moved = sum((steps[name] * (up @ down) for name, up, down in changes), weight)
+        head.weight = nn.Parameter(moved, requires_grad=False)
 
     return move
