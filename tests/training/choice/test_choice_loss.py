@@ -15,7 +15,14 @@ from stillright.models import Source, load_tokenizer
 from stillright.tasks import load_task
 from stillright.tasks.ranking import ABSENT, normalized
 from stillright.training.choice.choice_batches import accepted, flips
-from stillright.training.choice.choice_loss import CHOICE_STRATEGIES, Beliefs, choice_sums, follows_old
+from stillright.training.choice.choice_loss import (
+    CHOICE_STRATEGIES,
+    SOFT,
+    Beliefs,
+    choice_sums,
+    follows_old,
+    soft_temperature,
+)
 from stillright.training.encode import encode_choices
 from stillright.training.text import ChoiceText
 
@@ -83,3 +90,10 @@ def test_an_answer_that_is_no_choice_is_refused(choice_task: dict[str, Any], tok
     task.train_documents[0]["label"] = 3
     with pytest.raises(DataError, match="the answer 3 is not one of the 3 choices"):
         encode_choices(task, load_tokenizer(Source(str(tokenizer_folder))), 64)
+
+
+def test_a_soft_temperature_is_that_of_the_choices_that_are_there() -> None:
+    """Standard deviations 1 (of two choices) and 3; choices that are all alike tell nothing."""
+    scores = torch.tensor([[2.0, 4.0, ABSENT], [-3.0, 3.0, ABSENT]])
+    assert soft_temperature(scores) == pytest.approx(SOFT * 2)
+    assert soft_temperature(torch.tensor([[1.0, 1.0], [2.0, 2.0]])) == 1

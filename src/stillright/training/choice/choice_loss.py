@@ -25,6 +25,8 @@ class Beliefs(NamedTuple):
     accepted: Tensor  # (n, K) bool, which choices are right
 
 
+SOFT = 4.0  # times the typical margin between choices
+
 ChoiceTarget = Callable[[Beliefs], Tensor]  # -> (n, K) log-probabilities to learn
 
 
@@ -59,12 +61,16 @@ def right_choice(gold: Tensor, choices: int) -> Tensor:
     return functional.one_hot(gold, choices).float().clamp_min(1e-30).log()
 
 
-def spread(scores: Tensor) -> Tensor:
-    """() the mean standard deviation of a sample's choices: scores (n, K), ABSENT where there is none."""
+def soft_temperature(scores: Tensor) -> float:
+    """SOFT times the mean standard deviation of a sample's choices; 1 where all are alike.
+
+    scores: (n, K), ABSENT where there is no choice.
+    """
     there = scores > ABSENT
     counts = there.sum(dim=-1, keepdim=True)
     means = scores.where(there, 0.0).sum(dim=-1, keepdim=True) / counts
-    return (((scores - means).where(there, 0.0) ** 2).sum(dim=-1) / counts[:, 0]).sqrt().mean()
+    deviations = (((scores - means).where(there, 0.0) ** 2).sum(dim=-1) / counts[:, 0]).sqrt()
+    return SOFT * float(deviations.mean()) or 1.0
 
 
 CHOICE_STRATEGIES: dict[str, ChoiceTarget] = {target.__name__: target for target in (choice, choice_mixture, choice_ce)}

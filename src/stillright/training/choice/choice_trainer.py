@@ -29,7 +29,7 @@ from stillright.training.choice.choice_loss import (
     choice_sums,
     is_right,
     right_choice,
-    spread,
+    soft_temperature,
 )
 from stillright.training.choice.teacher_scores import ScoreFiles, choice_scores, read_scores
 from stillright.training.forward_loss import ForwardLossTrainer
@@ -40,8 +40,7 @@ from stillright.training.result import TrainingResult
 from stillright.training.settings import Job, training_arguments
 from stillright.training.text import IGNORED, ChoiceText, Texts, as_dataset
 
-SOFT = 4.0  # times the typical margin between choices
-ASKED_FIRST = 256  # samples that tell it
+ASKED_FIRST = 256  # samples that tell the typical margin
 
 
 class ChoiceCollator:
@@ -125,7 +124,7 @@ def fit_right_choices(new: ModelRef, split: Texts[ChoiceText], job: Job) -> Trai
     student = load_model(new, job.dtype, trainable=True)
     reading = _reading(student, new, texts, job)
     first = choice_scores(student, split.train[:ASKED_FIRST], reading, job.progress, f"{job.label}, margins")
-    temperature = SOFT * float(spread(first))
+    temperature = soft_temperature(first)
     target = right_choice(torch.tensor([text.gold for text in texts]), max(len(text.choices) for text in texts))
     trainer = _trainer(student, new, Samples(texts, None, reading), target, temperature, 0.0, split, job)
     return train_adapter(trainer, job, RULES["loss"])
