@@ -6,7 +6,7 @@ All intervals are two-sided, 95 %. docs/metrics.md gives every formula.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 
@@ -17,35 +17,37 @@ Array = npt.NDArray[np.float64]
 
 Z_95 = 1.959963984540054  # standard normal quantile at 0.975
 Z_80_POWER = 0.8416212335729143  # at 0.8
-RESAMPLES = 2000
-NO_WIDTH = 1e-12  # narrower intervals come from rounding alone
-MOST_DISTINCT = 2_000  # up to this many distinct rows, their counts are drawn, which costs the same for any n
-MOST_DRAWN = 20_000  # up to this many samples, rows are drawn one by one
+FEWEST = 10  # samples below which a mean has no interval
+TOO_FEW = "too few"  # what stands in its place, everywhere
+FEW_EVENTS = (0.0, 0.051293, 0.355362, 0.817691)  # Poisson means by which 0, 1, 2, 3 events or more are 5 % likely
+NO_WIDTH = 1e-12  # smaller differences come from rounding alone
+NO_SKEW = 1e-9
 MOST_ORDERED = 8  # points whose orders are all tried: 40,320
 ORDERS = 20_000  # tried of more points
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value with its 95 % interval; all None if the value is undefined."""
+    """A value with its 95 % interval: all None if the value is undefined, bounds None if samples are too few."""
 
     value: float | None
     low: float | None
     high: float | None
 
     @property
-    def varies(self) -> bool:
-        """Whether the interval is wider than rounding alone makes it."""
-        return self.low is not None and self.high is not None and self.high - self.low > NO_WIDTH
+    def too_few(self) -> bool:
+        """Whether there is a value, of too few samples for an interval that holds."""
+        return self.value is not None and self.low is None
 
 
 UNDEFINED = Estimate(None, None, None)
 
 
 def wilson(successes: float, n: float) -> Estimate:
-    """The proportion `successes / n` with Wilson's score interval (Wilson, 1927); undefined for n = 0.
+    """The proportion `successes / n` with Wilson's score interval (1927); undefined for n = 0.
 
-    n may be an effective number of samples, not a whole one.
+    At up to three successes, or failures, its nearer end would lie too far in, and is the Poisson bound instead (Brown,
+    Cai and DasGupta, 2001). n may be an effective number of samples, not a whole one.
     """
     if n == 0:
         return UNDEFINED
@@ -53,22 +55,30 @@ def wilson(successes: float, n: float) -> Estimate:
     z2 = Z_95 * Z_95
     centre = (p + z2 / (2 * n)) / (1 + z2 / n)
     half = Z_95 / (1 + z2 / n) * math.sqrt(p * (1 - p) / n + z2 / (4 * n * n))
-    # the bounds are exact at the ends, where rounding would leave 1e-17
-    return Estimate(p, 0.0 if successes == 0 else centre - half, 1.0 if successes == n else centre + half)
+    low, high = centre - half, centre + half
+    low, high = min(low, _least_rate(successes, n)), max(high, 1 - _least_rate(n - successes, n))
+    return within(Estimate(p, low, high), 0.0, 1.0)  # rounding would leave 1e-17
+
+
+def _least_rate(events: float, n: float) -> float:
+    """The Poisson bound of few events among n, exactly 0 for none; 1 where there are more than few."""
+    few = len(FEW_EVENTS) - 1
+    return float(np.interp(events, range(few + 1), FEW_EVENTS)) / n if events <= few else 1.0
 
 
 def tango(only_first: int, only_second: int, n: int) -> Estimate:
     """The difference of two proportions of the same n samples with Tango's score interval (Tango, 1998).
 
-    only_first, only_second: samples that count in one proportion alone. Unlike a bootstrap interval it has a width
-    even if no sample differs: few samples do not prove equality. Undefined for n = 0.
+    only_first, only_second: samples that count in one proportion alone. It has a width even if no sample differs: few
+    samples do not prove equality. It reaches zero where the exact McNemar test does not reject that. Undefined for
+    n = 0.
     """
     if n == 0:
         return UNDEFINED
     value = (only_first - only_second) / n
     low = _root(lambda delta: _tango_statistic(only_first, only_second, n, delta) - Z_95, -1.0, value)
     high = _root(lambda delta: _tango_statistic(only_first, only_second, n, delta) + Z_95, value, 1.0)
-    return Estimate(value, low, high)
+    return reaching_zero(Estimate(value, low, high), mcnemar_exact(only_first, only_second))
 
 
 def _tango_statistic(only_first: int, only_second: int, n: int, delta: float) -> float:
@@ -78,6 +88,37 @@ def _tango_statistic(only_first: int, only_second: int, n: int, delta: float) ->
     q = (math.sqrt(max(0.0, b * b - 8 * n * c)) - b) / (4 * n)
     variance = n * (2 * q + delta * (1 - delta))
     gap = only_first - only_second - n * delta
+    return gap / math.sqrt(variance) if variance > 0 else math.copysign(math.inf, gap) if gap else 0.0
+
+
+def relative_change(both: int, only_first: int, only_second: int, n: int) -> Estimate:
+    """Two proportions of the same n samples, (first - second) / second, with the score interval of Tang et al. (2003).
+
+    both, only_first, only_second: samples that count in both proportions, or in one alone. It reaches zero where
+    tango() does. Undefined where nothing counts in the second.
+    """
+    first, second = both + only_first, both + only_second
+    if second == 0:
+        return UNDEFINED
+
+    def statistic(share: float) -> float:  # of a true ratio of share / (1 - share): 0 to 1 for all of them
+        return _tang_statistic(both, only_first, only_second, n, share / (1 - share))
+
+    observed = first / (first + second)
+    low = _root(lambda share: statistic(share) - Z_95, 0.0, observed) if first else 0.0
+    high = _root(lambda share: statistic(share) + Z_95, observed, 1.0)
+    found = Estimate(first / second - 1, low / (1 - low) - 1, high / (1 - high) - 1)
+    return reaching_zero(found, mcnemar_exact(only_first, only_second))
+
+
+def _tang_statistic(both: int, only_first: int, only_second: int, n: int, ratio: float) -> float:
+    """The score statistic for a true ratio; q is the maximum-likelihood share of only_second then."""
+    first, second, any_of = both + only_first, both + only_second, both + only_first + only_second
+    a, c = n * (1 + ratio), only_second * (1 - ratio) * any_of / n
+    b = second * ratio**2 - (first + 2 * only_second)
+    q = (math.sqrt(max(0.0, b * b - 4 * a * c)) - b) / (2 * a)
+    variance = n * (1 + ratio) * q + any_of * (ratio - 1)
+    gap = first - ratio * second
     return gap / math.sqrt(variance) if variance > 0 else math.copysign(math.inf, gap) if gap else 0.0
 
 
@@ -122,87 +163,89 @@ def _fair_coins(n: int) -> Array:
     return coins
 
 
-def resampled_means(columns: Mapping[str, Array], counts: Array, seed: int = 0) -> dict[str, Array]:
-    """Means of every column: first the observed one, then RESAMPLES bootstrap ones (Efron, 1979), (1 + RESAMPLES,).
+def mean_interval(values: Array, counts: Array, span: float = 1.0) -> Estimate:
+    """The mean of samples with a t interval that allows for skew and for values not seen yet.
 
-    columns: (m,) each, one value per distinct row; counts: (m,), how often each row occurs, n in all. All columns of a
-    row are drawn together, so that anything computed from several of them is paired. Up to MOST_DISTINCT rows, their
-    counts are drawn; up to MOST_DRAWN samples, the samples; beyond both, the means are drawn from their limiting normal
-    distribution.
+    values: (m,), one per distinct row; counts: (m,), how often each occurs, n in all. Each end is the farther one of
+    Student's interval and of the one by Hall's transformation (1992), which corrects for skew. Both count half a sample
+    more at either side, as far from the mean as the farthest value: so a few changes among many equal samples do not
+    look like all there could be (Agresti and Min, 2005, for proportions). Where nothing varies, the interval is as wide
+    as Tango's would be, times `span`, the largest difference that a sample could show. No interval for n < FEWEST.
     """
-    matrix = np.column_stack(list(columns.values()))  # (m, k)
-    generator = np.random.default_rng(seed)
-    n = counts.sum()
-    observed = counts @ matrix / n
-    if len(counts) <= MOST_DISTINCT:
-        drawn = generator.multinomial(int(n), counts / n, RESAMPLES) @ matrix / n
-    elif n <= MOST_DRAWN:
-        drawn = _means_of_drawn_rows(np.repeat(matrix, counts.astype(int), axis=0), generator)
-    else:
-        drawn = _means_in_the_limit(matrix, counts, observed, generator)
-    return dict(zip(columns, np.vstack([observed, drawn]).T, strict=True))
+    n = float(counts.sum())
+    mean = float(counts @ values / n)
+    deviations = values - mean
+    farthest = float(np.abs(deviations).max())
+    if n < FEWEST:
+        return Estimate(mean, None, None)
+    if farthest <= NO_WIDTH * max(1.0, abs(mean)):
+        half = span * Z_95**2 / (n + Z_95**2)
+        return Estimate(mean, mean - half, mean + half)
+    deviations = deviations / farthest  # their cubes neither overflow nor vanish
+    squares = float(counts @ deviations**2)
+    skew = float(counts @ deviations**3) / n / (squares / (n - 1)) ** 1.5
+    scale = farthest * math.sqrt((squares + 1) / (n - 1))
+    t = _t_95(n - 1) / math.sqrt(n)
+    low, high = max(t, _untransformed(t, skew, n)), max(t, -_untransformed(-t, skew, n))
+    return Estimate(mean, mean - scale * low, mean + scale * high)
 
 
-def _means_of_drawn_rows(matrix: Array, generator: np.random.Generator) -> Array:
-    n = len(matrix)
-    counts = (np.bincount(generator.integers(0, n, n), minlength=n) for _ in range(RESAMPLES))
-    return np.array([drawn @ matrix for drawn in counts]) / n
+def _untransformed(t: float, skew: float, n: float) -> float:
+    """The studentised mean for which Hall's transformation is `t`: t + skew t² / 3 + skew² t³ / 27 + skew / 6n."""
+    return 3 / skew * (math.cbrt(1 + skew * (t - skew / (6 * n))) - 1) if abs(skew) > NO_SKEW else t
 
 
-def _means_in_the_limit(matrix: Array, counts: Array, observed: Array, generator: np.random.Generator) -> Array:
-    n = counts.sum()
-    centred = matrix - observed
-    covariance = (centred * counts[:, None]).T @ centred / n / n  # of the means: (k, k)
-    values, vectors = np.linalg.eigh(covariance)
-    scale = vectors * np.sqrt(np.clip(values, 0, None))
-    drawn: Array = observed + generator.standard_normal((RESAMPLES, len(observed))) @ scale.T
-    return drawn
+def _t_95(freedom: float) -> float:
+    """Student's t quantile at 0.975, right to four digits from 9 degrees on (Abramowitz and Stegun, 26.7.5)."""
+    z = Z_95
+    terms = (
+        (z**3 + z) / 4,
+        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
+        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
+        (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
+    )
+    return z + sum(term / freedom**power for power, term in enumerate(terms, start=1))
 
 
-def bounded(found: Estimate, n: float, values: Array) -> Estimate:
-    """The bootstrapped mean of `values` of n samples, widened if nothing varied.
+def ratio_interval(tops: Array, bottoms: Array, counts: Array, span: float = 1.0) -> Estimate:
+    """The ratio of two means, with the interval of the mean of its linearised samples (the delta method).
 
-    Not beyond 0 or 1 unless some value is; without an interval if there is only one sample.
+    tops, bottoms: (m,) each, bottoms not below zero. Samples of which both are zero tell nothing and do not count, so
+    there is no interval for fewer than FEWEST others. Undefined where all bottoms are zero.
     """
-    wide = widened(found, n, max(1.0, float(np.ptp(values))))
-    if wide.low is None or wide.high is None or n <= 1:
-        return Estimate(found.value, None, None)
-    low, high = (0.0 if values.min() >= 0 else -math.inf), (1.0 if values.max() <= 1 else math.inf)
-    return Estimate(wide.value, max(wide.low, low), min(wide.high, high))
-
-
-def widened(found: Estimate, n: float, span: float = 1.0) -> Estimate:
-    """A bootstrapped difference; if nothing varied among n samples, as wide as Tango's interval would be.
-
-    span: the largest difference a sample could show.
-    """
-    if found.value is None or found.varies:
-        return found
-    z2 = Z_95 * Z_95
-    half = span * z2 / (n + z2)
-    return Estimate(found.value, found.value - half, found.value + half)
-
-
-def estimate(means: Array) -> Estimate:
-    """The first of `means` with the percentiles 2.5 and 97.5 of the others; undefined ones (NaN) are left out."""
-    if not math.isfinite(means[0]):
+    count = (tops != 0) | (bottoms != 0)
+    tops, bottoms, counts = tops[count], bottoms[count], counts[count]
+    if not (bottoms > 0).any():
         return UNDEFINED
-    low, high = np.nanquantile(means[1:], [0.025, 0.975])
-    return Estimate(float(means[0]), float(low), float(high))
+    bottom = float(counts @ bottoms / counts.sum())
+    value = float(counts @ tops / counts.sum()) / bottom
+    found = mean_interval(value + (tops - value * bottoms) / bottom, counts, span / bottom)
+    return Estimate(value, found.low, found.high)
 
 
-def share(tops: Array, bottoms: Array, top: Estimate) -> Estimate:
-    """The estimate of `tops / bottoms`; if no resample varied, with the bounds of `top` over the bottom observed."""
-    found = estimate(ratio(tops, bottoms))
-    if found.varies or top.low is None or top.high is None or found.value is None:
+def over(top: Estimate, bottom: float) -> Estimate:
+    """`top` and its bounds divided by a number; undefined unless that is above zero."""
+    if bottom <= 0 or top.value is None:
+        return UNDEFINED
+    value, low, high = (None if each is None else each / bottom for each in (top.value, top.low, top.high))
+    return Estimate(value, low, high)
+
+
+def within(found: Estimate, low: float, high: float) -> Estimate:
+    """`found` with its interval cut to what lies between `low` and `high`."""
+    if found.low is None or found.high is None:
         return found
-    return Estimate(found.value, top.low / float(bottoms[0]), top.high / float(bottoms[0]))
+    return Estimate(found.value, max(found.low, low), min(found.high, high))
 
 
-def ratio(top: Array, bottom: Array) -> Array:
-    """`top / bottom`, NaN unless `bottom` is above zero."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(bottom > 0, top / bottom, np.nan)
+def reaching_zero(found: Estimate, p: float) -> Estimate:
+    """A difference, its interval widened to zero where an exact test with `p` does not reject that.
+
+    So a reader never sees an interval without zero beside a p above 0.05.
+    """
+    if p < 0.05 or found.low is None or found.high is None:
+        return found
+    return Estimate(found.value, min(found.low, 0.0), max(found.high, 0.0))
 
 
 def smallest_difference(variance: float, n: int) -> float | None:

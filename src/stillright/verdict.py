@@ -20,7 +20,7 @@ from stillright.config import Limit, Policy
 from stillright.config.policy import DISCRETE_FRACTIONS, OfAnswers, OfScores
 from stillright.errors import ConfigError
 from stillright.records import EXAMPLES, PredictionSet
-from stillright.stats import Estimate
+from stillright.stats import FEWEST, Estimate
 
 Outcome = Literal["pass", "fail", "cannot tell"]
 OF_OTHER_KIND = {"discrete": get_args(OfScores), "continuous": get_args(OfAnswers)}
@@ -126,6 +126,8 @@ def _limit_check(limit: Limit, account: Comparison | Slice, least: int, where: s
     }
     if account.n < least:
         return Check(outcome="cannot tell", reason=f"{account.n:,} samples are fewer than {least:,}", **known)
+    if estimate is not None and held is None and estimate.value is not None:
+        return Check(outcome="cannot tell", reason=_too_few(limit.metric, estimate.value, account), **known)
     if held is None or estimate is None or estimate.value is None:
         hint = "; it needs reruns of old or new" if limit.metric == "nfr_above_noise" else ""
         return Check(outcome="cannot tell", reason=f"{limit.metric} is undefined here{hint}", **known)
@@ -134,6 +136,13 @@ def _limit_check(limit: Limit, account: Comparison | Slice, least: int, where: s
     numbers = f"{limit.metric} = {estimate.value:.4f}{ends}, n = {account.n:,}"
     reason = f"{held:.4f} {'is' if kept else 'is not'} {rule}; {numbers}"
     return Check(outcome="pass" if kept else "fail", reason=reason, **known)
+
+
+def _too_few(metric: str, value: float, account: Comparison | Slice) -> str:
+    """Why an end of the interval cannot be compared: there is none."""
+    resting = {"mean_gain": account.comparison.gain, "mean_regression": account.comparison.regression}
+    rests = f"it rests on {resting.get(metric, account.n):,} samples, and fewer than {FEWEST} are too few"
+    return f"{metric} = {value:.4f} has no interval: {rests}; bound: value compares the point"
 
 
 def _must_pass_check(

@@ -12,7 +12,7 @@ from stillright.comparison.flips import Count, Flips, continuous_flips, discrete
 from stillright.comparison.models import Model
 from stillright.comparison.tally import Tally, tally_continuous, tally_discrete
 from stillright.records import Kind
-from stillright.stats import Estimate, estimate, mcnemar_exact, share, widened
+from stillright.stats import Estimate, mcnemar_exact, mean_interval, within
 
 
 class ModelScore(BaseModel, frozen=True):
@@ -107,34 +107,26 @@ def _model_score(tally: Tally, a: int, model: Model[pl.DataFrame], score: Estima
 
 
 def _above_noise(tally: Tally) -> Estimate | None:
-    floors = [tally.means[name] for name in ("noise.0", "noise.1") if name in tally.means]
-    return widened(estimate(tally.means["regression.1"] - np.mean(floors, axis=0)), tally.n) if floors else None
+    floors = [tally.columns[name] for name in ("noise.0", "noise.1") if name in tally.columns]
+    if not floors:
+        return None
+    return within(mean_interval(tally.columns["regression.1"] - np.mean(floors, axis=0), tally.counts), -1.0, 1.0)
 
 
 def _candidate(tally: Tally, a: int, name: str, score: Estimate, flips: Flips) -> Candidate:
-    delta_nfr = tally.difference(f"regression.{a}", "regression.1", f"flipped_too.{a}")
+    flips_of_both = (f"regression.{a}", "regression.1", f"flipped_too.{a}")
     return Candidate(
         name=name,
         score=score.value,
         score_interval=score,
         comparison=flips,
         delta_score=tally.difference(f"score.{a}", "score.1", f"right_too.{a}"),
-        delta_nfr=delta_nfr,
-        delta_nfr_relative=relative(tally, delta_nfr, f"regression.{a}", "regression.1"),
+        delta_nfr=tally.difference(*flips_of_both),
+        delta_nfr_relative=tally.relative(*flips_of_both),
         delta_nfr_p=_flip_p(tally, a),
         restored=tally.count(f"restored.{a}"),
         newly_lost=tally.count(f"newly_lost.{a}"),
     )
-
-
-def relative(tally: Tally, delta: Estimate, first: str, second: str) -> Estimate:
-    """`delta`, which is `first` minus `second`, relative to the mean of `second`.
-
-    If no resample varied, with the bounds of `delta` over the mean observed, but not below -1: no rate falls by more
-    than all of it.
-    """
-    found = share(tally.means[first] - tally.means[second], tally.means[second], delta)
-    return found if found.low is None else Estimate(found.value, max(found.low, -1.0), found.high)
 
 
 def _flip_p(tally: Tally, a: int) -> float | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pydantic import BaseModel
 
 from stillright.comparison.tally import Tally
-from stillright.stats import UNDEFINED, Estimate, bounded, estimate, mcnemar_exact, ratio, share, smallest_difference
+from stillright.stats import UNDEFINED, Estimate, mcnemar_exact, over, smallest_difference
 
 Count = int | float  # a mean where a model has several runs
 
@@ -67,9 +67,8 @@ def discrete_flips(tally: Tally, a: int, same_mistake: float | None) -> Flips:
 
 def _of_chance(tally: Tally, a: int, rate: str, same_mistake: float) -> Estimate:
     """A rate relative to that of two unrelated models of these accuracies, of whose common mistakes some are equal."""
-    old, wrong = tally.means["score.0"], tally.means[f"wrong.{a}"]
-    chance = old * wrong + (1 - old) * wrong * (1 - same_mistake)
-    return share(tally.means[rate], chance, tally.rate(rate))
+    old, wrong = tally.share("score.0"), tally.share(f"wrong.{a}")
+    return over(tally.rate(rate), old * wrong + (1 - old) * wrong * (1 - same_mistake))
 
 
 def continuous_flips(tally: Tally, a: int) -> Flips:
@@ -81,15 +80,9 @@ def continuous_flips(tally: Tally, a: int) -> Flips:
         regression=regression,
         nfr=tally.rate(f"regression.{a}"),
         pfr=tally.rate(f"gain.{a}"),
-        mean_gain=_mean_size(tally, f"gain_size.{a}", f"gain.{a}"),
-        mean_regression=_mean_size(tally, f"regression_size.{a}", f"regression.{a}"),
+        mean_gain=tally.mean_size(f"gain_size.{a}", f"gain.{a}"),
+        mean_regression=tally.mean_size(f"regression_size.{a}", f"regression.{a}"),
         delta_score=tally.difference(f"score.{a}", "score.0"),
         sign_p=mcnemar_exact(int(gain), int(regression)) if tally.counted else None,
         smallest_difference=smallest_difference(tally.sums[f"square.{a}"] / tally.n, tally.n),
     )
-
-
-def _mean_size(tally: Tally, sizes: str, which: str) -> Estimate:
-    """Mean size of the differences that count, all above zero."""
-    found = estimate(ratio(tally.means[sizes], tally.means[which]))
-    return bounded(found, tally.sums[which], tally.columns[sizes])

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from stillright.comparison.tally import quadrants, score_parts
 from stillright.scoring.rouge import rouge_score
-from stillright.stats import Array, Estimate, estimate, resampled_means
+from stillright.stats import Array, Estimate, mean_interval, within
 
 MOST = 10_000  # pairs of texts compared; if there are more, this many drawn with a fixed seed
 ORDER = ("both_right", "gain", "both_wrong", "unchanged", "regression")
@@ -50,4 +50,4 @@ def _parts(old: pl.DataFrame, new: pl.DataFrame, epsilon: float) -> dict[str, Ar
 
 
 def _mean(values: Array) -> Estimate:
-    return estimate(resampled_means({"value": values}, np.ones(len(values)))["value"])
+    return within(mean_interval(values, np.ones(len(values))), 0.0, 1.0)

@@ -1,10 +1,11 @@
-"""The per-sample columns whose means are the metrics, quadrants among them, summed and resampled together.
+"""The per-sample columns whose means are the metrics, quadrants among them, and their sums.
 
 Knows tables of right answers and scores; knows neither files nor which metrics are made of the columns.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import permutations, product
@@ -13,32 +14,35 @@ import numpy as np
 import polars as pl
 
 from stillright.comparison.models import Model
-from stillright.stats import Array, Estimate, bounded, estimate, resampled_means, tango, widened, wilson
+from stillright.stats import Array, Estimate, mean_interval, ratio_interval, relative_change, tango, wilson, within
 
 Lost = Callable[[Array, Array], Array]  # old and another model, (n,) each -> where that has a negative flip, (n,)
 
 
 @dataclass(frozen=True)
 class Tally:
-    """Sums and resampled means of per-sample columns, all drawn together."""
+    """Per-sample columns and their sums."""
 
     n: int
     columns: Mapping[str, Array]  # (m,) each, one value per distinct row of samples
     counts: Array  # (m,), how many samples share the row
     sums: Mapping[str, float]
-    means: Mapping[str, Array]  # (1 + RESAMPLES,) each, the observed one first
     pairs: int  # pairs of an old and a new run
 
     @classmethod
     def of(cls, columns: Mapping[str, Array], counts: Array, pairs: int) -> Tally:
         """The tally of `columns`, which are means over `pairs` of an old and a new run."""
         sums = {name: float(counts @ column) for name, column in columns.items()}
-        return cls(round(counts.sum()), columns, counts, sums, resampled_means(columns, counts), pairs)
+        return cls(round(counts.sum()), columns, counts, sums, pairs)
 
     @property
     def counted(self) -> bool:
         """Whether sums are counts, as with one run per model."""
         return self.pairs == 1
+
+    def share(self, name: str) -> float:
+        """The mean of a column."""
+        return self.sums[name] / self.n
 
     def count(self, name: str) -> float:
         """The sum of a column, an int where it counts samples."""
@@ -61,19 +65,43 @@ class Tally:
         return wilson(share * effective, effective)
 
     def mean(self, name: str) -> Estimate:
-        """The mean of a column of scores with its bootstrap interval, within 0 and 1 where all scores are."""
-        return bounded(estimate(self.means[name]), self.n, self.columns[name])
+        """The mean of a column of scores, its interval within 0 and 1 where all scores are."""
+        found = mean_interval(self.columns[name], self.counts, self._span(name))
+        return within(found, 0.0, 1.0) if self._of_fractions(name) else found
 
     def difference(self, first: str, second: str, both: str | None = None) -> Estimate:
-        """Mean of `first` less that of `second`: Tango's interval where both count samples, else bootstrap.
+        """Mean of `first` less that of `second`: Tango's interval where both count samples, else that of the mean.
 
         both: the column of samples that count in both; None, or a name without a column, if they are not counts.
         """
         if both is None or both not in self.sums or not self.counted:
-            span = max(1.0, *(float(np.ptp(self.columns[name])) for name in (first, second)))
-            return widened(estimate(self.means[first] - self.means[second]), self.n, span)
+            found = mean_interval(self.columns[first] - self.columns[second], self.counts, self._span(first, second))
+            return within(found, -1.0, 1.0) if self._of_fractions(first, second) else found
         alone = [round(self.sums[name] - self.sums[both]) for name in (first, second)]
         return tango(alone[0], alone[1], self.n)
+
+    def relative(self, first: str, second: str, both: str | None = None) -> Estimate:
+        """`difference` over the mean of `second`: the score interval where both count samples, else of the ratio.
+
+        Not below -1: no rate falls by more than all of it.
+        """
+        if both is not None and both in self.sums and self.counted:
+            alone = [round(self.sums[name] - self.sums[both]) for name in (first, second)]
+            return relative_change(round(self.sums[both]), alone[0], alone[1], self.n)
+        found = ratio_interval(self.columns[first] - self.columns[second], self.columns[second], self.counts)
+        return within(found, -1.0, math.inf)
+
+    def mean_size(self, sizes: str, which: str) -> Estimate:
+        """Mean of `sizes` of the differences in `which`, all above zero."""
+        found = ratio_interval(self.columns[sizes], self.columns[which], self.counts, self._span(sizes))
+        return within(found, 0.0, 1.0 if self._of_fractions(sizes) else math.inf)
+
+    def _span(self, *names: str) -> float:
+        """The largest difference between two samples of these columns, at least 1."""
+        return max(1.0, *(float(np.ptp(self.columns[name])) for name in names))
+
+    def _of_fractions(self, *names: str) -> bool:
+        return all(self.columns[name].min() >= 0 and self.columns[name].max() <= 1 for name in names)
 
 
 def quadrants(old: Array, new: Array) -> dict[str, Array]:

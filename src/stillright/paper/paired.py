@@ -12,11 +12,10 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
-from stillright.comparison.account import relative
 from stillright.comparison.pairing import pair
 from stillright.comparison.tally import Tally, changed, quadrants, score_parts
 from stillright.records import Kind, PredictionSet
-from stillright.stats import UNDEFINED, Array, Estimate, sign_flip
+from stillright.stats import UNDEFINED, Array, Estimate, reaching_zero, sign_flip
 
 
 class Triple(NamedTuple):
@@ -48,24 +47,26 @@ def same_samples(files: Iterable[PredictionSet]) -> bool:
 def difference(seeds: Sequence[Triple]) -> Difference:
     """What the candidate changes against the reference, over the samples that every file of every seed scores.
 
-    One seed: Tango's interval. Several: a bootstrap over samples. p: the exact sign-flip test of the samples' sums over
-    seeds, which is McNemar's for one seed.
+    One seed: Tango's interval. Several: that of the mean of the samples' means over seeds. p: the exact sign-flip test
+    of the samples' sums over seeds, which is McNemar's for one seed; no interval leaves zero out where p is above 0.05.
     Raises DataError where the files do not answer the same samples.
     """
     paired = pair([each for seed in seeds for each in seed])
     tables = [paired.tables[i : i + 3] for i in range(0, len(paired.tables), 3)]
     tally = _tally([_columns(paired.kind, *triple) for triple in tables])
-    nfr = tally.difference("negative_flip.candidate", "negative_flip.reference", "negative_flip.both")
+    lost = ("negative_flip.candidate", "negative_flip.reference", "negative_flip.both")
+    changes = ("changed.candidate", "changed.reference", "changed.both")
+    nfr_p = _flip_p(tally, "negative_flip")
     both_right = "score.both" if paired.kind == "discrete" else None
-    known = "changed.both" in tally.columns
+    nfr_mc_p = _flip_p(tally, "changed") if "changed.both" in tally.columns else None
     return Difference(
-        nfr=nfr,
-        nfr_relative=relative(tally, nfr, "negative_flip.candidate", "negative_flip.reference"),
+        nfr=reaching_zero(tally.difference(*lost), nfr_p),
+        nfr_relative=reaching_zero(tally.relative(*lost), nfr_p),
         score=tally.difference("score.candidate", "score.reference", both_right),
-        nfr_p=_flip_p(tally, "negative_flip"),
-        nfr_mc=tally.difference("changed.candidate", "changed.reference", "changed.both") if known else UNDEFINED,
+        nfr_p=nfr_p,
+        nfr_mc=reaching_zero(tally.difference(*changes), nfr_mc_p) if nfr_mc_p is not None else UNDEFINED,
         unchanged=bool((tally.columns["score.candidate"] == tally.columns["score.reference"]).all()),
-        nfr_mc_p=_flip_p(tally, "changed") if known else None,
+        nfr_mc_p=nfr_mc_p,
     )
 
 

@@ -11,7 +11,7 @@ from stillright.records import Kind
 from stillright.report.markdown import cell
 from stillright.report.markdown import table as markdown_table
 from stillright.report.words import DASH
-from stillright.stats import Estimate
+from stillright.stats import TOO_FEW, Estimate
 
 Show = Callable[[StrategyRow], str]
 
@@ -20,6 +20,8 @@ def number(
     value: float | None, deviation: float | None = None, interval: Estimate | None = None, sign: str = ""
 ) -> str:
     """A fraction in percent with two decimals: "72.74", "72.74 ± 0.31", "-4.17 [-5.10, -3.20]"; a dash for None.
+
+    An interval of too few samples is shown as "[too few]".
 
     sign: "+" for differences, which then are in points.
     """
@@ -30,6 +32,8 @@ def number(
         text += f" ± {_percent(deviation)}"
     if interval is not None and interval.low is not None and interval.high is not None:
         text += f" [{_percent(interval.low, sign)}, {_percent(interval.high, sign)}]"
+    elif interval is not None and interval.too_few:
+        text += f" [{TOO_FEW}]"
     return text
 
 

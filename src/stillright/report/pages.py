@@ -9,7 +9,6 @@ from stillright.comparison.examples import Regression
 from stillright.report import words
 from stillright.report.differences import differing_words
 from stillright.report.page import Bars, Block, Checks, Lines, LostAnswer, LostAnswers, Page, Section, Table, Terms
-from stillright.stats import Estimate
 from stillright.verdict import EXIT_CODES, Verdict
 
 
@@ -117,7 +116,7 @@ def _slices(comparison: Comparison) -> Table:
         [
             f"{part.column} = {part.value}",
             f"{part.n:,}",
-            *(words.score(comparison, Estimate(model.score, None, None)) for model in (part.old, part.new)),
+            *(words.score(comparison, model.score) for model in (part.old, part.new)),
             words.count(part.comparison.regression),
             words.count(part.comparison.gain),
             words.percent(part.comparison.nfr),
@@ -140,7 +139,7 @@ def _lost_answers(comparison: Comparison) -> Block:
 
 def _lost_answer(regression: Regression, comparison: Comparison) -> LostAnswer:
     is_score = comparison.kind == "continuous"
-    drop = f" (score {words.score_change(comparison, Estimate(-regression.drop, None, None))})" if is_score else ""
+    drop = f" (score {words.score_change(comparison, -regression.drop)})" if is_score else ""
     reference = " | ".join(regression.reference or ())
     old, new = differing_words(regression.old or "", regression.new or "")
     return LostAnswer(

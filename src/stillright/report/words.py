@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stillright.comparison import Candidate, Comparison
-from stillright.stats import Estimate
+from stillright.stats import FEWEST, TOO_FEW, Estimate
 
 DASH = "-"
 
@@ -53,21 +53,26 @@ COUNTS = {
 }
 
 
-def percent(estimate: Estimate | None, sign: str = "") -> str:
-    """ "4.60 % [3.50, 6.05]", a dash if undefined; with `sign` "+", "+4.60 % [+3.50, +6.05]"."""
+def percent(estimate: Estimate | float | None, sign: str = "") -> str:
+    """ "4.60 % [3.50, 6.05]", a dash if undefined; with `sign` "+", "+4.60 % [+3.50, +6.05]".
+
+    "4.60 % [too few]" without an interval, and "4.60 %" for a bare number, as in the other functions here.
+    """
     return _interval(estimate, sign, 100, " %")
 
 
-def points(estimate: Estimate | None) -> str:
+def points(estimate: Estimate | float | None) -> str:
     """A difference of two rates in percentage points: "-0.40 [-1.20, +0.35]"."""
     return _interval(estimate, "+", 100, "")
 
 
-def _interval(estimate: Estimate | None, sign: str, scale: int, unit: str) -> str:
+def _interval(estimate: Estimate | float | None, sign: str, scale: int, unit: str) -> str:
+    if isinstance(estimate, float):
+        return f"{scale * estimate:{sign}.2f}{unit}"
     if estimate is None or estimate.value is None:
         return DASH
     if estimate.low is None or estimate.high is None:
-        return f"{scale * estimate.value:{sign}.2f}{unit}"
+        return f"{scale * estimate.value:{sign}.2f}{unit} [{TOO_FEW}]"
     value, low, high = (f"{scale * number:{sign}.2f}" for number in (estimate.value, estimate.low, estimate.high))
     return f"{value}{unit} [{low}, {high}]"
 
@@ -79,12 +84,12 @@ def are_fractions(comparison: Comparison) -> bool:
     return all(0 <= value <= 1 for value in (*means, *sizes))
 
 
-def score(comparison: Comparison, estimate: Estimate | None) -> str:
+def score(comparison: Comparison, estimate: Estimate | float | None) -> str:
     """A score: "46.00 % [44.10, 47.90]", or "46.00 [44.10, 47.90]" on its own scale."""
     return percent(estimate) if are_fractions(comparison) else _interval(estimate, "", 1, "")
 
 
-def score_change(comparison: Comparison, estimate: Estimate | None) -> str:
+def score_change(comparison: Comparison, estimate: Estimate | float | None) -> str:
     """A difference of two scores: "-0.40 [-1.20, +0.35] points", without "points" on their own scale."""
     return f"{points(estimate)} points" if are_fractions(comparison) else _interval(estimate, "+", 1, "")
 
@@ -115,7 +120,19 @@ def note(comparison: Comparison) -> str:
     runs = [model.runs for model in (comparison.old, comparison.new)]
     if max(runs) > 1:
         parts.append(f"{runs[0]} x {runs[1]} runs, means over pairs")
-    return f"{', '.join(parts)}. Intervals are 95 %, of differences paired. {_power(comparison)}".rstrip()
+    meaning = f"Intervals are 95 %, of differences paired.{_few(comparison)}"
+    return f"{', '.join(parts)}. {meaning} {_power(comparison)}".rstrip()
+
+
+def _few(comparison: Comparison) -> str:
+    """What a report with "too few" means by it."""
+    flips, candidates, likeness = comparison.flips_by_model, comparison.candidates, comparison.movement
+    shown = [comparison.nfr_above_noise, *(model.score_interval for model in comparison.models)]
+    shown += [getattr(each, name) for _, each in flips for name in (*METRICS, "delta_score")]
+    shown += [change for each in candidates for change in (each.delta_score, each.delta_nfr, each.delta_nfr_relative)]
+    shown += [] if likeness is None else [likeness.similarity, *likeness.parts.values()]
+    few = any(each is not None and each.too_few for each in shown)
+    return f" {TOO_FEW.capitalize()}: a mean of fewer than {FEWEST} samples has no interval." if few else ""
 
 
 def _power(comparison: Comparison) -> str:

@@ -5,15 +5,15 @@ Margins move nearly linearly, so what two directions do together is close to the
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from itertools import product
 from typing import Any, NamedTuple
 
+import numpy as np
 from torch import Tensor
 
-from stillright.stats import Z_95, Estimate, tango
+from stillright.stats import TOO_FEW, Estimate, mean_interval, tango, within
 from stillright.training.search.directions import Direction, Mixture, added
 from stillright.training.search.imitation import Imitation, imitation, margins
 from stillright.training.search.question import Question
@@ -112,8 +112,7 @@ def _change(after: Tensor, before: Tensor) -> Estimate:
     difference = after.double() - before.double()
     if bool((difference == difference.round()).all()):
         return tango(int((difference > 0).sum()), int((difference < 0).sum()), len(difference))
-    mean, half = float(difference.mean()), Z_95 * float(difference.std()) / math.sqrt(len(difference))
-    return Estimate(mean, mean - half, mean + half)
+    return within(mean_interval(difference.numpy(), np.ones(len(difference))), -1.0, 1.0)
 
 
 def _rank(tried: Tried) -> tuple[float, float, float]:
@@ -137,6 +136,8 @@ def _best(tried: Sequence[Tried]) -> tuple[Tried, str]:
 
 
 def _points(change: Estimate) -> str:
+    if change.too_few:
+        return f"{100 * (change.value or 0.0):+.2f} [{TOO_FEW}] points"
     value, low, high = (100 * (bound or 0.0) for bound in (change.value, change.low, change.high))
     return f"{value:+.2f} [{low:+.2f}, {high:+.2f}] points"
 
