@@ -8,19 +8,21 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.optimize import minimize_scalar
-from scipy.stats import binomtest
+from scipy.optimize import minimize, minimize_scalar
+from scipy.stats import binom, binomtest, poisson
+from scipy.stats import t as student
 
 from stillright.stats import (
     UNDEFINED,
     Array,
     Estimate,
-    estimate,
     holm,
     mcnemar_exact,
+    mean_interval,
+    over,
     rank_correlation,
-    ratio,
-    resampled_means,
+    ratio_interval,
+    relative_change,
     sign_flip,
     smallest_difference,
     tango,
@@ -29,18 +31,40 @@ from stillright.stats import (
 
 
 def test_wilson_by_hand() -> None:
-    # p = 0.5, n = 4, z^2 = 3.8415: centre 0.5, half = z / (1 + z^2/4) * sqrt(1/16 + z^2/64) = 0.34996
-    estimate = wilson(2, 4)
+    # p = 0.5, n = 16, z^2 = 3.8415: centre 0.5, half = z / (1 + z^2/16) * sqrt(1/64 + z^2/1024) = 0.22000
+    estimate = wilson(8, 16)
     assert estimate.value == 0.5
-    assert estimate.low == pytest.approx(0.150038, abs=1e-5)
-    assert estimate.high == pytest.approx(0.849962, abs=1e-5)
+    assert estimate.low == pytest.approx(0.279996, abs=1e-5)
+    assert estimate.high == pytest.approx(0.720004, abs=1e-5)
+
+
+def test_few_events_have_a_poisson_bound() -> None:
+    # one event or more is 5 % likely at a mean of -ln 0.95 = 0.0513; Wilson's bound would be 0.0089
+    assert wilson(1, 20).low == pytest.approx(-math.log(0.95) / 20, abs=1e-6)
+    assert wilson(19, 20).high == pytest.approx(1 + math.log(0.95) / 20, abs=1e-6)
+    assert (wilson(0, 20).low, wilson(20, 20).high) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize("events", [1, 2, 3])
+def test_few_events_or_more_are_5_percent_likely_at_their_bound(events: int) -> None:
+    low = wilson(events, 1000).low
+    assert low is not None
+    assert poisson.sf(events - 1, 1000 * low) == pytest.approx(0.05, abs=1e-5)
+
+
+@pytest.mark.parametrize("n", [20, 100])
+def test_rates_of_rare_events_are_held(n: int) -> None:
+    # by summing all outcomes: Wilson's unmodified interval holds 0.6 % in 88.7 % of samples of 20
+    for rate in (0.06, 0.006):
+        found = [(binom.pmf(k, n, rate), wilson(k, n)) for k in range(n + 1)]
+        assert sum(p for p, each in found if (each.low or 0) <= rate <= (each.high or 0)) > 0.94
 
 
 def test_wilson_of_nothing_is_undefined() -> None:
     assert wilson(0, 0) == UNDEFINED
 
 
-@given(st.integers(1, 3000).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n))))
+@given(st.integers(8, 3000).flatmap(lambda n: st.tuples(st.integers(4, n - 4), st.just(n))))
 def test_wilson_equals_scipy(counts: tuple[int, int]) -> None:
     successes, n = counts
     expected = binomtest(successes, n).proportion_ci(method="wilson")
@@ -121,52 +145,147 @@ def test_tango_is_the_same_either_way(only_first: int, only_second: int, others:
     assert -1 <= forward.low <= forward.value <= forward.high <= 1
 
 
+def test_an_interval_reaches_zero_where_the_exact_test_does_not_reject_it() -> None:
+    # five of five flips one way: p = 2 / 32 = 0.0625, while Tango's own bound is above zero
+    assert tango(5, 0, 100).low == 0.0
+    assert tango(0, 5, 100).high == 0.0
+    assert relative_change(3, 0, 5, 100).high == 0.0
+    assert (tango(6, 0, 100).low or 0) > 0  # p = 2 / 64
+
+
+@given(st.integers(0, 30), st.integers(0, 30), st.integers(0, 30), st.integers(0, 300))
+def test_p_and_intervals_do_not_contradict_each_other(both: int, first: int, second: int, neither: int) -> None:
+    n = both + first + second + neither
+    rejected = mcnemar_exact(first, second) < 0.05
+    for found in (tango(first, second, n), relative_change(both, first, second, n)):
+        if found.low is not None and found.high is not None:
+            assert (found.low > 0 or found.high < 0) == rejected
+
+
+@pytest.mark.parametrize("counts", [(3, 1, 3, 100), (30, 10, 50, 1000), (2, 9, 4, 60)])
+def test_a_relative_change_solves_its_own_definition(counts: tuple[int, int, int, int]) -> None:
+    both, first, second, n = counts
+    found = relative_change(both, first, second, n)
+    assert found.value == pytest.approx((first - second) / (both + second))
+    for bound, z in ((found.low, 1.96), (found.high, -1.96)):
+        assert bound is not None
+        assert ratio_statistic(both, first, second, n, 1 + bound) == pytest.approx(z, abs=5e-3)
+
+
+def ratio_statistic(both: int, first: int, second: int, n: int, ratio: float) -> float:
+    """The score statistic from its definition: the cells that are most likely, given the ratio of the proportions."""
+
+    def cells(only_second: float, in_both: float) -> tuple[float, float]:
+        only_first = ratio * (in_both + only_second) - in_both
+        return only_first, 1 - only_first - only_second - in_both
+
+    def unlikely(shares: Array) -> float:
+        only_second, in_both = shares
+        only_first, neither = cells(only_second, in_both)
+        if min(only_second, in_both, only_first, neither) <= 0:
+            return math.inf
+        counts, shares = (first, second, both, n - first - second - both), (only_first, only_second, in_both, neither)
+        return -sum(count * math.log(share) for count, share in zip(counts, shares, strict=True))
+
+    start = np.array([0.2, 0.1 * ratio]) / (1 + ratio)  # all four cells above zero
+    found = minimize(unlikely, start, method="Nelder-Mead", options={"xatol": 1e-9, "fatol": 1e-10, "maxiter": 4000})
+    only_second, in_both = found.x
+    only_first, _ = cells(only_second, in_both)
+    variance = n * (only_first + ratio**2 * only_second + (1 - ratio) ** 2 * in_both)
+    return (both + first - ratio * (both + second)) / math.sqrt(variance)
+
+
+def test_a_relative_change_where_nothing_counts_in_the_second() -> None:
+    assert relative_change(0, 4, 0, 20) == UNDEFINED
+    gone = relative_change(0, 0, 7, 20)
+    assert (gone.value, gone.low) == (-1.0, -1.0)
+    assert gone.high is not None
+    assert -1 < gone.high < 0  # p = 2 / 128
+
+
 def ones(n: int) -> Array:
     return np.ones(n)
 
 
-@pytest.mark.parametrize("n", [400, 3_000, 30_000])  # counts drawn, samples drawn, the normal limit
-def test_bootstrap_of_a_mean_is_the_normal_interval(n: int) -> None:
+def test_the_interval_of_a_symmetric_mean_by_hand() -> None:
+    # ten values -1 and ten 1, mean 0, no skew: squares 20, and one more (half a sample at either side)
+    found = mean_interval(np.array([-1.0, 1.0]), np.array([10.0, 10.0]))
+    half = student.ppf(0.975, 19) * math.sqrt(21 / 19 / 20)
+    assert (found.value, found.low, found.high) == pytest.approx((0.0, -half, half), abs=1e-5)
+
+
+def test_the_interval_of_a_skewed_mean_by_hand() -> None:
+    # one 1 among ten: mean 0.1, squares 0.9, cubes 0.72; skew = 0.072 / 0.1 ** 1.5 = 2.27684; fewer than ten differ
+    # from the median, so half a sample more is 1 away at either side: sd = sqrt((0.9 + 1) / 9); t = 2.26216 / sqrt(10)
+    found = mean_interval(np.array([0.0, 1.0]), np.array([9.0, 1.0]))
+    skew, sd, t = 2.27684, 0.45947, 0.71536
+    # Hall: x + skew x^2 / 3 + skew^2 x^3 / 27 + skew / 60 = -t at the upper end; Student's end is farther at the lower
+    assert found.low == pytest.approx(0.1 - sd * t, abs=1e-4)
+    assert found.high is not None
+    x = (0.1 - found.high) / sd
+    assert x + skew * x**2 / 3 + skew**2 * x**3 / 27 + skew / 60 == pytest.approx(-t, abs=1e-3)
+
+
+@pytest.mark.parametrize("n", [400, 30_000])
+def test_the_interval_of_many_samples_is_the_normal_one(n: int) -> None:
     values = np.random.default_rng(0).normal(size=n)
-    mean = estimate(resampled_means({"x": values}, ones(n))["x"])
+    found = mean_interval(values, ones(n))
     half = 1.96 * values.std() / math.sqrt(n)
-    assert mean.value == pytest.approx(values.mean())
-    assert mean.low == pytest.approx(values.mean() - half, abs=half / 8)
-    assert mean.high == pytest.approx(values.mean() + half, abs=half / 8)
-
-
-@pytest.mark.parametrize("n", [400, 3_000, 30_000])
-def test_differences_are_paired(n: int) -> None:
-    a = np.random.default_rng(0).normal(size=n)
-    means = resampled_means({"a": a, "b": a + 0.25}, ones(n))
-    difference = estimate(means["b"] - means["a"])
-    assert (difference.value, difference.low, difference.high) == pytest.approx((0.25, 0.25, 0.25))
+    assert found.value == pytest.approx(values.mean())
+    assert found.low == pytest.approx(values.mean() - half, abs=half / 20)
+    assert found.high == pytest.approx(values.mean() + half, abs=half / 20)
 
 
 def test_counts_stand_for_repeated_rows() -> None:
-    values = np.array([0.0, 1.0])
-    counted = estimate(resampled_means({"x": values}, np.array([6000.0, 2000.0]))["x"])
-    assert counted.value == 0.25
-    expected = wilson(2000, 8000)
-    assert expected.low is not None
-    assert expected.high is not None
-    assert counted.low == pytest.approx(expected.low, abs=1e-3)
-    assert counted.high == pytest.approx(expected.high, abs=1e-3)
+    values, counts = np.array([0.0, 0.3, 1.0]), np.array([5.0, 8.0, 3.0])
+    repeated = mean_interval(np.repeat(values, [5, 8, 3]), ones(16))
+    counted = mean_interval(values, counts)
+    assert (counted.value, counted.low, counted.high) == pytest.approx((repeated.value, repeated.low, repeated.high))
 
 
-def test_bootstrap_is_seeded() -> None:
-    values = {"x": np.random.default_rng(0).normal(size=50)}
-    first, again, other = (resampled_means(values, ones(50), seed)["x"] for seed in (3, 3, 4))
-    assert (first == again).all()
-    assert (first != other).any()
+@given(st.lists(st.floats(-1, 1), min_size=10, max_size=40), st.sampled_from([1e-6, 1.0, 1e6]))
+def test_the_interval_of_a_mean_keeps_to_its_scale(values: list[float], scale: float) -> None:
+    drawn = np.round(np.array(values), 3)
+    plain, scaled, mirrored = (
+        mean_interval(each, ones(len(drawn)), span) for each, span in ((drawn, 1), (drawn * scale, scale), (-drawn, 1))
+    )
+    assert plain.low is not None
+    assert plain.high is not None
+    assert plain.low <= drawn.mean() + 1e-12
+    assert drawn.mean() <= plain.high + 1e-12
+    assert (scaled.low, scaled.high) == pytest.approx((scale * plain.low, scale * plain.high), abs=1e-9 * scale)
+    assert (mirrored.low, mirrored.high) == pytest.approx((-plain.high, -plain.low), abs=1e-9)
 
 
-def test_bootstrap_of_a_constant_has_no_width() -> None:
-    assert estimate(resampled_means({"x": ones(10)}, ones(10))["x"]) == Estimate(1.0, 1.0, 1.0)
+def test_a_constant_is_as_wide_as_where_no_answer_differs() -> None:
+    z2 = 1.959964**2
+    found = mean_interval(ones(20), ones(20), span=2.0)
+    half = 2 * z2 / (20 + z2)
+    assert (found.value, found.low, found.high) == pytest.approx((1.0, 1 - half, 1 + half), abs=1e-6)
 
 
-def test_an_undefined_ratio_is_undefined() -> None:
-    assert estimate(ratio(np.array([0.0, 1.0]), np.array([0.0, 1.0]))) == UNDEFINED
+def test_fewer_than_ten_samples_are_too_few() -> None:
+    nine, ten = (mean_interval(np.arange(n, dtype=np.float64), ones(n)) for n in (9, 10))
+    assert nine == Estimate(4.0, None, None)
+    assert nine.too_few
+    assert not ten.too_few
+    assert not UNDEFINED.too_few
+
+
+def test_a_ratio_of_means_by_hand() -> None:
+    # samples of which both are zero do not count; with bottoms of one the ratio is the mean of the tops
+    tops, bottoms = np.array([0.0, 0.2, 0.4]), np.array([0.0, 1.0, 1.0])
+    found = ratio_interval(tops, bottoms, np.array([90.0, 6.0, 6.0]))
+    mean = mean_interval(np.array([0.2, 0.4]), np.array([6.0, 6.0]))
+    assert (found.value, found.low, found.high) == pytest.approx((mean.value, mean.low, mean.high))
+    assert ratio_interval(tops, bottoms, np.array([90.0, 4.0, 5.0])).too_few
+    assert ratio_interval(tops, 0 * bottoms, np.array([90.0, 6.0, 6.0])) == UNDEFINED
+
+
+def test_an_estimate_over_a_number() -> None:
+    assert over(Estimate(0.2, 0.1, 0.4), 0.5) == Estimate(0.4, 0.2, 0.8)
+    assert over(Estimate(0.2, 0.1, 0.4), 0.0) == UNDEFINED
+    assert over(UNDEFINED, 0.5) == UNDEFINED
 
 
 def test_smallest_difference_is_what_a_test_finds_in_8_of_10() -> None:

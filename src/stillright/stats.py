@@ -166,28 +166,38 @@ def _fair_coins(n: int) -> Array:
 def mean_interval(values: Array, counts: Array, span: float = 1.0) -> Estimate:
     """The mean of samples with a t interval that allows for skew and for values not seen yet.
 
-    values: (m,), one per distinct row; counts: (m,), how often each occurs, n in all. Each end is the farther one of
-    Student's interval and of the one by Hall's transformation (1992), which corrects for skew. Both count half a sample
-    more at either side, as far from the mean as the farthest value: so a few changes among many equal samples do not
-    look like all there could be (Agresti and Min, 2005, for proportions). Where nothing varies, the interval is as wide
-    as Tango's would be, times `span`, the largest difference that a sample could show. No interval for n < FEWEST.
+    values: (m,), one per distinct row; counts: (m,), how often each occurs, n in all. span: the largest difference that
+    a sample could show. Each end is the farther one of Student's interval and of that by Hall's transformation (1992),
+    which corrects for skew. Both count half a sample more at either side, as Agresti and Min (2005) do for proportions:
+    as far from the mean as the farthest value or, where fewer than FEWEST samples differ from the median, as `span`,
+    since the farthest was hardly seen then. Where nothing varies, the interval is as wide as Tango's would be, times
+    `span`. No interval for n < FEWEST.
     """
     n = float(counts.sum())
     mean = float(counts @ values / n)
-    deviations = values - mean
-    farthest = float(np.abs(deviations).max())
     if n < FEWEST:
         return Estimate(mean, None, None)
-    if farthest <= NO_WIDTH * max(1.0, abs(mean)):
+    varying = _away_from_median(values, counts)
+    if not varying:
         half = span * Z_95**2 / (n + Z_95**2)
         return Estimate(mean, mean - half, mean + half)
+    deviations = values - mean
+    farthest = max(float(np.abs(deviations).max()), span if varying < FEWEST else 0.0)
     deviations = deviations / farthest  # their cubes neither overflow nor vanish
     squares = float(counts @ deviations**2)
     skew = float(counts @ deviations**3) / n / (squares / (n - 1)) ** 1.5
     scale = farthest * math.sqrt((squares + 1) / (n - 1))
-    t = _t_95(n - 1) / math.sqrt(n)
+    t = student_95(n - 1) / math.sqrt(n)
     low, high = max(t, _untransformed(t, skew, n)), max(t, -_untransformed(-t, skew, n))
     return Estimate(mean, mean - scale * low, mean + scale * high)
+
+
+def _away_from_median(values: Array, counts: Array) -> float:
+    """How many samples differ from the median, from that of both that more samples have where n is even."""
+    order = np.argsort(values)
+    up_to = np.cumsum(counts[order])
+    medians = (values[order][np.searchsorted(up_to, up_to[-1] / 2, side)] for side in ("left", "right"))
+    return min(float(counts @ (np.abs(values - median) > NO_WIDTH * max(1.0, abs(median)))) for median in medians)
 
 
 def _untransformed(t: float, skew: float, n: float) -> float:
@@ -195,7 +205,7 @@ def _untransformed(t: float, skew: float, n: float) -> float:
     return 3 / skew * (math.cbrt(1 + skew * (t - skew / (6 * n))) - 1) if abs(skew) > NO_SKEW else t
 
 
-def _t_95(freedom: float) -> float:
+def student_95(freedom: float) -> float:
     """Student's t quantile at 0.975, right to four digits from 9 degrees on (Abramowitz and Stegun, 26.7.5)."""
     z = Z_95
     terms = (

@@ -14,7 +14,18 @@ import numpy as np
 import polars as pl
 
 from stillright.comparison.models import Model
-from stillright.stats import Array, Estimate, mean_interval, ratio_interval, relative_change, tango, wilson, within
+from stillright.stats import (
+    Z_95,
+    Array,
+    Estimate,
+    mean_interval,
+    ratio_interval,
+    relative_change,
+    student_95,
+    tango,
+    wilson,
+    within,
+)
 
 Lost = Callable[[Array, Array], Array]  # old and another model, (n,) each -> where that has a negative flip, (n,)
 
@@ -52,7 +63,8 @@ class Tally:
         """Mean of `top`, or its share in `bottom`, with Wilson's interval.
 
         With several runs, at the effective number of samples that has the variance of the means over runs (Korn and
-        Graubard, 1998), which is that of the samples if nothing varies, and at most one per pair of runs.
+        Graubard, 1998), fewer as Student's t is wider than the normal; which is that of the samples if nothing varies,
+        and at most one per pair of runs.
         """
         whole = self.n if bottom is None else self.sums[bottom]
         if self.counted or whole == 0:
@@ -61,6 +73,7 @@ class Tally:
         part = 1.0 if bottom is None else self.columns[bottom]
         variance = float(self.counts @ (self.columns[top] - share * part) ** 2) / whole**2
         effective = share * (1 - share) / variance if variance > 0 else whole
+        effective *= (Z_95 / student_95(max(self.n - 1, 1))) ** 2
         effective = min(effective or whole, whole * self.pairs)
         return wilson(share * effective, effective)
 
