@@ -42,12 +42,13 @@ def outcome(*limits: dict[str, Any], new: PredictionSet = NEW, **policy: Any) ->
 
 
 def test_a_limit_is_held_against_the_worse_end_of_the_interval() -> None:
-    # NFR = 3 / 100, Wilson's interval [0.0103, 0.0845]
+    # NFR = 3 / 100: Wilson's upper bound is 0.0845; three events or more are 5 % likely at a rate of 0.0082
     assert outcome({"metric": "nfr", "max": 0.09}) == "pass"
     assert outcome({"metric": "nfr", "max": 0.05}) == "fail"
     assert outcome({"metric": "nfr", "max": 0.03, "bound": "value"}) == "pass"
     assert outcome({"metric": "nfr", "max": 0.02, "bound": "low"}) == "pass"
-    assert outcome({"metric": "nfr", "max": 0.01, "bound": "low"}) == "fail"
+    assert outcome({"metric": "nfr", "max": 0.0083, "bound": "low"}) == "pass"
+    assert outcome({"metric": "nfr", "max": 0.0081, "bound": "low"}) == "fail"
 
 
 def test_a_floor_is_held_against_the_lower_end() -> None:
@@ -102,7 +103,10 @@ def test_a_handful_of_samples_passes_no_tight_limit_also_with_reruns() -> None:
     for reruns in ([], [old]):
         verdict = gate(old, old, policy, old_runs=reruns, new_runs=reruns).verdict
         checks = verdict.checks[1:]
-        assert {check.outcome for check in checks} == ({"fail"} if reruns else {"fail", "cannot tell"})
+        outcomes = {check.metric: check.outcome for check in checks}
+        assert outcomes.pop("nfr_above_noise") == "cannot tell"  # undefined, or of too few samples
+        assert outcomes.pop("delta_score") == ("cannot tell" if reruns else "fail")
+        assert set(outcomes.values()) == {"fail"}
 
 
 def test_slices() -> None:
@@ -221,11 +225,38 @@ def test_two_equal_scores_prove_little() -> None:
         for name, score in (("old", 0.9), ("new", 0.85))
     )
     gated = judged(old, new, limits=[{"metric": "score", "min": 0.85}, {"metric": "mean_regression", "max": 0.051}])
-    assert [check.outcome for check in gated.verdict.checks] == ["pass", "fail", "fail"]
-    half = 1.959964**2 / (2 + 1.959964**2)  # of Tango's interval where none of two samples differs
+    assert [check.outcome for check in gated.verdict.checks] == ["pass", "cannot tell", "cannot tell"]
+    assert gated.verdict.exit_code == 3
     score = gated.comparison.new.score_interval
-    assert score.low == pytest.approx(0.85 - half)
-    assert score.high == 1.0
+    assert (score.value, score.low, score.high) == (pytest.approx(0.85), None, None)
+
+
+def of_few_drops() -> tuple[PredictionSet, PredictionSet]:
+    """A hundred scores of 0.5, of which new has nine at 0.4."""
+    scores = {"old": [0.5] * 100, "new": [0.4] * 9 + [0.5] * 91}
+    old, new = (
+        PredictionSet.from_rows(Header(name=name), [{"id": i, "score": value} for i, value in enumerate(values)])
+        for name, values in scores.items()
+    )
+    return old, new
+
+
+@pytest.mark.parametrize("bound", ["high", "low", "pessimistic"])
+def test_an_end_that_too_few_samples_have_cannot_tell(bound: str) -> None:
+    gated = judged(*of_few_drops(), limits=[{"metric": "mean_regression", "max": 0.9, "bound": bound}])
+    check = gated.verdict.checks[1]
+    assert (check.outcome, gated.verdict.exit_code) == ("cannot tell", 3)
+    assert check.reason == (
+        "mean_regression = 0.1000 has no interval: it rests on 9 samples, and fewer than 10 are too few; "
+        "bound: value compares the point"
+    )
+    assert '"low": null,\n      "high": null' in gated.comparison.to_json()
+
+
+def test_a_point_of_too_few_samples_can_be_compared() -> None:
+    for limit, expected in ((0.11, "pass"), (0.09, "fail")):
+        gated = judged(*of_few_drops(), limits=[{"metric": "mean_regression", "max": limit, "bound": "value"}])
+        assert gated.verdict.outcome == expected
 
 
 def test_a_key_that_occurs_twice_is_refused(tmp_path: Path) -> None:

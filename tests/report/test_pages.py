@@ -50,6 +50,15 @@ def test_a_lost_answer_stands_between_both_models(write: Any) -> None:
 
 
 @pytest.mark.parametrize("write", WRITERS)
+def test_too_few_stands_in_place_of_an_interval(write: Any) -> None:
+    page = write(comparison_page(compare(scores("old", *[0.5] * 50), scores("new", *[0.3] * 9, *[0.5] * 41))))
+    assert "20.00 % [too few]" in page  # the mean regression
+    assert "Too few: a mean of fewer than 10 samples has no interval." in page
+    page = write(comparison_page(compare(scores("old", *[0.5] * 50), scores("new", *[0.3] * 10, *[0.5] * 40))))
+    assert "too few" not in page.lower()
+
+
+@pytest.mark.parametrize("write", WRITERS)
 def test_a_drop_stands_on_the_scale_of_the_scores(write: Any) -> None:
     page = write(comparison_page(compare(scores("old", 9.0, 5.0), scores("new", 4.0, 5.0))))
     assert "s0 (score -5.00)" in page

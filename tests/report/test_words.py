@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from stillright.comparison import Comparison, compare
 from stillright.records import Header, PredictionSet
 from stillright.report.page import Table, Terms
@@ -52,8 +54,9 @@ def test_scores_on_their_own_scale_are_no_percent() -> None:
 
 
 def test_fractions_are_percent() -> None:
-    table, _ = metrics(compare(scores("old", [0.5, 0.25]), scores("new", [0.5, 0.75])))
+    table, _ = metrics(compare(scores("old", [0.5, 0.25] * 5), scores("new", [0.5, 0.75] * 5)))
     assert table.rows[0][1].startswith("37.50 % [")
+    assert "too few" not in table.rows[0][1]
 
 
 def test_every_metric_shown_is_explained() -> None:
@@ -81,4 +84,10 @@ def test_no_rate_falls_by_more_than_all_of_it() -> None:
     old, new = answers("old", "r" * 40), answers("new", "w" * 2 + "r" * 38)
     candidate = compare(old, new, [answers("same", "w" * 2 + "r" * 38)]).candidates[0]
     assert candidate.delta_nfr_relative.value == 0
-    assert candidate.delta_nfr_relative.low == -1
+    low, high = candidate.delta_nfr_relative.low, candidate.delta_nfr_relative.high
+    assert low is not None
+    assert high is not None
+    assert -1 < low < 0
+    assert (1 + low) * (1 + high) == pytest.approx(1)  # a ratio of equal counts may as well be its inverse
+    gone = compare(old, new, [answers("mended", "r" * 40)]).candidates[0].delta_nfr_relative
+    assert (gone.value, gone.low) == (-1, -1)
