@@ -1,7 +1,7 @@
 """Results of an old, a new and further models -> Comparison: what changed.
 
-models (read, scored anew) -> pairing (the same samples side by side) -> tally (per-sample columns such as quadrants,
-resampled) -> flips (metrics) -> account (one set of samples) -> comparison (with slices, worst regressions and how
+models (read, scored anew) -> pairing (the same samples side by side) -> tally (per-sample columns such as quadrants)
+-> flips (metrics) -> account (one set of samples) -> comparison (with slices, worst regressions and how
 alike the texts are).
 """
 
