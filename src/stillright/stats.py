@@ -249,10 +249,7 @@ def within(found: Estimate, low: float, high: float) -> Estimate:
 
 
 def reaching_zero(found: Estimate, p: float) -> Estimate:
-    """A difference, its interval widened to zero where an exact test with `p` does not reject that.
-
-    So a reader never sees an interval without zero beside a p above 0.05.
-    """
+    """A difference, its interval widened to zero where an exact test with `p` does not reject that."""
     if p < 0.05 or found.low is None or found.high is None:
         return found
     return Estimate(found.value, min(found.low, 0.0), max(found.high, 0.0))
