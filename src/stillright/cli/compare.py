@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from stillright.cli.command import command, console
-from stillright.cli.paths import add_outputs, outputs, refuse_overwriting, write
+from stillright.cli.paths import add_outputs, given, outputs, path, refuse_overwriting, write
 from stillright.cli.results import add_results, inputs, options, read_results, selection_of
 from stillright.errors import ConfigError, StillrightError, one_line
 
@@ -72,7 +71,7 @@ def add_compare_commands(commands: Any) -> None:
         "--slice", action="append", default=[], metavar="COLUMN", help="account for each value of a column; repeatable"
     )
     further = "further models to compare with OLD in place of NEW"
-    compare.add_argument("candidates", nargs="*", default=[], metavar="CANDIDATE", help=further)
+    compare.add_argument("candidates", nargs="*", default=[], type=given, metavar="CANDIDATE", help=further)
     add_outputs(
         compare,
         json="write the comparison as JSON",
@@ -88,7 +87,7 @@ def add_compare_commands(commands: Any) -> None:
     )
     add_results(gate)
     gate.add_argument(
-        "--policy", type=Path, required=True, metavar="POLICY.YAML", help="the rules that the update must keep"
+        "--policy", type=path, required=True, metavar="POLICY.YAML", help="the rules that the update must keep"
     )
     add_outputs(
         gate,

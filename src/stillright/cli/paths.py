@@ -10,10 +10,23 @@ from pathlib import Path
 from stillright.errors import ConfigError
 
 
+def given(text: str) -> str:
+    """An argument as it is. Raises ArgumentTypeError for an empty one, as from a variable that is not set: as a path it
+    would be the current folder."""
+    if not text.split("::")[0].strip():
+        raise argparse.ArgumentTypeError("is empty; is a variable not set? Give a path or a name")
+    return text
+
+
+def path(text: str) -> Path:
+    """A path. Raises ArgumentTypeError for an empty one."""
+    return Path(given(text))
+
+
 def add_outputs(parser: argparse.ArgumentParser, **meanings: str) -> None:
     """An option for each file that the command can write."""
     for name, meaning in meanings.items():
-        parser.add_argument(f"--{name}", type=Path, metavar="FILE", help=meaning)
+        parser.add_argument(f"--{name}", type=path, metavar="FILE", help=meaning)
     parser.set_defaults(outputs=tuple(meanings))
 
 

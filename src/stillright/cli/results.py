@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stillright.cli.command import Once
-from stillright.cli.paths import path_of
+from stillright.cli.paths import given, path, path_of
 from stillright.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -109,11 +109,11 @@ def _judge(path: Path) -> JudgeSettings:
 def add_results(parser: argparse.ArgumentParser) -> None:
     """The arguments that say which results, and what to take from them."""
     chosen = "the same; FILE::model=NAME chooses in one file, as --model in all, FILE::OURS=THEIRS names its column"
-    parser.add_argument("old", metavar="OLD", help=FORMATS)
-    parser.add_argument("new", metavar="NEW", help=chosen)
+    parser.add_argument("old", type=given, metavar="OLD", help=FORMATS)
+    parser.add_argument("new", type=given, metavar="NEW", help=chosen)
     for model in ("old", "new"):
         text = f"one more run (seed, repeat) of {model.upper()}; repeatable"
-        parser.add_argument(f"--{model}-run", action="append", default=[], metavar="FILE", help=text)
+        parser.add_argument(f"--{model}-run", action="append", default=[], type=given, metavar="FILE", help=text)
     for kind, text in CHOICES.items():
         number: dict[str, Any] = {"type": int, "metavar": "N"} if kind == "run" else {}
         parser.add_argument(f"--{kind}", action=Once, help=text, **number)
@@ -133,6 +133,6 @@ def add_results(parser: argparse.ArgumentParser) -> None:
     )
     anew = parser.add_mutually_exclusive_group()
     anew.add_argument("--score", metavar="NAME", help="score outputs anew, with exact_match, rouge1, rougeL, bleu ...")
-    anew.add_argument("--judge", type=Path, metavar="JUDGE.YAML", help="let a model behind an endpoint score outputs")
+    anew.add_argument("--judge", type=path, metavar="JUDGE.YAML", help="let a model behind an endpoint score outputs")
     least = "changes of a score up to this size do not count (default: %(default)s)"
     parser.add_argument("--epsilon", type=float, default=0.0, help=least)

@@ -72,7 +72,7 @@ def _read(results: Results, selection: Selection, score: str | JudgeSettings | N
     if isinstance(results, PredictionSet):
         run = results
     elif isinstance(results, str | Path):
-        run = read_predictions(Path(results), selection)
+        run = read_predictions(results, selection)
     else:
         run = read_frame(results, place, selection)
     return run if score is None else rescored(run, score)

@@ -29,6 +29,8 @@ def read_predictions(path: str | Path, selection: Selection | None = None) -> Pr
 
     Raises DataError for what no importer understands, or if `selection` leaves several results or none.
     """
+    if not str(path).strip():
+        raise DataError(f"{path!r}: the path is empty, which would be the current folder; give a file or folder")
     path = Path(path)
     if not path.exists():
         raise DataError(f"{path}: no such file (looked from {Path.cwd()})")
