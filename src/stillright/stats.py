@@ -122,6 +122,22 @@ def _fair_coins(n: int) -> Array:
     return coins
 
 
+def binomial_tail(least: int, n: int, p: float) -> float:
+    """The probability of `least` or more successes in n independent draws with probability `p`, 0 < p < 1."""
+    logs = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, n + 1)))])  # of factorials
+    k = np.arange(least, n + 1)
+    terms = logs[n] - logs[k] - logs[n - k] + k * math.log(p) + (n - k) * math.log1p(-p)
+    return min(1.0, float(np.exp(terms).sum()))
+
+
+def normal_tail(distance: float, half: float) -> float:
+    """The probability that a normal estimate is off by `distance` or more in one direction.
+
+    half: of its 95 % interval, in the direction of the distance.
+    """
+    return math.erfc(distance * Z_95 / half / math.sqrt(2)) / 2 if half > 0 else 0.0
+
+
 def resampled_means(columns: Mapping[str, Array], counts: Array, seed: int = 0) -> dict[str, Array]:
     """Means of every column: first the observed one, then RESAMPLES bootstrap ones (Efron, 1979), (1 + RESAMPLES,).
 

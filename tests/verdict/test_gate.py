@@ -120,7 +120,7 @@ def test_slices() -> None:
 def test_ids_that_must_pass() -> None:
     assert judged(must_pass=["3", 85]).verdict.outcome == "pass"
     lost = judged(must_pass=["3", "1"]).verdict
-    assert (lost.exit_code, lost.checks[1].reason) == (1, "1 of 2 do not pass, such as '1'")
+    assert (lost.exit_code, lost.checks[1].reason) == (1, "1 of 2 do not pass: '1'")
     with pytest.raises(ConfigError, match="must_pass names ids that no file has: 100"):
         judged(must_pass=["100"])
     unscored = judged(new=results("new", "r" * 99 + "-"), must_pass=["99"], max_unscored=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from stillright.errors import DataError
@@ -38,8 +39,8 @@ def read_predictions(path: str | Path, selection: Selection | None = None) -> Pr
     selection = selection or Selection()
     if reader in LOGS:
         refuse_renaming(selection, str(path))
-        return reader(path, selection)
-    return _as_wanted(reader(path, selection), selection, path)
+        return replace(reader(path, selection), file=path)
+    return replace(_as_wanted(reader(path, selection), selection, path), file=path)
 
 
 def _reader_of_folder(folder: Path) -> Reader:

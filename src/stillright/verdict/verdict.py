@@ -1,55 +1,42 @@
-"""Policy + results -> pass, fail or cannot tell.
-
-A limit on too few samples, or whose metric is undefined, is not judged: it cannot tell. One failed check fails the
-gate; without one, a check that cannot tell keeps it from passing.
-"""
+"""gate(): all rules of a policy on the results of an update, and the worst of their outcomes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Literal, NamedTuple, Unpack, get_args
+from typing import NamedTuple, Unpack, get_args
 
-import polars as pl
 from pydantic import BaseModel
 
-from stillright.comparison import Comparison, Slice
-from stillright.comparison.comparison import least_change, read_and_compare
-from stillright.comparison.models import Model, Options, Results
-from stillright.comparison.pairing import with_verdicts
-from stillright.config import Limit, Policy
+from stillright.comparison import Comparison
+from stillright.comparison.comparison import read_and_compare
+from stillright.comparison.models import Options, Results
+from stillright.config import Policy
 from stillright.config.policy import DISCRETE_FRACTIONS, OfAnswers, OfScores
-from stillright.errors import ConfigError
-from stillright.records import EXAMPLES, PredictionSet
-from stillright.stats import Estimate
+from stillright.errors import ConfigError, NothingScored, one_line
+from stillright.verdict.check import Check, Outcome
+from stillright.verdict.limits import limit_checks
+from stillright.verdict.must_pass import must_pass_check
+from stillright.verdict.nothing_right import nothing_right_checks
 
-Outcome = Literal["pass", "fail", "cannot tell"]
 OF_OTHER_KIND = {"discrete": get_args(OfScores), "continuous": get_args(OfAnswers)}
-EXIT_CODES: dict[Outcome, int] = {"pass": 0, "fail": 1, "cannot tell": 3}
-ENDS = {"high": "upper end", "low": "lower end", "value": "value"}
+EXIT_CODES: dict[Outcome, int] = {"pass": 0, "fail": 1, "error": 2, "cannot tell": 3}
 WORSE: tuple[Outcome, ...] = ("pass", "cannot tell", "fail")
 
 
-class Check(BaseModel, frozen=True):
-    """One rule of the policy on some samples, and its outcome; for limits also the numbers."""
-
-    name: str  # "nfr, upper end <= 0.03", with " where subject = law" for a slice
-    outcome: Outcome
-    reason: str
-    metric: str | None = None
-    estimate: Estimate | None = None
-    held: float | None = None  # what was compared with the limit: an end of the interval, or the value
-    n: int | None = None
-
-
 class Verdict(BaseModel, frozen=True):
-    """All checks, and the worst of their outcomes."""
+    """All checks, and the worst of their outcomes. differences: between the files, which were allowed."""
 
     outcome: Outcome
     checks: tuple[Check, ...]
+    differences: tuple[str, ...] = ()
+
+    @classmethod
+    def of_one(cls, name: str, outcome: Outcome, reason: str) -> Verdict:
+        """The verdict where nothing could be compared, for one reason."""
+        return cls(outcome=outcome, checks=(Check(name=name, outcome=outcome, reason=reason),))
 
     @property
     def exit_code(self) -> int:
-        """0 pass, 1 fail, 3 cannot tell."""
+        """0 pass, 1 fail, 2 error, 3 cannot tell."""
         return EXIT_CODES[self.outcome]
 
     def to_json(self) -> str:
@@ -58,10 +45,10 @@ class Verdict(BaseModel, frozen=True):
 
 
 class Gated(NamedTuple):
-    """The verdict, and the comparison it judges."""
+    """The verdict, and the comparison it judges; None if no sample is scored in every file."""
 
     verdict: Verdict
-    comparison: Comparison
+    comparison: Comparison | None
 
 
 def gate(old: Results, new: Results, policy: Policy, **options: Unpack[Options]) -> Gated:
@@ -69,14 +56,17 @@ def gate(old: Results, new: Results, policy: Policy, **options: Unpack[Options])
 
     Raises what compare() raises, and ConfigError for a slice, an id or a metric that the results do not have.
     """
-    comparison, models = read_and_compare(old, new, (), policy.columns, **options)
+    try:
+        comparison, models = read_and_compare(old, new, (), policy.columns, **options)
+    except NothingScored as error:
+        return Gated(Verdict.of_one("scored", "cannot tell", one_line(error)), None)
     _refuse_limits(policy, comparison)
-    checks = [_unscored_check(policy, comparison)]
-    checks += [check for limit in policy.limits for check in _limit_checks(limit, policy, comparison)]
+    checks = [_unscored_check(policy, comparison), *nothing_right_checks(comparison, *models)]
+    checks += limit_checks(policy, comparison)
     if policy.must_pass:
-        checks.append(_must_pass_check(policy, comparison, *models))
-    verdict = Verdict(outcome=max((check.outcome for check in checks), key=WORSE.index), checks=tuple(checks))
-    return Gated(verdict, comparison)
+        checks.append(must_pass_check(policy, comparison, *models))
+    outcome = max((check.outcome for check in checks), key=WORSE.index)
+    return Gated(Verdict(outcome=outcome, checks=tuple(checks), differences=comparison.differences), comparison)
 
 
 def _refuse_limits(policy: Policy, comparison: Comparison) -> None:
@@ -97,75 +87,3 @@ def _unscored_check(policy: Policy, comparison: Comparison) -> Check:
         outcome="pass" if share <= policy.max_unscored else "cannot tell",
         reason=f"{out:,} of {comparison.n + out:,} samples are unscored or missing ({100 * share:.2f} %)",
     )
-
-
-def _limit_checks(limit: Limit, policy: Policy, comparison: Comparison) -> Iterator[Check]:
-    least = limit.min_n or policy.min_n
-    if limit.slice is None:
-        yield _limit_check(limit, comparison, least, "")
-        return
-    slices = [part for part in comparison.slices if limit.covers(part.column, part.value)]
-    if not slices:
-        known = ", ".join(f"{part.column}={part.value}" for part in comparison.slices if part.column == limit.column)
-        raise ConfigError(f"policy: no sample is in the slice {limit.slice!r}; there are: {known or 'none'}")
-    for part in slices:
-        yield _limit_check(limit, part, least, f" where {part.column} = {part.value}")
-
-
-def _limit_check(limit: Limit, account: Comparison | Slice, least: int, where: str) -> Check:
-    rule = f"{'<=' if limit.max is not None else '>='} {limit.threshold:g}"
-    of_all = {"score": account.new.score_interval, "nfr_above_noise": account.nfr_above_noise}
-    estimate: Estimate | None = (of_all | dict(account.comparison))[limit.metric]
-    held: float | None = getattr(estimate, limit.end, None)
-    known = {
-        "name": f"{limit.metric}, {ENDS[limit.end]} {rule}{where}",
-        "metric": limit.metric,
-        "estimate": estimate,
-        "held": held,
-        "n": account.n,
-    }
-    if account.n < least:
-        return Check(outcome="cannot tell", reason=f"{account.n:,} samples are fewer than {least:,}", **known)
-    if held is None or estimate is None or estimate.value is None:
-        hint = "; it needs reruns of old or new" if limit.metric == "nfr_above_noise" else ""
-        return Check(outcome="cannot tell", reason=f"{limit.metric} is undefined here{hint}", **known)
-    kept = held <= limit.threshold if limit.max is not None else held >= limit.threshold
-    ends = "" if estimate.low is None else f" [{estimate.low:.4f}, {estimate.high:.4f}]"
-    numbers = f"{limit.metric} = {estimate.value:.4f}{ends}, n = {account.n:,}"
-    reason = f"{held:.4f} {'is' if kept else 'is not'} {rule}; {numbers}"
-    return Check(outcome="pass" if kept else "fail", reason=reason, **known)
-
-
-def _must_pass_check(
-    policy: Policy, comparison: Comparison, old: Model[PredictionSet], new: Model[PredictionSet]
-) -> Check:
-    wanted = list(policy.must_pass)
-    known = set().union(*(run.table["id"] for run in (old.runs[0], *new.runs)))
-    absent = [sample for sample in wanted if sample not in known]
-    if absent:
-        raise ConfigError(f"policy: must_pass names ids that no file has: {', '.join(absent[:EXAMPLES])}")
-    verdicts = [_passes(wanted, comparison, old.runs[0], run) for run in new.runs]
-    lost = [sample for i, sample in enumerate(wanted) if any(run[i] is False for run in verdicts)]
-    unknown = [sample for i, sample in enumerate(wanted) if any(run[i] is None for run in verdicts)]
-    outcome: Outcome = "fail" if lost else "cannot tell" if unknown else "pass"
-    named = ", ".join(map(repr, (lost or unknown)[:EXAMPLES]))
-    reasons: dict[Outcome, str] = {
-        "pass": f"all {len(wanted):,} pass",
-        "fail": f"{len(lost):,} of {len(wanted):,} do not pass, such as {named}",
-        "cannot tell": f"{len(unknown):,} of {len(wanted):,} are unscored or missing, such as {named}",
-    }
-    return Check(name="must pass", outcome=outcome, reason=reasons[outcome])
-
-
-def _passes(wanted: list[str], comparison: Comparison, old: PredictionSet, new: PredictionSet) -> list[bool | None]:
-    """Whether new has each wanted id right (continuous: not worse than old), None if unscored."""
-    if comparison.kind == "discrete":
-        found = _looked_up(wanted, new, with_verdicts(new.table)["right"])
-        return (found.fill_null(False) if comparison.on_missing == "wrong" else found).to_list()
-    before, now = (_looked_up(wanted, run, run.table["score"]) for run in (old, new))
-    return (now - before >= -least_change(comparison.epsilon, comparison.kind)).to_list()
-
-
-def _looked_up(wanted: list[str], run: PredictionSet, values: pl.Series) -> pl.Series:
-    held = pl.DataFrame({"id": run.table["id"], "value": values})
-    return pl.DataFrame({"id": wanted}).join(held, on="id", how="left", maintain_order="left")["value"]
