@@ -85,7 +85,9 @@ def _why_unscored(tables: list[pl.DataFrame], kind: Kind) -> str:
         fix = f"score their outputs, with score=rouge1 or another{hint}"
     else:
         fix = "predictions need a reference to be right or wrong" if lacking["reference"] else "nothing to compare"
-    return "; ".join(filter(None, [fix, *map(answer_beside_reference, tables[:1])]))
+    verdict = "right" if kind == "discrete" else "score"
+    silent = [table for table in tables if table[verdict].null_count() == len(table)]
+    return "; ".join(filter(None, [fix, *map(answer_beside_reference, silent[:1])]))
 
 
 def _labels(tables: list[pl.DataFrame], columns: Sequence[str]) -> dict[str, pl.Series]:
