@@ -143,6 +143,7 @@ def test_what_counts_as_worse_is_what_counts_as_a_regression() -> None:
     )
     policy = parse(Policy, {"must_pass": ["0"]}, "policy.yaml")
     verdict, comparison = gate(old, new, policy, epsilon=0.1)  # in floating point 0.7 is below 0.8 - 0.1
+    assert comparison is not None
     assert (verdict.outcome, comparison.comparison.regression) == ("pass", 1)
     assert gate(old, new, parse(Policy, {"must_pass": ["1"]}, "policy.yaml"), epsilon=0.1).verdict.outcome == "fail"
 
@@ -223,6 +224,7 @@ def test_two_equal_scores_prove_little() -> None:
     gated = judged(old, new, limits=[{"metric": "score", "min": 0.85}, {"metric": "mean_regression", "max": 0.051}])
     assert [check.outcome for check in gated.verdict.checks] == ["pass", "fail", "fail"]
     half = 1.959964**2 / (2 + 1.959964**2)  # of Tango's interval where none of two samples differs
+    assert gated.comparison is not None
     score = gated.comparison.new.score_interval
     assert score.low == pytest.approx(0.85 - half)
     assert score.high == 1.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ POLICY = Policy.model_validate({"limits": [{"metric": "nfr", "max": 0.5}]})
 RIGHT = ["A"] * 20
 
 
-def answers(name: str, given: list[str | None], **more: Any) -> PredictionSet:
+def answers(name: str, given: Sequence[str], **more: Any) -> PredictionSet:
     rows = [{"id": str(i), "prediction": answer, "reference": "A", **more} for i, answer in enumerate(given)]
     return PredictionSet.from_rows(Header(name=name), rows)
 
