@@ -22,7 +22,8 @@ from stillright.comparison.account import Account, account
 from stillright.comparison.models import Model
 from stillright.records import Kind
 from stillright.report.markdown import table
-from stillright.stats import Estimate, holm, mcnemar_exact, rank_correlation, sign_flip
+from stillright.significance import holm, mcnemar_exact, rank_correlation, sign_flip
+from stillright.stats import Estimate
 
 Generator = np.random.Generator
 Array = np.ndarray

@@ -19,7 +19,7 @@ import numpy as np
 from rouge_score.rouge_scorer import RougeScorer
 
 from stillright.scoring.rouge import Rouge, rouge
-from stillright.stats import Array
+from stillright.significance import Array
 
 NAMES: tuple[Rouge, ...] = ("rouge1", "rougeL")
 VOCABULARY = 5000

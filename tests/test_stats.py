@@ -11,18 +11,8 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize, minimize_scalar
 from scipy.stats import binom, binomtest, poisson
 
-from stillright.stats import (
-    UNDEFINED,
-    Array,
-    holm,
-    mcnemar_exact,
-    rank_correlation,
-    relative_change,
-    sign_flip,
-    smallest_difference,
-    tango,
-    wilson,
-)
+from stillright.significance import Array, holm, mcnemar_exact, rank_correlation, sign_flip
+from stillright.stats import UNDEFINED, relative_change, smallest_difference, tango, wilson
 
 
 def test_wilson_by_hand() -> None:

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import t as student
 
-from stillright.stats import UNDEFINED, Array, Estimate, mean_interval, over, ratio_interval
+from stillright.significance import Array
+from stillright.stats import UNDEFINED, Estimate, mean_interval, over, ratio_interval
 
 
 def ones(n: int) -> Array:

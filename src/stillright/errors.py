@@ -3,6 +3,7 @@
     StillrightError
     ├── ConfigError     what was written in update.yaml, with --set or as a flag
     ├── DataError       rows of samples: training data, test data, predictions
+    │   └── NothingScored   no sample has a verdict or a score, so nothing can be compared
     ├── TaskError       a task that does not exist, or that cannot be trained on
     ├── ModelError      a base, an adapter or a tokenizer
     ├── RunError        the run folder: in use, not writable, damaged
@@ -14,6 +15,9 @@ The command line prints the message and exits with 2.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+
+_on_command_line = ContextVar("on_command_line", default=False)
 
 
 class StillrightError(Exception):
@@ -26,6 +30,10 @@ class ConfigError(StillrightError):
 
 class DataError(StillrightError):
     """A file of samples is missing, malformed, empty, or does not fit another one."""
+
+
+class NothingScored(DataError):  # noqa: N818 - what is wrong is the name
+    """No sample is scored in every file: the gate cannot tell."""
 
 
 class TaskError(StillrightError):
@@ -46,6 +54,21 @@ class JudgeError(StillrightError):
 
 class MissingExtra(StillrightError):  # noqa: N818 - what is missing is the name
     """Packages of an optional extra are not installed."""
+
+
+@contextmanager
+def on_command_line() -> Iterator[None]:
+    """Errors within name the options of the command line."""
+    token = _on_command_line.set(True)
+    try:
+        yield
+    finally:
+        _on_command_line.reset(token)
+
+
+def spelled(*, command: str, python: str) -> str:
+    """How a user of the command line, or of the library, gives an argument; for the fix in an error."""
+    return command if _on_command_line.get() else python
 
 
 def one_line(error: BaseException) -> str:

@@ -214,7 +214,7 @@ def _report(files: list[Path], searched: dict[str, Any] | None, workspace: Works
     searched: the account of the search that made the compat adapter, if one did.
     """
     old, new, *candidates = files
-    comparison = compare(old, new, candidates)
+    comparison = compare(old, new, candidates, allow=["identical"])
     page = comparison_page(comparison)
     if searched is not None:
         first, second, *others = page.sections

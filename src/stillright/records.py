@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from types import NoneType
 from typing import Any, Literal
 
@@ -55,12 +56,13 @@ class PredictionSet:
 
     table: all of COLUMNS, null if unknown, then text columns to slice by. Ids are unique; a row without prediction,
     verdict and score is unscored. guessed: the kind is discrete only because all values of a metric are 0 or 1; they
-    are scores if another file of the metric has other values.
+    are scores if another file of the metric has other values. file: what it was read from; None if made in memory.
     """
 
     header: Header
     table: pl.DataFrame
     guessed: bool = False
+    file: Path | None = None
 
     @property
     def name(self) -> str:

@@ -1,4 +1,4 @@
-"""Intervals and paired tests. Knows numbers and arrays; knows neither models nor files.
+"""Intervals. Knows numbers and arrays; knows neither models nor files.
 
 All intervals are two-sided, 95 %. docs/metrics.md gives every formula.
 """
@@ -6,24 +6,19 @@ All intervals are two-sided, 95 %. docs/metrics.md gives every formula.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import permutations
 
 import numpy as np
-import numpy.typing as npt
 
-Array = npt.NDArray[np.float64]
+from stillright.significance import Z_95, Array, mcnemar_exact
 
-Z_95 = 1.959963984540054  # standard normal quantile at 0.975
 Z_80_POWER = 0.8416212335729143  # at 0.8
 FEWEST = 10  # samples below which a mean has no interval
 TOO_FEW = "too few"  # what stands in its place, everywhere
 FEW_EVENTS = (0.0, 0.051293, 0.355362, 0.817691)  # Poisson means by which 0, 1, 2, 3 events or more are 5 % likely
 NO_WIDTH = 1e-12  # smaller differences come from rounding alone
 NO_SKEW = 1e-9
-MOST_ORDERED = 8  # points whose orders are all tried: 40,320
-ORDERS = 20_000  # tried of more points
 
 
 @dataclass(frozen=True)
@@ -130,39 +125,6 @@ def _root(falling: Callable[[float], float], low: float, high: float) -> float:
     return (low + high) / 2
 
 
-def mcnemar_exact(gains: int, regressions: int) -> float:
-    """Two-sided p of the exact McNemar test: without a difference, each discordant pair is a fair coin.
-
-    For differences of continuous scores this is the sign test.
-    """
-    if gains == regressions:
-        return 1.0  # to the last digit
-    return sign_flip(np.array([1.0, -1.0]), np.array([gains, regressions], dtype=np.float64))
-
-
-def sign_flip(values: Array, counts: Array) -> float:
-    """Two-sided p of the exact sign-flip test of a sum: without a difference, each value could have the other sign.
-
-    values: (m,) whole numbers; counts: (m,), how many samples have each. A sample that differs in two seeds of three
-    weighs twice as much as one that differs in one.
-    """
-    sums = np.ones(1)  # probabilities of the sum of those with a positive sign: 0, 1, ...
-    for size in np.unique(np.abs(values[values != 0])).astype(int):
-        n = int(counts[np.abs(values) == size].sum())
-        spaced = np.zeros(size * n + 1)
-        spaced[::size] = _fair_coins(n)
-        sums = np.convolve(sums, spaced)
-    all_flips = 2 * np.arange(len(sums)) - (len(sums) - 1)
-    return min(1.0, float(sums[np.abs(all_flips) >= abs(counts @ values)].sum()))
-
-
-def _fair_coins(n: int) -> Array:
-    """Probabilities of 0 to n heads, (n + 1,)."""
-    logs = np.array([math.lgamma(k + 1) for k in range(n + 1)])  # of factorials
-    coins: Array = np.exp(logs[-1] - logs - logs[::-1] - n * math.log(2))
-    return coins
-
-
 def mean_interval(values: Array, counts: Array, span: float = 1.0) -> Estimate:
     """The mean of samples with a t interval that allows for skew and for values not seen yet.
 
@@ -262,37 +224,3 @@ def smallest_difference(variance: float, n: int) -> float | None:
     rounding his factor 8).
     """
     return (Z_95 + Z_80_POWER) * math.sqrt(variance / n) if n and variance > 0 else None
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """p-values of a family of tests, each adjusted for the others (Holm, 1979)."""
-    m = len(p_values)
-    order = np.argsort(p_values)
-    ranked = np.asarray(p_values, dtype=np.float64)[order]
-    result = np.empty(m)
-    result[order] = np.minimum(np.maximum.accumulate(ranked * (m - np.arange(m))), 1.0)
-    return [float(p) for p in result]
-
-
-def rank_correlation(a: Sequence[float], b: Sequence[float]) -> tuple[float | None, float | None]:
-    """Spearman's rho (1904), ties with their mean rank, and its two-sided p over permutations of `b`.
-
-    Tries all orders of up to MOST_ORDERED points, and ORDERS drawn ones of more, with a fixed seed. (None, None) for
-    fewer than three points, or where one side does not vary.
-    """
-    if len(a) < 3 or len(set(a)) == 1 or len(set(b)) == 1:
-        return None, None
-    x, y = (_standardized_ranks(values) for values in (a, b))
-    rho = float(x @ y)
-    exact = len(a) <= MOST_ORDERED
-    orders = permutations(y) if exact else np.random.default_rng(0).permuted(np.tile(y, (ORDERS, 1)), axis=1)
-    others = np.array(list(orders)) @ x
-    extreme = int((np.abs(others) >= abs(rho) - 1e-12).sum())
-    return rho, extreme / len(others) if exact else (extreme + 1) / (len(others) + 1)
-
-
-def _standardized_ranks(values: Sequence[float]) -> Array:
-    ordered = sorted(values)
-    ranks = np.array([ordered.index(value) + (ordered.count(value) - 1) / 2 for value in values], dtype=np.float64)
-    centred: Array = ranks - ranks.mean()
-    return centred / np.linalg.norm(centred)

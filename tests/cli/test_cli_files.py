@@ -74,7 +74,7 @@ def test_no_input_is_written_over(fails: Fails, command: str, refused: str) -> N
 
 def test_a_new_file_in_a_folder_of_results(fails: Fails, tmp_path: Path) -> None:
     for _ in range(2):
-        assert main(["compare", "logs", "logs", "--json", "logs/new/comparison.json"]) == 0
+        assert main(["compare", "logs", "logs", "--allow", "identical", "--json", "logs/new/comparison.json"]) == 0
     assert json.loads((tmp_path / "logs/new/comparison.json").read_text())["task"] == "colours"
 
 
@@ -82,7 +82,7 @@ def test_each_file_has_its_own_names_of_columns(fails: Fails, tmp_path: Path) ->
     write_rows(tmp_path / "a.jsonl", [{"key": 1, "answer": "A", "reference": "A"}])
     write_rows(tmp_path / "b.jsonl", [{"id": 1, "pred": "A", "gold": "A"}])
     files = ["a.jsonl::id=key::prediction=answer", "b.jsonl::prediction=pred::reference=gold"]
-    assert main(["compare", *files, "--json", "c.json"]) == 0
+    assert main(["compare", *files, "--json", "c.json", "--allow", "identical"]) == 0
     assert json.loads((tmp_path / "c.json").read_text())["new"]["score"] == 1.0
     assert main(["compare", "b.jsonl::reference=gold", "b.jsonl", "--column", "prediction=pred"]) == 2
 
@@ -96,4 +96,6 @@ def test_one_choice_in_two_spellings(fails: Fails) -> None:
     log = LOGS / "inspect" / "words.eval"
     same = f"compare {log}::run=1::metric=match {log}::run=2 --metric match --old-run {log}::run=01"
     assert "is given twice for one model" in fails(same)
-    assert main(f"compare {log}::run=1 {log}::run=1 --metric match --old-run {log}::run=2".split()) == 0
+    assert (
+        main(f"compare {log}::run=1 {log}::run=1 --metric match --old-run {log}::run=2 --allow identical".split()) == 0
+    )

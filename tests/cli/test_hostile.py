@@ -51,8 +51,8 @@ def run(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
     [
         ("old.jsonl new.jsonl --slice nope", "slice 'nope': no file has such a column with a value in it"),
         ("old.jsonl new.jsonl --slice=", "--slice: name a column"),
-        ("scores.jsonl scores.jsonl --epsilon nan", "epsilon nan: the least change"),
-        ("scores.jsonl scores.jsonl --epsilon inf", "epsilon inf: the least change"),
+        ("scores.jsonl scores.jsonl --allow identical --epsilon nan", "epsilon nan: the least change"),
+        ("scores.jsonl scores.jsonl --allow identical --epsilon inf", "epsilon inf: the least change"),
         ("old.jsonl new.jsonl --epsilon 0.5", "epsilon 0.5: applies to scores only"),
         ("old.jsonl new.jsonl --column garbage", "--column garbage: expected OURS=THEIRS"),
         ("old.jsonl new.jsonl --column foo=bar", "--column foo=bar: there is no column foo to fill; there are id"),
@@ -96,9 +96,9 @@ def test_one_wording_fits_command_and_library(
     write_rows(tmp_path / "empty.jsonl", [{"id": 1, "prediction": None}])
     old = new if new in ("scores.jsonl", "choices.jsonl") else "old.jsonl"
     flags = [f"--{name.replace('_', '-')}={value}" for name, value in arguments.items()]
-    code, _, errors = run("compare", old, new, *flags)
+    code, _, errors = run("compare", old, new, "--allow=identical", *flags)
     with pytest.raises(StillrightError) as caught:
-        compare(old, new, **arguments)  # type: ignore[arg-type]
+        compare(old, new, allow=["identical"], **arguments)  # type: ignore[arg-type]
     assert (code, errors) == (2, f"stillright: error: {caught.value}\n")
     assert message in errors
 
@@ -116,7 +116,7 @@ def test_choices_that_are_no_count(run: Run, tmp_path: Path, choices: int) -> No
 
 
 def test_the_same_file_twice_is_told_apart(run: Run) -> None:
-    code, output, _ = run("compare", "old.jsonl", "old.jsonl", "old.jsonl")
+    code, output, _ = run("compare", "old.jsonl", "old.jsonl", "old.jsonl", "--allow", "identical")
     assert code == 0
     assert "old (new) shows no clear difference from old (old)" in output
     assert "old (candidate 1) shows no clear change" in output
@@ -124,7 +124,7 @@ def test_the_same_file_twice_is_told_apart(run: Run) -> None:
 
 def test_nothing_varied_shows_nothing(run: Run, tmp_path: Path) -> None:
     write_rows(tmp_path / "one.jsonl", rows()[:1])
-    code, output, _ = run("compare", "one.jsonl", "one.jsonl", "--json", "one.json")
+    code, output, _ = run("compare", "one.jsonl", "one.jsonl", "--allow", "identical", "--json", "one.json")
     assert code == 0
     assert "would show in 8 of 10 tests" not in output
     assert json.loads((tmp_path / "one.json").read_text())["comparison"]["smallest_difference"] is None
@@ -193,8 +193,8 @@ def test_a_reader_that_leaves_is_no_error(run: Run) -> None:
 @pytest.mark.parametrize(
     ("options", "code", "reason"),
     [
-        (["--on-missing", "wrong"], 1, "1 of 2 do not pass, such as '19'"),
-        (["--on-missing", "drop"], 3, "1 of 2 are unscored or missing, such as '19'"),
+        (["--on-missing", "wrong"], 1, "1 of 2 do not pass: '19'"),
+        (["--on-missing", "drop"], 3, "1 of 2 are unscored or missing: '19'"),
     ],
 )
 def test_an_id_that_must_pass_and_is_missing(

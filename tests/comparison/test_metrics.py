@@ -14,7 +14,8 @@ from stillright.comparison import Flips, compare
 from stillright.comparison.tally import exchanged, quadrants, score_parts
 from stillright.errors import ConfigError
 from stillright.records import Header, PredictionSet
-from stillright.stats import mcnemar_exact, smallest_difference, wilson
+from stillright.significance import mcnemar_exact
+from stillright.stats import smallest_difference, wilson
 
 
 def test_quadrants_by_hand() -> None:

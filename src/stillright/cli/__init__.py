@@ -1,29 +1,29 @@
 """The command line: parse, call the library once, return an exit code.
 
-0 done or pass, 1 the gate fails, 2 bad input, 3 the gate cannot tell, 130 interrupted, 141 broken pipe.
+0 done or pass, 1 the gate fails, 2 bad input or a failure of ours, 3 the gate cannot tell, 130 interrupted, 141 broken
+pipe.
 """
 
 from __future__ import annotations
 
 import argparse
-import errno
 import os
 import sys
 import time
+import traceback
 from collections.abc import Sequence
 from importlib.metadata import version
 
 from stillright import ranks
 from stillright.cli.command import Parser
-from stillright.cli.compare import add_compare_commands
+from stillright.cli.compare import add_compare_commands, replace_old_outputs
+from stillright.cli.failures import explained, reason_of
 from stillright.cli.study_results import add_study_results_command
 from stillright.cli.train import add_pipeline_commands, add_stage_commands, add_study_command, add_weight_commands
-from stillright.errors import ConfigError, MissingExtra, RunError, StillrightError, one_line
+from stillright.errors import ConfigError, StillrightError, on_command_line, one_line
 from stillright.report.controls import without_controls
 
 GRACE = 3.0  # seconds; a launcher ends all processes sooner once one has failed
-TRAIN_PACKAGES = {"torch", "transformers", "trl", "peft", "accelerate", "datasets", "lm_eval", "filelock"}
-THEIR_PACKAGES = {"huggingface_hub", "jinja2"}  # which come with those
 
 
 def parser() -> argparse.ArgumentParser:
@@ -44,41 +44,55 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _explained(error: Exception) -> StillrightError | None:
-    """The error with what a user can do about it; None for a bug of ours."""
-    if isinstance(error, StillrightError):
-        return error
-    if isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] in TRAIN_PACKAGES | THEIR_PACKAGES:
-        return MissingExtra(
-            f"this command needs the package {error.name}; install it with: pip install 'stillright[train]'"
-        )
-    if getattr(error, "errno", None) == errno.ENOSPC or "No space left on device" in str(error):
-        return RunError(
-            "the disk is full; free some space and run the same command again, it continues where it stopped"
-        )
-    if isinstance(error, OSError) and error.filename and not isinstance(error, BrokenPipeError):
-        return ConfigError(f"{error.filename}: {error.strerror}; give another path")
-    return None
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code; prints an error as one line on standard error."""
+    words = list(sys.argv[1:] if argv is None else argv)
     try:
-        args = parser().parse_args(argv)
-        return int(args.action(args))
+        with on_command_line():
+            args = _parsed(words)
+            code = int(args.action(args))
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return code
     except KeyboardInterrupt:
         if ranks.is_main():
             print("stillright: interrupted; run the same command again to continue", file=sys.stderr)
         return 130
     except BrokenPipeError:  # `stillright ... | head` has read enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _print_no_more()
         return 141
-    except Exception as error:
-        explained = _explained(error)
-        if explained is None:
+    except BaseException as error:  # a panic of Polars is no Exception
+        if isinstance(error, SystemExit) and not error.code:  # --help
             raise
-        _print_error(explained, known=ranks.is_from_main(error))
-        return 2
+        return _failed(error)
+
+
+def _parsed(words: list[str]) -> argparse.Namespace:
+    try:
+        return parser().parse_args(words)
+    except ConfigError as error:
+        replace_old_outputs(words, one_line(error))
+        raise
+
+
+def _failed(error: BaseException) -> int:
+    """Says what went wrong; never 1, which from the gate means that it fails."""
+    try:
+        sys.stdout.flush()
+    except (AttributeError, OSError):  # closed, or full
+        _print_no_more()
+    known = explained(error)
+    if known is None:
+        traceback.print_exception(error)
+        known = StillrightError(f"{reason_of(error)}; please report it with the lines above")
+    _print_error(known, known=ranks.is_from_main(error))
+    return 2
+
+
+def _print_no_more() -> None:
+    """What is left to print goes nowhere, or Python would fail once more at its end."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _print_error(error: StillrightError, known: bool) -> None:

@@ -48,11 +48,14 @@ class Once(argparse.Action):
 def console() -> Console:
     """The terminal; pipes and CI logs have no width, and folded tables are hard to read, so there it is wide.
 
-    Of several processes only the main one prints.
+    Of several processes only the main one prints. Raises ConfigError if nothing can be printed.
     """
     from rich.console import Console
 
     from stillright import ranks
+
+    if sys.stdout is None:
+        raise ConfigError("standard output is closed; open it, or send it to /dev/null")
 
     class Terminal(Console):
         def on_broken_pipe(self) -> None:

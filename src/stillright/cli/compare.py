@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
-from typing import Any
+import json
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from stillright.cli.command import command, console
-from stillright.cli.paths import add_outputs, outputs, refuse_overwriting, write
+from stillright.cli.outputs import Texts, add_outputs, outputs, replace_old, saying_failures, write
+from stillright.cli.paths import given, path
 from stillright.cli.results import add_results, inputs, options, read_results, selection_of
-from stillright.errors import ConfigError, StillrightError, one_line
+from stillright.errors import ConfigError
+
+if TYPE_CHECKING:
+    from stillright.report.page import Page
+    from stillright.verdict import Verdict
 
 
 def _compare(args: argparse.Namespace) -> int:
@@ -19,43 +25,73 @@ def _compare(args: argparse.Namespace) -> int:
     from stillright.report.pages import comparison_page
     from stillright.report.terminal import print_page
 
-    refuse_overwriting(outputs(args), [*inputs(args), *args.candidates])
-    if "" in args.slice:
-        raise ConfigError("--slice: name a column")
-    of_all = selection_of(args, args.slice)
-    old, new, *candidates = (read_results(text, of_all) for text in (args.old, args.new, *args.candidates))
-    comparison = compare(old, new, candidates, slices=args.slice, **options(args, of_all))
-    write(args.json, comparison.to_json())
-    page = comparison_page(comparison)
-    write(args.markdown, markdown(page))
-    write(args.html, html(page))
-    print_page(page, console())
+    files = outputs(args)
+    with saying_failures(files, [*inputs(args), *args.candidates], _failed_comparison):
+        terminal = console()
+        if "" in args.slice:
+            raise ConfigError("--slice: name a column")
+        of_all = selection_of(args, args.slice)
+        old, new, *candidates = (read_results(text, of_all) for text in (args.old, args.new, *args.candidates))
+        comparison = compare(old, new, candidates, slices=args.slice, **options(args, of_all))
+        page = comparison_page(comparison)
+        write(files, {"--json": comparison.to_json(), "--markdown": markdown(page), "--html": html(page)})
+        print_page(page, terminal)
     return 0
 
 
 def _gate(args: argparse.Namespace) -> int:
     from stillright.config import load_policy
-    from stillright.report.junit import junit
-    from stillright.report.markdown import markdown
     from stillright.report.pages import gate_page, verdict_page
     from stillright.report.terminal import print_page
-    from stillright.verdict import Check, Verdict, gate
+    from stillright.verdict import gate
 
-    refuse_overwriting(outputs(args), [*inputs(args), args.policy])
-    try:
+    files = outputs(args)
+    with saying_failures(files, [*inputs(args), args.policy], _failed_gate):
+        terminal = console()
         policy = load_policy(args.policy)
         of_all = selection_of(args, policy.columns)
         old, new = (read_results(text, of_all) for text in (args.old, args.new))
         verdict, comparison = gate(old, new, policy, **options(args, of_all))
-    except StillrightError as error:  # else a CI system would show no test at all
-        bad = Check(name="input", outcome="cannot tell", reason=one_line(error))
-        write(args.junit, junit(Verdict(outcome=bad.outcome, checks=(bad,))))
-        raise
-    write(args.json, verdict.to_json())
-    write(args.junit, junit(verdict))
-    write(args.markdown, markdown(gate_page(verdict, comparison)))
-    print_page(verdict_page(verdict), console())
+        write(files, _texts_of_gate(verdict, gate_page(verdict, comparison)))
+        print_page(verdict_page(verdict), terminal)
     return verdict.exit_code
+
+
+def _texts_of_gate(verdict: Verdict, page: Page) -> Texts:
+    from stillright.report.html import html
+    from stillright.report.junit import junit
+    from stillright.report.markdown import markdown
+
+    return {"--json": verdict.to_json(), "--junit": junit(verdict), "--markdown": markdown(page), "--html": html(page)}
+
+
+def _failed_gate(reason: str) -> Texts:
+    from stillright.report.pages import verdict_page
+    from stillright.verdict import Verdict
+
+    verdict = Verdict.of_one("gate", "error", reason)
+    return _texts_of_gate(verdict, verdict_page(verdict))
+
+
+def _failed_comparison(reason: str) -> Texts:
+    from stillright.report.html import html
+    from stillright.report.markdown import markdown
+    from stillright.report.page import Page
+
+    page = Page("comparison: error", [reason], "", [])
+    return {
+        "--json": json.dumps({"error": reason}, indent=2) + "\n",
+        "--markdown": markdown(page),
+        "--html": html(page),
+    }
+
+
+def replace_old_outputs(words: Sequence[str], reason: str) -> None:
+    """After a mistake on the command line, which `reason` says, no output of an earlier run stays as it is."""
+    failed = {"compare": _failed_comparison, "gate": _failed_gate}.get(words[0] if words else "")
+    if failed is not None:
+        texts = failed(reason)
+        replace_old(words, texts, texts)
 
 
 def add_compare_commands(commands: Any) -> None:
@@ -72,7 +108,7 @@ def add_compare_commands(commands: Any) -> None:
         "--slice", action="append", default=[], metavar="COLUMN", help="account for each value of a column; repeatable"
     )
     further = "further models to compare with OLD in place of NEW"
-    compare.add_argument("candidates", nargs="*", default=[], metavar="CANDIDATE", help=further)
+    compare.add_argument("candidates", nargs="*", default=[], type=given, metavar="CANDIDATE", help=further)
     add_outputs(
         compare,
         json="write the comparison as JSON",
@@ -88,11 +124,12 @@ def add_compare_commands(commands: Any) -> None:
     )
     add_results(gate)
     gate.add_argument(
-        "--policy", type=Path, required=True, metavar="POLICY.YAML", help="the rules that the update must keep"
+        "--policy", type=path, required=True, metavar="POLICY.YAML", help="the rules that the update must keep"
     )
     add_outputs(
         gate,
         json="write the verdict as JSON",
         junit="write JUnit XML, one test case per check",
         markdown="write a report, for instance to $GITHUB_STEP_SUMMARY",
+        html="write the report as one page, without scripts",
     )

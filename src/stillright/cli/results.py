@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stillright.cli.command import Once
-from stillright.cli.paths import path_of
+from stillright.cli.paths import given, path, path_of
 from stillright.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -84,6 +84,7 @@ def options(args: argparse.Namespace, of_all: Selection) -> Options:
         "new_runs": [read_results(run, of_all) for run in args.new_run],
         "score": args.score if args.judge is None else _judge(args.judge),
         "on_missing": args.on_missing,
+        "allow": [name for names in args.allow for name in names.split(",")],
         "epsilon": args.epsilon,
     }
 
@@ -109,11 +110,11 @@ def _judge(path: Path) -> JudgeSettings:
 def add_results(parser: argparse.ArgumentParser) -> None:
     """The arguments that say which results, and what to take from them."""
     chosen = "the same; FILE::model=NAME chooses in one file, as --model in all, FILE::OURS=THEIRS names its column"
-    parser.add_argument("old", metavar="OLD", help=FORMATS)
-    parser.add_argument("new", metavar="NEW", help=chosen)
+    parser.add_argument("old", type=given, metavar="OLD", help=FORMATS)
+    parser.add_argument("new", type=given, metavar="NEW", help=chosen)
     for model in ("old", "new"):
         text = f"one more run (seed, repeat) of {model.upper()}; repeatable"
-        parser.add_argument(f"--{model}-run", action="append", default=[], metavar="FILE", help=text)
+        parser.add_argument(f"--{model}-run", action="append", default=[], type=given, metavar="FILE", help=text)
     for kind, text in CHOICES.items():
         number: dict[str, Any] = {"type": int, "metavar": "N"} if kind == "run" else {}
         parser.add_argument(f"--{kind}", action=Once, help=text, **number)
@@ -131,8 +132,15 @@ def add_results(parser: argparse.ArgumentParser) -> None:
         default="error",
         help="how to treat samples missing from a file; wrong also applies to unscored samples (default: %(default)s)",
     )
+    parser.add_argument(
+        "--allow",
+        action="append",
+        default=[],
+        metavar="NAME[,NAME]",
+        help="compare files that differ in this, and say so in every report: identical (one run twice); repeatable",
+    )
     anew = parser.add_mutually_exclusive_group()
     anew.add_argument("--score", metavar="NAME", help="score outputs anew, with exact_match, rouge1, rougeL, bleu ...")
-    anew.add_argument("--judge", type=Path, metavar="JUDGE.YAML", help="let a model behind an endpoint score outputs")
+    anew.add_argument("--judge", type=path, metavar="JUDGE.YAML", help="let a model behind an endpoint score outputs")
     least = "changes of a score up to this size do not count (default: %(default)s)"
     parser.add_argument("--epsilon", type=float, default=0.0, help=least)

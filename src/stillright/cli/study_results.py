@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import Any
 
 from stillright.cli.command import command, console
+from stillright.cli.paths import path
 
 
 def _study_results(args: argparse.Namespace) -> int:
@@ -28,4 +28,4 @@ def add_study_results_command(commands: Any) -> None:
         "make the tables, figures and findings of a study from its cells.csv and predictions",
         "stillright study-results runs/paper",
     )
-    parser.add_argument("out", type=Path, metavar="OUT", help="the folder of the study, with cells.csv in it")
+    parser.add_argument("out", type=path, metavar="OUT", help="the folder of the study, with cells.csv in it")

@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from stillright.cli.command import command, console
+from stillright.cli.paths import given, path
 from stillright.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -160,14 +161,17 @@ def _add_dry_run(parser: argparse.ArgumentParser) -> None:
 
 def _add_task(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--task", required=True, help="harness task, YAML file of a task, or an update.yaml, whose settings apply too"
+        "--task",
+        required=True,
+        type=given,
+        help="harness task, YAML file of a task, or an update.yaml, whose settings apply too",
     )
     _add_set(parser)
 
 
 def add_pipeline_commands(commands: Any) -> None:
     demo = command(commands, "demo", _demo, "the whole pipeline on embedded tiny bases, offline", "stillright demo")
-    demo.add_argument("--out", type=Path, default=Path("runs/demo"), help="run folder (default: %(default)s)")
+    demo.add_argument("--out", type=path, default=Path("runs/demo"), help="run folder (default: %(default)s)")
     _add_dry_run(demo)
     _add_set(demo)
     run = command(
@@ -178,7 +182,7 @@ def add_pipeline_commands(commands: Any) -> None:
         "stillright run update.yaml --set training.epochs=3 --set out=runs/short\n"
         "  stillright run update.yaml --dry-run    (what it will cost)",
     )
-    run.add_argument("update", type=Path, metavar="UPDATE.YAML")
+    run.add_argument("update", type=path, metavar="UPDATE.YAML")
     _add_dry_run(run)
     _add_set(run)
 
@@ -191,9 +195,11 @@ def add_study_command(commands: Any) -> None:
         "a matrix of updates, tasks, strategies and seeds that share their stages; exit code 1 if a cell fails",
         "stillright study study.yaml --set out=runs/study",
     )
-    study.add_argument("study", type=Path, metavar="STUDY.YAML")
+    study.add_argument("study", type=path, metavar="STUDY.YAML")
     study.add_argument("--dry-run", action="store_true", help="print which stages are left, and what they cost")
-    study.add_argument("--ray", metavar="ADDRESS", help="run the stages on this Ray cluster, such as auto or HOST:6379")
+    study.add_argument(
+        "--ray", type=given, metavar="ADDRESS", help="run the stages on this Ray cluster, such as auto or HOST:6379"
+    )
     _add_set(study)
 
 
@@ -201,8 +207,8 @@ def add_stage_commands(commands: Any) -> None:
     fit = command(
         commands, "fit", _fit, "train a task adapter", "stillright fit ./new-base --task piqa --out adapters/new"
     )
-    fit.add_argument("base", metavar="BASE", help=MODEL_HELP)
-    fit.add_argument("--out", type=Path, required=True, help="folder for the adapter")
+    fit.add_argument("base", type=given, metavar="BASE", help=MODEL_HELP)
+    fit.add_argument("--out", type=path, required=True, help="folder for the adapter")
     _add_dry_run(fit)
     _add_task(fit)
     align = command(
@@ -213,9 +219,11 @@ def add_stage_commands(commands: Any) -> None:
         "stillright align --old ./old-base+adapters/old --new ./new-base+adapters/new --task piqa --out compat\n"
         "  stillright align --old ... --new ... --task piqa --out compat --set strategy.mask=student_wrong",
     )
-    align.add_argument("--old", required=True, metavar="MODEL", help=f"{MODEL_HELP}; or a file of its answers")
-    align.add_argument("--new", required=True, metavar="MODEL", help=MODEL_HELP)
-    align.add_argument("--out", type=Path, required=True, help="folder for the adapter")
+    align.add_argument(
+        "--old", required=True, type=given, metavar="MODEL", help=f"{MODEL_HELP}; or a file of its answers"
+    )
+    align.add_argument("--new", required=True, type=given, metavar="MODEL", help=MODEL_HELP)
+    align.add_argument("--out", type=path, required=True, help="folder for the adapter")
     _add_dry_run(align)
     _add_task(align)
     predict = command(
@@ -225,8 +233,8 @@ def add_stage_commands(commands: Any) -> None:
         "answer the test split",
         "stillright predict ./new-base+adapters/new --task piqa --out predictions/new.jsonl",
     )
-    predict.add_argument("model", metavar="MODEL", help=MODEL_HELP)
-    predict.add_argument("--out", type=Path, required=True, help="JSONL file for the predictions")
+    predict.add_argument("model", type=given, metavar="MODEL", help=MODEL_HELP)
+    predict.add_argument("--out", type=path, required=True, help="JSONL file for the predictions")
     _add_task(predict)
 
 
@@ -239,12 +247,14 @@ def add_weight_commands(commands: Any) -> None:
         "stillright transfer --old ./old-base+adapters/old --new ./new-base+adapters/new --out compat --share 0.5\n"
         "  stillright transfer --old ... --new ... --task piqa --out compat    (chooses the share on validation rows)",
     )
-    transfer.add_argument("--old", required=True, metavar="MODEL", help=MODEL_HELP)
-    transfer.add_argument("--new", required=True, metavar="MODEL", help=MODEL_HELP)
-    transfer.add_argument("--out", type=Path, required=True, help="folder for the adapter")
+    transfer.add_argument("--old", required=True, type=given, metavar="MODEL", help=MODEL_HELP)
+    transfer.add_argument("--new", required=True, type=given, metavar="MODEL", help=MODEL_HELP)
+    transfer.add_argument("--out", type=path, required=True, help="folder for the adapter")
     transfer.add_argument("--rank", help="of what is added to the new adapter (default: 128)")
     transfer.add_argument("--share", help=f"how far to go towards old (default: auto with --task, else {SHARE})")
-    transfer.add_argument("--task", help="chooses the share, and weighs the ranks by what layers read of its texts")
+    transfer.add_argument(
+        "--task", type=given, help="chooses the share, and weighs the ranks by what layers read of its texts"
+    )
     _add_set(transfer)
     merge = command(
         commands,
@@ -253,6 +263,6 @@ def add_weight_commands(commands: Any) -> None:
         "write an ordinary checkpoint: a base with its adapter in the weights",
         "stillright merge ./new-base+adapters/compat --out ./new-compat",
     )
-    merge.add_argument("model", metavar="MODEL", help="base[@revision]+adapter; hub ids or folders")
-    merge.add_argument("--out", type=Path, required=True, help="folder for the checkpoint")
+    merge.add_argument("model", type=given, metavar="MODEL", help="base[@revision]+adapter; hub ids or folders")
+    merge.add_argument("--out", type=path, required=True, help="folder for the checkpoint")
     merge.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32", help="default: %(default)s")

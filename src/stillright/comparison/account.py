@@ -12,7 +12,8 @@ from stillright.comparison.flips import Count, Flips, continuous_flips, discrete
 from stillright.comparison.models import Model
 from stillright.comparison.tally import Tally, tally_continuous, tally_discrete
 from stillright.records import Kind
-from stillright.stats import Estimate, mcnemar_exact, mean_interval, within
+from stillright.significance import mcnemar_exact
+from stillright.stats import Estimate, mean_interval, within
 
 
 class ModelScore(BaseModel, frozen=True):

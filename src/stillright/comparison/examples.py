@@ -1,4 +1,4 @@
-"""Answers that an update lost, for people to read: the largest drops first."""
+"""Samples for people to read: the answers that an update lost, the largest drops first; one answer, to see its form."""
 
 from __future__ import annotations
 
@@ -6,8 +6,11 @@ import polars as pl
 from pydantic import BaseModel
 
 from stillright.records import Row
+from stillright.scoring.exact import quasi_exact_match
 
 MOST = 10
+LOOKED_AT = 1_000  # samples, for an answer that differs from its reference in form alone
+SHOWN = 60  # characters of either
 
 
 class Regression(BaseModel, frozen=True):
@@ -48,3 +51,23 @@ def _regression(old: Row, new: Row, drop: float) -> Regression:
 def _text(row: Row) -> str | None:
     text: str | None = row["prediction"] if row["output"] is None else row["output"]
     return text
+
+
+def answer_beside_reference(table: pl.DataFrame) -> str:
+    """One answer of a PredictionSet's table and its reference, in words; empty if no sample has both.
+
+    It is one that differs in form alone, if there is such a one.
+    """
+    both = table.select("id", pl.coalesce("prediction", "output").alias("answer"), "reference").drop_nulls()
+    rows = both.head(LOOKED_AT).rows()
+    alike = [row for row in rows if _differ_in_form(row[1], row[2])]
+    if not rows:
+        return ""
+    sample, answer, reference = (alike or rows)[0]
+    shown = " or ".join(repr(text[:SHOWN]) for text in reference[:2])
+    likely = "their formats differ" if alike else "their formats may differ"
+    return f"{likely}: sample {sample!r} answers {answer[:SHOWN]!r}, and its reference is {shown}"
+
+
+def _differ_in_form(answer: str, reference: list[str]) -> bool:
+    return answer not in reference and any(quasi_exact_match(answer, text) for text in reference)

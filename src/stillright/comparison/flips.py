@@ -9,7 +9,8 @@ from __future__ import annotations
 from pydantic import BaseModel
 
 from stillright.comparison.tally import Tally
-from stillright.stats import UNDEFINED, Estimate, mcnemar_exact, over, smallest_difference
+from stillright.significance import mcnemar_exact
+from stillright.stats import UNDEFINED, Estimate, over, smallest_difference
 
 Count = int | float  # a mean where a model has several runs
 

@@ -11,7 +11,8 @@ from pydantic import BaseModel
 
 from stillright.comparison.tally import quadrants, score_parts
 from stillright.scoring.rouge import rouge_score
-from stillright.stats import Array, Estimate, mean_interval, within
+from stillright.significance import Array
+from stillright.stats import Estimate, mean_interval, within
 
 MOST = 10_000  # pairs of texts compared; if there are more, this many drawn with a fixed seed
 ORDER = ("both_right", "gain", "both_wrong", "unchanged", "regression")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, Protocol, TypedDict, TypeVar
 
@@ -41,45 +42,51 @@ class Options(TypedDict, total=False):
     selection: Selection | None
     score: str | JudgeSettings | None
     on_missing: OnMissing
+    allow: Collection[str]
     epsilon: float
 
 
 def read_models(
-    old: Sequence[Results],
-    new: Sequence[Results],
-    candidates: Sequence[Results],
-    selection: Selection,
-    score: str | JudgeSettings | None,
+    old: Sequence[Results], new: Sequence[Results], candidates: Sequence[Results], selection: Selection
 ) -> list[Model[PredictionSet]]:
     """Old and new with their runs, then the candidates; models of one name are told apart by their places.
 
-    A frame has the name of its place. Raises what reading and scoring raise.
+    A frame has the name of its place. Raises what reading raises.
     """
     places = {"old": old, "new": new, **{f"candidate {i}": [each] for i, each in enumerate(candidates, start=1)}}
-    runs = {place: [_read(run, selection, score, place) for run in given] for place, given in places.items()}
-    scored = {run.header.metric for each in runs.values() for run in each if run.kind == "continuous"}
+    runs = {place: [_read(run, selection, place) for run in given] for place, given in places.items()}
     names = [each[0].name for each in runs.values()]
     return [
-        Model(
-            f"{name} ({place})" if names.count(name) > 1 else name,
-            [_as_scores(run) if run.guessed and run.header.metric in scored else run for run in runs[place]],
-        )
+        Model(f"{name} ({place})" if names.count(name) > 1 else name, runs[place])
         for name, place in zip(names, places, strict=True)
     ]
 
 
-def _read(results: Results, selection: Selection, score: str | JudgeSettings | None, place: str) -> PredictionSet:
+def scored_alike(
+    models: Sequence[Model[PredictionSet]], score: str | JudgeSettings | None
+) -> list[Model[PredictionSet]]:
+    """The models, scored anew if there is a `score`; verdicts guessed from numbers are scores where others' are."""
+    if score is not None:
+        models = [Model(model.name, [rescored(run, score) for run in model.runs]) for model in models]
+    scored = {run.header.metric for model in models for run in model.runs if run.kind == "continuous"}
+    return [
+        Model(
+            model.name, [_as_scores(run) if run.guessed and run.header.metric in scored else run for run in model.runs]
+        )
+        for model in models
+    ]
+
+
+def _read(results: Results, selection: Selection, place: str) -> PredictionSet:
     if isinstance(results, PredictionSet):
-        run = results
-    elif isinstance(results, str | Path):
-        run = read_predictions(Path(results), selection)
-    else:
-        run = read_frame(results, place, selection)
-    return run if score is None else rescored(run, score)
+        return results
+    if isinstance(results, str | Path):
+        return read_predictions(results, selection)
+    return read_frame(results, place, selection)
 
 
 def _as_scores(run: PredictionSet) -> PredictionSet:
     """Verdicts guessed from values of 0 and 1, as the scores that they are if another run of the metric has scores."""
     header = run.header.model_copy(update={"kind": "continuous"})
     score, none = pl.col("correct").cast(pl.Float64).alias("score"), pl.lit(None, pl.Boolean).alias("correct")
-    return PredictionSet(header, run.table.with_columns(score, none))
+    return replace(run, header=header, table=run.table.with_columns(score, none), guessed=False)

@@ -10,7 +10,8 @@ from typing import Any, Literal, NamedTuple
 
 import polars as pl
 
-from stillright.errors import ConfigError, DataError
+from stillright.comparison.examples import answer_beside_reference
+from stillright.errors import ConfigError, DataError, NothingScored
 from stillright.records import COLUMNS, EXAMPLES, Kind, PredictionSet
 
 OnMissing = Literal["error", "drop", "wrong"]
@@ -62,7 +63,7 @@ def pair(runs: Sequence[PredictionSet], on_missing: OnMissing = "error", columns
         return Paired(kind, task, metric, tables, labels, unscored=0, counted_wrong=unscored, missing=missing)
     if not scored.any():
         names = " and ".join(dict.fromkeys(run.name for run in runs))
-        raise DataError(f"{names}: no sample is scored in every file; {_why_unscored(tables, kind)}")
+        raise NothingScored(f"{names}: no sample is scored in every file; {_why_unscored(tables, kind)}")
     kept = [table.filter(scored) for table in tables]
     labels = {column: values.filter(scored) for column, values in labels.items()}
     return Paired(kind, task, metric, kept, labels, unscored=unscored, counted_wrong=0, missing=missing)
@@ -72,17 +73,21 @@ def _refuse_unjudged(runs: Sequence[PredictionSet], tables: list[pl.DataFrame]) 
     """Raises DataError for a file without any verdict: its answers are not wrong, but cannot be judged."""
     for run, table in zip(runs, tables, strict=True):
         if table["right"].null_count() == len(table):
-            raise DataError(f"{run.name}: no sample is scored; {_why_unscored([table], 'discrete')}")
+            raise NothingScored(f"{run.name}: no sample is scored; {_why_unscored([table], 'discrete')}")
 
 
 def _why_unscored(tables: list[pl.DataFrame], kind: Kind) -> str:
-    """What a user can do about it."""
+    """What a user can do about it, and one answer to see why."""
     lacking = {name: any(table[name].null_count() == len(table) for table in tables) for name in COLUMNS}
     if kind == "continuous" or (lacking["prediction"] and lacking["correct"]):
         needs = [name for name in ("output", "reference") if lacking[name]]
         hint = f" once they have {' and '.join(needs)}" if needs else ""
-        return f"score their outputs, with score=rouge1 or another{hint}"
-    return "predictions need a reference to be right or wrong" if lacking["reference"] else "nothing to compare"
+        fix = f"score their outputs, with score=rouge1 or another{hint}"
+    else:
+        fix = "predictions need a reference to be right or wrong" if lacking["reference"] else "nothing to compare"
+    verdict = "right" if kind == "discrete" else "score"
+    silent = [table for table in tables if table[verdict].null_count() == len(table)]
+    return "; ".join(filter(None, [fix, *map(answer_beside_reference, silent[:1])]))
 
 
 def _labels(tables: list[pl.DataFrame], columns: Sequence[str]) -> dict[str, pl.Series]:

@@ -12,7 +12,7 @@ from stillright.errors import ConfigError, DataError
 from stillright.records import PredictionSet
 from stillright.scoring import SCORES
 from stillright.scoring.judge import JudgeSettings, judge
-from stillright.stats import Array
+from stillright.significance import Array
 
 RIGHT_OR_WRONG = ("exact_match", "quasi_exact_match")
 

@@ -14,18 +14,8 @@ import numpy as np
 import polars as pl
 
 from stillright.comparison.models import Model
-from stillright.stats import (
-    Z_95,
-    Array,
-    Estimate,
-    mean_interval,
-    ratio_interval,
-    relative_change,
-    student_95,
-    tango,
-    wilson,
-    within,
-)
+from stillright.significance import Z_95, Array
+from stillright.stats import Estimate, mean_interval, ratio_interval, relative_change, student_95, tango, wilson, within
 
 Lost = Callable[[Array, Array], Array]  # old and another model, (n,) each -> where that has a negative flip, (n,)
 

@@ -8,14 +8,16 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 from stillright.config.masks import FROM_ANSWERS, Mask
-from stillright.config.strict import Strict
+from stillright.config.strict import GivenPath, Strict
 
 
 class OldAnswers(Strict):
     """What is left of an old model that is gone: files or folders that `stillright compare` reads."""
 
-    train: Path | None = Field(None, description="its answers to training rows, which the compat adapter learns from")
-    test: Path = Field(description="its answers to the rows to predict, which are compared")
+    train: GivenPath | None = Field(
+        None, description="its answers to training rows, which the compat adapter learns from"
+    )
+    test: GivenPath = Field(description="its answers to the rows to predict, which are compared")
 
     def unusable(self, mask: Mask) -> str | None:
         """Why no compat adapter can be made from these with this strategy; None where one can."""

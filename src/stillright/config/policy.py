@@ -91,6 +91,11 @@ class Policy(Strict):
     max_unscored: Number = Field(
         0.0, ge=0, le=1, description="share of samples that may be unscored or missing; with more: cannot tell"
     )
+    adjust: Literal["none", "holm"] = Field(
+        "none",
+        description="of limits on slices; holm: a slice fails only where its samples show the limit broken, with a "
+        "p-value adjusted for all slices, so that 5 % of faultless updates fail by chance at most",
+    )
     must_pass: tuple[Id, ...] = Field((), description="ids that new must answer right (continuous: not worse than old)")
 
     @model_validator(mode="after")

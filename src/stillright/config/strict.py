@@ -6,10 +6,10 @@ import difflib
 import re
 from collections.abc import Hashable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Annotated, Any, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
 
 from stillright.errors import ConfigError, one_line
 
@@ -31,6 +31,13 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+def _not_empty(value: Any) -> Any:
+    if isinstance(value, str) and not value.strip():
+        raise ValueError("is empty, which would be the current folder; give a path")
+    return value
+
+
+GivenPath = Annotated[Path, BeforeValidator(_not_empty)]
 Model = TypeVar("Model", bound=BaseModel)
 PLAIN = {  # pydantic's own messages are about Python's types
     "tuple_type": "should be a list",

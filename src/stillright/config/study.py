@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from stillright.config.masks import Mask
-from stillright.config.strict import Strict, parse, read_yaml
+from stillright.config.strict import GivenPath, Strict, parse, read_yaml
 from stillright.config.update import Seed, StrategyConfig, TaskOrName, with_overrides
 
 Baseline = Literal["retrain", "continue_ce", "old_adapter", "interpolation", "ensemble"]
@@ -128,7 +128,7 @@ class StudyConfig(Strict):
     )
     overrides: list[Override] = Field([], description="for some cells; later ones win")
     resources: dict[StageKind, Resources] = Field({}, description="of stages on a Ray cluster")
-    out: Path = Field(Path("runs/study"), description="folder of the study")
+    out: GivenPath = Field(Path("runs/study"), description="folder of the study")
 
     @model_validator(mode="after")
     def _whole(self) -> StudyConfig:

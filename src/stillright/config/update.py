@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, mode
 
 from stillright.config.masks import MIXED, NEED_NO_LABEL, AnswerMask, ChoiceMask, Mask, SearchMask, WeightMask
 from stillright.config.old import Old, OldAnswers
-from stillright.config.strict import Strict, parse, read_yaml
+from stillright.config.strict import GivenPath, Strict, parse, read_yaml
 from stillright.errors import ConfigError
 
 OWN_CHOICE_METRICS, OWN_TEXT_METRICS = ("acc", "acc_norm"), ("exact_match", "rouge1")
@@ -29,9 +29,9 @@ class TaskConfig(Strict):
     """A task of lm-evaluation-harness, perhaps on local files; with `prompt`, a task of your own."""
 
     name: str = Field(description="harness task, or a name for your own task")
-    train: Path | None = Field(None, description="JSONL to train on, one object per line")
-    test: Path | None = Field(None, description="JSONL to predict; never trained on")
-    unlabelled: Path | None = Field(
+    train: GivenPath | None = Field(None, description="JSONL to train on, one object per line")
+    test: GivenPath | None = Field(None, description="JSONL to predict; never trained on")
+    unlabelled: GivenPath | None = Field(
         None, description="JSONL of further rows without answers, for alignment with a mask that needs none"
     )
     prompt: str | None = Field(None, description='template over the columns: "Question: {{question}}\\nAnswer:"')
@@ -226,7 +226,7 @@ class UpdateConfig(Strict):
     split_seed: Seed = Field(0, description="which rows are for validation, and which a limit draws")
     fit_seed: Seed = Field(0, description="initial weights and data order of the task adapters")
     align_seed: Seed = Field(0, description="data order of the compat adapter and continue_ce")
-    out: Path = Field(Path("runs/update"), description="run folder")
+    out: GivenPath = Field(Path("runs/update"), description="run folder")
 
     @model_validator(mode="before")
     @classmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import tempfile
 from pathlib import Path
@@ -10,9 +11,13 @@ from pathlib import Path
 
 def write_atomically(path: Path, text: str) -> Path:
     """Writes a small file; a reader sees the former one, or all of the new one."""
-    part = path.with_name(f"{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
+    part = path.with_name(f".{secrets.token_hex(8)}.part")  # nobody else's file, and no longer a name than `path` has
+    try:
+        with part.open("x", encoding="utf-8") as file:
+            file.write(text)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
     return path
 
 

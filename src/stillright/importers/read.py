@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from stillright.errors import DataError
@@ -29,6 +30,8 @@ def read_predictions(path: str | Path, selection: Selection | None = None) -> Pr
 
     Raises DataError for what no importer understands, or if `selection` leaves several results or none.
     """
+    if not str(path).strip():
+        raise DataError(f"{path!r}: the path is empty, which would be the current folder; give a file or folder")
     path = Path(path)
     if not path.exists():
         raise DataError(f"{path}: no such file (looked from {Path.cwd()})")
@@ -36,8 +39,8 @@ def read_predictions(path: str | Path, selection: Selection | None = None) -> Pr
     selection = selection or Selection()
     if reader in LOGS:
         refuse_renaming(selection, str(path))
-        return reader(path, selection)
-    return _as_wanted(reader(path, selection), selection, path)
+        return replace(reader(path, selection), file=path)
+    return replace(_as_wanted(reader(path, selection), selection, path), file=path)
 
 
 def _reader_of_folder(folder: Path) -> Reader:

@@ -96,7 +96,8 @@ class ModelRef:
         parts = text.split("+")
         cuts = [("+".join(parts[:n]), "+".join(parts[n:])) for n in range(len(parts), 0, -1)]
         base, adapter = next((cut for cut in cuts if Path(cut[0]).is_dir()), cuts[-1])
-        if not base or not (adapter or base == text):
+        names = (base, adapter) if adapter or base != text else (base,)
+        if not all(name.partition("@")[0].strip() for name in names):  # Path("") would be the current folder
             raise ModelError(f"model {text!r}: expected base[@revision][+adapter]")
         return cls(Source.parse(base), Source.parse(adapter) if adapter else None)
 

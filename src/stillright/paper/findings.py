@@ -8,7 +8,8 @@ from typing import Literal, NamedTuple
 
 from stillright.paper.paired import Difference
 from stillright.paper.rows import StrategyRow, one_an_update, pooled, triple
-from stillright.stats import Estimate, holm, rank_correlation
+from stillright.significance import holm, rank_correlation
+from stillright.stats import Estimate
 
 Verdict = Literal["holds", "does not hold", "cannot tell"]
 Outcome = Literal["fewer", "more", "unclear"]

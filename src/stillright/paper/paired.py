@@ -15,7 +15,8 @@ import polars as pl
 from stillright.comparison.pairing import pair
 from stillright.comparison.tally import Tally, changed, quadrants, score_parts
 from stillright.records import Kind, PredictionSet
-from stillright.stats import UNDEFINED, Array, Estimate, reaching_zero, sign_flip
+from stillright.significance import Array, sign_flip
+from stillright.stats import UNDEFINED, Estimate, reaching_zero
 
 
 class Triple(NamedTuple):

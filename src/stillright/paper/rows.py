@@ -168,7 +168,7 @@ def _compared(cell: CellRecord, files: Triple) -> Comparison:
             f"{CELLS}: {cell}: its prediction files do not answer the same samples ({held}); "
             "run the study again to rewrite them"
         )
-    found = compare(files.old, files.reference, () if cell.is_new else (files.candidate,))
+    found = compare(files.old, files.reference, () if cell.is_new else (files.candidate,), allow=["identical"])
     _refuse_other_numbers(cell, found)
     return found
 

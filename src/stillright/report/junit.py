@@ -3,31 +3,53 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from xml.etree import ElementTree
 
-from stillright.verdict import Verdict
+from stillright.verdict import Check, Verdict
 
 NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+MOST_IDS = 1_000  # of a check that have a test case of their own
 
 
 def junit(verdict: Verdict) -> str:
-    """JUnit XML: one test case per check; "cannot tell" is an error, since it must not pass as green."""
-    outcomes = [check.outcome for check in verdict.checks]
-    suite = ElementTree.Element(
-        "testsuite",
-        name="stillright gate",
-        tests=str(len(outcomes)),
-        failures=str(outcomes.count("fail")),
-        errors=str(outcomes.count("cannot tell")),
-    )
+    """JUnit XML: one test case per check, and per id that must pass and does not.
+
+    "cannot tell" is an error, since it must not pass as green.
+    """
+    suite = ElementTree.Element("testsuite", name="stillright gate")
+    if verdict.differences:
+        properties = ElementTree.SubElement(suite, "properties")
+        for difference in verdict.differences:
+            ElementTree.SubElement(properties, "property", name="allowed difference", value=_clean(difference))
     for check in verdict.checks:
-        case = ElementTree.SubElement(suite, "testcase", classname="stillright.gate", name=_clean(check.name))
-        if check.outcome != "pass":
-            kind = "failure" if check.outcome == "fail" else "error"
-            ElementTree.SubElement(case, kind, message=_clean(check.reason))
-        ElementTree.SubElement(case, "system-out").text = _clean(check.reason)
+        _add_check(suite, check)
+    for attribute, tag in (("tests", "testcase"), ("failures", "testcase/failure"), ("errors", "testcase/error")):
+        suite.set(attribute, str(len(suite.findall(tag))))
     ElementTree.indent(suite)
     return ElementTree.tostring(suite, encoding="unicode", xml_declaration=True) + "\n"
+
+
+def _add_check(suite: ElementTree.Element, check: Check) -> None:
+    kind = {"pass": None, "fail": "failure"}.get(check.outcome, "error")
+    named = [_all_of("do not pass", check.failing), _all_of("are unscored or missing", check.unscored)]
+    _add_case(suite, check.name, kind, check.reason, "\n".join(filter(None, [check.reason, *named])))
+    ids = [(sample, "failure", "does not pass") for sample in check.failing]
+    ids += [(sample, "error", "is unscored or missing") for sample in check.unscored]
+    for sample, kind_of_id, reason in ids[:MOST_IDS]:
+        _add_case(suite, f"{check.name}: {sample}", kind_of_id, f"{sample} {reason}", "")
+
+
+def _all_of(what: str, ids: Sequence[str]) -> str:
+    return "\n".join([f"{len(ids):,} {what}:", *ids]) if ids else ""
+
+
+def _add_case(suite: ElementTree.Element, name: str, kind: str | None, reason: str, text: str) -> None:
+    case = ElementTree.SubElement(suite, "testcase", classname="stillright.gate", name=_clean(name))
+    if kind is not None:
+        ElementTree.SubElement(case, kind, message=_clean(reason))
+    if text:
+        ElementTree.SubElement(case, "system-out").text = _clean(text)
 
 
 def _clean(text: str) -> str:

@@ -15,7 +15,7 @@ from stillright.report.page import Bars, Block, Checks, Lines, LostAnswer, LostA
 
 EXAMPLES = 3
 UNBOUNDED = 10_000  # columns
-STYLES = {"pass": "green", "fail": "bold red", "cannot tell": "yellow"}
+STYLES = {"pass": "green", "fail": "bold red", "cannot tell": "yellow", "error": "bold red"}
 
 
 def print_page(page: Page, console: Console) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from stillright.comparison import Candidate, Comparison
 from stillright.stats import FEWEST, TOO_FEW, Estimate
 
@@ -121,7 +123,8 @@ def note(comparison: Comparison) -> str:
     if max(runs) > 1:
         parts.append(f"{runs[0]} x {runs[1]} runs, means over pairs")
     meaning = f"Intervals are 95 %, of differences paired.{_few(comparison)}"
-    return f"{', '.join(parts)}. {meaning} {_power(comparison)}".rstrip()
+    based_on = f"{', '.join(parts)}. {meaning}"
+    return " ".join(filter(None, (based_on, _power(comparison), allowed(comparison.differences))))
 
 
 def _few(comparison: Comparison) -> str:
@@ -133,6 +136,11 @@ def _few(comparison: Comparison) -> str:
     shown += [] if likeness is None else [likeness.similarity, *likeness.parts.values()]
     few = any(each is not None and each.too_few for each in shown)
     return f" {TOO_FEW.capitalize()}: a mean of fewer than {FEWEST} samples has no interval." if few else ""
+
+
+def allowed(differences: Sequence[str]) -> str:
+    """What differs between the files and was allowed; nothing without differences."""
+    return f"Allowed all the same: {'; '.join(differences)}." if differences else ""
 
 
 def _power(comparison: Comparison) -> str:

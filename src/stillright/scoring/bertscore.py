@@ -8,7 +8,7 @@ import numpy as np
 
 from stillright.scoring.extras import needs
 from stillright.scoring.samples import check_samples
-from stillright.stats import Array
+from stillright.significance import Array
 
 
 def bertscore(

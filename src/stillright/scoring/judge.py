@@ -24,7 +24,7 @@ from stillright.errors import ConfigError, DataError, JudgeError
 from stillright.scoring.extras import needs
 from stillright.scoring.replies import all_replies
 from stillright.scoring.samples import check_samples
-from stillright.stats import Array
+from stillright.significance import Array
 
 if TYPE_CHECKING:
     from openai import OpenAI

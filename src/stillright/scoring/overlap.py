@@ -9,7 +9,7 @@ import numpy as np
 
 from stillright.scoring.extras import needs
 from stillright.scoring.samples import check_samples
-from stillright.stats import Array
+from stillright.significance import Array
 
 if TYPE_CHECKING:
     from sacrebleu.metrics.base import Metric

@@ -16,7 +16,7 @@ from typing import Literal, TypeVar, get_args
 import numpy as np
 
 from stillright.scoring.samples import Score, check_samples
-from stillright.stats import Array
+from stillright.significance import Array
 
 Rouge = Literal["rouge1", "rouge2", "rougeL", "rougeLsum"]
 Words = list[bytes]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from stillright.errors import DataError
-from stillright.stats import Array
+from stillright.significance import Array
 
 Score = Callable[[Sequence[str], Sequence[Sequence[str]]], Array]  # outputs (n,), references (n, 1 or more) -> S (n,)
 

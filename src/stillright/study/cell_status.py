@@ -126,7 +126,7 @@ def unfinished(cell: Cell, status: Status, reason: str | None = None) -> CellRec
 def finished(cell: Cell, stages: CellStages, store: Store) -> CellRecord:
     """The record of a cell whose predictions are there. Raises DataError where they cannot be compared."""
     old, new, candidate = files = [store.path(stage) for stage in stages.predictions]
-    found = compare(old, new, () if candidate == new else (candidate,))
+    found = compare(old, new, () if candidate == new else (candidate,), allow=["identical"])
     columns = ("predictions_old", "predictions_new", "predictions")
     paths = [file.relative_to(store.root.parent).as_posix() for file in files]
     costs = {

@@ -124,7 +124,7 @@ def test_slices() -> None:
 def test_ids_that_must_pass() -> None:
     assert judged(must_pass=["3", 85]).verdict.outcome == "pass"
     lost = judged(must_pass=["3", "1"]).verdict
-    assert (lost.exit_code, lost.checks[1].reason) == (1, "1 of 2 do not pass, such as '1'")
+    assert (lost.exit_code, lost.checks[1].reason) == (1, "1 of 2 do not pass: '1'")
     with pytest.raises(ConfigError, match="must_pass names ids that no file has: 100"):
         judged(must_pass=["100"])
     unscored = judged(new=results("new", "r" * 99 + "-"), must_pass=["99"], max_unscored=1)
@@ -147,6 +147,7 @@ def test_what_counts_as_worse_is_what_counts_as_a_regression() -> None:
     )
     policy = parse(Policy, {"must_pass": ["0"]}, "policy.yaml")
     verdict, comparison = gate(old, new, policy, epsilon=0.1)  # in floating point 0.7 is below 0.8 - 0.1
+    assert comparison is not None
     assert (verdict.outcome, comparison.comparison.regression) == ("pass", 1)
     assert gate(old, new, parse(Policy, {"must_pass": ["1"]}, "policy.yaml"), epsilon=0.1).verdict.outcome == "fail"
 
@@ -227,6 +228,7 @@ def test_two_equal_scores_prove_little() -> None:
     gated = judged(old, new, limits=[{"metric": "score", "min": 0.85}, {"metric": "mean_regression", "max": 0.051}])
     assert [check.outcome for check in gated.verdict.checks] == ["pass", "cannot tell", "cannot tell"]
     assert gated.verdict.exit_code == 3
+    assert gated.comparison is not None
     score = gated.comparison.new.score_interval
     assert score.value == pytest.approx(0.85)
     assert score.too_few

@@ -1,0 +1,12 @@
+"""Policy + results -> pass, fail or cannot tell.
+
+A limit on too few samples, or whose metric is undefined, is not judged: it cannot tell. One failed check fails the
+gate; without one, a check that cannot tell keeps it from passing.
+
+check (one rule and its outcome); limits, must_pass, nothing_right (kinds of rules); verdict (all of them: gate).
+"""
+
+from stillright.verdict.check import Check
+from stillright.verdict.verdict import EXIT_CODES, Gated, Verdict, gate
+
+__all__ = ["EXIT_CODES", "Check", "Gated", "Verdict", "gate"]
