@@ -14,6 +14,9 @@ The command line prints the message and exits with 2.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
+
+_on_command_line = ContextVar("on_command_line", default=False)
 
 
 class StillrightError(Exception):
@@ -46,6 +49,21 @@ class JudgeError(StillrightError):
 
 class MissingExtra(StillrightError):  # noqa: N818 - what is missing is the name
     """Packages of an optional extra are not installed."""
+
+
+@contextmanager
+def on_command_line() -> Iterator[None]:
+    """Errors within name the options of the command line."""
+    token = _on_command_line.set(True)
+    try:
+        yield
+    finally:
+        _on_command_line.reset(token)
+
+
+def spelled(*, command: str, python: str) -> str:
+    """How a user of the command line, or of the library, gives an argument; for the fix in an error."""
+    return command if _on_command_line.get() else python
 
 
 def one_line(error: BaseException) -> str:

@@ -27,6 +27,7 @@ COLUMNS: dict[str, Any] = {
     "correct": pl.Boolean,  # takes precedence over prediction = reference
     "score": pl.Float64,  # S(output, reference), higher is better
     "prompt": pl.String,
+    "asked": pl.String,  # what a sample asks, however it is put and wherever it stands: a document's hash
     "output": pl.String,  # the text a model wrote; prediction may be part of it
     "choices": pl.Int64,  # how many answers there were to choose from
 }

@@ -42,10 +42,11 @@ class Check(BaseModel, frozen=True):
 
 
 class Verdict(BaseModel, frozen=True):
-    """All checks, and the worst of their outcomes."""
+    """All checks, and the worst of their outcomes. differences: between the files, which were allowed."""
 
     outcome: Outcome
     checks: tuple[Check, ...]
+    differences: tuple[str, ...] = ()
 
     @property
     def exit_code(self) -> int:
@@ -75,7 +76,8 @@ def gate(old: Results, new: Results, policy: Policy, **options: Unpack[Options])
     checks += [check for limit in policy.limits for check in _limit_checks(limit, policy, comparison)]
     if policy.must_pass:
         checks.append(_must_pass_check(policy, comparison, *models))
-    verdict = Verdict(outcome=max((check.outcome for check in checks), key=WORSE.index), checks=tuple(checks))
+    outcome = max((check.outcome for check in checks), key=WORSE.index)
+    verdict = Verdict(outcome=outcome, checks=tuple(checks), differences=comparison.differences)
     return Gated(verdict, comparison)
 
 

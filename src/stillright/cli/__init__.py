@@ -18,7 +18,7 @@ from stillright.cli.command import Parser
 from stillright.cli.compare import add_compare_commands
 from stillright.cli.study_results import add_study_results_command
 from stillright.cli.train import add_pipeline_commands, add_stage_commands, add_study_command, add_weight_commands
-from stillright.errors import ConfigError, MissingExtra, RunError, StillrightError, one_line
+from stillright.errors import ConfigError, MissingExtra, RunError, StillrightError, on_command_line, one_line
 from stillright.report.controls import without_controls
 
 GRACE = 3.0  # seconds; a launcher ends all processes sooner once one has failed
@@ -64,8 +64,9 @@ def _explained(error: Exception) -> StillrightError | None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code; prints an error as one line on standard error."""
     try:
-        args = parser().parse_args(argv)
-        return int(args.action(args))
+        with on_command_line():
+            args = parser().parse_args(argv)
+            return int(args.action(args))
     except KeyboardInterrupt:
         if ranks.is_main():
             print("stillright: interrupted; run the same command again to continue", file=sys.stderr)

@@ -84,6 +84,7 @@ def options(args: argparse.Namespace, of_all: Selection) -> Options:
         "new_runs": [read_results(run, of_all) for run in args.new_run],
         "score": args.score if args.judge is None else _judge(args.judge),
         "on_missing": args.on_missing,
+        "allow": [name for names in args.allow for name in names.split(",")],
         "epsilon": args.epsilon,
     }
 
@@ -130,6 +131,13 @@ def add_results(parser: argparse.ArgumentParser) -> None:
         choices=["error", "drop", "wrong"],
         default="error",
         help="how to treat samples missing from a file; wrong also applies to unscored samples (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--allow",
+        action="append",
+        default=[],
+        metavar="NAME[,NAME]",
+        help="compare files that differ in this, and say so in every report: prompt, task, generation; repeatable",
     )
     anew = parser.add_mutually_exclusive_group()
     anew.add_argument("--score", metavar="NAME", help="score outputs anew, with exact_match, rouge1, rougeL, bleu ...")

@@ -6,7 +6,7 @@ Knows models and the account's shape (docs/metrics.md), not how it is shown.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Unpack, get_args
@@ -15,6 +15,7 @@ import polars as pl
 from pydantic import Field
 
 from stillright.comparison.account import Account, account
+from stillright.comparison.allow import refuse_unknown_names
 from stillright.comparison.examples import Regression, worst_regressions
 from stillright.comparison.likeness import Likeness, likeness
 from stillright.comparison.models import Model, Options, Results, read_models
@@ -25,6 +26,7 @@ from stillright.records import Kind, PredictionSet
 from stillright.scoring.judge import JudgeSettings
 from stillright.stats import holm
 
+OF_PAIRED = ("task", "metric", "kind", "unscored", "counted_wrong", "missing", "differences")
 ROUNDING = 1e-9  # a smaller excess over epsilon comes from rounding: 0.8 - 0.7 is above 0.1
 
 
@@ -44,8 +46,9 @@ class Comparison(Account):
     """The whole account of one update.
 
     unscored: samples in every file that some file does not score; they are not part of n. missing: samples that some
-    file lacks. counted_wrong: samples of either kind that are part of n, as wrong answers. sources: for each model,
-    what its (first) file records of how it was made: model, dtype, versions of tools.
+    file lacks. counted_wrong: samples of either kind that are part of n, as wrong answers. allow: which differences
+    between files were allowed; differences: those that there were, a sentence each. sources: for each model, what its
+    (first) file records of how it was made: model, dtype, versions of tools.
     """
 
     task: str | None
@@ -55,6 +58,8 @@ class Comparison(Account):
     counted_wrong: int
     missing: int
     on_missing: OnMissing
+    allow: tuple[str, ...] = ()
+    differences: tuple[str, ...] = ()
     epsilon: float
     movement: Likeness | None = None
     worst: tuple[Regression, ...] = ()
@@ -84,6 +89,7 @@ def compare(
     score: a name in scoring.SCORES, or a judge, to score outputs anew in place of the scores in their files.
     on_missing: for samples that some file lacks: "error" (default) refuses them, "drop" leaves them out, "wrong"
     (discrete results only) counts them, and unscored ones, as wrong answers of that file.
+    allow: names in comparison.allow.NAMES of what may differ between files; what does is part of the result.
     epsilon: changes of a score up to this size do not count (continuous results only; default 0).
     Raises DataError for results that cannot be read or compared, ConfigError for an argument without a meaning here,
     and with `score` also MissingExtra and JudgeError.
@@ -109,30 +115,37 @@ def read_and_compare(
     selection: Selection | None = None,
     score: str | JudgeSettings | None = None,
     on_missing: OnMissing = "error",
+    allow: Collection[str] = (),
     epsilon: float = 0.0,
 ) -> Compared:
     """compare(), with what it read. This signature is where the defaults of `Options` stand."""
-    _refuse_bare_strings(candidates=candidates, old_runs=old_runs, new_runs=new_runs, slices=slices)
+    _refuse_bare_strings(candidates=candidates, old_runs=old_runs, new_runs=new_runs, slices=slices, allow=allow)
+    refuse_unknown_names(allow)
     if on_missing not in get_args(OnMissing):
         raise ConfigError(f"on_missing={on_missing!r}: expected one of {', '.join(get_args(OnMissing))}")
     selection = selection or Selection()
     selection = replace(selection, columns=tuple(dict.fromkeys((*selection.columns, *slices))))
     models = read_models([old, *old_runs], [new, *new_runs], candidates, selection, score)
-    return Compared(_compare_models(models, slices, on_missing, epsilon), models)
+    return Compared(_compare_models(models, slices, on_missing, allow, epsilon), models)
 
 
 def _compare_models(
-    models: list[Model[PredictionSet]], slices: Sequence[str], on_missing: OnMissing, epsilon: float
+    models: list[Model[PredictionSet]],
+    slices: Sequence[str],
+    on_missing: OnMissing,
+    allow: Collection[str],
+    epsilon: float,
 ) -> Comparison:
-    paired = pair([run for model in models for run in model.runs], on_missing, slices)
+    paired = pair([run for model in models for run in model.runs], on_missing, slices, allow)
     tables = iter(paired.tables)
     side_by_side = [Model(model.name, [next(tables) for _ in model.runs]) for model in models]
     first_old, first_new = side_by_side[0].runs[0], side_by_side[1].runs[0]
     least = least_change(epsilon, paired.kind)
     return Comparison(
         **dict(account(side_by_side, paired.kind, least)),
-        **{name: getattr(paired, name) for name in ("task", "metric", "kind", "unscored", "counted_wrong", "missing")},
+        **{name: getattr(paired, name) for name in OF_PAIRED},
         on_missing=on_missing,
+        allow=tuple(dict.fromkeys(allow)),
         epsilon=epsilon,
         worst=worst_regressions(first_old, first_new, least),
         movement=likeness(first_old, first_new, least),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, Protocol, TypedDict, TypeVar
 
@@ -41,6 +41,7 @@ class Options(TypedDict, total=False):
     selection: Selection | None
     score: str | JudgeSettings | None
     on_missing: OnMissing
+    allow: Collection[str]
     epsilon: float
 
 

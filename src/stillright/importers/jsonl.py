@@ -26,6 +26,7 @@ FIELDS: list[tuple[str, Any, Any]] = [
     ("correct", bool | int | float | None, None),  # 1 and 0 too, as in CSV
     ("score", float | None, None),
     ("prompt", str | None, None),
+    ("asked", str | None, None),
     ("output", str | None, None),
     ("choices", int | None, None),
     ("header", dict[str, Any] | None, None),

@@ -20,6 +20,10 @@ def junit(verdict: Verdict) -> str:
         failures=str(outcomes.count("fail")),
         errors=str(outcomes.count("cannot tell")),
     )
+    if verdict.differences:
+        properties = ElementTree.SubElement(suite, "properties")
+        for difference in verdict.differences:
+            ElementTree.SubElement(properties, "property", name="allowed difference", value=_clean(difference))
     for check in verdict.checks:
         case = ElementTree.SubElement(suite, "testcase", classname="stillright.gate", name=_clean(check.name))
         if check.outcome != "pass":

@@ -25,14 +25,15 @@ def verdict_page(verdict: Verdict) -> Page:
     outcomes = [check.outcome for check in verdict.checks]
     counts = ", ".join(f"{outcomes.count(kind)} {kind}" for kind in EXIT_CODES if kind in outcomes)
     checks = Checks([(check.name, check.outcome, check.reason) for check in verdict.checks])
-    return Page(f"gate: {verdict.outcome} ({counts})", [], "", [Section("", [checks])], verdict.outcome)
+    note = words.allowed(verdict.differences)
+    return Page(f"gate: {verdict.outcome} ({counts})", [], note, [Section("", [checks])], verdict.outcome)
 
 
 def gate_page(verdict: Verdict, comparison: Comparison) -> Page:
     """The verdict, and below it the comparison that it judges."""
     page, compared = verdict_page(verdict), comparison_page(comparison)
     below = Section(compared.title, [Lines([*compared.summary, compared.note])])
-    return page._replace(sections=[*page.sections, below, *compared.sections])
+    return page._replace(note="", sections=[*page.sections, below, *compared.sections])
 
 
 def _sections(comparison: Comparison) -> Iterator[Section]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from stillright.comparison import Candidate, Comparison
 from stillright.stats import Estimate
 
@@ -115,7 +117,13 @@ def note(comparison: Comparison) -> str:
     runs = [model.runs for model in (comparison.old, comparison.new)]
     if max(runs) > 1:
         parts.append(f"{runs[0]} x {runs[1]} runs, means over pairs")
-    return f"{', '.join(parts)}. Intervals are 95 %, of differences paired. {_power(comparison)}".rstrip()
+    based_on = f"{', '.join(parts)}. Intervals are 95 %, of differences paired."
+    return " ".join(filter(None, (based_on, _power(comparison), allowed(comparison.differences))))
+
+
+def allowed(differences: Sequence[str]) -> str:
+    """What differs between the files and was allowed; nothing without differences."""
+    return f"Allowed all the same: {'; '.join(differences)}." if differences else ""
 
 
 def _power(comparison: Comparison) -> str:
