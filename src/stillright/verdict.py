@@ -25,6 +25,8 @@ from stillright.stats import Estimate
 Outcome = Literal["pass", "fail", "cannot tell"]
 OF_OTHER_KIND = {"discrete": get_args(OfScores), "continuous": get_args(OfAnswers)}
 EXIT_CODES: dict[Outcome, int] = {"pass": 0, "fail": 1, "cannot tell": 3}
+OF_SCALE = ("score", "delta_score")  # metrics on the scale of the scores, whatever their direction
+BY_CONTENT = "the files number their samples differently, so what a sample asks is its id; name a variable with --id"
 ENDS = {"high": "upper end", "low": "lower end", "value": "value"}
 WORSE: tuple[Outcome, ...] = ("pass", "cannot tell", "fail")
 
@@ -87,6 +89,11 @@ def _refuse_limits(policy: Policy, comparison: Comparison) -> None:
     for limit in policy.limits:
         if limit.metric in OF_OTHER_KIND[comparison.kind]:
             raise ConfigError(f"policy: {limit.metric} is for answers that are {other}; these are {kind}")
+        if comparison.lower_is_better and limit.metric in OF_SCALE and limit.min is not None:
+            raise ConfigError(
+                f"policy: lower {comparison.metric or 'scores'} is better, so {limit.metric} min {limit.min:g} is kept "
+                "by worse answers; write a max"
+            )
         if comparison.kind == "discrete" and (problem := limit.problem(DISCRETE_FRACTIONS)):
             raise ConfigError(f"policy: {problem}")
 
@@ -145,7 +152,9 @@ def _must_pass_check(
     known = set().union(*(run.table["id"] for run in (old.runs[0], *new.runs)))
     absent = [sample for sample in wanted if sample not in known]
     if absent:
-        raise ConfigError(f"policy: must_pass names ids that no file has: {', '.join(absent[:EXAMPLES])}")
+        named = ", ".join(absent[:EXAMPLES])
+        hint = f"; {BY_CONTENT}" if comparison.joined_by == "content" else ""
+        raise ConfigError(f"policy: must_pass names ids that no file has: {named}{hint}")
     verdicts = [_passes(wanted, comparison, old.runs[0], run) for run in new.runs]
     lost = [sample for i, sample in enumerate(wanted) if any(run[i] is False for run in verdicts)]
     unknown = [sample for i, sample in enumerate(wanted) if any(run[i] is None for run in verdicts)]
@@ -165,7 +174,8 @@ def _passes(wanted: list[str], comparison: Comparison, old: PredictionSet, new: 
         found = _looked_up(wanted, new, with_verdicts(new.table)["right"])
         return (found.fill_null(False) if comparison.on_missing == "wrong" else found).to_list()
     before, now = (_looked_up(wanted, run, run.table["score"]) for run in (old, new))
-    return (now - before >= -least_change(comparison.epsilon, comparison.kind)).to_list()
+    better = before - now if comparison.lower_is_better else now - before
+    return (better >= -least_change(comparison.epsilon, comparison.kind)).to_list()
 
 
 def _looked_up(wanted: list[str], run: PredictionSet, values: pl.Series) -> pl.Series:

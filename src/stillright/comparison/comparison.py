@@ -17,16 +17,17 @@ from pydantic import Field
 from stillright.comparison.account import Account, account
 from stillright.comparison.allow import refuse_unknown_names
 from stillright.comparison.examples import Regression, worst_regressions
+from stillright.comparison.joining import joined
 from stillright.comparison.likeness import Likeness, likeness
 from stillright.comparison.models import Model, Options, Results, read_models
 from stillright.comparison.pairing import OnMissing, pair
 from stillright.errors import ConfigError
 from stillright.importers import Selection
-from stillright.records import Kind, PredictionSet
+from stillright.records import TASK, Kind, PredictionSet
 from stillright.scoring.judge import JudgeSettings
 from stillright.stats import holm
 
-OF_PAIRED = ("task", "metric", "kind", "unscored", "counted_wrong", "missing", "differences")
+OF_PAIRED = ("task", "metric", "kind", "lower_is_better", "unscored", "counted_wrong", "missing", "differences")
 ROUNDING = 1e-9  # a smaller excess over epsilon comes from rounding: 0.8 - 0.7 is above 0.1
 
 
@@ -45,6 +46,8 @@ class Slice(Account):
 class Comparison(Account):
     """The whole account of one update.
 
+    lower_is_better: of scores; None where nothing says so, and higher is taken to be. joined_by: "content" where files
+    number the same documents differently, so that the documents themselves are the ids.
     unscored: samples in every file that some file does not score; they are not part of n. missing: samples that some
     file lacks. counted_wrong: samples of either kind that are part of n, as wrong answers. allow: which differences
     between files were allowed; differences: those that there were, a sentence each. sources: for each model, what its
@@ -54,6 +57,8 @@ class Comparison(Account):
     task: str | None
     metric: str | None
     kind: Kind
+    lower_is_better: bool | None = False
+    joined_by: Literal["id", "content"] = "id"
     unscored: int
     counted_wrong: int
     missing: int
@@ -125,8 +130,14 @@ def read_and_compare(
         raise ConfigError(f"on_missing={on_missing!r}: expected one of {', '.join(get_args(OnMissing))}")
     selection = selection or Selection()
     selection = replace(selection, columns=tuple(dict.fromkeys((*selection.columns, *slices))))
-    models = read_models([old, *old_runs], [new, *new_runs], candidates, selection, score)
-    return Compared(_compare_models(models, slices, on_missing, allow, epsilon), models)
+    models, by_content = joined(read_models([old, *old_runs], [new, *new_runs], candidates, selection, score))
+    compared = _compare_models(models, [*slices, *_tasks(models)], on_missing, allow, epsilon)
+    return Compared(compared.model_copy(update={"joined_by": "content" if by_content else "id"}), models)
+
+
+def _tasks(models: list[Model[PredictionSet]]) -> list[str]:
+    """The column that tells the tasks of a group apart, if every file is of a group."""
+    return [TASK] if all(TASK in run.table.columns for model in models for run in model.runs) else []
 
 
 def _compare_models(
@@ -140,17 +151,17 @@ def _compare_models(
     tables = iter(paired.tables)
     side_by_side = [Model(model.name, [next(tables) for _ in model.runs]) for model in models]
     first_old, first_new = side_by_side[0].runs[0], side_by_side[1].runs[0]
-    least = least_change(epsilon, paired.kind)
+    least, sign = least_change(epsilon, paired.kind), -1 if paired.lower_is_better else 1
     return Comparison(
-        **dict(account(side_by_side, paired.kind, least)),
+        **dict(account(side_by_side, paired.kind, least, sign)),
         **{name: getattr(paired, name) for name in OF_PAIRED},
         on_missing=on_missing,
         allow=tuple(dict.fromkeys(allow)),
         epsilon=epsilon,
-        worst=worst_regressions(first_old, first_new, least),
-        movement=likeness(first_old, first_new, least),
-        adjustment="holm" if slices else None,
-        slices=_slices(side_by_side, paired.kind, least, paired.labels),
+        worst=worst_regressions(first_old, first_new, least, sign),
+        movement=likeness(first_old, first_new, least, sign),
+        adjustment="holm" if paired.labels else None,
+        slices=_slices(side_by_side, paired.kind, least, sign, paired.labels),
         sources={model.name: source for model in models if (source := model.runs[0].header.source)},
     )
 
@@ -171,14 +182,14 @@ def _refuse_bare_strings(**arguments: Any) -> None:
 
 
 def _slices(
-    models: list[Model[pl.DataFrame]], kind: Kind, epsilon: float, labels: dict[str, pl.Series]
+    models: list[Model[pl.DataFrame]], kind: Kind, epsilon: float, sign: int, labels: dict[str, pl.Series]
 ) -> tuple[Slice, ...]:
     accounts = []
     for column, values in labels.items():
         for value in sorted(values.drop_nulls().unique()):
             rows = (values == value).fill_null(False)
             within = [Model(model.name, [run.filter(rows) for run in model.runs]) for model in models]
-            accounts.append((column, value, account(within, kind, epsilon)))
+            accounts.append((column, value, account(within, kind, epsilon, sign)))
     flips = [each.comparison for *_, each in accounts]
     ps = [each.mcnemar_p if kind == "discrete" else each.sign_p for each in flips]
     adjusted = iter(holm([p for p in ps if p is not None]))

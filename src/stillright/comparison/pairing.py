@@ -28,6 +28,7 @@ class Paired(NamedTuple):
     kind: Kind
     task: str | None
     metric: str | None
+    lower_is_better: bool | None  # of scores; None: nothing says so, higher is taken to be
     tables: list[pl.DataFrame]
     labels: dict[str, pl.Series]
     unscored: int  # samples in every file that some file does not score
@@ -52,9 +53,11 @@ def pair(
     """
     kind: Kind = agreed("kind", [run.kind for run in runs], runs)
     metric, _ = (agreed(name, [getattr(run.header, name) for run in runs], runs) for name in ("metric", "filter"))
+    lower = _direction(kind, runs)
     differences = allowed(differing_headers(runs), allow)
     if on_missing == "wrong" and kind == "continuous":
-        raise DataError("on_missing='wrong': scores have no wrong answer; use 'drop' or 'error'")
+        given = spelled(command="--on-missing wrong", python="on_missing='wrong'")
+        raise DataError(f"{given}: scores have no wrong answer; use 'drop' or 'error'")
     tables, missing = _aligned(runs, on_missing)
     differences += allowed(differing_questions(runs, tables), allow)
     labels = _labels(tables, columns)
@@ -62,7 +65,7 @@ def pair(
     tables = [with_verdicts(table) if kind == "discrete" else table for table in tables]
     scored = _everywhere(table["right" if kind == "discrete" else "score"].is_not_null() for table in tables)
     task = next((run.header.task for run in runs if run.header.task is not None), None)
-    paired = Paired(kind, task, metric, tables, labels, int((~scored).sum()), 0, missing, differences)
+    paired = Paired(kind, task, metric, lower, tables, labels, int((~scored).sum()), 0, missing, differences)
     if on_missing == "wrong":
         _refuse_unjudged(runs, tables)
         tables = [table.with_columns(pl.col("right").fill_null(False)) for table in tables]
@@ -72,6 +75,15 @@ def pair(
         raise DataError(f"{names}: no sample is scored in every file; {_why_unscored(tables, kind)}")
     labels = {column: values.filter(scored) for column, values in labels.items()}
     return paired._replace(tables=[table.filter(scored) for table in tables], labels=labels)
+
+
+def _direction(kind: Kind, runs: Sequence[PredictionSet]) -> bool | None:
+    """Whether lower scores are better. Raises DataError if files differ in it, or if answers are right or wrong."""
+    lower: bool | None = agreed("whether lower is better", [run.header.lower_is_better for run in runs], runs)
+    if lower and kind == "discrete":
+        given = spelled(command="--lower-is-better", python="lower_is_better")
+        raise DataError(f"{runs[0].name}: {given} is for scores, but these answers are right or wrong; leave it out")
+    return lower
 
 
 def _refuse_unjudged(runs: Sequence[PredictionSet], tables: list[pl.DataFrame]) -> None:
@@ -87,7 +99,8 @@ def _why_unscored(tables: list[pl.DataFrame], kind: Kind) -> str:
     if kind == "continuous" or (lacking["prediction"] and lacking["correct"]):
         needs = [name for name in ("output", "reference") if lacking[name]]
         hint = f" once they have {' and '.join(needs)}" if needs else ""
-        return f"score their outputs, with score=rouge1 or another{hint}"
+        option = spelled(command="--score rouge1", python="score=rouge1")
+        return f"score their outputs, with {option} or another{hint}"
     return "predictions need a reference to be right or wrong" if lacking["reference"] else "nothing to compare"
 
 
