@@ -10,6 +10,7 @@ import pytest
 
 from logs import harness_log, inspect_log, promptfoo_log, promptfoo_test
 from stillright.cli import main
+from stillright.comparison.allow import NAMES
 
 
 @pytest.fixture
@@ -65,6 +66,13 @@ def test_errors_name_the_options(
     error = capsys.readouterr().err
     assert message in error
     assert "=NAME" not in error
+
+
+def test_help_names_what_may_be_allowed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["gate", "--help"])
+    described = capsys.readouterr().out.split("--allow NAME")[-1].split("--score")[0]
+    assert [name for name in NAMES if name not in described] == []
 
 
 def test_id(folder: Path) -> None:
