@@ -35,7 +35,7 @@ newest:
 
 # What needs no torch, quickly: for another Python, `make light PYTHON=python3.13`.
 ROOMS := comparison config/test_config.py importers paper report scoring verdict cli/test_cli_files.py cli/test_hostile.py \
-	test_progress.py test_records.py test_stats.py test_stats_means.py
+	test_messages.py test_progress.py test_records.py test_stats.py test_stats_means.py
 light:
 	$(PYTHON) -m venv --clear .venv-light
 	$(LIGHT)/pip install --quiet --constraint constraints.txt '.[bleu,figures,judge]' \

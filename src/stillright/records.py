@@ -15,7 +15,8 @@ from typing import Any, Literal
 import polars as pl
 from pydantic import BaseModel, ConfigDict
 
-from stillright.errors import DataError
+from stillright.errors import DataError, spelled
+from stillright.messages import chat_text
 
 Kind = Literal["discrete", "continuous"]
 Row = Mapping[str, Any]  # values by the names in COLUMNS, and by those of columns to slice by
@@ -26,11 +27,13 @@ COLUMNS: dict[str, Any] = {
     "prediction": pl.String,  # the answer that is right or wrong
     "reference": pl.List(pl.String),  # the right answers, usually one
     "correct": pl.Boolean,  # takes precedence over prediction = reference
-    "score": pl.Float64,  # S(output, reference), higher is better
+    "score": pl.Float64,  # S(output, reference); higher is better unless the header says otherwise
     "prompt": pl.String,
+    "asked": pl.String,  # what a sample asks, however it is put and wherever it stands: a document's hash
     "output": pl.String,  # the text a model wrote; prediction may be part of it
     "choices": pl.Int64,  # how many answers there were to choose from
 }
+TASK = "task"  # the further column that names each sample's task, in a set of several tasks
 ANSWERS = ("prediction", "correct", "score", "output")  # a table needs at least one
 PLAIN: dict[Any, type] = {pl.String: str, pl.Float64: float, pl.Boolean: bool}  # whose values need no conversion
 EXAMPLES = 5  # ids named in an error
@@ -46,6 +49,7 @@ class Header(BaseModel):
     metric: str | None = None
     filter: str | None = None
     kind: Kind | None = None
+    lower_is_better: bool | None = False  # of scores; None: nothing says so, higher is taken to be
     settings: dict[str, Any] = {}  # must agree if two sets are compared: task version, shots, generation settings
     source: dict[str, Any] = {}  # may differ: model, dtype, versions of tools
 
@@ -167,7 +171,17 @@ def _as_flag(value: Any) -> bool | None:
     raise TypeError(f"{value!r:.40} is neither true nor false")
 
 
-_READERS = {"reference": _as_texts, "score": _as_number, "choices": _as_count, "correct": _as_flag}
+def _as_prompt(value: Any) -> str | None:
+    return chat_text(value) if isinstance(value, list) else as_text(value)
+
+
+_READERS = {
+    "prompt": _as_prompt,
+    "reference": _as_texts,
+    "score": _as_number,
+    "choices": _as_count,
+    "correct": _as_flag,
+}
 
 
 def _typed(name: str, values: Sequence[Any], place: str) -> list[Any]:
@@ -188,9 +202,8 @@ def _refuse_invalid(table: pl.DataFrame, place: str) -> None:
     score = pl.col("score")
     _refuse_rows(table, score.is_nan() | score.is_infinite(), f"{place}: the score is not a finite number")
     if filled(table).isdisjoint(ANSWERS):
-        raise DataError(
-            f"{place}: no row has a prediction, correct, score or output; name one with column prediction=THEIRS"
-        )
+        fix = renaming("prediction", "THEIRS")
+        raise DataError(f"{place}: no row has a prediction, correct, score or output; name one with {fix}")
     ids = table["id"]
     if ids.n_unique() < len(ids):
         repeated = ids.filter(ids.is_duplicated())
@@ -206,8 +219,13 @@ def _refuse_two_answers(table: pl.DataFrame, place: str) -> None:
     if {"prediction", "score"} <= known and "correct" not in known:
         raise DataError(
             f"{place}: rows have both predictions and scores, and it is unclear which count; to compare scores, read "
-            "the texts as outputs (column output=prediction); to compare answers, leave the column score out"
+            f"the texts as outputs ({renaming('output', 'prediction')}); to compare answers, leave the column score out"
         )
+
+
+def renaming(ours: str, theirs: str) -> str:
+    """How a user says that a column of theirs holds what ours does."""
+    return spelled(command=f"--column {ours}={theirs}", python=f"column {ours}={theirs}")
 
 
 def _refuse_rows(table: pl.DataFrame, wrong: pl.Expr, message: str) -> None:

@@ -69,38 +69,40 @@ def test_one_clear_line(run: Run, arguments: str, message: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("new", "arguments", "message"),
+    ("new", "arguments", "message", "on_command_line"),
     [
-        ("new.jsonl", {"score": "rogue1"}, "score='rogue1': no such score; did you mean rouge1?"),
+        ("new.jsonl", {"score": "rogue1"}, "score='rogue1': no such score; did you mean rouge1?", None),
         (
             "choices.jsonl",
             {"score": "rouge1"},
             "choices: score='rouge1': its answers are choices, already right or wrong",
+            None,
         ),
-        ("few.jsonl", {}, "all files must answer the same samples, unless on_missing is 'drop' or 'wrong'"),
-        ("scores.jsonl", {"on_missing": "wrong"}, "on_missing='wrong': scores have no wrong answer"),
-        ("both.jsonl", {}, "read the texts as outputs (column output=prediction)"),
-        (
-            "empty.jsonl",
-            {},
-            "no row has a prediction, correct, score or output; name one with column prediction=THEIRS",
-        ),
+        ("few.jsonl", {}, "unless on_missing is 'drop' or 'wrong'", "unless --on-missing is drop or wrong"),
+        ("scores.jsonl", {"on_missing": "wrong"}, "on_missing='wrong': scores have", "--on-missing wrong: scores have"),
+        ("both.jsonl", {}, "outputs (column output=prediction)", "outputs (--column output=prediction)"),
+        ("empty.jsonl", {}, "name one with column prediction=THEIRS", "name one with --column prediction=THEIRS"),
+        ("other.jsonl", {}, "or allow it with allow=['prompt']", "or allow it with --allow prompt"),
+        ("new.jsonl", {"allow": "promt"}, "allow=['promt']: no such", "--allow promt: no such"),
     ],
 )
-def test_one_wording_fits_command_and_library(
-    run: Run, tmp_path: Path, new: str, arguments: dict[str, str], message: str
+def test_one_wording_fits_command_and_library_but_for_options(
+    run: Run, tmp_path: Path, new: str, arguments: dict[str, str], message: str, on_command_line: str | None
 ) -> None:
     write_rows(tmp_path / "few.jsonl", rows()[:10])
     write_rows(tmp_path / "choices.jsonl", rows(output="x", choices=2))
     write_rows(tmp_path / "both.jsonl", rows(score=0.5))
     write_rows(tmp_path / "empty.jsonl", [{"id": 1, "prediction": None}])
-    old = new if new in ("scores.jsonl", "choices.jsonl") else "old.jsonl"
+    write_rows(tmp_path / "other.jsonl", rows(prompt="another"))
+    write_rows(tmp_path / "asked.jsonl", rows(prompt="one"))
+    old = {"other.jsonl": "asked.jsonl"}.get(new, new if new in ("scores.jsonl", "choices.jsonl") else "old.jsonl")
     flags = [f"--{name.replace('_', '-')}={value}" for name, value in arguments.items()]
     code, _, errors = run("compare", old, new, "--allow=identical", *flags)
     with pytest.raises(StillrightError) as caught:
-        compare(old, new, allow=["identical"], **arguments)  # type: ignore[arg-type]
-    assert (code, errors) == (2, f"stillright: error: {caught.value}\n")
-    assert message in errors
+        compare(old, new, **{**arguments, "allow": ["identical", *filter(None, [arguments.get("allow")])]})  # type: ignore[arg-type]
+    assert message in str(caught.value)
+    in_command = str(caught.value).replace(message, on_command_line or message)
+    assert (code, errors) == (2, f"stillright: error: {in_command}\n")
 
 
 def test_a_folder_that_takes_no_files(run: Run) -> None:

@@ -131,7 +131,7 @@ def test_a_list_as_older_releases_wrote(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"acc": float("nan")}, ":1: acc is 'NaN', not a number"),
+        ({"acc": float("inf")}, ":1: acc is 'Infinity', not a number"),
         ({"acc": "high"}, ":1: acc is 'high', not a number"),
         ({"doc_id": [1]}, "id: a list is not text"),
         ({"doc_id": 7}, "8 rows share an id"),
@@ -149,23 +149,29 @@ def test_metrics_over_all_samples_have_no_verdicts(tmp_path: Path) -> None:
         read_predictions(path, Selection(metric="mcc"))
 
 
-def test_a_missing_verdict_is_unscored(tmp_path: Path) -> None:
+@pytest.mark.parametrize("value", [None, float("nan")])
+def test_a_missing_verdict_is_unscored(tmp_path: Path, value: float | None) -> None:
     lines = samples_file("choice").read_text().splitlines()
-    lines[0] = json.dumps(json.loads(lines[0]) | {"acc": None})
+    lines[0] = json.dumps(json.loads(lines[0]) | {"acc": value})
     path = tmp_path / "samples.jsonl"
     path.write_text("\n".join(lines))
-    first = read_predictions(path).table.row(0, named=True)
+    predictions = read_predictions(path)
+    first = predictions.table.row(0, named=True)
     assert (first["prediction"], first["correct"], first["score"], first["output"]) == (None, None, None, "red")
+    assert (predictions.kind, predictions.table["correct"].null_count()) == ("discrete", 1)
 
 
-def test_less_is_better_is_refused(tmp_path: Path) -> None:
+def test_results_say_that_lower_is_better(tmp_path: Path) -> None:
     shutil.copytree(LOGS / "several" / "canned", tmp_path / "run")
     file = next((tmp_path / "run").glob("results_*.json"))
     results = json.loads(file.read_text())
     results["higher_is_better"]["summaries"]["rouge1"] = False
     file.write_text(json.dumps(results))
-    with pytest.raises(DataError, match="lower rouge1 is better"):
-        read_predictions(tmp_path, Selection(task="summaries", metric="rouge1"))
+    selection = Selection(task="summaries", metric="rouge1")
+    assert read_predictions(tmp_path, selection).header.lower_is_better is True
+    assert read_predictions(LOGS / "several", selection).header.lower_is_better is False
+    with pytest.raises(DataError, match="higher rouge1 is better, as the log says; leave out lower_is_better=True"):
+        read_predictions(LOGS / "several", Selection(task="summaries", metric="rouge1", lower_is_better=True))
 
 
 def test_mutual_information_is_the_gain_over_the_choice_alone(tmp_path: Path) -> None:

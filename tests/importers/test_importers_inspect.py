@@ -135,6 +135,14 @@ def test_grades(tmp_path: Path, value: Any, expected: bool | None) -> None:
     assert read_predictions(path).table["correct"].to_list() == [expected]
 
 
+def test_an_invalidated_sample_is_unscored(tmp_path: Path) -> None:
+    sample = {"target": "t", "scores": {"s": {"value": "C", "answer": "t"}}}
+    invalid = {**sample, "id": "b", "invalidation": {"author": "me", "reason": "the sandbox was down"}}
+    table = read_predictions(log(tmp_path, {**sample, "id": "a"}, invalid)).table
+    assert table["correct"].to_list() == [True, None]
+    assert table["prediction"].to_list() == ["t", None]
+
+
 @pytest.mark.parametrize("value", ["good", [1, 0], float("inf"), "-Infinity"])
 def test_what_is_no_grade(tmp_path: Path, value: Any) -> None:
     path = log(tmp_path, {"id": "a", "target": "t", "scores": {"s": {"value": value}}})

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 import places
+from logs import promptfoo_log, promptfoo_test
 from stillright.errors import DataError
 from stillright.importers import Selection, read_predictions
 
@@ -115,3 +116,39 @@ def test_malformed_results(tmp_path: Path, row: dict[str, Any], message: str) ->
     with pytest.raises(DataError) as caught:
         read_predictions(results(tmp_path, row), Selection(metric="m"))
     assert message in str(caught.value)
+
+
+GRADED = {"pass": True, "score": 1.0}
+NOT_MET = {"pass": False, "score": 0.0}
+NO_GRADE = {**NOT_MET, "assertion": {"type": "llm-rubric", "metric": "tone"}, "metadata": {"graderError": True}}
+
+
+@pytest.mark.parametrize(
+    ("parts", "success", "correct"),
+    [
+        ([NO_GRADE], False, None),
+        ([GRADED, NO_GRADE], False, None),
+        ([NOT_MET, NO_GRADE], False, False),
+        ([{**NOT_MET, "componentResults": [GRADED, NO_GRADE]}], False, None),
+        ([{**NOT_MET, "componentResults": [NOT_MET, NO_GRADE]}], False, False),
+        ([GRADED, NO_GRADE], True, True),  # the test's threshold was met without
+        ([NOT_MET], False, False),
+        (None, False, False),
+        ([5, {"componentResults": 7, "metadata": [], "assertion": "x"}], True, True),
+    ],
+)
+def test_a_grader_that_failed_gives_no_verdict(
+    tmp_path: Path, parts: list[Any] | None, success: bool, correct: bool | None
+) -> None:
+    grading = {"pass": success, "componentResults": parts}
+    test = promptfoo_test(0, success, "?", gradingResult=grading, namedScores={"tone": 0.0, "brevity": 1.0})
+    log = promptfoo_log(tmp_path / "log.json", [test, promptfoo_test(1, True, "!", namedScores={"tone": 1})])
+    assert read_predictions(log).table["correct"].to_list() == [correct, True]
+    ungraded = "graderError" in str(parts)
+    scores = {metric: read_predictions(log, Selection(metric=metric)).table[0].row(0, named=True) for metric in SCORES}
+    assert (scores["score"]["score"] is None) == ungraded
+    assert (scores["tone"]["correct"] is None) == ungraded
+    assert scores["brevity"]["correct"] is True
+
+
+SCORES = ("score", "tone", "brevity")

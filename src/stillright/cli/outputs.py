@@ -141,7 +141,7 @@ def _identity(file: Path) -> object:
 
 def _read(inputs: Iterable[str | Path | None]) -> Iterable[Path]:
     """The files, those in folders of results, and those read beside them."""
-    from stillright.importers.harness import files_read
+    from stillright.importers.harness_files import files_read
 
     for file in (Path(path_of(str(each))) for each in inputs if each is not None):
         yield file

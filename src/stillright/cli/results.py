@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 FORMATS = "a file or folder of results: stillright's JSONL, lm-eval, Inspect or promptfoo logs, CSV, TSV, Parquet"
 CHOICES = {  # what to take from a log that holds several results
-    "task": "which task, if a log holds several",
+    "task": "which task, if a log holds several; a group (mmlu) or a pattern ('mmlu_*') is one comparison",
     "metric": "which metric; acc for choice tasks by default",
     "filter": "which filter of lm-evaluation-harness, if a task has several",
     "model": "which provider of promptfoo, if a log holds several",
@@ -43,8 +43,12 @@ def selection_of(args: argparse.Namespace, columns: Sequence[str]) -> Selection:
         if ours not in COLUMNS:
             raise ConfigError(f"--column {text}: there is no column {ours} to fill; there are {', '.join(COLUMNS)}")
         rename[ours] = theirs
+    if args.id is not None:
+        if "id" in rename:
+            raise ConfigError(f"--id {args.id}: --column id={rename['id']} names another one; give one of them")
+        rename["id"] = args.id
     chosen = {kind: getattr(args, kind) for kind in CHOICES}
-    return Selection(**chosen, columns=tuple(columns), rename=rename)
+    return Selection(**chosen, columns=tuple(columns), rename=rename, lower_is_better=args.lower_is_better)
 
 
 def read_results(text: str, of_all: Selection) -> PredictionSet:
@@ -119,6 +123,18 @@ def add_results(parser: argparse.ArgumentParser) -> None:
         number: dict[str, Any] = {"type": int, "metavar": "N"} if kind == "run" else {}
         parser.add_argument(f"--{kind}", action=Once, help=text, **number)
     parser.add_argument(
+        "--id",
+        action=Once,
+        metavar="NAME",
+        help="what tells samples apart: a column; of promptfoo a variable, all (vars) or the description; a key "
+        "of lm-eval's documents or of Inspect's metadata",
+    )
+    parser.add_argument(
+        "--lower-is-better",
+        action="store_true",
+        help="of the metric, where the files do not say so and its name does not tell",
+    )
+    parser.add_argument(
         "--column",
         action="append",
         default=[],
@@ -137,7 +153,8 @@ def add_results(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="NAME[,NAME]",
-        help="compare files that differ in this, and say so in every report: identical (one run twice); repeatable",
+        help="compare files that differ in this, and say so in every report: prompt, task, generation, "
+        "identical (one run twice); repeatable",
     )
     anew = parser.add_mutually_exclusive_group()
     anew.add_argument("--score", metavar="NAME", help="score outputs anew, with exact_match, rouge1, rougeL, bleu ...")

@@ -72,15 +72,15 @@ class Account(BaseModel, frozen=True):
         return [(self.new.name, self.comparison), *((each.name, each.comparison) for each in self.candidates)]
 
 
-def account(models: Sequence[Model[pl.DataFrame]], kind: Kind, epsilon: float) -> Account:
-    """The account of models of the same samples: old, new, then candidates."""
+def account(models: Sequence[Model[pl.DataFrame]], kind: Kind, epsilon: float, sign: int = 1) -> Account:
+    """The account of models of the same samples: old, new, then candidates. sign: -1 where lower scores are better."""
     places = range(len(models))
     if kind == "discrete":
         tally, same_mistake = tally_discrete(models), _same_mistake(models[0].runs[0])
         scores = [tally.rate(f"score.{a}") for a in places]
         flips = [discrete_flips(tally, a, same_mistake) for a in places[1:]]
     else:
-        tally = tally_continuous(models, epsilon)
+        tally = tally_continuous(models, epsilon, sign)
         scores = [tally.mean(f"score.{a}") for a in places]
         flips = [continuous_flips(tally, a) for a in places[1:]]
     old, new = (_model_score(tally, a, models[a], scores[a]) for a in places[:2])

@@ -13,6 +13,9 @@ from stillright.errors import ConfigError, DataError, spelled
 
 NAMES = {
     "identical": "old and new are one run",
+    "prompt": "how the question is put: prompt, examples, system instruction, chat template",
+    "task": "name, version and arguments of the task, and documents whose prompts agree",
+    "generation": "all other settings: how answers are generated",
 }
 
 

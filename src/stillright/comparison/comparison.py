@@ -18,15 +18,17 @@ from stillright.comparison.account import Account, account
 from stillright.comparison.allow import allowed, refuse_unknown_names
 from stillright.comparison.examples import Regression, worst_regressions
 from stillright.comparison.identical import identical_runs
+from stillright.comparison.joining import joined
 from stillright.comparison.likeness import Likeness, likeness
 from stillright.comparison.models import Model, Options, Results, read_models, scored_alike
 from stillright.comparison.pairing import OnMissing, pair
 from stillright.errors import ConfigError
 from stillright.importers import Selection
-from stillright.records import Kind, PredictionSet
+from stillright.records import TASK, Kind, PredictionSet
 from stillright.scoring.judge import JudgeSettings
 from stillright.significance import holm
 
+OF_PAIRED = ("task", "metric", "kind", "lower_is_better", "unscored", "counted_wrong", "missing", "differences")
 ROUNDING = 1e-9  # a smaller excess over epsilon comes from rounding: 0.8 - 0.7 is above 0.1
 
 
@@ -45,6 +47,8 @@ class Slice(Account):
 class Comparison(Account):
     """The whole account of one update.
 
+    lower_is_better: of scores; None where nothing says so, and higher is taken to be. joined_by: "content" where files
+    number the same documents differently, so that the documents themselves are the ids.
     unscored: samples in every file that some file does not score; they are not part of n. missing: samples that some
     file lacks. counted_wrong: samples of either kind that are part of n, as wrong answers. allow: which differences
     between files were allowed; differences: those that there were, a sentence each. sources: for each model, what its
@@ -54,6 +58,8 @@ class Comparison(Account):
     task: str | None
     metric: str | None
     kind: Kind
+    lower_is_better: bool | None = False
+    joined_by: Literal["id", "content"] = "id"
     unscored: int
     counted_wrong: int
     missing: int
@@ -126,29 +132,40 @@ def read_and_compare(
     selection = selection or Selection()
     selection = replace(selection, columns=tuple(dict.fromkeys((*selection.columns, *slices))))
     models = read_models([old, *old_runs], [new, *new_runs], candidates, selection)
-    differences = allowed(identical_runs(models[0].runs, models[1].runs), allow)
-    models = scored_alike(models, score)
-    comparison = _compare_models(models, slices, on_missing, epsilon)
-    return Compared(comparison.model_copy(update={"allow": tuple(allow), "differences": differences}), models)
+    of_one_run = allowed(identical_runs(models[0].runs, models[1].runs), allow)
+    models, by_content = joined(scored_alike(models, score))
+    found = _compare_models(models, [*slices, *_tasks(models)], on_missing, allow, epsilon)
+    found_too = {"joined_by": "content" if by_content else "id", "differences": (*of_one_run, *found.differences)}
+    return Compared(found.model_copy(update=found_too), models)
+
+
+def _tasks(models: list[Model[PredictionSet]]) -> list[str]:
+    """The column that tells the tasks of a group apart, if every file is of a group."""
+    return [TASK] if all(TASK in run.table.columns for model in models for run in model.runs) else []
 
 
 def _compare_models(
-    models: list[Model[PredictionSet]], slices: Sequence[str], on_missing: OnMissing, epsilon: float
+    models: list[Model[PredictionSet]],
+    slices: Sequence[str],
+    on_missing: OnMissing,
+    allow: Collection[str],
+    epsilon: float,
 ) -> Comparison:
-    paired = pair([run for model in models for run in model.runs], on_missing, slices)
+    paired = pair([run for model in models for run in model.runs], on_missing, slices, allow)
     tables = iter(paired.tables)
     side_by_side = [Model(model.name, [next(tables) for _ in model.runs]) for model in models]
     first_old, first_new = side_by_side[0].runs[0], side_by_side[1].runs[0]
-    least = least_change(epsilon, paired.kind)
+    least, sign = least_change(epsilon, paired.kind), -1 if paired.lower_is_better else 1
     return Comparison(
-        **dict(account(side_by_side, paired.kind, least)),
-        **{name: getattr(paired, name) for name in ("task", "metric", "kind", "unscored", "counted_wrong", "missing")},
+        **dict(account(side_by_side, paired.kind, least, sign)),
+        **{name: getattr(paired, name) for name in OF_PAIRED},
         on_missing=on_missing,
+        allow=tuple(dict.fromkeys(allow)),
         epsilon=epsilon,
-        worst=worst_regressions(first_old, first_new, least),
-        movement=likeness(first_old, first_new, least),
-        adjustment="holm" if slices else None,
-        slices=_slices(side_by_side, paired.kind, least, paired.labels),
+        worst=worst_regressions(first_old, first_new, least, sign),
+        movement=likeness(first_old, first_new, least, sign),
+        adjustment="holm" if paired.labels else None,
+        slices=_slices(side_by_side, paired.kind, least, sign, paired.labels),
         sources={model.name: source for model in models if (source := model.runs[0].header.source)},
     )
 
@@ -169,14 +186,14 @@ def _refuse_bare_strings(**arguments: Any) -> None:
 
 
 def _slices(
-    models: list[Model[pl.DataFrame]], kind: Kind, epsilon: float, labels: dict[str, pl.Series]
+    models: list[Model[pl.DataFrame]], kind: Kind, epsilon: float, sign: int, labels: dict[str, pl.Series]
 ) -> tuple[Slice, ...]:
     accounts = []
     for column, values in labels.items():
         for value in sorted(values.drop_nulls().unique()):
             rows = (values == value).fill_null(False)
             within = [Model(model.name, [run.filter(rows) for run in model.runs]) for model in models]
-            accounts.append((column, value, account(within, kind, epsilon)))
+            accounts.append((column, value, account(within, kind, epsilon, sign)))
     flips = [each.comparison for *_, each in accounts]
     ps = [each.mcnemar_p if kind == "discrete" else each.sign_p for each in flips]
     adjusted = iter(holm([p for p in ps if p is not None]))

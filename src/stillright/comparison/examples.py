@@ -20,17 +20,20 @@ class Regression(BaseModel, frozen=True):
     """
 
     id: str
-    drop: float  # in score; 1 where a right answer became wrong
+    drop: float  # how much worse the score is; 1 where a right answer became wrong
     prompt: str | None
     reference: tuple[str, ...] | None
     old: str | None
     new: str | None
 
 
-def worst_regressions(old: pl.DataFrame, new: pl.DataFrame, epsilon: float) -> tuple[Regression, ...]:
-    """At most MOST samples of two tables of the same samples, by drop and then in the tables' order."""
+def worst_regressions(old: pl.DataFrame, new: pl.DataFrame, epsilon: float, sign: int = 1) -> tuple[Regression, ...]:
+    """At most MOST samples of two tables of the same samples, by drop and then in the tables' order.
+
+    sign: -1 where lower scores are better.
+    """
     verdict = "right" if "right" in old.columns else "score"
-    drops = old[verdict].cast(pl.Float64) - new[verdict].cast(pl.Float64)
+    drops = sign * (old[verdict].cast(pl.Float64) - new[verdict].cast(pl.Float64))
     order = drops.arg_sort(descending=True).head(MOST)
     lost = (i for i in order if drops[i] > epsilon)
     return tuple(_regression(old.row(i, named=True), new.row(i, named=True), drops[i]) for i in lost)

@@ -29,8 +29,11 @@ class Likeness(BaseModel, frozen=True):
     parts: dict[str, Estimate]
 
 
-def likeness(old: pl.DataFrame, new: pl.DataFrame, epsilon: float) -> Likeness | None:
-    """The likeness of two tables of the same samples; None if outputs are missing or are given choices."""
+def likeness(old: pl.DataFrame, new: pl.DataFrame, epsilon: float, sign: int = 1) -> Likeness | None:
+    """The likeness of two tables of the same samples; None if outputs are missing or are given choices.
+
+    sign: -1 where lower scores are better.
+    """
     if old["choices"].null_count() < len(old) or old["output"].null_count() or new["output"].null_count():
         return None
     if len(old) > MOST:
@@ -39,15 +42,15 @@ def likeness(old: pl.DataFrame, new: pl.DataFrame, epsilon: float) -> Likeness |
     before, now = old["output"].to_list(), new["output"].to_list()
     same = np.array([a == b for a, b in zip(before, now, strict=True)])  # also where neither has a word
     values = np.where(same, 1.0, rouge_score("rouge1")(before, [[text] for text in now]))
-    parts = _parts(old, new, epsilon)
+    parts = _parts(old, new, epsilon, sign)
     found = {name: _mean(values[parts[name] > 0]) for name in ORDER if name in parts and parts[name].any()}
     return Likeness(pairs=len(values), similarity=_mean(values), parts=found)
 
 
-def _parts(old: pl.DataFrame, new: pl.DataFrame, epsilon: float) -> dict[str, Array]:
+def _parts(old: pl.DataFrame, new: pl.DataFrame, epsilon: float, sign: int) -> dict[str, Array]:
     if "right" in old.columns:
         return quadrants(*(table["right"].cast(pl.Float64).to_numpy() for table in (old, new)))
-    return score_parts(old["score"].to_numpy(), new["score"].to_numpy(), epsilon)
+    return score_parts(sign * old["score"].to_numpy(), sign * new["score"].to_numpy(), epsilon)
 
 
 def _mean(values: Array) -> Estimate:

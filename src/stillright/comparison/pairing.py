@@ -5,17 +5,18 @@ Knows PredictionSets, not metrics.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, Literal, NamedTuple
+from collections.abc import Collection, Iterable, Sequence
+from typing import Literal, NamedTuple
 
 import polars as pl
 
+from stillright.comparison.agreement import agreed, differing_headers, differing_questions
+from stillright.comparison.allow import allowed
 from stillright.comparison.examples import answer_beside_reference
-from stillright.errors import ConfigError, DataError, NothingScored
+from stillright.errors import ConfigError, DataError, NothingScored, spelled
 from stillright.records import COLUMNS, EXAMPLES, Kind, PredictionSet
 
 OnMissing = Literal["error", "drop", "wrong"]
-AGREEING = ("task", "metric", "filter")  # of the headers
 
 
 class Paired(NamedTuple):
@@ -28,45 +29,62 @@ class Paired(NamedTuple):
     kind: Kind
     task: str | None
     metric: str | None
+    lower_is_better: bool | None  # of scores; None: nothing says so, higher is taken to be
     tables: list[pl.DataFrame]
     labels: dict[str, pl.Series]
     unscored: int  # samples in every file that some file does not score
     counted_wrong: int  # samples that count as wrong in a file that lacks or does not score them
     missing: int  # samples that some file lacks
+    differences: tuple[str, ...]  # between the files, all of them allowed
 
 
-def pair(runs: Sequence[PredictionSet], on_missing: OnMissing = "error", columns: Sequence[str] = ()) -> Paired:
+def pair(
+    runs: Sequence[PredictionSet],
+    on_missing: OnMissing = "error",
+    columns: Sequence[str] = (),
+    allow: Collection[str] = (),
+) -> Paired:
     """The samples that all of `runs` score.
 
     on_missing: whether a sample that some file lacks is an error, dropped, or (discrete only) wrong there; "wrong" also
-    counts what a file has but does not score. columns: to slice by.
-    Raises DataError if the runs differ in kind, task, metric, filter or settings, or in the prompt or reference of an
-    id; if ids are missing that must not be; and if no sample is left. Raises ConfigError for an unknown column.
+    counts what a file has but does not score. columns: to slice by. allow: names of differences that are not refused.
+    Raises DataError if the runs differ in kind, metric or filter, or in task, settings, document or prompt of an id
+    where that is not allowed, or in the reference; if ids are missing that must not be; and if no sample is left.
+    Raises ConfigError for an unknown column.
     """
-    kind: Kind = _agreed("kind", [run.kind for run in runs], runs)
-    task, metric, _ = (_agreed(name, [getattr(run.header, name) for run in runs], runs) for name in AGREEING)
-    for name in dict.fromkeys(name for run in runs for name in run.header.settings):
-        _agreed(f"setting {name}", [run.header.settings.get(name) for run in runs], runs)
+    kind: Kind = agreed("kind", [run.kind for run in runs], runs)
+    metric, _ = (agreed(name, [getattr(run.header, name) for run in runs], runs) for name in ("metric", "filter"))
+    lower = _direction(kind, runs)
+    differences = allowed(differing_headers(runs), allow)
     if on_missing == "wrong" and kind == "continuous":
-        raise DataError("on_missing='wrong': scores have no wrong answer; use 'drop' or 'error'")
+        given = spelled(command="--on-missing wrong", python="on_missing='wrong'")
+        raise DataError(f"{given}: scores have no wrong answer; use 'drop' or 'error'")
     tables, missing = _aligned(runs, on_missing)
-    _refuse_other_questions(runs, tables)
+    differences += allowed(differing_questions(runs, tables), allow)
     labels = _labels(tables, columns)
     tables = [table.select(*COLUMNS) for table in tables]
     tables = [with_verdicts(table) if kind == "discrete" else table for table in tables]
-    verdict = "right" if kind == "discrete" else "score"
-    scored = _everywhere(table[verdict].is_not_null() for table in tables)
-    unscored = int((~scored).sum())
+    scored = _everywhere(table["right" if kind == "discrete" else "score"].is_not_null() for table in tables)
+    task = next((run.header.task for run in runs if run.header.task is not None), None)
+    paired = Paired(kind, task, metric, lower, tables, labels, int((~scored).sum()), 0, missing, differences)
     if on_missing == "wrong":
         _refuse_unjudged(runs, tables)
         tables = [table.with_columns(pl.col("right").fill_null(False)) for table in tables]
-        return Paired(kind, task, metric, tables, labels, unscored=0, counted_wrong=unscored, missing=missing)
+        return paired._replace(tables=tables, unscored=0, counted_wrong=paired.unscored)
     if not scored.any():
         names = " and ".join(dict.fromkeys(run.name for run in runs))
         raise NothingScored(f"{names}: no sample is scored in every file; {_why_unscored(tables, kind)}")
-    kept = [table.filter(scored) for table in tables]
     labels = {column: values.filter(scored) for column, values in labels.items()}
-    return Paired(kind, task, metric, kept, labels, unscored=unscored, counted_wrong=0, missing=missing)
+    return paired._replace(tables=[table.filter(scored) for table in tables], labels=labels)
+
+
+def _direction(kind: Kind, runs: Sequence[PredictionSet]) -> bool | None:
+    """Whether lower scores are better. Raises DataError if files differ in it, or if answers are right or wrong."""
+    lower: bool | None = agreed("whether lower is better", [run.header.lower_is_better for run in runs], runs)
+    if lower and kind == "discrete":
+        given = spelled(command="--lower-is-better", python="lower_is_better")
+        raise DataError(f"{runs[0].name}: {given} is for scores, but these answers are right or wrong; leave it out")
+    return lower
 
 
 def _refuse_unjudged(runs: Sequence[PredictionSet], tables: list[pl.DataFrame]) -> None:
@@ -82,7 +100,8 @@ def _why_unscored(tables: list[pl.DataFrame], kind: Kind) -> str:
     if kind == "continuous" or (lacking["prediction"] and lacking["correct"]):
         needs = [name for name in ("output", "reference") if lacking[name]]
         hint = f" once they have {' and '.join(needs)}" if needs else ""
-        fix = f"score their outputs, with score=rouge1 or another{hint}"
+        option = spelled(command="--score rouge1", python="score=rouge1")
+        fix = f"score their outputs, with {option} or another{hint}"
     else:
         fix = "predictions need a reference to be right or wrong" if lacking["reference"] else "nothing to compare"
     verdict = "right" if kind == "discrete" else "score"
@@ -101,15 +120,6 @@ def _labels(tables: list[pl.DataFrame], columns: Sequence[str]) -> dict[str, pl.
         texts = [each.list.join(" | ") if column == "reference" else each.cast(pl.String) for each in held]
         labels[column] = pl.select(pl.coalesce(texts)).to_series()
     return labels
-
-
-def _agreed(what: str, values: Sequence[Any], runs: Sequence[PredictionSet]) -> Any:
-    """The one value that is not None. Raises DataError if there are two."""
-    known = {str(value): run.name for value, run in zip(values, runs, strict=True) if value is not None}
-    if len(known) > 1:
-        named = ", ".join(f"{name}: {value}" for value, name in known.items())
-        raise DataError(f"the files differ in {what} ({named}); compare results of one {what} only")
-    return next((value for value in values if value is not None), None)
 
 
 def _aligned(runs: Sequence[PredictionSet], on_missing: OnMissing) -> tuple[list[pl.DataFrame], int]:
@@ -136,31 +146,9 @@ def _raise_missing(runs: Sequence[PredictionSet], ids: pl.Series, held: list[pl.
         if len(those)
     ]
     raise DataError(
-        f"{'; '.join(lacks)}; all files must answer the same samples, unless on_missing is 'drop' or 'wrong'"
+        f"{'; '.join(lacks)}; all files must answer the same samples, unless "
+        + spelled(command="--on-missing is drop or wrong", python="on_missing is 'drop' or 'wrong'")
     )
-
-
-def _refuse_other_questions(runs: Sequence[PredictionSet], tables: list[pl.DataFrame]) -> None:
-    """Raises DataError if an id has two references or two prompts."""
-    for field in ("reference", "prompt"):
-        known = tables[0][field]  # for each sample, the value in the first file that has one
-        for run, table in zip(runs[1:], tables[1:], strict=True):
-            differs = (known != table[field]).fill_null(False)
-            if field == "reference" and differs.any():  # right answers may be in any order
-                differs = (known.list.sort() != table[field].list.sort()).fill_null(False)
-            if differs.any():
-                i = differs.arg_true()[0]
-                first, second = (_excerpt(values[i]) for values in (known, table[field]))
-                raise DataError(
-                    f"{int(differs.sum()):,} samples, such as {table['id'][i]!r}: {runs[0].name} and {run.name} "
-                    f"differ in the {field} ({first} and {second}); both must answer the same question"
-                )
-            known = pl.select(pl.coalesce(known, table[field])).to_series() if known.null_count() else known
-
-
-def _excerpt(value: Any) -> str:
-    texts = value.to_list() if isinstance(value, pl.Series) else [value]
-    return repr(str(texts[0] if len(texts) == 1 else texts)[:60])
 
 
 def with_verdicts(table: pl.DataFrame) -> pl.DataFrame:

@@ -42,7 +42,8 @@ def rescored(results: PredictionSet, score: str | JudgeSettings) -> PredictionSe
         correct=right if discrete else None,
         prediction=pl.col("output") if discrete else None,
     )
-    header = results.header.model_copy(update={"metric": name, "kind": "discrete" if discrete else "continuous"})
+    of_score = {"metric": name, "kind": "discrete" if discrete else "continuous", "lower_is_better": False}
+    header = results.header.model_copy(update=of_score)
     return replace(results, header=header, table=table.cast(results.table.schema))
 
 

@@ -176,26 +176,27 @@ def tally_discrete(models: Sequence[Model[pl.DataFrame]]) -> Tally:
     return Tally.of(columns, counts, len(runs[0]) * len(runs[1]))
 
 
-def tally_continuous(models: Sequence[Model[pl.DataFrame]], epsilon: float) -> Tally:
+def tally_continuous(models: Sequence[Model[pl.DataFrame]], epsilon: float, sign: int = 1) -> Tally:
     """Columns "score.A" and, of every A but the first, those of `score_parts`, "gain_size.A", "regression_size.A" and
     "square.A". Tables have `score`.
 
     Sizes are those of differences over `epsilon`, zero elsewhere; `square` is the squared deviation of the difference
-    from its mean. `flipped_too`, `noise` and those of `exchanged` are as in `tally_discrete`.
+    from its mean. `flipped_too`, `noise` and those of `exchanged` are as in `tally_discrete`. sign: -1 where lower
+    scores are better, so that a gain is a score that fell.
     """
 
     def lost(old: Array, now: Array) -> Array:
         return score_parts(old, now, epsilon)["regression"]
 
-    runs = [[run["score"].to_numpy() for run in model.runs] for model in models]
-    columns = {"score.0": _mean(runs[0])}
+    runs = [[sign * run["score"].to_numpy() for run in model.runs] for model in models]
+    columns = {"score.0": sign * _mean(runs[0])}
     for a in range(1, len(models)):
         pairs = list(product(runs[0], runs[a]))
         parts = [score_parts(*pair, epsilon) for pair in pairs]
-        columns[f"score.{a}"] = _mean(runs[a])
+        columns[f"score.{a}"] = sign * _mean(runs[a])
         columns |= _of_model(a, _mean_parts(parts))
-        for name, sign in (("gain", 1), ("regression", -1)):
-            sizes = [sign * (now - old) * part[name] for (old, now), part in zip(pairs, parts, strict=True)]
+        for name, up in (("gain", 1), ("regression", -1)):
+            sizes = [up * (now - old) * part[name] for (old, now), part in zip(pairs, parts, strict=True)]
             columns[f"{name}_size.{a}"] = _mean(sizes)
         difference = columns[f"score.{a}"] - columns["score.0"]
         columns[f"square.{a}"] = (difference - difference.mean()) ** 2  # E[D²] - E[D]² would cancel

@@ -24,8 +24,11 @@ class Judged(NamedTuple):
 
 
 def number(value: Any, place: str) -> float | None:
-    """A metric's value for a sample, None without one. Raises DataError for anything but a number."""
-    if value is None:
+    """A metric's value for a sample, None without one, which tools write as NaN too.
+
+    Raises DataError for anything but a number.
+    """
+    if value is None or value == "NaN":
         return None
     with suppress(OverflowError):
         if isinstance(value, int | float):
@@ -36,18 +39,34 @@ def number(value: Any, place: str) -> float | None:
 def graded(samples: Sequence[Judged], header: Header, selection: Selection, place: str) -> PredictionSet:
     """The set of `samples`, with verdicts or scores as the header's kind says.
 
-    Without a kind, verdicts are guessed where all values are 0 or 1, except for metrics known to be similarities.
+    Without a kind, verdicts are guessed where all values are 0 or 1, except for metrics known to be similarities, and
+    those of which lower is better: their mean would be another number than the tool's.
     A sample without a value is unscored, not wrong: it keeps only its output, so that nothing can be judged by it.
     What is None in the header's settings and source is left out. Raises DataError naming `place`.
     """
+    samples = identified(samples, selection.rename.get("id"), place)
     names = [name for name in selection.columns if name not in COLUMNS]
     for name in names:
         choose("column", (key for sample in samples for key in sample.more), name, place)
-    kind = header.kind or _kind((sample.value for sample in samples), header.metric or "")
+    guess: Kind = (
+        "continuous" if header.lower_is_better else _kind([each.value for each in samples], header.metric or "")
+    )
+    kind = header.kind or guess
     rows = [_row(sample, kind) | {name: sample.more.get(name) for name in names} for sample in samples]
     known = {"settings": _known(header.settings), "source": _known(header.source)}
     found = PredictionSet.from_rows(header.model_copy(update={"kind": kind, **known}), rows, place)
     return replace(found, guessed=header.kind is None and kind == "discrete")
+
+
+def identified(samples: Sequence[Judged], name: str | None, place: str) -> Sequence[Judged]:
+    """The samples under what `name` is for each, such as a variable; this, and no document, is then what they ask.
+
+    name: None leaves them as they are. Raises DataError naming `place` if no sample has it.
+    """
+    if name is None or name == "id":
+        return samples
+    choose("column", (key for sample in samples for key in sample.more), name, place)
+    return [sample._replace(row=sample.row | {"id": sample.more.get(name), "asked": None}) for sample in samples]
 
 
 def _kind(values: Iterable[float | None], metric: str) -> Kind:

@@ -1,27 +1,28 @@
 """lm-evaluation-harness: samples_TASK_DATE.jsonl as `--log_samples` writes it, with results_DATE.json beside it.
 
-A file holds one task, all its metrics, and every document once for each filter. Releases before 0.4.3 wrote one JSON
-list named MODEL_TASK.jsonl, which is read if that file itself is given.
+A file holds one task, all its metrics, and every document once for each filter; before 0.4.3 as one JSON list. Which
+files are read, also of groups of tasks, is in harness_files.
 """
 
 from __future__ import annotations
 
 import ast
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import polars as pl
 
-from stillright.errors import DataError
-from stillright.importers.grades import Judged, graded, number
+from stillright.directions import is_lower_better
+from stillright.errors import DataError, spelled
+from stillright.importers.grades import Judged, graded, identified, number
+from stillright.importers.harness_files import choose_files, results_of
 from stillright.importers.selection import Selection, choose, listed, refuse_unknown
 from stillright.jsonl import first_bytes, read_json, read_objects
-from stillright.records import Header, PredictionSet
+from stillright.messages import chat_text
+from stillright.records import TASK, Header, PredictionSet
 
-SAMPLES = re.compile(r"samples_(?P<task>.+)_(?P<date>\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d[.\d]*)\.jsonl(\.gz)?")
 NOT_METRICS = {
     *("doc_id", "doc", "target", "arguments", "resps", "filtered_resps", "filter", "metrics"),
     *("doc_hash", "prompt_hash", "target_hash"),
@@ -37,14 +38,32 @@ RECORDED = ("lm_eval_version", "transformers_version", "git_hash", "chat_templat
 Sample = dict[str, Any]
 
 
+class Part(NamedTuple):
+    """One task: what is known of it, and its samples."""
+
+    header: Header
+    samples: list[Judged]
+
+
 def read_harness(path: Path, selection: Selection) -> PredictionSet:
     """The samples of one task, metric and filter in a file, or in a folder as the harness fills it.
 
+    Of a group or a pattern, the samples of all its tasks: ids are TASK/ID, and the column `task` names the task.
     Raises DataError for anything that the harness has not written, and if `selection` leaves several results or none.
     """
-    file = _find(path, selection.task) if path.is_dir() else path
-    task = _task_of(file, selection.task)
-    results: dict[str, Any] = next((read_json(beside, dict[str, Any]) for beside in _beside(file)), {})
+    chosen = choose_files(path, selection.task)
+    parts = {task: _part(file, task, selection) for task, file in chosen.files.items()}
+    if not chosen.is_group:
+        (part,), (file,) = parts.values(), chosen.files.values()
+        return _without_wrong_derivations(graded(part.samples, part.header, selection, str(file)))
+    header = _header_of_group({str(task): part.header for task, part in parts.items()}, path, str(selection.task))
+    samples = [sample for task, part in parts.items() for sample in _of_group(str(task), part, selection, str(path))]
+    selection = replace(selection, columns=tuple(dict.fromkeys((*selection.columns, TASK))), rename={})
+    return _without_wrong_derivations(graded(samples, header, selection, str(path)))
+
+
+def _part(file: Path, task: str | None, selection: Selection) -> Part:
+    results = results_of(file)
     model = results.get("model_name")
     name = _model_name(model, file)
     models = [model, name] if isinstance(model, str) else []
@@ -54,39 +73,53 @@ def read_harness(path: Path, selection: Selection) -> PredictionSet:
     chosen = choose("filter", filters, selection.filter, str(file), ("strict-match",))
     samples = [each for each, name in zip(samples, filters, strict=True) if name == chosen]
     of_task = {key: entries.get(task) for key, entries in results.items() if isinstance(entries, dict)}
-    metric = _metric(samples[0][1], selection.metric, of_task.get("higher_is_better"), file)
+    metric = _metric(samples[0][1], selection.metric, file)
+    directions = of_task.get("higher_is_better")
+    higher = directions.get(metric) if isinstance(directions, dict) else None
+    header = Header(
+        name=name,
+        task=task,
+        metric=metric,
+        filter=chosen,
+        lower_is_better=is_lower_better(
+            metric, not higher if isinstance(higher, bool) else None, selection.lower_is_better, str(file)
+        ),
+        settings=_settings(results, of_task, _requests(samples[0][1])),
+        source={"tool": "lm-evaluation-harness", "model": model, **{key: results.get(key) for key in RECORDED}},
+    )
     delimiter = _delimiter(of_task.get("configs"))
-    judged = [_judged(sample, metric, delimiter, f"{file}:{line}") for line, sample in samples]
-    settings = _settings(results, of_task, _requests(samples[0][1]))
-    source = {"tool": "lm-evaluation-harness", "model": model, **{key: results.get(key) for key in RECORDED}}
-    header = Header(name=name, task=task, metric=metric, filter=chosen, settings=settings, source=source)
-    return _without_wrong_derivations(graded(judged, header, selection, str(file)))
+    return Part(header, [_judged(sample, metric, delimiter, f"{file}:{line}") for line, sample in samples])
 
 
-def find_samples(folder: Path) -> list[Path]:
-    """All files of samples in a folder and below it."""
-    return sorted(path for path in folder.rglob("samples_*") if SAMPLES.fullmatch(path.name) and path.is_file())
+def _header_of_group(headers: dict[str, Header], path: Path, name: str) -> Header:
+    """What is known of all tasks of a group. Raises DataError if they differ in what one comparison has once."""
+    for kind in ("metric", "filter"):
+        values = {getattr(header, kind): task for task, header in headers.items()}
+        if len(values) > 1:
+            named = listed([f"{task}: {value}" for value, task in values.items()])
+            option = spelled(command=f"--{kind} NAME", python=f"{kind}=NAME")
+            raise DataError(f"{path}: the tasks differ in {kind} ({named}); choose one that all have, with {option}")
+    models = {header.source["model"] for header in headers.values()}
+    if len(models) > 1:
+        raise DataError(
+            f"{path}: the tasks are of several models ({listed(list(map(str, models)))}); name one's folder"
+        )
+    first = next(iter(headers.values()))
+    lower = {header.lower_is_better for header in headers.values()} - {None}
+    if len(lower) > 1:
+        raise DataError(
+            f"{path}: of {first.metric} lower is better in some tasks, higher in others; compare them apart"
+        )
+    settings = {f"{key} of {task}": value for task, each in headers.items() for key, value in each.settings.items()}
+    update = {"task": name, "lower_is_better": next(iter(lower), None), "settings": settings}
+    return first.model_copy(update=update | ({} if models - {None} else {"name": path.name}))
 
 
-def files_read(path: Path) -> list[Path]:
-    """All files of samples in a folder, or this one, each with the results beside it; none is opened."""
-    return [each for file in (find_samples(path) if path.is_dir() else [path]) for each in (file, *_beside(file))]
-
-
-def _find(folder: Path, task: str | None) -> Path:
-    found: dict[str, list[Path]] = {}
-    for path in find_samples(folder):
-        found.setdefault(_task_of(path, None) or "", []).append(path)
-    runs = found[choose("task", found, task, str(folder))]
-    if len(runs) > 1:
-        names = listed([str(path.relative_to(folder)) for path in runs])
-        raise DataError(f"{folder}: several runs of one task, name one of these files: {names}")
-    return runs[0]
-
-
-def _task_of(file: Path, wanted: str | None) -> str | None:
-    match = SAMPLES.fullmatch(file.name)
-    return choose("task", [match["task"]], wanted, str(file)) if match else wanted
+def _of_group(task: str, part: Part, selection: Selection, place: str) -> Iterator[Judged]:
+    """The samples of a task under ids that name it too."""
+    for row, value, more in identified(part.samples, selection.rename.get("id"), place):
+        known = {"id": f"{task}/{row['id']}", "asked": row.get("asked") and f"{task}/{row['asked']}"}
+        yield Judged(row | known, value, {**more, TASK: task})
 
 
 def _samples(file: Path) -> list[tuple[int, Sample]]:
@@ -101,16 +134,10 @@ def _samples(file: Path) -> list[tuple[int, Sample]]:
     return samples
 
 
-def _beside(file: Path) -> list[Path]:
-    """The files of the same date that hold the results of the whole run."""
-    match = SAMPLES.fullmatch(file.name)
-    return sorted(file.parent.glob(f"*_{match['date']}.json")) if match else []
-
-
 def _model_name(model: Any, file: Path) -> str:
     """The name of the model: a hub name as it is, the last part of a folder, or without results that of the file."""
     if not isinstance(model, str) or not model.strip("/"):
-        return file.name.removesuffix(".gz").removesuffix(".jsonl")
+        return file.name.removesuffix(".gz").rsplit(".", 1)[0]
     return model.rstrip("/").rsplit("/", 1)[-1] if model.count("/") != 1 or model[0] in "/." else model
 
 
@@ -123,17 +150,14 @@ def _settings(results: dict[str, Any], of_task: dict[str, Any], requests: list[t
     }
 
 
-def _metric(sample: Sample, wanted: str | None, higher_is_better: Any, file: Path) -> str:
-    """The metric to read. Raises DataError for one without a value per sample, or if lower is better."""
+def _metric(sample: Sample, wanted: str | None, file: Path) -> str:
+    """The metric to read. Raises DataError for one without a value per sample."""
     named = sample.get("metrics")
     names = [str(name) for name in named] if isinstance(named, list) else [n for n in sample if n not in NOT_METRICS]
     single = [name for name in names if not isinstance(sample.get(name), list | dict)]
     if wanted in names and wanted not in single:
         raise DataError(f"{file}: {wanted} is computed over the whole test set; per sample there is {listed(single)}")
-    metric = choose("metric", single, wanted, str(file), ("acc", "exact_match"))
-    if isinstance(higher_is_better, dict) and higher_is_better.get(metric) is False:
-        raise DataError(f"{file}: lower {metric} is better, but only metrics where higher is better can be compared")
-    return metric
+    return choose("metric", single, wanted, str(file), ("acc", "exact_match"))
 
 
 def _delimiter(config: Any) -> str:
@@ -150,7 +174,12 @@ def _judged(sample: Sample, metric: str, delimiter: str, place: str) -> Judged:
 def _row(sample: Sample, metric: str, delimiter: str) -> dict[str, Any]:
     """The columns of a sample, without the verdict."""
     requests = _requests(sample)
-    row = {"id": sample["doc_id"], "prompt": requests[0][0] if requests and isinstance(requests[0][0], str) else None}
+    document = sample.get("doc_hash")
+    row = {
+        "id": sample["doc_id"],
+        "prompt": chat_text(requests[0][0]) if requests else None,
+        "asked": document if isinstance(document, str) else None,
+    }
     if len(requests) > 1 and all(isinstance(text, str) for request in requests for text in request):
         return row | _chosen(sample, requests, metric, delimiter)
     row["reference"] = _targets(sample.get("target"))

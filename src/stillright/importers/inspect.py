@@ -15,10 +15,12 @@ from typing import Any
 
 import msgspec
 
+from stillright.directions import is_lower_better, lower_by_name
 from stillright.errors import DataError, one_line
 from stillright.importers.grades import Judged, graded
 from stillright.importers.selection import Selection, choose, refuse_unknown
 from stillright.jsonl import decode_json, first_bytes, read_json
+from stillright.messages import chat_text
 from stillright.records import Header, PredictionSet
 
 if sys.version_info >= (3, 14):
@@ -32,6 +34,11 @@ MEMBER_BYTES = 2**30  # of one file in the zip, decompressed
 PACKED_AT_MOST = 200  # ratio of sizes, in a zip that holds more than that
 GRADES = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0}  # as Inspect's own accuracy counts them
 WORDS = {"yes": 1.0, "true": 1.0, "no": 0.0, "false": 0.0}
+# how requests are sent and what comes back with an answer, not how the answer is drawn
+SENDING = {
+    *("max_connections", "adaptive_connections", "max_retries", "timeout", "attempt_timeout", "extra_headers"),
+    *("cache", "cache_prompt", "batch", "logprobs", "top_logprobs"),
+}
 NOT_PACKED = (zipfile.BadZipFile, ZstdError, zlib.error, struct.error)
 DAMAGED = (*NOT_PACKED, OSError, EOFError, RuntimeError, LookupError, ValueError)
 
@@ -55,6 +62,7 @@ class Sample(msgspec.Struct):
     scores: dict[str, Score] | None = None
     metadata: dict[str, Any] | None = None
     attachments: dict[str, str] | None = None
+    invalidation: Any = None  # who took the sample back, and why
 
 
 class Spec(msgspec.Struct):
@@ -96,7 +104,14 @@ def read_inspect(path: Path, selection: Selection) -> PredictionSet:
     samples = _epoch(log.samples or [], selection.run, path)
     metric = choose("metric", (name for sample in samples for name in _values(sample)), selection.metric, str(path))
     judged = [_judged(sample, metric, path) for sample in samples]
-    return graded(judged, _header(log, metric), selection, str(path))
+    header = _header(log, metric)
+    lower = selection.lower_is_better or is_lower_better(metric, _direction(metric, judged), False, str(path))
+    return graded(judged, header.model_copy(update={"lower_is_better": lower}), selection, str(path))
+
+
+def _direction(metric: str, samples: list[Judged]) -> bool | None:
+    """False (higher is better) where all values are grades of right and wrong, unless the metric is a known error."""
+    return lower_by_name(metric) or (False if all(sample.value in (0, 1, None) for sample in samples) else None)
 
 
 def _unpacked(path: Path) -> Log:
@@ -163,6 +178,7 @@ def _judged(sample: Sample, metric: str, path: Path) -> Judged:
         "choices": len(sample.choices) if sample.choices else None,
     }
     value = _number(_values(sample).get(metric), f"{path}: sample {sample.id}: {metric}")
+    value = value if sample.invalidation is None else None
     target = sample.target if isinstance(sample.target, str) else ", ".join(sample.target)
     given = sample.metadata or {}  # counts before the others, whatever its names
     return Judged(row, value, {**given, "input": prompt, "target": target, **given})
@@ -177,11 +193,7 @@ def _completion(sample: Sample) -> str:
 
 
 def _text(content: Any, sample: Sample) -> str:
-    """Text, or the texts of messages and of their parts; long ones are among the attachments."""
-    if isinstance(content, str):
-        return (sample.attachments or {}).get(content.removeprefix("attachment://"), content)
-    parts = (part.get("content", part.get("text")) for part in _objects(content))
-    return "\n\n".join(_text(part, sample) for part in parts if part)
+    return chat_text(content, sample.attachments or {}) or ""
 
 
 def _objects(value: Any) -> list[dict[str, Any]]:
@@ -190,7 +202,8 @@ def _objects(value: Any) -> list[dict[str, Any]]:
 
 def _header(log: Log, metric: str) -> Header:
     spec = log.eval
-    generation = {**(spec.model_generate_config or {}), **(log.plan.config or {})} or None
+    given = {**(spec.model_generate_config or {}), **(log.plan.config or {})}
+    generation = {key: value for key, value in given.items() if value is not None and key not in SENDING}
     source = {
         "tool": "Inspect",
         "model": spec.model,

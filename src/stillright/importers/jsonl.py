@@ -12,6 +12,7 @@ import msgspec
 import polars as pl
 from pydantic import ValidationError
 
+from stillright.directions import is_lower_better
 from stillright.errors import DataError
 from stillright.importers.selection import Selection
 from stillright.importers.tables import no_column, read_records, refuse_misspelt_reference
@@ -25,7 +26,8 @@ FIELDS: list[tuple[str, Any, Any]] = [
     ("reference", Text | list[Text], None),
     ("correct", bool | int | float | None, None),  # 1 and 0 too, as in CSV
     ("score", float | None, None),
-    ("prompt", str | None, None),
+    ("prompt", str | list[dict[str, Any]] | None, None),
+    ("asked", str | None, None),
     ("output", str | None, None),
     ("choices", int | None, None),
     ("header", dict[str, Any] | None, None),
@@ -66,7 +68,7 @@ def read_jsonl(path: Path, selection: Selection) -> PredictionSet:
     for number, lines in blocks(path):
         rows = _decoded_block(decoder, path, number, lines)
         if header is None:
-            header = _header(rows[0] if rows else None, path)
+            header = _header(rows[0] if rows else None, path, selection)
             rows = rows[1:] if rows and rows[0].header is not None else rows
         columns_of = {name: list(map(attrgetter(attribute), rows)) for attribute, name in kept.items()}
         tables.append(table_of(columns_of, str(path)))
@@ -97,10 +99,13 @@ def _decoded_block(decoder: Any, path: Path, first: int, lines: list[bytes]) -> 
         return [_decoded(decoder, line, f"{path}:{number}") for number, line in numbered if line.strip()]
 
 
-def _header(first: Any, path: Path) -> Header:
+def _header(first: Any, path: Path, selection: Selection) -> Header:
     name = path.name.removesuffix(".gz").removesuffix(".jsonl")
+    given: dict[str, Any] = (first and first.header) or {}
     try:
-        return Header.model_validate({"name": name, **((first and first.header) or {})})
+        header = Header.model_validate({"name": name, **given})
+        lower = is_lower_better(header.metric, given.get("lower_is_better"), selection.lower_is_better, str(path))
+        return header.model_copy(update={"lower_is_better": bool(lower)})
     except ValidationError as error:
         wrong = error.errors()[0]
         raise DataError(f"{path}:1: header: {'.'.join(map(str, wrong['loc']))}: {wrong['msg']}") from None

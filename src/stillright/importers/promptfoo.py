@@ -9,10 +9,11 @@ import json
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
+from stillright.directions import is_lower_better
 from stillright.importers.grades import Judged, graded, number
 from stillright.importers.selection import Selection, choose, refuse_unknown
 from stillright.jsonl import read_json, read_lines
@@ -21,6 +22,7 @@ from stillright.records import Header, Kind, PredictionSet
 PASS = "pass"  # the metric that is the verdict on all assertions
 SCORE = "score"  # the metric that is promptfoo's score over all assertions
 KNOWN_KINDS: dict[str, Kind] = {PASS: "discrete", SCORE: "continuous"}  # named scores are either
+OF_A_RUN = ("sessionId", "_conversation")  # variables that promptfoo itself sets
 PROVIDER_FAILED = 2  # a failureReason; 1 is an assertion
 
 
@@ -46,6 +48,7 @@ class Result(msgspec.Struct):
     named: dict[str, Any] | None = msgspec.field(default=None, name="namedScores")
     failure: int | None = msgspec.field(default=None, name="failureReason")
     case: dict[str, Any] | None = msgspec.field(default=None, name="testCase")
+    grading: dict[str, Any] | None = msgspec.field(default=None, name="gradingResult")
 
     @property
     def model(self) -> str:
@@ -65,6 +68,13 @@ class Result(msgspec.Struct):
         if self.failure is not None:
             return self.failure != PROVIDER_FAILED
         return isinstance(self.response, str) or (isinstance(self.response, dict) and "output" in self.response)
+
+
+class Grades(NamedTuple):
+    """The results of a test's assertions, by whether there was a grade."""
+
+    failed: bool  # an assertion that could be graded was not met
+    ungraded: set[str]  # the metrics of those whose grader failed, empty for those without a name
 
 
 Tests = list[tuple[str, Result]]  # with their numbers, or what stands for them
@@ -101,8 +111,21 @@ def read_promptfoo(path: Path, selection: Selection) -> PredictionSet:
     judged = [_judged(test, result, metric, path) for test, result in tests]
     release = (file.metadata or {}).get("promptfooVersion")
     source = {"tool": "promptfoo", "model": model, "promptfoo": release, "eval": file.id}
-    header = Header(name=model, task=selection.task, metric=metric, kind=KNOWN_KINDS.get(metric), source=source)
+    header = Header(
+        name=model,
+        task=selection.task,
+        metric=metric,
+        kind=KNOWN_KINDS.get(metric),
+        lower_is_better=_is_lower_better(metric, selection, str(path)),
+        source=source,
+    )
     return graded(judged, header, selection, str(path))
+
+
+def _is_lower_better(metric: str, selection: Selection, place: str) -> bool:
+    """False unless the user says so: assertions give scores of which higher is better, whatever they measure."""
+    said = None if selection.lower_is_better and metric not in KNOWN_KINDS else False
+    return bool(is_lower_better(metric, said, selection.lower_is_better, place))
 
 
 def _file(path: Path) -> File:
@@ -156,19 +179,55 @@ def _repeats(result: Result, options: dict[str, Any]) -> int:
 
 
 def _judged(test: str, result: Result, metric: str, path: Path) -> Judged:
-    row = {"id": test, "prompt": result.prompt.raw, "output": _output(result.response)}
+    row = {"id": test, "prompt": result.prompt.raw, "asked": _asked(result), "output": _output(result.response)}
     given = result.vars or {}  # count before metadata of the same name
-    more = given | (result.metadata or {}) | given
+    described = {"description": _description(result), "vars": _variables(result)}
+    more = (
+        given | (result.metadata or {}) | {key: value for key, value in described.items() if key not in given} | given
+    )
     return Judged(row, _value(result, metric, f"{path}: test {test}: {metric}"), more)
 
 
 def _value(result: Result, metric: str, place: str) -> float | None:
-    """The metric's value for a result; None without an answer that it judged."""
+    """The metric's value for a result; None without an answer that it judged, or if a grader failed to."""
     if not result.answered:
         return None
-    if metric == PASS:
-        return float(result.success)
+    grades = _grades(result.grading)
+    if metric == PASS:  # a test that fails by another assertion is wrong, and one that passes all the same is right
+        return None if grades.ungraded and not grades.failed and not result.success else float(result.success)
+    if grades.ungraded and metric in (SCORE, *grades.ungraded):
+        return None
     return number(result.score if metric == SCORE else (result.named or {}).get(metric), place)
+
+
+def _grades(grading: dict[str, Any] | None) -> Grades:
+    """What the assertions of a test came to, those in sets of assertions too."""
+    open_results, failed, ungraded = [grading or {}], False, set[str]()
+    while open_results:
+        each = open_results.pop()
+        parts = each.get("componentResults")
+        parts = [part for part in parts if isinstance(part, dict)] if isinstance(parts, list) else []
+        if _object(each.get("metadata")).get("graderError") is True:
+            ungraded.add(str(_object(each.get("assertion")).get("metric") or ""))
+        elif not parts:
+            failed = failed or each.get("pass") is False
+        open_results += parts
+    return Grades(failed, ungraded)
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _asked(result: Result) -> str | None:
+    """What makes the test this one wherever it stands in its suite: its variables, or without any its description."""
+    given = {name: value for name, value in (result.vars or {}).items() if name not in OF_A_RUN}
+    return json.dumps(given, sort_keys=True, ensure_ascii=False) if given else _description(result)
+
+
+def _description(result: Result) -> str | None:
+    found = (result.case or {}).get("description")
+    return found if isinstance(found, str) else None
 
 
 def _output(response: Any) -> str:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from stillright.errors import DataError
 from stillright.importers.delimited import read_csv
-from stillright.importers.harness import find_samples, read_harness
+from stillright.importers.harness import read_harness
+from stillright.importers.harness_files import find_samples
 from stillright.importers.jsonl import read_jsonl
 from stillright.importers.promptfoo import read_promptfoo
 from stillright.importers.selection import KINDS, Selection, refuse_renaming, refuse_unknown

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from stillright.errors import DataError
+from stillright.errors import DataError, spelled
 
 LISTED = 20  # names in an error
 SHOWN = 80  # characters of each
@@ -22,7 +22,8 @@ class Selection:
     prompt: str | None = None  # of promptfoo: its label, or its number from 1
     run: int | None = None  # an epoch of Inspect, a repeat of promptfoo, from 1
     columns: tuple[str, ...] = ()  # further columns to keep, as text, to slice by
-    rename: Mapping[str, str] = field(default_factory=dict)  # our column -> theirs, for tables
+    rename: Mapping[str, str] = field(default_factory=dict)  # our column -> theirs; of logs only `id` can be another
+    lower_is_better: bool = False  # of the metric, where files do not say so
 
 
 KINDS = ("task", "metric", "filter", "model", "prompt", "run")  # what can be chosen
@@ -37,18 +38,20 @@ def refuse_unknown(selection: Selection, names: Mapping[str, Sequence[str]], pla
     for kind, found in names.items():
         wanted = getattr(selection, kind)
         if wanted is not None and not found:
+            given = spelled(command=f"--{kind} {wanted}", python=f"{kind}={wanted}")
             raise DataError(
-                f"{place}: does not record a {kind}, so {kind}={wanted} cannot apply to it; apply it to the other "
-                f"files only (in a command: FILE::{kind}={wanted})"
+                f"{place}: does not record a {kind}, so {given} cannot apply to it; apply it to the other files only "
+                f"(in a command: FILE::{kind}={wanted})"
             )
         if wanted is not None:
             choose(kind, found, wanted, place)
 
 
 def refuse_renaming(selection: Selection, place: str) -> None:
-    """Raises DataError if columns are to be renamed: a log has none of other names."""
-    if selection.rename:
-        ours, theirs = next(iter(selection.rename.items()))
+    """Raises DataError if columns are to be renamed: a log has none of other names, but any may be the id."""
+    for ours, theirs in selection.rename.items():
+        if ours == "id":
+            continue
         raise DataError(
             f"{place}: is a log, where nothing can be renamed to {ours}; apply {ours}={theirs} to tables only (in a "
             f"command: FILE::{ours}={theirs})"
@@ -72,7 +75,8 @@ def choose(
     for name in usual:
         if name in names:
             return name
-    several = f"several {kind}s, choose one with {kind}=NAME: {listed(names)}"
+    option = spelled(command=f"--{kind} {'N' if kind == 'run' else 'NAME'}", python=f"{kind}=NAME")
+    several = f"several {kind}s, choose one with {option}: {listed(names)}"
     raise DataError(f"{place}: {several if names else f'no {kind}'}")
 
 

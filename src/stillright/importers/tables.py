@@ -10,10 +10,11 @@ from typing import Any
 
 import polars as pl
 
+from stillright.directions import is_lower_better
 from stillright.errors import DataError, one_line
 from stillright.importers.selection import Selection, choose, listed, refuse_unknown
 from stillright.jsonl import read_json, read_objects, without_nan
-from stillright.records import ANSWERS, COLUMNS, Column, Header, PredictionSet, table_of
+from stillright.records import ANSWERS, COLUMNS, Column, Header, PredictionSet, renaming, table_of
 
 
 def read_frame(frame: Any, name: str, selection: Selection | None = None) -> PredictionSet:
@@ -88,7 +89,7 @@ def no_column(wanted: Sequence[str], names: Sequence[str], place: str) -> DataEr
     own, theirs = near[0] if near else (wanted[0], "THEIRS")
     return DataError(
         f"{place}: no column {' or '.join(wanted)}, and none renamed to it; there is {listed(names)}; "
-        f"name it with column {own}={theirs}"
+        f"name it with {renaming(own, theirs)}"
     )
 
 
@@ -105,7 +106,9 @@ def from_columns(columns: Mapping[str, Column], name: str, selection: Selection,
     name: of the model. A table has no header, so only what was asked for is known. Raises DataError naming `place`.
     """
     table = table_of(columns, place)
-    header = Header(name=name, task=selection.task, metric=selection.metric, filter=selection.filter)
+    known = {"task": selection.task, "metric": selection.metric, "filter": selection.filter}
+    lower = is_lower_better(selection.metric, None, selection.lower_is_better, place)
+    header = Header(name=name, lower_is_better=bool(lower), **known)
     answered = pl.any_horizontal(pl.col(name).is_not_null() for name in ANSWERS)
     output = pl.when(answered).then("output").otherwise(pl.lit("")).alias("output")
     return PredictionSet.checked(header, table.with_columns(output), place)

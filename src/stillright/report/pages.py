@@ -143,7 +143,8 @@ def _lost_answers(comparison: Comparison) -> Block:
 
 def _lost_answer(regression: Regression, comparison: Comparison) -> LostAnswer:
     is_score = comparison.kind == "continuous"
-    drop = f" (score {words.score_change(comparison, -regression.drop)})" if is_score else ""
+    change = regression.drop if comparison.lower_is_better else -regression.drop
+    drop = f" (score {words.score_change(comparison, change)})" if is_score else ""
     reference = " | ".join(regression.reference or ())
     old, new = differing_words(regression.old or "", regression.new or "")
     return LostAnswer(

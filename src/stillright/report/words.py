@@ -23,26 +23,26 @@ METRICS = {
     "mean_regression": "mean regression",
 }
 MEANINGS = {  # for readers; docs/metrics.md has the formulas
-    "nfr": "share of all samples whose answer was right before and is wrong now (of scores: lower now)",
-    "pfr": "share of all samples whose answer was wrong before and is right now (of scores: higher now)",
+    "nfr": "share of all samples whose answer was right before and is wrong now (of scores: worse now)",
+    "pfr": "share of all samples whose answer was wrong before and is right now (of scores: better now)",
     "nfr_mc": "negative flips, and answers that were wrong before and are wrong in another way now",
     "nfr_of_old_right": "of the answers that were right before, the share that is lost",
     "nfi": "of the answers that are wrong now, the share that was right before",
     "btc": "of the answers that were right before, the share that still is",
     "nfr_of_chance": "100 % if there are as many flips as between two unrelated models of these accuracies",
     "nfr_mc_of_chance": "the same for NFR_mc",
-    "mean_gain": "by how much the scores that rose did so, on average",
-    "mean_regression": "by how much the scores that fell did so, on average",
+    "mean_gain": "by how much the scores that got better did so, on average",
+    "mean_regression": "by how much the scores that got worse did so, on average",
 }
 # field of Candidate -> what people read, and what it means
 EXCHANGED = {
     "restored": (
         "answers restored, against new",
-        "right before, wrong in new, right again here (of scores: lower in new alone)",
+        "right before, wrong in new, right again here (of scores: worse in new alone)",
     ),
     "newly_lost": (
         "answers newly lost, against new",
-        "right before and in new, wrong here (of scores: lower here alone)",
+        "right before and in new, wrong here (of scores: worse here alone)",
     ),
 }
 SIZES = ("mean_gain", "mean_regression")  # on the scale of the score
@@ -122,9 +122,9 @@ def note(comparison: Comparison) -> str:
     runs = [model.runs for model in (comparison.old, comparison.new)]
     if max(runs) > 1:
         parts.append(f"{runs[0]} x {runs[1]} runs, means over pairs")
-    meaning = f"Intervals are 95 %, of differences paired.{_few(comparison)}"
-    based_on = f"{', '.join(parts)}. {meaning}"
-    return " ".join(filter(None, (based_on, _power(comparison), allowed(comparison.differences))))
+    based_on = f"{', '.join(parts)}. Intervals are 95 %, of differences paired."
+    further = (_few(comparison), _power(comparison), _direction(comparison), _ids(comparison))
+    return " ".join(filter(None, (based_on, *further, allowed(comparison.differences))))
 
 
 def _few(comparison: Comparison) -> str:
@@ -135,7 +135,24 @@ def _few(comparison: Comparison) -> str:
     shown += [change for each in candidates for change in (each.delta_score, each.delta_nfr, each.delta_nfr_relative)]
     shown += [] if likeness is None else [likeness.similarity, *likeness.parts.values()]
     few = any(each is not None and each.too_few for each in shown)
-    return f" {TOO_FEW.capitalize()}: a mean of fewer than {FEWEST} samples has no interval." if few else ""
+    return f"{TOO_FEW.capitalize()}: a mean of fewer than {FEWEST} samples has no interval." if few else ""
+
+
+def _direction(comparison: Comparison) -> str:
+    """Where it is not the usual one, or not known, which direction of the score is better."""
+    metric = comparison.metric or "scores"
+    if comparison.lower_is_better is None:
+        return f"Nothing says whether higher {metric} is better, and it is taken to be; if not, say --lower-is-better."
+    return f"Lower {metric} is better." if comparison.lower_is_better else ""
+
+
+def _ids(comparison: Comparison) -> str:
+    joined_by_content = comparison.joined_by == "content"
+    return (
+        "The files number their samples differently, so samples are joined by what they ask."
+        if joined_by_content
+        else ""
+    )
 
 
 def allowed(differences: Sequence[str]) -> str:
@@ -161,7 +178,8 @@ def sentences(comparison: Comparison) -> list[str]:
 def _on_update(comparison: Comparison) -> str:
     flips, old, new = comparison.comparison, comparison.old.name, comparison.new.name
     p = flips.mcnemar_p  # the sign test of scores counts losses and gains, and tells nothing about their mean
-    claims = (f"is worse than {old}", f"is better than {old}", f"shows no clear difference from {old} on average")
+    below, above = ("better", "worse") if comparison.lower_is_better else ("worse", "better")
+    claims = (f"is {below} than {old}", f"is {above} than {old}", f"shows no clear difference from {old} on average")
     delta = f"{comparison.metric or 'score'} {score_change(comparison, flips.delta_score)}{_tested(p)}"
     lost = f"{count(flips.regression)} of {comparison.n:,} answers (NFR {percent(flips.nfr)})"
     counted = "" if flips.sign_p is None else f" (sign test of these counts: {p_value(flips.sign_p)})"

@@ -14,6 +14,8 @@ from stillright.importers.selection import listed
 from stillright.records import PredictionSet
 from stillright.verdict.check import Check, Outcome
 
+BY_CONTENT = "the files number their samples differently, so what a sample asks is its id; name a variable with --id"
+
 
 def must_pass_check(
     policy: Policy, comparison: Comparison, old: Model[PredictionSet], new: Model[PredictionSet]
@@ -23,7 +25,8 @@ def must_pass_check(
     known = set().union(*(run.table["id"] for run in (old.runs[0], *new.runs)))
     absent = [sample for sample in wanted if sample not in known]
     if absent:
-        raise ConfigError(f"policy: must_pass names ids that no file has: {listed(absent)}")
+        hint = f"; {BY_CONTENT}" if comparison.joined_by == "content" else ""
+        raise ConfigError(f"policy: must_pass names ids that no file has: {listed(absent)}{hint}")
     verdicts = [_passes(wanted, comparison, old.runs[0], run) for run in new.runs]
     lost = [sample for i, sample in enumerate(wanted) if any(run[i] is False for run in verdicts)]
     unknown = [sample for i, sample in enumerate(wanted) if any(run[i] is None for run in verdicts)]
@@ -45,7 +48,8 @@ def _passes(wanted: list[str], comparison: Comparison, old: PredictionSet, new: 
         found = _looked_up(wanted, new, with_verdicts(new.table)["right"])
         return (found.fill_null(False) if comparison.on_missing == "wrong" else found).to_list()
     before, now = (_looked_up(wanted, run, run.table["score"]) for run in (old, new))
-    return (now - before >= -least_change(comparison.epsilon, comparison.kind)).to_list()
+    better = before - now if comparison.lower_is_better else now - before
+    return (better >= -least_change(comparison.epsilon, comparison.kind)).to_list()
 
 
 def _looked_up(wanted: list[str], run: PredictionSet, values: pl.Series) -> pl.Series:

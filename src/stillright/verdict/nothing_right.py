@@ -17,7 +17,10 @@ from stillright.verdict.check import Check, Outcome
 def nothing_right_checks(
     comparison: Comparison, old: Model[PredictionSet], new: Model[PredictionSet]
 ) -> Iterator[Check]:
-    """A check for each of the two models that has no right answer (continuous: only scores of 0)."""
+    """A check for each of the two models that has no right answer (continuous: only scores of 0, unless these are the
+    best)."""
+    if comparison.lower_is_better:
+        return
     outcomes: list[tuple[str, Model[PredictionSet], float, Outcome, str]] = [
         ("old", old, comparison.old.score, "cannot tell", "so none can be lost"),
         ("new", new, comparison.new.score, "fail", "so the update keeps nothing"),

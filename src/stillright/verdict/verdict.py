@@ -19,6 +19,7 @@ from stillright.verdict.nothing_right import nothing_right_checks
 
 OF_OTHER_KIND = {"discrete": get_args(OfScores), "continuous": get_args(OfAnswers)}
 EXIT_CODES: dict[Outcome, int] = {"pass": 0, "fail": 1, "error": 2, "cannot tell": 3}
+OF_SCALE = ("score", "delta_score")  # metrics on the scale of the scores, whatever their direction
 WORSE: tuple[Outcome, ...] = ("pass", "cannot tell", "fail")
 
 
@@ -75,6 +76,11 @@ def _refuse_limits(policy: Policy, comparison: Comparison) -> None:
     for limit in policy.limits:
         if limit.metric in OF_OTHER_KIND[comparison.kind]:
             raise ConfigError(f"policy: {limit.metric} is for answers that are {other}; these are {kind}")
+        if comparison.lower_is_better and limit.metric in OF_SCALE and limit.min is not None:
+            raise ConfigError(
+                f"policy: lower {comparison.metric or 'scores'} is better, so {limit.metric} min {limit.min:g} is kept "
+                "by worse answers; write a max"
+            )
         if comparison.kind == "discrete" and (problem := limit.problem(DISCRETE_FRACTIONS)):
             raise ConfigError(f"policy: {problem}")
 
