@@ -25,7 +25,7 @@ MEANINGS = {  # for readers; docs/metrics.md has the formulas
     "nfr": "share of all samples whose answer was right before and is wrong now (of scores: lower now)",
     "pfr": "share of all samples whose answer was wrong before and is right now (of scores: higher now)",
     "nfr_mc": "negative flips, and answers that were wrong before and are wrong in another way now",
-    "answer_changed": "share of all samples that are right before and now, but with another one of several right answers",
+    "answer_changed": "share of all samples that have another one of several right answers now",
     "nfr_of_old_right": "of the answers that were right before, the share that is lost",
     "nfi": "of the answers that are wrong now, the share that was right before",
     "btc": "of the answers that were right before, the share that still is",
