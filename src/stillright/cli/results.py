@@ -44,7 +44,8 @@ def selection_of(args: argparse.Namespace, columns: Sequence[str]) -> Selection:
             raise ConfigError(f"--column {text}: there is no column {ours} to fill; there are {', '.join(COLUMNS)}")
         rename[ours] = theirs
     chosen = {kind: getattr(args, kind) for kind in CHOICES}
-    return Selection(**chosen, columns=tuple(columns), rename=rename)
+    anew = args.score is not None or args.judge is not None
+    return Selection(**chosen, anew=anew, columns=tuple(columns), rename=rename)
 
 
 def read_results(text: str, of_all: Selection) -> PredictionSet:

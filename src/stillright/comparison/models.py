@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, Protocol, TypedDict, TypeVar
 
@@ -55,6 +56,7 @@ def read_models(
 
     A frame has the name of its place. Raises what reading and scoring raise.
     """
+    selection = replace(selection, anew=score is not None)
     places = {"old": old, "new": new, **{f"candidate {i}": [each] for i, each in enumerate(candidates, start=1)}}
     runs = {place: [_read(run, selection, score, place) for run in given] for place, given in places.items()}
     scored = {run.header.metric for each in runs.values() for run in each if run.kind == "continuous"}

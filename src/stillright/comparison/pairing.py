@@ -6,10 +6,12 @@ Knows PredictionSets, not metrics.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
 import polars as pl
 
+from stillright.comparison.sameness import same_form, same_question
 from stillright.errors import ConfigError, DataError
 from stillright.records import COLUMNS, EXAMPLES, Kind, PredictionSet
 
@@ -112,6 +114,7 @@ def _aligned(runs: Sequence[PredictionSet], on_missing: OnMissing) -> tuple[list
     first = runs[0].table["id"]
     if all(first.equals(run.table["id"], check_names=False) for run in runs[1:]):
         return [run.table for run in runs], 0
+    runs = [_with_composed_ids(run) for run in runs]
     known = pl.concat([run.table["id"] for run in runs]).unique(maintain_order=True)
     held = [known.is_in(run.table["id"].implode()) for run in runs]
     common = _everywhere(held)
@@ -121,6 +124,12 @@ def _aligned(runs: Sequence[PredictionSet], on_missing: OnMissing) -> tuple[list
     ids = known if on_missing == "wrong" else known.filter(common)
     order = ids.alias("id").to_frame()
     return [order.join(run.table, on="id", how="left", maintain_order="left") for run in runs], missing
+
+
+def _with_composed_ids(run: PredictionSet) -> PredictionSet:
+    """The run with its ids in Unicode's NFC, unless two of its ids would be one."""
+    ids = run.table["id"].str.normalize("NFC")
+    return run if ids.n_unique() < len(ids) else replace(run, table=run.table.with_columns(ids))
 
 
 def _raise_missing(runs: Sequence[PredictionSet], ids: pl.Series, held: list[pl.Series]) -> None:
@@ -141,8 +150,8 @@ def _refuse_other_questions(runs: Sequence[PredictionSet], tables: list[pl.DataF
         known = tables[0][field]  # for each sample, the value in the first file that has one
         for run, table in zip(runs[1:], tables[1:], strict=True):
             differs = (known != table[field]).fill_null(False)
-            if field == "reference" and differs.any():  # right answers may be in any order
-                differs = (known.list.sort() != table[field].list.sort()).fill_null(False)
+            if differs.any():
+                differs = (same_question(known) != same_question(table[field])).fill_null(False)
             if differs.any():
                 i = differs.arg_true()[0]
                 first, second = (_excerpt(values[i]) for values in (known, table[field]))
@@ -159,10 +168,12 @@ def _excerpt(value: Any) -> str:
 
 
 def with_verdicts(table: pl.DataFrame) -> pl.DataFrame:
-    """A PredictionSet's table with `right`, null without a verdict, and `answer`."""
-    equal = pl.when(pl.col("prediction").is_not_null()).then(pl.col("reference").list.contains(pl.col("prediction")))
-    right = pl.coalesce("correct", equal)
-    return table.with_columns(right=right, answer=pl.coalesce("prediction", "output"))
+    """A PredictionSet's table with `right`, null without a verdict, and `answer`, equal for the same answers."""
+    forms = table.select(same_form(table[name]) for name in ("prediction", "output", "reference"))
+    among = pl.col("reference").list.contains(pl.col("prediction"))
+    equal = forms.select(pl.when(pl.col("prediction").is_not_null()).then(among)).to_series()
+    answer = forms.select(pl.coalesce("prediction", "output")).to_series()
+    return table.with_columns(right=pl.coalesce("correct", equal), answer=answer)
 
 
 def _everywhere(flags: Iterable[pl.Series]) -> pl.Series:

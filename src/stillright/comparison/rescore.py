@@ -20,9 +20,9 @@ RIGHT_OR_WRONG = ("exact_match", "quasi_exact_match")
 def rescored(results: PredictionSet, score: str | JudgeSettings) -> PredictionSet:
     """`results` with the score of that name, or a judge's; discrete for exact matches, else continuous.
 
-    A sample without an output, or (but for a judge) without a reference, is left unscored.
-    Raises ConfigError for an unknown score, DataError for choices, whose reference is a number or a letter, not a
-    text, and whatever the score raises.
+    A sample without an output, or (but for a judge) without a reference, is left unscored, as is one that the score
+    cannot judge. Raises ConfigError for an unknown score, DataError for choices, whose reference is a number or a
+    letter, not a text, and if no sample can be scored, and whatever the score raises.
     """
     name = "judge" if isinstance(score, JudgeSettings) else score
     if name != "judge" and results.table["choices"].is_not_null().any():
@@ -35,6 +35,8 @@ def rescored(results: PredictionSet, score: str | JudgeSettings) -> PredictionSe
     values = np.full(len(known), np.nan)
     values[known.to_numpy()] = _values(results.table.filter(known), score)
     scores = pl.Series("score", values).fill_nan(None)
+    if scores.null_count() == len(scores):
+        raise DataError(f"{results.name}: score={name!r}: no sample can be scored; {_why_none(results.table, name)}")
     right = scores == 1.0
     discrete = name in RIGHT_OR_WRONG
     table = results.table.with_columns(
@@ -43,7 +45,19 @@ def rescored(results: PredictionSet, score: str | JudgeSettings) -> PredictionSe
         prediction=pl.col("output") if discrete else None,
     )
     header = results.header.model_copy(update={"metric": name, "kind": "discrete" if discrete else "continuous"})
-    return replace(results, header=header, table=table.cast(results.table.schema))
+    return replace(results, header=header, table=table.cast(results.table.schema), guessed=False)
+
+
+def _why_none(table: pl.DataFrame, name: str) -> str:
+    """Why no sample of a table has this score, and what a user can do about it."""
+    missing = [each for each in ("output", "reference") if table[each].null_count() == len(table)]
+    if "output" in missing:
+        return "none has an output; name the texts to score with column output=THEIRS"
+    if name == "judge":
+        return "no reply of the judge holds a clear grade"
+    if missing:
+        return "none has a reference, a right answer; name it with column reference=THEIRS"
+    return "no reference has anything that it counts, such as a word; choose another score"
 
 
 def _values(table: pl.DataFrame, score: str | JudgeSettings) -> Array:

@@ -17,7 +17,7 @@ import msgspec
 
 from stillright.errors import DataError, one_line
 from stillright.importers.grades import Judged, graded
-from stillright.importers.selection import Selection, choose, refuse_unknown
+from stillright.importers.selection import Selection, choose, choose_metric, refuse_unknown
 from stillright.jsonl import decode_json, first_bytes, read_json
 from stillright.records import Header, PredictionSet
 
@@ -53,6 +53,7 @@ class Sample(msgspec.Struct):
     target: str | list[str] = ""
     output: Any = None
     scores: dict[str, Score] | None = None
+    error: Any = None
     metadata: dict[str, Any] | None = None
     attachments: dict[str, str] | None = None
 
@@ -94,8 +95,11 @@ def read_inspect(path: Path, selection: Selection) -> PredictionSet:
     named = {"task": [log.eval.task], "model": [log.eval.model], "filter": (), "prompt": ()}
     refuse_unknown(selection, named, str(path))
     samples = _epoch(log.samples or [], selection.run, path)
-    metric = choose("metric", (name for sample in samples for name in _values(sample)), selection.metric, str(path))
-    judged = [_judged(sample, metric, path) for sample in samples]
+    failed = sum(sample.error is not None for sample in samples)
+    state = f"status {log.status or 'unknown'}, {failed:,} of {len(samples):,} samples failed"
+    names = (name for sample in samples for name in _values(sample))
+    metric = choose_metric(names, selection, str(path), state=state)
+    judged = [_judged(sample, metric, path, selection.anew) for sample in samples]
     return graded(judged, _header(log, metric), selection, str(path))
 
 
@@ -151,8 +155,8 @@ def _number(value: Any, place: str) -> float | None:
     raise DataError(f"{place} is {value!r:.40}, neither a number nor one of {', '.join(GRADES)}")
 
 
-def _judged(sample: Sample, metric: str, path: Path) -> Judged:
-    score = (sample.scores or {}).get(metric.partition("/")[0])
+def _judged(sample: Sample, metric: str | None, path: Path, anew: bool) -> Judged:
+    score = (sample.scores or {}).get((metric or "").partition("/")[0])
     prompt = _text(sample.input, sample)
     row = {
         "id": sample.id,
@@ -162,15 +166,17 @@ def _judged(sample: Sample, metric: str, path: Path) -> Judged:
         "output": _completion(sample),
         "choices": len(sample.choices) if sample.choices else None,
     }
-    value = _number(_values(sample).get(metric), f"{path}: sample {sample.id}: {metric}")
+    value = None if anew else _number(_values(sample).get(metric or ""), f"{path}: sample {sample.id}: {metric}")
     target = sample.target if isinstance(sample.target, str) else ", ".join(sample.target)
     given = sample.metadata or {}  # counts before the others, whatever its names
     return Judged(row, value, {**given, "input": prompt, "target": target, **given})
 
 
-def _completion(sample: Sample) -> str:
-    """The final text of the model; empty if it failed before."""
+def _completion(sample: Sample) -> str | None:
+    """The final text of the model; None if it failed before."""
     output = sample.output if isinstance(sample.output, dict) else {}
+    if not output.get("completion") and not output.get("choices"):
+        return None
     if isinstance(output.get("completion"), str):
         return _text(output["completion"], sample)
     return _text([choice.get("message") for choice in _objects(output.get("choices"))[:1]], sample)
@@ -188,7 +194,7 @@ def _objects(value: Any) -> list[dict[str, Any]]:
     return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
-def _header(log: Log, metric: str) -> Header:
+def _header(log: Log, metric: str | None) -> Header:
     spec = log.eval
     generation = {**(spec.model_generate_config or {}), **(log.plan.config or {})} or None
     source = {

@@ -171,7 +171,7 @@ def _value(result: Result, metric: str, place: str) -> float | None:
     return number(result.score if metric == SCORE else (result.named or {}).get(metric), place)
 
 
-def _output(response: Any) -> str:
-    """The text of an answer; JSON if it is not a text."""
+def _output(response: Any) -> str | None:
+    """The text of an answer, JSON if it is not a text; None if no answer came."""
     output = response.get("output") if isinstance(response, dict) else response
-    return "" if output is None else output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)
+    return None if output is None else output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)

@@ -21,6 +21,7 @@ class Selection:
     model: str | None = None  # a provider of promptfoo
     prompt: str | None = None  # of promptfoo: its label, or its number from 1
     run: int | None = None  # an epoch of Inspect, a repeat of promptfoo, from 1
+    anew: bool = False  # outputs are scored anew, so it does not matter how, or whether, the log scored them
     columns: tuple[str, ...] = ()  # further columns to keep, as text, to slice by
     rename: Mapping[str, str] = field(default_factory=dict)  # our column -> theirs, for tables
 
@@ -46,9 +47,10 @@ def refuse_unknown(selection: Selection, names: Mapping[str, Sequence[str]], pla
 
 
 def refuse_renaming(selection: Selection, place: str) -> None:
-    """Raises DataError if columns are to be renamed: a log has none of other names."""
-    if selection.rename:
-        ours, theirs = next(iter(selection.rename.items()))
+    """Raises DataError if other columns than `reference` are to be renamed: a log has none of other names."""
+    for ours, theirs in selection.rename.items():
+        if ours == "reference":
+            continue
         raise DataError(
             f"{place}: is a log, where nothing can be renamed to {ours}; apply {ours}={theirs} to tables only (in a "
             f"command: FILE::{ours}={theirs})"
@@ -74,6 +76,24 @@ def choose(
             return name
     several = f"several {kind}s, choose one with {kind}=NAME: {listed(names)}"
     raise DataError(f"{place}: {several if names else f'no {kind}'}")
+
+
+def choose_metric(
+    found: Iterable[str], selection: Selection, place: str, usual: Sequence[str] = (), state: str = ""
+) -> str | None:
+    """The metric to read. Where outputs are scored anew and none is wanted, any that is there, or None without one.
+
+    state: how the log ended, for the error if no sample has a score. Raises DataError naming `place`.
+    """
+    names = list(dict.fromkeys(found))
+    if selection.anew and selection.metric is None:
+        return next((name for name in (*usual, *names) if name in names), None)
+    if not names and selection.metric is None:
+        raise DataError(
+            f"{place}: no sample has a score{state and f' ({state})'}; to score the outputs anew, choose a score, such "
+            "as score=exact_match (in a command: --score exact_match)"
+        )
+    return choose("metric", names, selection.metric, place, usual)
 
 
 def listed(names: Sequence[str]) -> str:

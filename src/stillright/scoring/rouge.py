@@ -37,7 +37,7 @@ class _Tokens:
         return Counter(self.words)
 
     @cached_property
-    def bigrams(self) -> Counter[tuple[str, bytes]]:
+    def bigrams(self) -> Counter[tuple[str, str]]:
         return Counter(pairwise(self.words))
 
     @cached_property
