@@ -6,7 +6,7 @@ import json
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pandas
 import polars as pl
@@ -16,6 +16,7 @@ from stillright.comparison import Comparison, compare
 from stillright.errors import DataError
 
 Rows = list[dict[str, Any]]
+Form = Literal["NFC", "NFD"]
 
 
 def as_csv(path: Path, rows: Rows) -> Path:
@@ -79,8 +80,8 @@ def test_fractions_in_single_precision() -> None:
 
 
 @pytest.mark.parametrize("form", ["NFC", "NFD"])
-def test_unicode_forms(compared: Callable[[Rows, Rows], Comparison], form: str) -> None:
-    def formed(name: str, rows: Rows) -> Rows:
+def test_unicode_forms(compared: Callable[[Rows, Rows], Comparison], form: Form) -> None:
+    def formed(name: Form, rows: Rows) -> Rows:
         return [{key: unicodedata.normalize(name, value) for key, value in row.items()} for row in rows]
 
     rows = [

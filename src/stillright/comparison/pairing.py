@@ -151,7 +151,8 @@ def _refuse_other_questions(runs: Sequence[PredictionSet], tables: list[pl.DataF
         for run, table in zip(runs[1:], tables[1:], strict=True):
             differs = (known != table[field]).fill_null(False)
             if differs.any():
-                differs = (same_question(known) != same_question(table[field])).fill_null(False)
+                asked, asked_here = (same_question(each.filter(differs)) for each in (known, table[field]))
+                differs = differs.scatter(differs.arg_true(), (asked != asked_here).fill_null(False))
             if differs.any():
                 i = differs.arg_true()[0]
                 first, second = (_excerpt(values[i]) for values in (known, table[field]))
@@ -169,11 +170,10 @@ def _excerpt(value: Any) -> str:
 
 def with_verdicts(table: pl.DataFrame) -> pl.DataFrame:
     """A PredictionSet's table with `right`, null without a verdict, and `answer`, equal for the same answers."""
-    forms = table.select(same_form(table[name]) for name in ("prediction", "output", "reference"))
-    among = pl.col("reference").list.contains(pl.col("prediction"))
-    equal = forms.select(pl.when(pl.col("prediction").is_not_null()).then(among)).to_series()
-    answer = forms.select(pl.coalesce("prediction", "output")).to_series()
-    return table.with_columns(right=pl.coalesce("correct", equal), answer=answer)
+    prediction, reference = same_form(table["prediction"]), same_form(table["reference"])
+    among = pl.when(prediction.is_not_null()).then(pl.lit(reference).list.contains(pl.lit(prediction)))
+    answer = pl.coalesce(prediction, same_form(table["output"])) if prediction.null_count() else prediction
+    return table.with_columns(right=pl.coalesce("correct", among), answer=answer)
 
 
 def _everywhere(flags: Iterable[pl.Series]) -> pl.Series:
