@@ -134,6 +134,12 @@ def test_where_it_matters_what_brackets_mean_it_is_asked(
     assert compared(said, said).comparison.both_wrong == 2
 
 
+def test_half_a_surrogate_pair_in_a_list(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text('id,prediction,reference\n1,a,"[""a"", ""\\ud800""]"\n')
+    assert compare(path, path).comparison.both_right == 1
+
+
 def test_a_list_stays_a_list() -> None:
     old = pl.DataFrame({"id": [1], "prediction": ["1"], "reference": [[1, 2]]})
     assert compare(old, old).comparison.both_right == 1

@@ -31,8 +31,9 @@ def quoted_texts(text: str) -> list[str] | None:
         with suppress(ValueError, SyntaxError, MemoryError, RecursionError):
             value = ast.literal_eval(text)
             value = value if repr(value) == text else None  # Python joins 'a' 'b', as NumPy writes two texts
-    is_texts = isinstance(value, list) and value and all(isinstance(each, str) for each in value)
-    return value if is_texts else None
+    if not isinstance(value, list) or not value or not all(isinstance(each, str) for each in value):
+        return None
+    return [each.encode("utf-8", "replace").decode() for each in value]  # half a surrogate pair becomes "?"
 
 
 def as_written(several: list[str], text: str, answers: Iterable[Any]) -> list[str]:
