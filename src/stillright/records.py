@@ -115,7 +115,7 @@ def _series(name: str, values: Column | None, n: int, place: str) -> pl.Series:
     if isinstance(values, pl.Series):
         if values.dtype == dtype:
             return values.alias(name)
-        values = values.to_list()
+        values = (_widened(values) if values.dtype == pl.Float32 else values).to_list()
     kinds = set(map(type, values or ()))
     if values is None or kinds <= {NoneType}:
         return pl.Series(name, [None], dtype=dtype).new_from_index(0, n)
@@ -126,6 +126,11 @@ def _series(name: str, values: Column | None, n: int, place: str) -> pl.Series:
     if not kinds <= {PLAIN.get(dtype), NoneType}:
         values = _typed(name, values, place)
     return pl.Series(name, values, dtype=dtype)
+
+
+def _widened(values: pl.Series) -> pl.Series:
+    """Numbers of single precision as they are written, 0.1 and not 0.10000000149011612, so as in any other file."""
+    return values.cast(pl.String).cast(pl.Float64)
 
 
 def as_text(value: Any) -> str | None:

@@ -93,7 +93,21 @@ def test_several_right_answers() -> None:
     new = PredictionSet.from_rows(Header(name="new"), rows("B", "C", "B"))
     flips = compare(old, new).comparison
     assert (flips.both_right, flips.gain, flips.regression) == (1, 1, 1)
-    assert flips.nfr_mc == wilson(2, 3)  # right to another right one, and right to wrong; wrong to right is a gain
+    assert flips.nfr_mc == wilson(1, 3)  # right to wrong; from one right answer to another nothing is lost
+    assert flips.answer_changed == wilson(1, 3)
+
+
+def test_a_right_answer_in_other_words_is_no_flip() -> None:
+    def rows(*answers: tuple[str, bool]) -> list[dict[str, Any]]:
+        return [
+            {"id": i, "output": text, "correct": right, "reference": "Orra"} for i, (text, right) in enumerate(answers)
+        ]
+
+    old = rows(("The river Orra", True), ("Orra it is", True), ("Tann", False), ("Tann", False), ("Orra", True))
+    new = rows(("Orra", True), ("Orra!", True), ("Belm", False), ("Tann", False), ("Orra", False))
+    flips = compare(PredictionSet.from_rows(Header(name="old"), old), PredictionSet.from_rows(Header(name="new"), new))
+    assert (flips.comparison.nfr, flips.comparison.nfr_mc) == (wilson(1, 5), wilson(2, 5))  # lost, and a new mistake
+    assert flips.comparison.answer_changed.value is None  # no sample has several right answers
 
 
 def test_verdicts_alone() -> None:

@@ -181,6 +181,7 @@ def discrete(old: Model, new: Model, ids: list[str], epsilon: float) -> dict[str
         "nfr": counts["regression"] / n,
         "pfr": counts["gain"] / n,
         "nfr_mc": changed_answers(pairs, ids),
+        "answer_changed": changed_right_answers(pairs, ids),
         "nfr_of_old_right": divided(counts["regression"], old_right),
         "nfi": divided(counts["regression"], new_wrong),
         "btc": divided(counts["both_right"], old_right),
@@ -208,8 +209,22 @@ def changed_answers(pairs: list[tuple[File, File]], ids: list[str]) -> Number:
         o, c = before.get(sample), now.get(sample)
         if answer(o) is None or answer(c) is None:
             return None
-        changed.append(answer(o) != answer(c) and (not right(c) or bool(right(o))))
+        lost, both_wrong = right(o) and not right(c), not right(o) and not right(c)
+        changed.append(bool(lost or (both_wrong and answer(o) != answer(c))))
     return mean(changed)
+
+
+def changed_right_answers(pairs: list[tuple[File, File]], ids: list[str]) -> Number:
+    """None without a sample that has several right answers, and where an answer is unknown."""
+    changed, any_several = [], False
+    for (before, now), sample in product(pairs, ids):
+        o, c = before.get(sample), now.get(sample)
+        if answer(o) is None or answer(c) is None:
+            return None
+        several = any(len(row.get("reference") or []) > 1 for row in (o, c) if row)
+        any_several |= several
+        changed.append(bool(several and right(o) and right(c) and answer(o) != answer(c)))
+    return mean(changed) if any_several else None
 
 
 def continuous(old: Model, new: Model, ids: list[str], epsilon: float) -> dict[str, Any]:
@@ -222,7 +237,7 @@ def continuous(old: Model, new: Model, ids: list[str], epsilon: float) -> dict[s
     delta = sum(means) / n
     unknown = ("both_right", "both_wrong", "nfr_mc", "nfr_of_old_right", "nfi", "btc", "nfr_of_chance", "mcnemar_p")
     return {
-        **dict.fromkeys((*unknown, "nfr_mc_of_chance")),
+        **dict.fromkeys((*unknown, "nfr_mc_of_chance", "answer_changed")),
         "gain": len(gains) / len(pairs),
         "unchanged": sum(abs(d) <= epsilon for d in differences) / len(pairs),
         "regression": len(losses) / len(pairs),

@@ -208,3 +208,29 @@ def test_likelihood_of_one_text_has_a_verdict_alone(tmp_path: Path) -> None:
     path.write_text(json.dumps(sample))
     row = read_predictions(path).table.row(0, named=True)
     assert (row["correct"], row["reference"], row["prompt"], row["prediction"]) == (True, ["end"], "The", None)
+
+
+def generated(tmp_path: Path, target: Any, response: str) -> list[str]:
+    """The right answers that are read for a generated answer."""
+    sample = {
+        "doc_id": 0,
+        "target": target,
+        "arguments": {"gen_args_0": {"arg_0": "Q", "arg_1": {"until": ["."]}}},
+        "resps": [[response]],
+        "filtered_resps": [response],
+        "exact_match": 0.0,
+    }
+    path = tmp_path / "a.jsonl"
+    path.write_text(json.dumps(sample))
+    return list(read_predictions(path).table["reference"][0])
+
+
+@pytest.mark.parametrize("target", ["[0,1]", "[-2, 7]", "[]", "[a, b]", "['a' 'b']", '["a", 1]', "[5", "5"])
+def test_one_answer_in_brackets_is_one(tmp_path: Path, target: str) -> None:
+    assert generated(tmp_path, target, "0") == [target]
+
+
+def test_a_list_of_quoted_texts_is_several_answers(tmp_path: Path) -> None:
+    assert generated(tmp_path, "['a', \"it's\"]", "x") == ["a", "it's"]
+    assert generated(tmp_path, ["a", 1], "x") == ["a", "1"]
+    assert generated(tmp_path, "['a', 'b']", "['a', 'b']") == ["a", "b", "['a', 'b']"]  # what the model wrote is it

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import types
+import unicodedata
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -35,9 +36,9 @@ def test_names() -> None:
 def test_bounds(name: str) -> None:
     text = "A quick brown fox jumps over one lazy dog."
     assert score(name, text, text) == 1.0
-    assert score(name, text, "##") == 0.0
+    assert score(name, text, "ЖЖ") == 0.0
     assert score(name, "", text) == 0.0
-    assert score(name, text, "##", text) == 1.0
+    assert score(name, text, "ЖЖ", text) == 1.0
 
 
 @pytest.mark.parametrize("name", [*INSTALLED, "bertscore"])
@@ -53,7 +54,7 @@ def test_samples_must_fit(name: str) -> None:
 
 @pytest.mark.parametrize("name", INSTALLED)
 def test_order_of_samples_is_kept(name: str) -> None:
-    outputs, references = ["one dog", "two", "three men"], [["one dog"], ["##"], ["yy", "three men"]]
+    outputs, references = ["one dog", "two", "three men"], [["one dog"], ["ЖЖ"], ["yy", "three men"]]
     assert SCORES[name](outputs, references).tolist() == [1.0, 0.0, 1.0]
 
 
@@ -67,6 +68,46 @@ def test_quasi_exact_match_ignores_case_punctuation_and_articles() -> None:
     assert quasi_exact_match("The  Eiffel-Tower!", "eiffeltower") == 1.0
     assert quasi_exact_match("an answer", "Another answer") == 0.0
     assert normalized("A theme: the \tEnd, or an AND?") == "theme end or and"
+
+
+@pytest.mark.parametrize(
+    ("output", "reference"),
+    [("cafe\u0301", "caf\u00e9"), ("1.0", "1"), ("1e3", "1000"), ("-0.50", "-.5"), ("True", "true"), ("+7", "7")],
+)
+def test_one_answer_in_two_forms_matches(output: str, reference: str) -> None:
+    assert exact_match(output, reference) == exact_match(reference, output) == 1.0
+    assert quasi_exact_match(output, reference) == 1.0
+
+
+@pytest.mark.parametrize(
+    ("output", "reference"),
+    [("1.5", "15"), ("-5", "5"), ("12345678901234567", "12345678901234568"), ("007", "7"), ("x²", "x3"), (".", "0")],
+)
+def test_different_answers_do_not_match(output: str, reference: str) -> None:
+    assert exact_match(output, reference) == 0.0
+    if output != "007":
+        assert quasi_exact_match(output, reference) == 0.0
+
+
+def test_quasi_exact_match_in_other_scripts() -> None:
+    assert quasi_exact_match("東京。", "東京") == 1.0
+    assert quasi_exact_match("«Ночь»", "ночь") == 1.0
+    assert quasi_exact_match("\uff21\uff22\uff23\uff11", "abc1") == 1.0
+
+
+@pytest.mark.parametrize(("output", "reference"), [("the", "A"), ("", "A"), ("?!", "..."), ("+", "-"), ("", "!")])
+def test_what_normalization_would_remove_is_not_equal(output: str, reference: str) -> None:
+    assert quasi_exact_match(output, reference) == 0.0
+    assert quasi_exact_match(reference, f" {reference.lower()}") == 1.0
+
+
+@pytest.mark.parametrize("name", ["bleu", "chrf"])
+def test_overlap_in_any_script_and_form(name: str) -> None:
+    for text in ("Ночь была тихой", "今天的船已经开走了", "เรือออกไปแล้ว", "cafe\u0301 du port"):
+        assert score(name, unicodedata.normalize("NFC", text), unicodedata.normalize("NFD", text)) == pytest.approx(1)
+    assert score(name, "今天的船已经走了", "今天的船已经开走了") > 0.5  # one of nine characters is missing
+    assert np.isnan(score(name, "a", " "))  # nothing to judge by
+    assert score(name, "a b c d", " ", "a b c d") == pytest.approx(1)
 
 
 def test_bleu_by_hand() -> None:

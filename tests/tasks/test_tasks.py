@@ -224,6 +224,16 @@ def test_generated_text_ends_and_keeps_its_end_when_cut(choice_task: dict[str, A
     assert encode_texts(task, tokenizer, max_length=5, loss_on="all")[0].ids == whole[-5:]
 
 
+def test_answers_without_a_word_are_not_for_rouge(choice_task: dict[str, Any], tmp_path: Path) -> None:
+    rows = [{"question": "a", "text": "today"}, {"question": "b", "text": "..."}]
+    path = write_rows(tmp_path / "wordless.jsonl", rows)
+    values = {**choice_task, "test": str(path), "answer": "text", "metric": "rouge1", "choices": None}
+    with pytest.raises(
+        DataError, match=r"wordless.jsonl: row 2: task colours: the answer '...' has no word that rouge1"
+    ):
+        load_task(TaskConfig(**values))
+
+
 @pytest.mark.parametrize(
     ("max_length", "expected"),
     [

@@ -48,7 +48,9 @@ def selection_of(args: argparse.Namespace, columns: Sequence[str]) -> Selection:
             raise ConfigError(f"--id {args.id}: --column id={rename['id']} names another one; give one of them")
         rename["id"] = args.id
     chosen = {kind: getattr(args, kind) for kind in CHOICES}
-    return Selection(**chosen, columns=tuple(columns), rename=rename, lower_is_better=args.lower_is_better)
+    anew = args.score is not None or args.judge is not None
+    lower = args.lower_is_better
+    return Selection(**chosen, anew=anew, columns=tuple(columns), rename=rename, lower_is_better=lower)
 
 
 def read_results(text: str, of_all: Selection) -> PredictionSet:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from stillright.comparison.allow import Difference
+from stillright.comparison.sameness import same_question
 from stillright.errors import DataError, spelled
 from stillright.records import PredictionSet
 
@@ -67,7 +68,8 @@ def differing_questions(runs: Sequence[PredictionSet], tables: Sequence[pl.DataF
 
 def same_prompts(first: pl.DataFrame, second: pl.DataFrame, rows: pl.Series) -> bool:
     """Whether both tables have the same known prompt in all of `rows`."""
-    return bool((first["prompt"] == second["prompt"]).fill_null(False).filter(rows).all())
+    before, now = (same_question(table["prompt"].filter(rows)) for table in (first, second))
+    return bool((before == now).fill_null(False).all())
 
 
 class _Pair(NamedTuple):
@@ -98,10 +100,11 @@ def _unequal(field: str, runs: Sequence[PredictionSet], tables: Sequence[pl.Data
 
 
 def unequal(first: pl.DataFrame, second: pl.DataFrame, field: str) -> pl.Series:
-    """The rows (bool) in which both tables have a value, and not the same; right answers may be in any order."""
+    """The rows (bool) in which both tables have a value, and not the same (sameness.same_question)."""
     rows = (first[field] != second[field]).fill_null(False)
-    if field == "reference" and rows.any():
-        rows = (first[field].list.sort() != second[field].list.sort()).fill_null(False)
+    if rows.any():
+        before, now = (same_question(table[field].filter(rows)) for table in (first, second))
+        rows = rows.scatter(rows.arg_true(), (before != now).fill_null(False))
     return rows
 
 

@@ -130,7 +130,8 @@ def read_and_compare(
     if on_missing not in get_args(OnMissing):
         raise ConfigError(f"on_missing={on_missing!r}: expected one of {', '.join(get_args(OnMissing))}")
     selection = selection or Selection()
-    selection = replace(selection, columns=tuple(dict.fromkeys((*selection.columns, *slices))))
+    columns = tuple(dict.fromkeys((*selection.columns, *slices)))
+    selection = replace(selection, columns=columns, anew=score is not None)
     models = read_models([old, *old_runs], [new, *new_runs], candidates, selection)
     of_one_run = allowed(identical_runs(models[0].runs, models[1].runs), allow)
     models, by_content = joined(scored_alike(models, score))

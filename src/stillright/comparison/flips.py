@@ -29,6 +29,7 @@ class Flips(BaseModel, frozen=True):
     nfr: Estimate
     pfr: Estimate
     nfr_mc: Estimate = UNDEFINED
+    answer_changed: Estimate = UNDEFINED
     nfr_of_old_right: Estimate = UNDEFINED
     nfi: Estimate = UNDEFINED
     btc: Estimate = UNDEFINED
@@ -48,13 +49,14 @@ def discrete_flips(tally: Tally, a: int, same_mistake: float | None) -> Flips:
     same_mistake: how often two unrelated models that are both wrong give one answer; None if answers are not choices.
     """
     counts = {name: tally.count(f"{name}.{a}") for name in ("both_right", "gain", "both_wrong", "regression")}
-    flip, changed = f"regression.{a}", f"changed.{a}"
+    flip, changed, answer_changed = f"regression.{a}", f"changed.{a}", f"answer_changed.{a}"
     known = changed in tally.sums
     return Flips(
         **counts,
         nfr=tally.rate(flip),
         pfr=tally.rate(f"gain.{a}"),
         nfr_mc=tally.rate(changed) if known else UNDEFINED,
+        answer_changed=tally.rate(answer_changed) if answer_changed in tally.sums else UNDEFINED,
         nfr_of_old_right=tally.rate(flip, "score.0"),
         nfi=tally.rate(flip, f"wrong.{a}"),
         btc=tally.rate(f"both_right.{a}", "score.0"),

@@ -6,6 +6,7 @@ Knows PredictionSets, not metrics.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
 from typing import Literal, NamedTuple
 
 import polars as pl
@@ -13,6 +14,7 @@ import polars as pl
 from stillright.comparison.agreement import agreed, differing_headers, differing_questions
 from stillright.comparison.allow import allowed
 from stillright.comparison.examples import answer_beside_reference
+from stillright.comparison.sameness import same_form
 from stillright.errors import ConfigError, DataError, NothingScored, spelled
 from stillright.records import COLUMNS, EXAMPLES, Kind, PredictionSet
 
@@ -127,6 +129,7 @@ def _aligned(runs: Sequence[PredictionSet], on_missing: OnMissing) -> tuple[list
     first = runs[0].table["id"]
     if all(first.equals(run.table["id"], check_names=False) for run in runs[1:]):
         return [run.table for run in runs], 0
+    runs = [_with_composed_ids(run) for run in runs]
     known = pl.concat([run.table["id"] for run in runs]).unique(maintain_order=True)
     held = [known.is_in(run.table["id"].implode()) for run in runs]
     common = _everywhere(held)
@@ -136,6 +139,12 @@ def _aligned(runs: Sequence[PredictionSet], on_missing: OnMissing) -> tuple[list
     ids = known if on_missing == "wrong" else known.filter(common)
     order = ids.alias("id").to_frame()
     return [order.join(run.table, on="id", how="left", maintain_order="left") for run in runs], missing
+
+
+def _with_composed_ids(run: PredictionSet) -> PredictionSet:
+    """The run with its ids in Unicode's NFC, unless two of its ids would be one."""
+    ids = run.table["id"].str.normalize("NFC")
+    return run if ids.n_unique() < len(ids) else replace(run, table=run.table.with_columns(ids))
 
 
 def _raise_missing(runs: Sequence[PredictionSet], ids: pl.Series, held: list[pl.Series]) -> None:
@@ -152,10 +161,11 @@ def _raise_missing(runs: Sequence[PredictionSet], ids: pl.Series, held: list[pl.
 
 
 def with_verdicts(table: pl.DataFrame) -> pl.DataFrame:
-    """A PredictionSet's table with `right`, null without a verdict, and `answer`."""
-    equal = pl.when(pl.col("prediction").is_not_null()).then(pl.col("reference").list.contains(pl.col("prediction")))
-    right = pl.coalesce("correct", equal)
-    return table.with_columns(right=right, answer=pl.coalesce("prediction", "output"))
+    """A PredictionSet's table with `right`, null without a verdict, and `answer`, equal for the same answers."""
+    prediction, reference = same_form(table["prediction"]), same_form(table["reference"])
+    among = pl.when(prediction.is_not_null()).then(pl.lit(reference).list.contains(pl.lit(prediction)))
+    answer = pl.coalesce(prediction, same_form(table["output"])) if prediction.null_count() else prediction
+    return table.with_columns(right=pl.coalesce("correct", among), answer=answer)
 
 
 def _everywhere(flags: Iterable[pl.Series]) -> pl.Series:

@@ -147,9 +147,10 @@ def exchanged(by_new: Array, by_candidate: Array) -> dict[str, Array]:
 
 def tally_discrete(models: Sequence[Model[pl.DataFrame]]) -> Tally:
     """Columns "score.A" (1 where right) and, of every A but the first, those of `quadrants`, "wrong", "square" (of the
-    difference) and "changed"; A counts models from 0 (old). Tables have `right` and `answer`.
+    difference), "changed" and "answer_changed"; A counts models from 0 (old). Tables have `right` and `answer`.
 
-    "changed.A" is missing if any answer of any run is unknown. Candidates (A > 1) have those of `exchanged`, and
+    "changed.A" and "answer_changed.A" are missing if any answer of any run is unknown, the latter also where no sample
+    has several right answers. Candidates (A > 1) have those of `exchanged`, and
     "flipped_too.A" and "right_too.A": new has a negative flip there too, or is right too. Models with several runs
     have "noise.A": a negative flip between two of them.
     """
@@ -166,8 +167,9 @@ def tally_discrete(models: Sequence[Model[pl.DataFrame]]) -> Tally:
         columns |= _of_model(a, quadrants(old, right))
         columns[f"wrong.{a}"] = 1 - right
         columns[f"square.{a}"] = (right - old) ** 2
-        if changes := [flag for name, flag in flags.items() if name.startswith(f"changed.{a}.")]:
-            columns[f"changed.{a}"] = _mean(changes)
+        for kind in ("changed", "answer_changed"):
+            if changes := [flag for name, flag in flags.items() if name.startswith(f"{kind}.{a}.")]:
+                columns[f"{kind}.{a}"] = _mean(changes)
         if a > 1:
             columns[f"flipped_too.{a}"] = columns[f"regression.{a}"] * columns["regression.1"]
             columns[f"right_too.{a}"] = right * columns["score.1"]
@@ -232,22 +234,33 @@ def _mean(columns: list[Array]) -> Array:
 
 
 def _flags(models: Sequence[Model[pl.DataFrame]]) -> pl.DataFrame:
-    """For every sample: whether each run is right, and whether its answer changed from each run of old."""
+    """For every sample: whether each run is right, and how its answer changed from each run of old."""
     flags = [run["right"].alias(f"right.{a}.{r}") for a, model in enumerate(models) for r, run in enumerate(model.runs)]
     known = [all(run["answer"].null_count() == 0 for run in model.runs) for model in models]
+    several = _several_right([run for model in models for run in model.runs])
     for a, model in enumerate(models[1:], start=1):
-        if known[0] and known[a]:
-            pairs = product(enumerate(models[0].runs), enumerate(model.runs))
-            flags += [changed(before, now).alias(f"changed.{a}.{q}.{r}") for (q, before), (r, now) in pairs]
+        if not known[0] or not known[a]:
+            continue
+        for (q, before), (r, now) in product(enumerate(models[0].runs), enumerate(model.runs)):
+            flags.append(changed(before, now).alias(f"changed.{a}.{q}.{r}"))
+            if several.any():
+                other = before["right"] & now["right"] & (before["answer"] != now["answer"])
+                flags.append((several & other).alias(f"answer_changed.{a}.{q}.{r}"))
     return pl.DataFrame(flags)
 
 
-def changed(before: pl.DataFrame, now: pl.DataFrame) -> pl.Series:
-    """For each sample: whether the answer is another one, and is wrong now or was right before.
+def _several_right(tables: Sequence[pl.DataFrame]) -> pl.Series:
+    """For each sample: whether its reference lists several right answers, in any table."""
+    listed = [(table["reference"].list.len() > 1).fill_null(False) for table in tables]
+    return pl.select(pl.any_horizontal(*listed)).to_series()
 
-    So changes among several right answers count. NFR_mc is the mean.
+
+def changed(before: pl.DataFrame, now: pl.DataFrame) -> pl.Series:
+    """For each sample: whether a right answer was lost, or a mistake became another one. NFR_mc is the mean.
+
+    So NFR <= NFR_mc <= error rate of now; a right answer in other words is still right.
     """
-    return (before["answer"] != now["answer"]) & (~now["right"] | before["right"])
+    return ~now["right"] & (before["right"] | (before["answer"] != now["answer"]))
 
 
 def _distinct(flags: pl.DataFrame) -> tuple[dict[str, Array], Array]:

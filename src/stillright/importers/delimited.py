@@ -9,11 +9,8 @@ import csv
 import io
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
-
-import msgspec
 
 from stillright.errors import DataError
 from stillright.importers.selection import Selection
@@ -94,18 +91,9 @@ def _score(cell: str) -> float:
     return float(cell)
 
 
-def _references(cell: str) -> str | list[Any]:
-    """The right answer, or several if the cell is a JSON list of texts and numbers."""
-    if cell.startswith("["):
-        with suppress(msgspec.DecodeError, RecursionError):
-            return msgspec.json.decode(cell, type=list[str | float | int])
-    return cell
-
-
 READERS: dict[str, Callable[[str], Any]] = {
     "correct": lambda cell: FLAGS[cell.strip().lower()],
     "score": _score,
     "choices": int,
-    "reference": _references,
 }
 EXPECTED = {"correct": f"one of {', '.join(FLAGS)}", "score": "a number", "choices": "a whole number"}

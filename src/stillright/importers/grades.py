@@ -42,17 +42,21 @@ def graded(samples: Sequence[Judged], header: Header, selection: Selection, plac
     Without a kind, verdicts are guessed where all values are 0 or 1, except for metrics known to be similarities, and
     those of which lower is better: their mean would be another number than the tool's.
     A sample without a value is unscored, not wrong: it keeps only its output, so that nothing can be judged by it.
-    What is None in the header's settings and source is left out. Raises DataError naming `place`.
+    What is None in the header's settings and source is left out. A column renamed to `reference` is one of those to
+    slice by, for logs that have no right answers of their own. Raises DataError naming `place`.
     """
-    samples = identified(samples, selection.rename.get("id"), place)
+    if selection.anew and all(sample.row.get("output") is None for sample in samples):
+        status = f" (status {header.source['status']})" if header.source.get("status") else ""
+        raise DataError(f"{place}: no sample has an output to score{status}; run the evaluation again")
+    samples = _with_references(identified(samples, selection.rename.get("id"), place), selection, place)
     names = [name for name in selection.columns if name not in COLUMNS]
     for name in names:
         choose("column", (key for sample in samples for key in sample.more), name, place)
     guess: Kind = (
-        "continuous" if header.lower_is_better else _kind([each.value for each in samples], header.metric or "")
+        "continuous" if header.lower_is_better else _kind((sample.value for sample in samples), header.metric or "")
     )
     kind = header.kind or guess
-    rows = [_row(sample, kind) | {name: sample.more.get(name) for name in names} for sample in samples]
+    rows = [_row(sample, kind, selection.anew) | {name: sample.more.get(name) for name in names} for sample in samples]
     known = {"settings": _known(header.settings), "source": _known(header.source)}
     found = PredictionSet.from_rows(header.model_copy(update={"kind": kind, **known}), rows, place)
     return replace(found, guessed=header.kind is None and kind == "discrete")
@@ -74,10 +78,20 @@ def _kind(values: Iterable[float | None], metric: str) -> Kind:
     return "discrete" if set(values) <= {0, 1, None} and not similarity else "continuous"
 
 
-def _row(sample: Judged, kind: Kind) -> dict[str, Any]:
+def _with_references(samples: Sequence[Judged], selection: Selection, place: str) -> Sequence[Judged]:
+    name = selection.rename.get("reference")
+    if name is None:
+        return samples
+    choose("column", (key for sample in samples for key in sample.more), name, place)
+    return [sample._replace(row=sample.row | {"reference": sample.more.get(name)}) for sample in samples]
+
+
+def _row(sample: Judged, kind: Kind, anew: bool) -> dict[str, Any]:
+    """anew: an answer that never came stays None, so that it is not scored as an empty one."""
     row, value, _ = sample
     if value is None:
-        return {**row, "prediction": None, "output": row.get("output") or ""}
+        output = row.get("output")
+        return {**row, "prediction": None, "output": output if anew or output is not None else ""}
     return {**row, **({"correct": bool(value)} if kind == "discrete" else {"score": float(value)})}
 
 

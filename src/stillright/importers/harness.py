@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,9 +17,10 @@ import polars as pl
 
 from stillright.directions import is_lower_better
 from stillright.errors import DataError, spelled
+from stillright.importers.answer_lists import as_written, quoted_texts
 from stillright.importers.grades import Judged, graded, identified, number
 from stillright.importers.harness_files import choose_files, results_of
-from stillright.importers.selection import Selection, choose, listed, refuse_unknown
+from stillright.importers.selection import Selection, choose, choose_metric, listed, refuse_unknown
 from stillright.jsonl import first_bytes, read_json, read_objects
 from stillright.messages import chat_text
 from stillright.records import TASK, Header, PredictionSet
@@ -27,6 +29,7 @@ NOT_METRICS = {
     *("doc_id", "doc", "target", "arguments", "resps", "filtered_resps", "filter", "metrics"),
     *("doc_hash", "prompt_hash", "target_hash"),
 }
+NO_METRIC = "bypass"  # what --predict_only logs in place of one
 # How a metric ranks the choices: (log-likelihood, that without the prompt, text) -> value; the highest is chosen.
 RANKS: dict[str, Callable[[float, float, str], float]] = {
     "acc": lambda given, alone, text: given,
@@ -73,9 +76,9 @@ def _part(file: Path, task: str | None, selection: Selection) -> Part:
     chosen = choose("filter", filters, selection.filter, str(file), ("strict-match",))
     samples = [each for each, name in zip(samples, filters, strict=True) if name == chosen]
     of_task = {key: entries.get(task) for key, entries in results.items() if isinstance(entries, dict)}
-    metric = _metric(samples[0][1], selection.metric, file)
+    metric = _metric(samples[0][1], selection, file)
     directions = of_task.get("higher_is_better")
-    higher = directions.get(metric) if isinstance(directions, dict) else None
+    higher = directions.get(metric or "") if isinstance(directions, dict) else None
     header = Header(
         name=name,
         task=task,
@@ -150,14 +153,18 @@ def _settings(results: dict[str, Any], of_task: dict[str, Any], requests: list[t
     }
 
 
-def _metric(sample: Sample, wanted: str | None, file: Path) -> str:
-    """The metric to read. Raises DataError for one without a value per sample."""
+def _metric(sample: Sample, selection: Selection, file: Path) -> str | None:
+    """The metric to read, None where outputs are scored anew and the log has none (as with --predict_only).
+
+    Raises DataError for one without a value per sample.
+    """
+    wanted = selection.metric
     named = sample.get("metrics")
     names = [str(name) for name in named] if isinstance(named, list) else [n for n in sample if n not in NOT_METRICS]
-    single = [name for name in names if not isinstance(sample.get(name), list | dict)]
+    single = [name for name in names if not isinstance(sample.get(name), list | dict) and name != NO_METRIC]
     if wanted in names and wanted not in single:
         raise DataError(f"{file}: {wanted} is computed over the whole test set; per sample there is {listed(single)}")
-    return choose("metric", single, wanted, str(file), ("acc", "exact_match"))
+    return choose_metric(single, selection, str(file), ("acc", "exact_match"))
 
 
 def _delimiter(config: Any) -> str:
@@ -165,13 +172,13 @@ def _delimiter(config: Any) -> str:
     return str(config.get("target_delimiter", " ")) if isinstance(config, dict) else " "
 
 
-def _judged(sample: Sample, metric: str, delimiter: str, place: str) -> Judged:
+def _judged(sample: Sample, metric: str | None, delimiter: str, place: str) -> Judged:
     doc = sample.get("doc")
-    value = number(sample.get(metric), f"{place}: {metric}")
+    value = None if metric is None else number(sample.get(metric), f"{place}: {metric}")
     return Judged(_row(sample, metric, delimiter), value, doc if isinstance(doc, dict) else {})
 
 
-def _row(sample: Sample, metric: str, delimiter: str) -> dict[str, Any]:
+def _row(sample: Sample, metric: str | None, delimiter: str) -> dict[str, Any]:
     """The columns of a sample, without the verdict."""
     requests = _requests(sample)
     document = sample.get("doc_hash")
@@ -182,9 +189,9 @@ def _row(sample: Sample, metric: str, delimiter: str) -> dict[str, Any]:
     }
     if len(requests) > 1 and all(isinstance(text, str) for request in requests for text in request):
         return row | _chosen(sample, requests, metric, delimiter)
-    row["reference"] = _targets(sample.get("target"))
     if _generation(requests) is not None:
         row |= {"prediction": _first_text(sample.get("filtered_resps")), "output": _first_text(sample.get("resps"))}
+    row["reference"] = _targets(sample.get("target"), (row.get("prediction"), row.get("output")))
     return row
 
 
@@ -205,7 +212,7 @@ def _generation(requests: list[tuple[Any, Any]]) -> dict[str, Any] | None:
     return settings if isinstance(settings, dict) else None
 
 
-def _chosen(sample: Sample, pairs: list[tuple[Any, Any]], metric: str, delimiter: str) -> dict[str, Any]:
+def _chosen(sample: Sample, pairs: list[tuple[Any, Any]], metric: str | None, delimiter: str) -> dict[str, Any]:
     """The choice that the metric counts as the model's: number, text, and how many there were."""
     likelihoods = _likelihoods(sample.get("filtered_resps"))
     alone = [0.0] * len(pairs)
@@ -233,17 +240,20 @@ def _likelihoods(responses: Any) -> list[float]:
 
 def _target_numbers(target: Any, texts: list[str]) -> list[str] | None:
     """The numbers of the right choices, which the log gives as a number, in a list, or as the text of a choice."""
-    targets = _targets(target) or []
+    if isinstance(target, str) and target[:1] == "[":
+        with suppress(ValueError, SyntaxError, MemoryError, RecursionError):
+            target = ast.literal_eval(target)
+    targets = _texts(target) or []
     return [str(texts.index(each)) if not each.isdigit() and each in texts else each for each in targets] or None
 
 
-def _targets(target: Any) -> list[str] | None:
-    """The right answers; in a log, several are the text of a Python list."""
-    if isinstance(target, str) and target[:1] == "[":
-        try:
-            target = ast.literal_eval(target)
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
-            return [str(target)]
+def _targets(target: Any, answers: tuple[str | None, ...]) -> list[str] | None:
+    """The right answers; in a log, several are the text of a list of quoted texts."""
+    several = quoted_texts(target) if isinstance(target, str) else None
+    return _texts(target) if several is None else as_written(several, target, answers)
+
+
+def _texts(target: Any) -> list[str] | None:
     if isinstance(target, list | tuple):
         return [str(each) for each in target]
     return None if target is None else [str(target)]

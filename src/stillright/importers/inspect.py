@@ -18,7 +18,7 @@ import msgspec
 from stillright.directions import is_lower_better, lower_by_name
 from stillright.errors import DataError, one_line
 from stillright.importers.grades import Judged, graded
-from stillright.importers.selection import Selection, choose, refuse_unknown
+from stillright.importers.selection import Selection, choose, choose_metric, refuse_unknown
 from stillright.jsonl import decode_json, first_bytes, read_json
 from stillright.messages import chat_text
 from stillright.records import Header, PredictionSet
@@ -60,6 +60,7 @@ class Sample(msgspec.Struct):
     target: str | list[str] = ""
     output: Any = None
     scores: dict[str, Score] | None = None
+    error: Any = None
     metadata: dict[str, Any] | None = None
     attachments: dict[str, str] | None = None
     invalidation: Any = None  # who took the sample back, and why
@@ -102,16 +103,20 @@ def read_inspect(path: Path, selection: Selection) -> PredictionSet:
     named = {"task": [log.eval.task], "model": [log.eval.model], "filter": (), "prompt": ()}
     refuse_unknown(selection, named, str(path))
     samples = _epoch(log.samples or [], selection.run, path)
-    metric = choose("metric", (name for sample in samples for name in _values(sample)), selection.metric, str(path))
-    judged = [_judged(sample, metric, path) for sample in samples]
-    header = _header(log, metric)
+    failed = sum(sample.error is not None for sample in samples)
+    state = f"status {log.status or 'unknown'}, {failed:,} of {len(samples):,} samples failed"
+    names = (name for sample in samples for name in _values(sample))
+    metric = choose_metric(names, selection, str(path), state=state)
+    judged = [_judged(sample, metric, path, selection.anew) for sample in samples]
     lower = selection.lower_is_better or is_lower_better(metric, _direction(metric, judged), False, str(path))
-    return graded(judged, header.model_copy(update={"lower_is_better": lower}), selection, str(path))
+    header = _header(log, metric).model_copy(update={"lower_is_better": lower})
+    return graded(judged, header, selection, str(path))
 
 
-def _direction(metric: str, samples: list[Judged]) -> bool | None:
+def _direction(metric: str | None, samples: list[Judged]) -> bool | None:
     """False (higher is better) where all values are grades of right and wrong, unless the metric is a known error."""
-    return lower_by_name(metric) or (False if all(sample.value in (0, 1, None) for sample in samples) else None)
+    of_name = lower_by_name(metric) if metric else None
+    return of_name or (False if all(sample.value in (0, 1, None) for sample in samples) else None)
 
 
 def _unpacked(path: Path) -> Log:
@@ -166,8 +171,8 @@ def _number(value: Any, place: str) -> float | None:
     raise DataError(f"{place} is {value!r:.40}, neither a number nor one of {', '.join(GRADES)}")
 
 
-def _judged(sample: Sample, metric: str, path: Path) -> Judged:
-    score = (sample.scores or {}).get(metric.partition("/")[0])
+def _judged(sample: Sample, metric: str | None, path: Path, anew: bool) -> Judged:
+    score = (sample.scores or {}).get((metric or "").partition("/")[0])
     prompt = _text(sample.input, sample)
     row = {
         "id": sample.id,
@@ -177,16 +182,19 @@ def _judged(sample: Sample, metric: str, path: Path) -> Judged:
         "output": _completion(sample),
         "choices": len(sample.choices) if sample.choices else None,
     }
-    value = _number(_values(sample).get(metric), f"{path}: sample {sample.id}: {metric}")
-    value = value if sample.invalidation is None else None
+    value = None if anew else _number(_values(sample).get(metric or ""), f"{path}: sample {sample.id}: {metric}")
+    if sample.invalidation is not None:
+        value, row["output"] = None, None if anew else row["output"]
     target = sample.target if isinstance(sample.target, str) else ", ".join(sample.target)
     given = sample.metadata or {}  # counts before the others, whatever its names
     return Judged(row, value, {**given, "input": prompt, "target": target, **given})
 
 
-def _completion(sample: Sample) -> str:
-    """The final text of the model; empty if it failed before."""
+def _completion(sample: Sample) -> str | None:
+    """The final text of the model; None if it failed before."""
     output = sample.output if isinstance(sample.output, dict) else {}
+    if not output.get("completion") and not output.get("choices"):
+        return None
     if isinstance(output.get("completion"), str):
         return _text(output["completion"], sample)
     return _text([choice.get("message") for choice in _objects(output.get("choices"))[:1]], sample)
@@ -200,7 +208,7 @@ def _objects(value: Any) -> list[dict[str, Any]]:
     return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
-def _header(log: Log, metric: str) -> Header:
+def _header(log: Log, metric: str | None) -> Header:
     spec = log.eval
     given = {**(spec.model_generate_config or {}), **(log.plan.config or {})}
     generation = {key: value for key, value in given.items() if value is not None and key not in SENDING}

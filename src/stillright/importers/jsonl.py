@@ -14,8 +14,9 @@ from pydantic import ValidationError
 
 from stillright.directions import is_lower_better
 from stillright.errors import DataError
+from stillright.importers.answer_lists import with_listed_references
 from stillright.importers.selection import Selection
-from stillright.importers.tables import no_column, read_records, refuse_misspelt_reference
+from stillright.importers.tables import no_column, read_records, refuse_misspelt_reference, without_verdicts
 from stillright.jsonl import blocks, read_objects
 from stillright.records import ANSWERS, COLUMNS, Header, PredictionSet, filled, table_of
 
@@ -71,12 +72,12 @@ def read_jsonl(path: Path, selection: Selection) -> PredictionSet:
             header = _header(rows[0] if rows else None, path, selection)
             rows = rows[1:] if rows and rows[0].header is not None else rows
         columns_of = {name: list(map(attrgetter(attribute), rows)) for attribute, name in kept.items()}
-        tables.append(table_of(columns_of, str(path)))
+        tables.append(table_of(with_listed_references(columns_of, str(path)), str(path)))
     if header is None:
         raise DataError(f"{path}: no samples; write one JSON object per line")
     table = pl.concat(tables)
     _refuse_other_names(table, path)
-    return PredictionSet.checked(header, table, str(path))
+    return PredictionSet.checked(header, without_verdicts(table) if selection.anew else table, str(path))
 
 
 def _refuse_other_names(table: pl.DataFrame, path: Path) -> None:
@@ -119,6 +120,6 @@ def write_predictions(predictions: PredictionSet, path: Path) -> None:
         file.write(json.dumps(header) + "\n")
         for row in predictions.table.iter_rows(named=True):
             kept = {name: value for name, value in row.items() if value is not None}
-            if len(kept.get("reference", ())) == 1:
+            if len(kept.get("reference", ())) == 1 and not kept["reference"][0].startswith("["):  # else read as several
                 kept["reference"] = kept["reference"][0]
             file.write(json.dumps(kept, ensure_ascii=False) + "\n")

@@ -230,7 +230,7 @@ def _description(result: Result) -> str | None:
     return found if isinstance(found, str) else None
 
 
-def _output(response: Any) -> str:
-    """The text of an answer; JSON if it is not a text."""
+def _output(response: Any) -> str | None:
+    """The text of an answer, JSON if it is not a text; None if no answer came."""
     output = response.get("output") if isinstance(response, dict) else response
-    return "" if output is None else output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)
+    return None if output is None else output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)

@@ -21,6 +21,7 @@ class Selection:
     model: str | None = None  # a provider of promptfoo
     prompt: str | None = None  # of promptfoo: its label, or its number from 1
     run: int | None = None  # an epoch of Inspect, a repeat of promptfoo, from 1
+    anew: bool = False  # outputs are scored anew, so it does not matter how, or whether, the log scored them
     columns: tuple[str, ...] = ()  # further columns to keep, as text, to slice by
     rename: Mapping[str, str] = field(default_factory=dict)  # our column -> theirs; of logs only `id` can be another
     lower_is_better: bool = False  # of the metric, where files do not say so
@@ -48,9 +49,9 @@ def refuse_unknown(selection: Selection, names: Mapping[str, Sequence[str]], pla
 
 
 def refuse_renaming(selection: Selection, place: str) -> None:
-    """Raises DataError if columns are to be renamed: a log has none of other names, but any may be the id."""
+    """Raises DataError for a new name of a column: a log has its own, but any may be the id, or the right answer."""
     for ours, theirs in selection.rename.items():
-        if ours == "id":
+        if ours in ("id", "reference"):
             continue
         raise DataError(
             f"{place}: is a log, where nothing can be renamed to {ours}; apply {ours}={theirs} to tables only (in a "
@@ -78,6 +79,25 @@ def choose(
     option = spelled(command=f"--{kind} {'N' if kind == 'run' else 'NAME'}", python=f"{kind}=NAME")
     several = f"several {kind}s, choose one with {option}: {listed(names)}"
     raise DataError(f"{place}: {several if names else f'no {kind}'}")
+
+
+def choose_metric(
+    found: Iterable[str], selection: Selection, place: str, usual: Sequence[str] = (), state: str = ""
+) -> str | None:
+    """The metric to read. Where outputs are scored anew and none is wanted, any that is there, or None without one.
+
+    state: how the log ended, for the error if no sample has a score. Raises DataError naming `place`.
+    """
+    names = list(dict.fromkeys(found))
+    if selection.anew and selection.metric is None:
+        return next((name for name in (*usual, *names) if name in names), None)
+    if not names and selection.metric is None:
+        option = spelled(command="--score exact_match", python="score=exact_match")
+        raise DataError(
+            f"{place}: no sample has a score{state and f' ({state})'}; to score the outputs anew, choose a score, such "
+            f"as {option}"
+        )
+    return choose("metric", names, selection.metric, place, usual)
 
 
 def listed(names: Sequence[str]) -> str:

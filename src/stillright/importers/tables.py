@@ -12,6 +12,7 @@ import polars as pl
 
 from stillright.directions import is_lower_better
 from stillright.errors import DataError, one_line
+from stillright.importers.answer_lists import with_listed_references
 from stillright.importers.selection import Selection, choose, listed, refuse_unknown
 from stillright.jsonl import read_json, read_objects, without_nan
 from stillright.records import ANSWERS, COLUMNS, Column, Header, PredictionSet, renaming, table_of
@@ -105,13 +106,23 @@ def from_columns(columns: Mapping[str, Column], name: str, selection: Selection,
 
     name: of the model. A table has no header, so only what was asked for is known. Raises DataError naming `place`.
     """
-    table = table_of(columns, place)
+    table = table_of(with_listed_references(columns, place), place)
     known = {"task": selection.task, "metric": selection.metric, "filter": selection.filter}
     lower = is_lower_better(selection.metric, None, selection.lower_is_better, place)
     header = Header(name=name, lower_is_better=bool(lower), **known)
     answered = pl.any_horizontal(pl.col(name).is_not_null() for name in ANSWERS)
     output = pl.when(answered).then("output").otherwise(pl.lit("")).alias("output")
-    return PredictionSet.checked(header, table.with_columns(output), place)
+    table = without_verdicts(table) if selection.anew else table.with_columns(output)
+    return PredictionSet.checked(header, table, place)
+
+
+def without_verdicts(table: pl.DataFrame) -> pl.DataFrame:
+    """The table without what said which answers are right, where it has outputs to be scored anew."""
+    if table["output"].null_count() == len(table):
+        return table
+    return table.with_columns(
+        pl.lit(None, table.schema[name]).alias(name) for name in ("prediction", "correct", "score")
+    )
 
 
 def stem(path: Path) -> str:

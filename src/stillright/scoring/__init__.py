@@ -1,7 +1,9 @@
 """S(output, reference): how good each output is, between 0 and 1. Knows texts; knows neither models nor files.
 
     samples     many samples, with several references each
+    canonical   one way to write an answer
     exact       equal or not
+    words       the words of a text in any script
     rouge       ROUGE-1, -2, -L, -Lsum
     overlap     BLEU, chrF                          extra bleu
     bertscore   BERTScore                           extra bertscore

@@ -1,6 +1,7 @@
-"""ROUGE-1, -2, -L and -Lsum F-measures (Lin, 2004), equal to the package rouge-score without stemming, but fast.
+"""ROUGE-1, -2, -L and -Lsum F-measures (Lin, 2004) of texts in any script, fast.
 
-A text is tokenized once for all measures. The longest common subsequence (LCS) is bit-parallel on Python's integers,
+Of ASCII texts they equal those of the package rouge-score without stemming, which counts no other letters. A text is
+tokenized once for all measures. The longest common subsequence (LCS) is bit-parallel on Python's integers,
 one bit per reference word, one step per output word (Crochemore et al., 2001, "A fast and practical bit-vector
 algorithm for the longest common subsequence problem"; Hyyrö, 2004, "Bit-parallel LCS-length computation revisited").
 """
@@ -16,21 +17,12 @@ from typing import Literal, TypeVar, get_args
 import numpy as np
 
 from stillright.scoring.samples import Score, check_samples
+from stillright.scoring.words import words
 from stillright.significance import Array
 
 Rouge = Literal["rouge1", "rouge2", "rougeL", "rougeLsum"]
-Words = list[bytes]
-Gram = TypeVar("Gram", bytes, tuple[bytes, bytes])
-
-_SEPARATED = bytes(byte if chr(byte).isalnum() and byte < 128 else 32 for byte in range(256))
-
-
-def tokenize(text: str) -> Words:
-    """The runs of a-z and 0-9 in the lower-cased text; everything else, other scripts included, separates.
-
-    Lower-cased before it is made ASCII, because some letters beyond ASCII have an ASCII letter as their lower case.
-    """
-    return text.lower().encode("ascii", "replace").translate(_SEPARATED).split()
+Words = list[str]
+Gram = TypeVar("Gram", str, tuple[str, str])
 
 
 class _Tokens:
@@ -38,22 +30,22 @@ class _Tokens:
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self.words = tokenize(text)
+        self.words = words(text)
 
     @cached_property
-    def unigrams(self) -> Counter[bytes]:
+    def unigrams(self) -> Counter[str]:
         return Counter(self.words)
 
     @cached_property
-    def bigrams(self) -> Counter[tuple[bytes, bytes]]:
+    def bigrams(self) -> Counter[tuple[str, str]]:
         return Counter(pairwise(self.words))
 
     @cached_property
     def lines(self) -> list[Words]:
-        return [tokenize(line) for line in self._text.split("\n")]
+        return [words(line) for line in self._text.split("\n")]
 
     @cached_property
-    def positions(self) -> dict[bytes, int]:
+    def positions(self) -> dict[str, int]:
         return bit_positions(self.words)
 
 
@@ -67,15 +59,15 @@ def _overlap(output: Mapping[Gram, int], reference: Mapping[Gram, int]) -> int:
     return sum([min(output[gram], reference[gram]) for gram in output.keys() & reference.keys()])
 
 
-def bit_positions(words: Words) -> dict[bytes, int]:
+def bit_positions(words: Words) -> dict[str, int]:
     """For each word, an integer with a bit set at each of its positions."""
-    positions: dict[bytes, int] = {}
+    positions: dict[str, int] = {}
     for place, word in enumerate(words):
         positions[word] = positions.get(word, 0) | 1 << place
     return positions
 
 
-def lcs_length(words: Words, positions: Mapping[bytes, int], size: int) -> int:
+def lcs_length(words: Words, positions: Mapping[str, int], size: int) -> int:
     """Length of the LCS of `words` and a text of `size` words at `positions`.
 
     Bit i of the row is 0 if the LCS with the first i + 1 words is longer than with the first i.
@@ -127,7 +119,7 @@ def lcs_members(output: Words, reference: Words) -> int:
 
 def _rouge_lsum(output: _Tokens, reference: _Tokens) -> float:
     """Each reference line against the union of its LCSs with all lines of the output; no word is counted twice."""
-    hits: Counter[bytes] = Counter()
+    hits: Counter[str] = Counter()
     for line in reference.lines:
         union = 0
         for other in output.lines:
@@ -152,16 +144,18 @@ def rouge1(output: str, reference: str) -> float:
 def rouge(
     outputs: Sequence[str], references: Sequence[Sequence[str]], names: Sequence[Rouge] = get_args(Rouge)
 ) -> dict[Rouge, Array]:
-    """F-measures by name, each (n,); the best of several references; 0.0 if a text has no word.
+    """F-measures by name, each (n,); the best of several references; 0.0 if the output has no word.
 
+    NaN for a sample whose references have no word: there is nothing to judge by.
     Raises DataError if outputs and references do not match.
     """
     check_samples(outputs, references)
-    table = np.empty((len(names), len(outputs)))
+    table = np.full((len(names), len(outputs)), np.nan)
     measures = [_MEASURES[name] for name in names]
     for sample, (output, accepted) in enumerate(zip(outputs, references, strict=True)):
         text, others = _Tokens(output), [_Tokens(reference) for reference in accepted]
-        for row, measure in enumerate(measures):
+        others = [other for other in others if other.words]
+        for row, measure in enumerate(measures if others else ()):
             table[row, sample] = max([measure(text, other) for other in others])
     return dict(zip(names, table, strict=True))
 

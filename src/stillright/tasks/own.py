@@ -17,6 +17,7 @@ from stillright.errors import DataError, TaskError
 from stillright.jsonl import read_objects
 from stillright.scoring.exact import exact_match
 from stillright.scoring.rouge import rouge1
+from stillright.scoring.words import words
 
 Config = dict[str, Any]
 
@@ -110,6 +111,18 @@ def _refuse_unknown_columns(config: TaskConfig, rows: dict[str, datasets.Dataset
         used |= _columns(config.name, config.choices) or {config.choices}
     for split, path in (("train", config.train), ("test", config.test)):
         _refuse_missing(config.name, used, rows[split], path)
+    if config.metric == "rouge1":
+        _refuse_wordless(config, rows["test"])
+
+
+def _refuse_wordless(config: TaskConfig, rows: datasets.Dataset) -> None:
+    """Raises DataError for a test row whose answers have no word: ROUGE would give every output 0."""
+    for row, value in enumerate(rows[str(config.answer)], start=1):
+        if not any(words(str(each)) for each in (value if isinstance(value, list) else [value])):
+            raise DataError(
+                f"{config.test}: row {row}: task {config.name}: the answer {value!r:.40} has no word that rouge1 could "
+                "count; leave the row out, or take the metric exact_match"
+            )
 
 
 def refuse_unknown_prompts(config: TaskConfig, rows: datasets.Dataset) -> None:
