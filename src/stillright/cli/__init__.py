@@ -18,8 +18,8 @@ from stillright.cli.command import Parser
 from stillright.cli.compare import add_compare_commands
 from stillright.cli.study_results import add_study_results_command
 from stillright.cli.train import add_pipeline_commands, add_stage_commands, add_study_command, add_weight_commands
-from stillright.errors import ConfigError, MissingExtra, RunError, StillrightError, one_line
-from stillright.report.controls import without_controls
+from stillright.errors import ConfigError, DataError, MissingExtra, RunError, StillrightError, one_line
+from stillright.report.controls import without_marks
 
 GRACE = 3.0  # seconds; a launcher ends all processes sooner once one has failed
 TRAIN_PACKAGES = {"torch", "transformers", "trl", "peft", "accelerate", "datasets", "lm_eval", "filelock"}
@@ -44,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _explained(error: Exception) -> StillrightError | None:
+def _explained(error: BaseException) -> StillrightError | None:
     """The error with what a user can do about it; None for a bug of ours."""
     if isinstance(error, StillrightError):
         return error
@@ -52,6 +52,10 @@ def _explained(error: Exception) -> StillrightError | None:
         return MissingExtra(
             f"this command needs the package {error.name}; install it with: pip install 'stillright[train]'"
         )
+    if isinstance(error, MemoryError):
+        return RunError("not enough memory; give smaller files, or a machine with more")
+    if type(error).__name__ == "PanicException":  # of Polars, which is no Exception
+        return DataError(f"the results cannot be read as a table ({one_line(error)[:200]}); check the files")
     if getattr(error, "errno", None) == errno.ENOSPC or "No space left on device" in str(error):
         return RunError(
             "the disk is full; free some space and run the same command again, it continues where it stopped"
@@ -73,7 +77,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `stillright ... | head` has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
-    except Exception as error:
+    except BaseException as error:
         explained = _explained(error)
         if explained is None:
             raise
@@ -90,4 +94,4 @@ def _print_error(error: StillrightError, known: bool) -> None:
     if who:
         time.sleep(GRACE)  # mostly the main process failed too and prints, and the launcher ends this one meanwhile
     if not known:
-        print(f"stillright: error:{who} {without_controls(one_line(error))}", file=sys.stderr)
+        print(f"stillright: error:{who} {without_marks(one_line(error))}", file=sys.stderr)

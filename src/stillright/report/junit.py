@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from xml.etree import ElementTree
 
+from stillright.report.controls import without_controls
 from stillright.verdict import Verdict
 
 NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -31,5 +32,5 @@ def junit(verdict: Verdict) -> str:
 
 
 def _clean(text: str) -> str:
-    """`text` without the control characters that XML cannot hold."""
-    return NOT_XML.sub("\ufffd", text)
+    """`text` on one line, without what XML cannot hold or what would turn it around."""
+    return NOT_XML.sub("\ufffd", without_controls(text))
