@@ -4,7 +4,7 @@ BIN := .venv/bin
 NEWEST := .venv-newest/bin
 LIGHT := .venv-light/bin
 
-.PHONY: demo test newest light
+.PHONY: demo test newest light audit
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -35,9 +35,16 @@ newest:
 
 # What needs no torch, quickly: for another Python, `make light PYTHON=python3.13`.
 ROOMS := comparison config/test_config.py importers paper report scoring cli/test_cli_files.py cli/test_hostile.py \
-	test_gate.py test_progress.py test_records.py test_stats.py
+	config/test_strict.py cli/test_hostile_texts.py test_bounds.py test_gate.py test_progress.py test_records.py test_stats.py
 light:
 	$(PYTHON) -m venv --clear .venv-light
 	$(LIGHT)/pip install --quiet --constraint constraints.txt '.[bleu,figures,judge]' \
 		hypothesis pandas pytest pytest-xdist rouge-score scipy
 	$(LIGHT)/pytest $(addprefix tests/,$(ROOMS))
+
+# Known vulnerabilities of the pinned packages. Needs the network: pip-audit asks pypi.org.
+AUDIT := .venv-audit/bin
+audit:
+	$(PYTHON) -m venv --clear .venv-audit
+	$(AUDIT)/pip install --quiet pip-audit
+	$(AUDIT)/pip-audit --disable-pip --no-deps --requirement constraints.txt

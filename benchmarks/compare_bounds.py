@@ -4,8 +4,8 @@
     python benchmarks/compare_bounds.py eval csv --megabytes 20
 
 Each case is two files, compared by the command line in a process of its own, which may read them or refuse them in one
-line. Prints bytes, seconds of the processors (the same on a busy machine), peak memory and the outcome, and exits with 1
-if one takes more than 60 s or 1,500 MB, or ends in a traceback. Needs some 300 MB of disk.
+line. Prints bytes, seconds of all processors (the same on a busy machine), peak memory and the outcome; exits with 1 if
+one takes more than 60 s or 1,500 MB, or ends in a traceback. Needs some 300 MB of disk.
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 def parse_yaml(text: str, source: str) -> Any:
     """The value that YAML spells. Raises ConfigError naming `source` if it is none, or nested too deeply."""
     try:
-        return yaml.load(text, Loader=_Loader)
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
     except RecursionError:
         raise ConfigError(f"{source}: YAML nested too deeply; flatten it") from None
     except (yaml.YAMLError, ValueError, KeyError, AttributeError, TypeError) as error:  # of a tag that does not fit
