@@ -12,16 +12,15 @@ from __future__ import annotations
 
 import argparse
 import gzip
-import io
 import os
 import resource
 import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
-from itertools import chain, count
+from itertools import count
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,27 +38,18 @@ class Case(NamedTuple):
     write: Callable[[Path, int, str], None]
 
 
-def written(path: Path, parts: Iterable[bytes], size: int) -> None:
-    """Whole parts of an endless row of them, as long as they fit."""
-    with path.open("wb") as file:
-        left, held = size, io.BytesIO()
-        for part in parts:
-            left -= len(part)
-            if left < 0:
-                break
-            held.write(part)
-            if held.tell() > PART:
-                file.write(held.getvalue())
-                held = io.BytesIO()
-        file.write(held.getvalue())
-
-
 def plain(path: Path, size: int, side: str, *, head: str = "", row: str, tail: str = "") -> None:
     """A text of `head`, rows with their number for {i} and the side for {side}, and `tail`."""
-    parts = (row.replace("{i}", str(i)).replace("{side}", side).encode() for i in count())
-    written(path, chain([head.replace("{side}", side).encode()], parts), size - len(tail))
-    with path.open("ab") as file:
-        file.write(tail.encode())
+    parts = row.replace("{side}", side).split("{i}")
+    at_once = max(1, PART // len(row))
+    with path.open("w", encoding="utf-8") as file:
+        file.write(head.replace("{side}", side))
+        for first in count(0, at_once):
+            rows = [str(i).join(parts) for i in range(first, first + at_once)] if len(parts) > 1 else parts * at_once
+            if file.tell() + len("".join(rows).encode()) + len(tail) > size:
+                break
+            file.writelines(rows)
+        file.write(tail)
 
 
 def zipped(path: Path, size: int, _: str, *, part: bytes, unpacked: int = 4 * 2**30) -> None:

@@ -114,3 +114,33 @@ def test_a_file_name_that_is_not_utf8(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, env=environment())
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads((tmp_path / "out.json").read_text())["old"]["name"] == "old?"
+
+
+class PanicException(BaseException):
+    """What a panic of Polars is, which is no Exception."""
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [(MemoryError(), "not enough memory"), (PanicException("index\nout"), "as a table (index out)")],
+)
+def test_no_memory_and_a_panic_are_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, error: Any, message: str
+) -> None:
+    def fail(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr("stillright.importers.read.read_jsonl", fail)
+    path = write_rows(tmp_path / "old.jsonl", rows(2))
+    assert main(["compare", str(path), str(path)]) == 2
+    line = capsys.readouterr().err
+    assert message in line
+    assert line.count("\n") == 1
+
+
+def test_an_error_that_quotes_a_file_is_not_endless(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("old", "new"):
+        header = {"header": {"name": name, "task": f"{name} " * 10_000}}
+        write_rows(tmp_path / f"{name}.jsonl", [header, *rows(2)])
+    assert main(["compare", str(tmp_path / "old.jsonl"), str(tmp_path / "new.jsonl")]) == 2
+    assert len(capsys.readouterr().err) < 5100

@@ -21,6 +21,7 @@ from stillright.cli.train import add_pipeline_commands, add_stage_commands, add_
 from stillright.errors import ConfigError, DataError, MissingExtra, RunError, StillrightError, one_line
 from stillright.report.controls import without_marks
 
+LONGEST = 5000  # characters of an error, which may quote a file
 GRACE = 3.0  # seconds; a launcher ends all processes sooner once one has failed
 TRAIN_PACKAGES = {"torch", "transformers", "trl", "peft", "accelerate", "datasets", "lm_eval", "filelock"}
 THEIR_PACKAGES = {"huggingface_hub", "jinja2"}  # which come with those
@@ -94,4 +95,5 @@ def _print_error(error: StillrightError, known: bool) -> None:
     if who:
         time.sleep(GRACE)  # mostly the main process failed too and prints, and the launcher ends this one meanwhile
     if not known:
-        print(f"stillright: error:{who} {without_marks(one_line(error))}", file=sys.stderr)
+        line = without_marks(one_line(error))
+        print(f"stillright: error:{who} {line if len(line) <= LONGEST else f'{line[:LONGEST]}…'}", file=sys.stderr)
