@@ -27,6 +27,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {
         "UNPACKED_BYTES": 100_000,
         "MEMORY_BYTES": 1_000_000,
+        "ROWS": 2000,
         "BLANK_LINES": 1000,
         "TEXT_BYTES": 10_000,
         "ANSWERS": 100,
@@ -53,7 +54,7 @@ def refusal(path: Path, content: str | bytes, selection: Selection | None = None
     ("name", "content"),
     [
         ("rows.jsonl.gz", "".join(ROW % i for i in range(3000))),
-        ("rows.csv.gz", "id,prediction\n" + "1,a\n" * 40_000),
+        ("rows.csv.gz", "id,prediction\n" + f"1,{'a' * 90}\n" * 1900),
         ("list.json.gz", "[" + '{"id": 1},' * 20_000 + "{}]"),
         ("line.jsonl.gz", '{"id": "' + "x" * 200_000),
     ],
@@ -147,9 +148,18 @@ def test_rows_are_counted_over_the_whole_file(tmp_path: Path, monkeypatch: pytes
 def test_equal_rows_of_parquet_are_counted_as_written_out(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     pl.DataFrame({"id": ["a"] * 5000, "prediction": ["a"] * 5000}).write_parquet(path)
-    assert refusal(path, path.read_bytes()).startswith(": unpacks to 320,000 bytes, more than 100,000")
+    assert refusal(path, path.read_bytes()) == ": more than 2,000 rows, too many for a file of its size; split it"
     pl.DataFrame({"id": ["a"] * 50, "prediction": ["x" * 9000] * 50}).write_parquet(path)
     assert refusal(path, path.read_bytes()).startswith(": unpacks to 450,050 bytes, more than 100,000")
+
+
+def test_rows_are_limited_but_for_large_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = ": more than 2,000 rows, too many for a file of its size; split it"
+    assert refusal(tmp_path / "a.csv", "id,score\n" + "".join(f"{i},1\n" for i in range(2001))) == expected
+    assert refusal(tmp_path / "a.jsonl", "".join(f'{{"id":{i},"score":1}}\n' for i in range(2001))) == expected
+    long = tmp_path / "long.csv"
+    long.write_text("id,prediction\n" + "".join(f"{i},{'a' * 40}\n" for i in range(2001)))
+    assert len(read_predictions(long).table) == 2001
 
 
 def test_many_columns_take_no_square_of_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

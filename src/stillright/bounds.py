@@ -15,6 +15,8 @@ from stillright.errors import DataError
 UNPACKED_BYTES = 2**28  # of a compressed file
 MEMORY_BYTES = 2**30  # of decoded JSON that is held at once
 MEMORY_PER_BYTE = 10  # the same of a plain file that is larger: usual logs take 4 to 8
+ROWS = 2**21  # of a table
+BYTES_PER_ROW = 40  # of a larger plain file: usual rows take more
 BLANK_LINES = 2**20  # at once
 TEXT_BYTES = 2**24  # of one answer, prompt or other cell
 ANSWERS = 10_000  # right ones of a sample
@@ -60,6 +62,17 @@ def memory(data: bytes) -> int:
 def memory_limit(path: Path) -> int:
     """The bytes that the JSON in a file may take once decoded: more for a large one, whose owner has the memory."""
     return max(MEMORY_BYTES, MEMORY_PER_BYTE * path.stat().st_size)
+
+
+def row_limit(path: Path) -> int:
+    """The rows that the table in a file may have: more in a large one, as with memory."""
+    return max(ROWS, path.stat().st_size // BYTES_PER_ROW)
+
+
+def refuse_rows(rows: int, limit: int, place: str) -> None:
+    """Raises DataError where a table has more rows than the limit."""
+    if rows > limit:
+        raise DataError(f"{place}: more than {limit:,} rows, too many for a file of its size; split it")
 
 
 def refuse_heavy(taken: int, limit: int, place: str) -> None:

@@ -111,13 +111,17 @@ def table_of(columns: Mapping[str, Column], place: str, before: int = 0) -> pl.D
     return pl.DataFrame([_column(name, columns.get(name), n, place, before) for name in names])
 
 
-def joined_table(parts: Iterable[Mapping[str, Column]], place: str) -> pl.DataFrame:
-    """The table of columns whose rows come part by part. Raises DataError for a wrong type, or too many answers."""
+def joined_table(parts: Iterable[Mapping[str, Column]], place: str, most: int) -> pl.DataFrame:
+    """The table of columns whose rows, `most` at most, come part by part.
+
+    Raises DataError for a value of the wrong type, and for too many rows or right answers.
+    """
     tables: list[pl.DataFrame] = []
     rows = answers = 0
     for columns in parts:
         table = table_of(columns, place, rows)
         rows += len(table)
+        bounds.refuse_rows(rows, most, place)
         lengths = pl.col("reference").list.len()
         _refuse_rows(table, lengths > bounds.ANSWERS, f"{place}: more than {bounds.ANSWERS:,} right answers")
         answers += table.select(lengths.sum()).item()

@@ -19,7 +19,7 @@ import msgspec
 from stillright import bounds
 from stillright.errors import DataError
 from stillright.importers.selection import Selection
-from stillright.importers.tables import ROWS, columns_of, from_parts, stem
+from stillright.importers.tables import ROWS, columns_of, from_parts
 from stillright.jsonl import first_bytes, open_binary
 from stillright.records import PredictionSet
 
@@ -40,7 +40,7 @@ def read_csv(path: Path, selection: Selection) -> PredictionSet:
     ours = columns_of(names, selection, str(path))
     at = {own: names.index(theirs) for own, theirs in ours.items()}
     parts = iter(lambda: _columns(list(islice(rows, ROWS)), len(names), at, path), {})
-    return from_parts(parts, stem(path), selection, str(path))
+    return from_parts(parts, path, selection)
 
 
 def _columns(rows: list[tuple[int, list[str]]], width: int, at: dict[str, int], path: Path) -> dict[str, list[Any]]:
@@ -50,8 +50,15 @@ def _columns(rows: list[tuple[int, list[str]]], width: int, at: dict[str, int], 
             raise DataError(
                 f"{path}:{line}: {len(cells)} cells, but {width} columns; quote cells that hold a {_delimiter(path)!r}"
             )
-    columns = {own: [_value(own, cells[i], path, line) for line, cells in rows] for own, i in at.items()}
-    return columns if rows else {}
+    return {own: _column(own, i, rows, path) for own, i in at.items()} if rows else {}
+
+
+def _column(name: str, index: int, rows: list[tuple[int, list[str]]], path: Path) -> list[Any]:
+    """The values of one of our columns: what `_value` gives, decided once where every value is text."""
+    if name not in READERS:
+        empty = "" if name == "output" else None
+        return [cells[index] or empty for _, cells in rows]
+    return [_value(name, cells[index], path, line) for line, cells in rows]
 
 
 def _refuse_other_delimiter(path: Path) -> None:
@@ -86,7 +93,7 @@ def _rows(path: Path) -> Iterator[tuple[int, list[str]]]:
         except UnicodeDecodeError:
             raise DataError(f"{path}: not UTF-8 after line {reader.line_num}; re-encode the file as UTF-8") from None
         except csv.Error as error:
-            what = str(error)
+            what = f"damaged or cut off ({error})"
             if "field limit" in what:
                 what = f"a cell of more than {bounds.TEXT_BYTES:,} characters; shorten it, or close its quotes"
             raise DataError(f"{path}:{reader.line_num}: {what}") from None

@@ -13,6 +13,7 @@ import msgspec
 import polars as pl
 from pydantic import ValidationError
 
+from stillright import bounds
 from stillright.errors import DataError
 from stillright.importers.selection import Selection
 from stillright.importers.tables import no_column, read_records, refuse_misspelt_reference
@@ -72,7 +73,7 @@ def read_jsonl(path: Path, selection: Selection) -> PredictionSet:
         {name: list(map(attrgetter(attribute), rows)) for attribute, name in kept.items()}
         for rows in chain([first], parts)
     )
-    table = joined_table(columns, str(path))
+    table = joined_table(columns, str(path), bounds.row_limit(path))
     _refuse_other_names(table, path)
     return PredictionSet.checked(header, table, str(path))
 

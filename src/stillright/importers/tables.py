@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
@@ -18,7 +19,6 @@ from stillright.jsonl import decode_json, filled_lines, read_json, without_nan
 from stillright.records import ANSWERS, COLUMNS, Column, Header, PredictionSet, joined_table
 
 ROWS = 2**16  # made a table of at once
-ROW_BYTES = 64  # in a table, besides its texts
 ANSWER_BYTES = 16  # of one of several right answers, besides its text
 NAMES = 1000  # of columns that a misspelt one is looked for among
 
@@ -48,18 +48,18 @@ def read_parquet(path: Path, selection: Selection) -> PredictionSet:
     try:
         ours = columns_of(list(pl.read_parquet_schema(path)), selection, str(path))
         lazy = pl.scan_parquet(path).select(set(ours.values()))
-        limit = max(bounds.UNPACKED_BYTES, path.stat().st_size)
-        _refuse_large(lazy.select(pl.len()).collect().item() * ROW_BYTES, limit, path)
+        bounds.refuse_rows(lazy.select(pl.len()).collect().item(), bounds.row_limit(path), str(path))
         frame = lazy.collect()
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as error:
         raise DataError(f"{path}: not Parquet, or damaged ({one_line(error)[:200]})") from None
-    _refuse_large(sum(map(_text_bytes, frame)), limit, path)
+    _refuse_large(sum(map(_text_bytes, frame)), path)
     parts = ({own: part[theirs] for own, theirs in ours.items()} for part in frame.iter_slices(ROWS))
-    return from_parts(parts, stem(path), selection, str(path))
+    return from_parts(parts, path, selection)
 
 
-def _refuse_large(size: int, limit: int, path: Path) -> None:
+def _refuse_large(size: int, path: Path) -> None:
     """Equal values take no room in a Parquet file, and hardly any in memory, but later steps write them all out."""
+    limit = max(bounds.UNPACKED_BYTES, path.stat().st_size)
     if size > limit:
         raise DataError(f"{path}: unpacks to {size:,} bytes, more than {limit:,}; write it as JSONL")
 
@@ -85,7 +85,7 @@ def read_records(path: Path, selection: Selection) -> PredictionSet:
     left = iter(rows)
     parts = iter(lambda: list(islice(left, ROWS)), [])
     columns = ({own: [row.get(theirs) for row in part] for own, theirs in ours.items()} for part in parts)
-    return from_parts(columns, stem(path), selection, str(path))
+    return from_parts(columns, path, selection)
 
 
 def _objects(path: Path) -> Iterator[dict[str, Any]]:
@@ -137,12 +137,16 @@ def from_columns(columns: Mapping[str, Column], name: str, selection: Selection,
 
     name: of the model. A table has no header, so only what was asked for is known. Raises DataError naming `place`.
     """
-    return from_parts([columns], name, selection, place)
+    return _unscored_where_unanswered(joined_table([columns], place, sys.maxsize), name, selection, place)
 
 
-def from_parts(parts: Iterable[Mapping[str, Column]], name: str, selection: Selection, place: str) -> PredictionSet:
-    """The same of a table whose rows come part by part."""
-    table = joined_table(parts, place)
+def from_parts(parts: Iterable[Mapping[str, Column]], path: Path, selection: Selection) -> PredictionSet:
+    """The same of a file whose rows come part by part. Raises DataError also for more of them than it may hold."""
+    table = joined_table(parts, str(path), bounds.row_limit(path))
+    return _unscored_where_unanswered(table, stem(path), selection, str(path))
+
+
+def _unscored_where_unanswered(table: pl.DataFrame, name: str, selection: Selection, place: str) -> PredictionSet:
     header = Header(name=name, task=selection.task, metric=selection.metric, filter=selection.filter)
     answered = pl.any_horizontal(pl.col(name).is_not_null() for name in ANSWERS)
     output = pl.when(answered).then("output").otherwise(pl.lit("")).alias("output")

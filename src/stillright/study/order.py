@@ -56,12 +56,11 @@ def _written(value: Any) -> Any:
 
 
 def _stage(values: Mapping[str, Any]) -> Stage:
-    kept = {key: value for key, value in values.items() if key not in ("stage", "config", "teachers")}
-    return STAGES[values["stage"]](
-        config=UpdateConfig.model_validate(values["config"]),
-        teachers={role: _stage(each) for role, each in values["teachers"].items()},
-        **{name: _model(value) if isinstance(value, Mapping) else value for name, value in kept.items()},
-    )
+    kept: dict[str, Any] = {key: value for key, value in values.items() if key not in ("stage", "config", "teachers")}
+    models: dict[str, Any] = {name: _model(value) for name, value in kept.items() if isinstance(value, Mapping)}
+    config = UpdateConfig.model_validate(values["config"])
+    teachers = {role: _stage(each) for role, each in values["teachers"].items()}
+    return STAGES[values["stage"]](**{**kept, **models, "config": config, "teachers": teachers})
 
 
 def _model(values: Mapping[str, Any]) -> Stage | ModelRef:
