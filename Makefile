@@ -4,7 +4,7 @@ BIN := .venv/bin
 NEWEST := .venv-newest/bin
 LIGHT := .venv-light/bin
 
-.PHONY: demo test newest light
+.PHONY: demo test newest light audit
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -34,10 +34,19 @@ newest:
 	$(NEWEST)/pytest tests/upstream; named=$$?; $(NEWEST)/pytest --ignore tests/upstream && exit $$named
 
 # What needs no torch, quickly: for another Python, `make light PYTHON=python3.13`.
-ROOMS := comparison config/test_config.py importers paper report scoring verdict cli/test_cli_files.py cli/test_hostile.py \
-	test_messages.py test_progress.py test_records.py test_stats.py test_stats_means.py
+ROOMS := comparison config/test_config.py config/test_strict.py importers paper report scoring verdict \
+	cli/test_cli_files.py cli/test_hostile.py cli/test_hostile_texts.py test_bounds.py test_messages.py test_progress.py \
+	test_records.py test_stats.py test_stats_means.py
 light:
 	$(PYTHON) -m venv --clear .venv-light
 	$(LIGHT)/pip install --quiet --constraint constraints.txt '.[bleu,figures,judge]' \
 		hypothesis pandas pytest pytest-xdist rouge-score scipy
 	$(LIGHT)/pytest $(addprefix tests/,$(ROOMS))
+
+# Known vulnerabilities of the pinned packages. Needs the network: pip-audit asks pypi.org, and without --strict it would
+# pass where it gets no answer.
+AUDIT := .venv-audit/bin
+audit:
+	$(PYTHON) -m venv --clear .venv-audit
+	$(AUDIT)/pip install --quiet pip-audit
+	$(AUDIT)/pip-audit --strict --disable-pip --no-deps --requirement constraints.txt

@@ -11,10 +11,11 @@ import json
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, BinaryIO, cast
 
 import msgspec
 
+from stillright import bounds
 from stillright.errors import DataError
 
 LIMIT_BYTES = 4 * 2**30  # of a JSON file that must be held whole
@@ -24,12 +25,14 @@ Constant = Callable[[str], Any]
 Keys = dict[str, msgspec.Raw]  # decodes only the keys of an object
 
 
-def decode_json(data: bytes, place: str, kind: Any = Any, constant: Constant = str) -> Any:
+def decode_json(data: bytes, place: str, kind: Any = Any, constant: Constant = str, limit: int | None = None) -> Any:
     """The value that `data` spells, as a msgspec type.
 
     NaN and Infinity, which Python writes but JSON lacks, become what `constant` makes of the words.
-    Raises DataError naming `place` for anything not UTF-8, not JSON, nested too deeply, or not of the type.
+    limit: bytes that the value may take in memory.
+    Raises DataError naming `place` for anything not UTF-8, not JSON, nested too deeply, too heavy, or not of the type.
     """
+    bounds.refuse_heavy(bounds.memory(data), limit or bounds.MEMORY_BYTES, place)
     try:
         return _decoded(data.removeprefix(b"\xef\xbb\xbf"), kind, constant)
     except UnicodeDecodeError as error:
@@ -66,20 +69,24 @@ def _decoded(data: bytes, kind: Any, constant: Constant) -> Any:
 
 def read_json(path: Path, kind: Any = Any, constant: Constant = str) -> Any:
     """The value in a JSON file, see decode_json. Raises DataError naming the file."""
-    try:
+    with open_binary(path) as file:
         size = path.stat().st_size
         if size > LIMIT_BYTES:
             raise DataError(f"{path}: {size:,} bytes of JSON in one value, more than {LIMIT_BYTES:,}; write JSONL")
-        data = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read: {error.strerror}") from None
-    return decode_json(data, str(path), kind, constant)
+        data = _read(file, -1, path, "damaged or cut off")
+    return decode_json(data, str(path), kind, constant, bounds.memory_limit(path))
 
 
 def open_binary(path: Path) -> IO[bytes]:
-    """The file's bytes, decompressed if its name ends in .gz. Raises DataError if it cannot be opened."""
+    """The file's bytes, decompressed if its name ends in .gz. Raises DataError if it cannot be opened.
+
+    Reading raises DataError where more comes out of a compressed file than it may hold.
+    """
     try:
-        return gzip.open(path) if path.suffix == ".gz" else path.open("rb")  # type: ignore[return-value]
+        if path.suffix != ".gz":
+            return path.open("rb")
+        packed = cast("BinaryIO", gzip.open(path))  # noqa: SIM115 - closed with what reads it
+        return io.BufferedReader(bounds.Unpacked(packed, str(path), bounds.UNPACKED_BYTES))
     except FileNotFoundError:
         raise DataError(f"{path}: no such file (looked from {Path.cwd()})") from None
     except OSError as error:
@@ -89,44 +96,58 @@ def open_binary(path: Path) -> IO[bytes]:
 def first_bytes(path: Path, count: int) -> bytes:
     """The first bytes of the file, decompressed. Raises DataError."""
     with open_binary(path) as file:
-        try:
-            return file.read(count)
-        except (EOFError, OSError, zlib.error) as error:
-            raise DataError(f"{path}: damaged or cut off ({error})") from None
+        return _read(file, count, path, "damaged or cut off")
+
+
+def _read(file: IO[bytes], count: int, path: Path, problem: str, of_line: bool = False) -> bytes:
+    """At most `count` bytes, or those of a line. Raises DataError that says the `problem` where they cannot be read."""
+    try:
+        return file.readline(count) if of_line else file.read(count)
+    except (EOFError, OSError, zlib.error) as error:
+        raise DataError(f"{path}: {problem} ({error})") from None
 
 
 def blocks(path: Path) -> Iterator[tuple[int, list[bytes]]]:
     """Lines of the file, some 4 MB at a time, with the number (from 1) of the first. Raises DataError."""
     number = 1
     with open_binary(path) as file:
-        while True:
-            try:
-                lines = _block(file, path)
-            except (EOFError, OSError, zlib.error) as error:
-                raise DataError(f"{path}: damaged or cut off after line {number - 1} ({error})") from None
-            if not lines:
-                return
+        while lines := _block(file, path, number - 1):
             if number == 1:
                 lines[0] = lines[0].removeprefix(b"\xef\xbb\xbf")  # the mark some editors put before UTF-8
             yield number, lines
             number += len(lines)
 
 
-def _block(file: IO[bytes], path: Path) -> list[bytes]:
-    """Some whole lines. Raises DataError if one is longer than any sample, which compression makes cheap."""
-    data = file.read(BLOCK_BYTES)
-    rest = file.readline(LINE_BYTES) if data and not data.endswith(b"\n") else b""
+def _block(file: IO[bytes], path: Path, before: int) -> list[bytes]:
+    """Some whole lines; before: how many were read before them. Raises DataError for what no samples would need."""
+    problem = f"damaged or cut off after line {before}"
+    data = _read(file, BLOCK_BYTES, path, problem)
+    rest = _read(file, LINE_BYTES, path, problem, of_line=True) if data and not data.endswith(b"\n") else b""
     if len(rest) == LINE_BYTES and not rest.endswith(b"\n"):
         raise DataError(f"{path}: a line of more than {LINE_BYTES:,} bytes; write one sample per line")
-    return io.BytesIO(data + rest).readlines()
+    data += rest
+    if data.count(b"\n\n") > bounds.BLANK_LINES:
+        raise DataError(f"{path}:{before + 1}: more than {bounds.BLANK_LINES:,} blank lines; write one sample per line")
+    bounds.refuse_heavy(bounds.memory(data), bounds.memory_limit(path), f"{path}:{before + 1}")
+    return io.BytesIO(data).readlines()
 
 
 def read_lines(path: Path, kind: Any = Any, constant: Constant = str) -> Iterator[tuple[int, Any]]:
-    """Line number (from 1) and value of every line that is not blank, see decode_json. Raises DataError."""
+    """Line number (from 1) and value of every line that is not blank, see decode_json. Raises DataError.
+
+    The values together may be as heavy as the file allows, since callers keep them.
+    """
+    taken, limit = 0, bounds.memory_limit(path)
+    for number, line in filled_lines(path):
+        taken += bounds.memory(line)
+        bounds.refuse_heavy(taken, limit, f"{path}:{number}")
+        yield number, decode_json(line, f"{path}:{number}", kind, constant)
+
+
+def filled_lines(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Number (from 1) and content of every line that is not blank. Raises DataError."""
     for first, lines in blocks(path):
-        for number, line in enumerate(lines, start=first):
-            if line.strip():
-                yield number, decode_json(line, f"{path}:{number}", kind, constant)
+        yield from ((number, line) for number, line in enumerate(lines, start=first) if line.strip())
 
 
 def read_objects(path: Path, constant: Constant = str) -> Iterator[tuple[int, dict[str, Any]]]:

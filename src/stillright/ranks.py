@@ -82,7 +82,7 @@ def on_main(work: Callable[[], T]) -> T:
     if not is_main():
         store.wait([key], PATIENCE)
         told: T
-        told, failure = pickle.loads(store.get(key))
+        told, failure = pickle.loads(store.get(key))  # noqa: S301 - of the main process, see SECURITY.md
         if failure is not None:
             failure.add_note(FROM_MAIN)
             raise failure
@@ -167,7 +167,7 @@ def _meeting() -> tuple[Any, str]:
 def _portable(error: Exception) -> Exception:
     """`error`, or what it says where it cannot be pickled."""
     try:
-        pickle.loads(pickle.dumps(error))
+        pickle.loads(pickle.dumps(error))  # noqa: S301 - what was pickled here
     except Exception:
         return RunError(f"{type(error).__name__}: {error}")
     return error

@@ -13,8 +13,9 @@ from types import NoneType
 from typing import Any, Literal
 
 import polars as pl
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
 
+from stillright import bounds
 from stillright.errors import DataError, spelled
 from stillright.messages import chat_text
 
@@ -52,6 +53,9 @@ class Header(BaseModel):
     lower_is_better: bool | None = False  # of scores; None: nothing says so, higher is taken to be
     settings: dict[str, Any] = {}  # must agree if two sets are compared: task version, shots, generation settings
     source: dict[str, Any] = {}  # may differ: model, dtype, versions of tools
+
+    # names may come from those of files, which need not be UTF-8
+    _whole = field_validator("name", "task", "metric", "filter", mode="before")(lambda value: _whole(value))
 
 
 @dataclass(frozen=True)
@@ -103,14 +107,51 @@ def filled(table: pl.DataFrame) -> set[str]:
     return {column.name for column in table if column.null_count() < len(column)}
 
 
-def table_of(columns: Mapping[str, Column], place: str) -> pl.DataFrame:
-    """The typed table of `columns`, each with one value per row. Raises DataError for a value of the wrong type."""
+def table_of(columns: Mapping[str, Column], place: str, before: int = 0) -> pl.DataFrame:
+    """The typed table of `columns`, each with one value per row. Raises DataError for a value of the wrong type.
+
+    before: how many rows of the same file come before these.
+    """
     n = len(next(iter(columns.values()), ()))
     names = dict.fromkeys((*COLUMNS, *columns))
-    return pl.DataFrame([_series(name, columns.get(name), n, place) for name in names])
+    return pl.DataFrame([_column(name, columns.get(name), n, place, before) for name in names])
 
 
-def _series(name: str, values: Column | None, n: int, place: str) -> pl.Series:
+def joined_table(parts: Iterable[Mapping[str, Column]], place: str, most: int) -> pl.DataFrame:
+    """The table of columns whose rows, `most` at most, come part by part.
+
+    Raises DataError for a value of the wrong type, and for too many rows or right answers.
+    """
+    tables: list[pl.DataFrame] = []
+    rows = answers = 0
+    for columns in parts:
+        table = table_of(columns, place, rows)
+        rows += len(table)
+        bounds.refuse_rows(rows, most, place)
+        lengths = pl.col("reference").list.len()
+        _refuse_rows(table, lengths > bounds.ANSWERS, f"{place}: more than {bounds.ANSWERS:,} right answers")
+        answers += table.select(lengths.sum()).item()
+        if answers > bounds.ALL_ANSWERS:
+            raise DataError(f"{place}: more than {bounds.ALL_ANSWERS:,} right answers up to row {rows:,}")
+        tables.append(table)
+    return pl.concat(tables) if tables else table_of({}, place)
+
+
+def _column(name: str, values: Column | None, n: int, place: str, before: int) -> pl.Series:
+    try:
+        return _series(name, values, n, place, before)
+    except UnicodeEncodeError:
+        return _series(name, list(map(_whole, values or ())), n, place, before)
+
+
+def _whole(value: Any) -> Any:
+    """`value` with "?" for each half of a surrogate pair, which stands for no character and cannot be written."""
+    if isinstance(value, list | tuple):
+        return list(map(_whole, value))
+    return value.encode("utf-8", "replace").decode("utf-8") if isinstance(value, str) else value
+
+
+def _series(name: str, values: Column | None, n: int, place: str, before: int) -> pl.Series:
     dtype = COLUMNS.get(name, pl.String)
     if isinstance(values, pl.Series):
         if values.dtype == dtype:
@@ -124,7 +165,7 @@ def _series(name: str, values: Column | None, n: int, place: str) -> pl.Series:
         table = pl.DataFrame({name: values}, schema={name: pl.String})
         return table.select(pl.when(column.is_not_null()).then(pl.concat_list(column))).to_series()
     if not kinds <= {PLAIN.get(dtype), NoneType}:
-        values = _typed(name, values, place)
+        values = _typed(name, values, place, before)
     return pl.Series(name, values, dtype=dtype)
 
 
@@ -189,14 +230,14 @@ _READERS = {
 }
 
 
-def _typed(name: str, values: Sequence[Any], place: str) -> list[Any]:
+def _typed(name: str, values: Sequence[Any], place: str, before: int) -> list[Any]:
     read = _READERS.get(name, as_text)
     typed = []
     try:
         for value in values:
             typed.append(value if read is as_text and type(value) is str else read(value))
     except (TypeError, ValueError, OverflowError) as error:
-        raise DataError(f"{place}: row {len(typed) + 1}: {name}: {error}") from None
+        raise DataError(f"{place}: row {before + len(typed) + 1}: {name}: {error}") from None
     return typed
 
 
@@ -206,6 +247,9 @@ def _refuse_invalid(table: pl.DataFrame, place: str) -> None:
     _refuse_rows(table, pl.col("id").is_null() | (pl.col("id") == ""), f"{place}: no id; every row needs one")
     score = pl.col("score")
     _refuse_rows(table, score.is_nan() | score.is_infinite(), f"{place}: the score is not a finite number")
+    for name in [name for name, dtype in table.schema.items() if dtype == pl.String]:
+        is_long = pl.col(name).str.len_bytes() > bounds.TEXT_BYTES
+        _refuse_rows(table, is_long, f"{place}: {name}: a text of more than {bounds.TEXT_BYTES:,} bytes")
     if filled(table).isdisjoint(ANSWERS):
         fix = renaming("prediction", "THEIRS")
         raise DataError(f"{place}: no row has a prediction, correct, score or output; name one with {fix}")

@@ -183,7 +183,7 @@ def test_a_link_is_written_through_and_a_device_is_left_there() -> None:
 def run(redirect: str, *words: str) -> subprocess.CompletedProcess[str]:
     command = f'"$0" -m stillright "$@" {redirect}'
     return subprocess.run(
-        ["sh", "-c", command, sys.executable, *words],
+        ["/bin/sh", "-c", command, sys.executable, *words],
         capture_output=True,
         text=True,
         env=environment(),

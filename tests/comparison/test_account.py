@@ -124,3 +124,17 @@ def test_json_follows_the_contract() -> None:
 def test_the_same_input_gives_the_same_bytes() -> None:
     texts = {compare(discrete("old", OLD), discrete("new", NEW), [discrete("c", COMPAT)]).to_json() for _ in range(3)}
     assert len(texts) == 1
+
+
+def test_of_long_texts_an_excerpt_is_kept_from_before_their_first_difference() -> None:
+    def long(name: str, word: str, score: float) -> PredictionSet:
+        row = {"id": "1", "score": score, "prompt": "p" * 20_000 + "?", "output": "a" * 50_000 + word + "b" * 50_000}
+        return PredictionSet.from_rows(Header(name=name), [{**row, "reference": ["r" * 20_000] * 30}])
+
+    comparison = compare(long("old", "OLD", 1.0), long("new", "NEW", 0.0))
+    (lost,) = comparison.worst
+    assert lost.old == "…" + "a" * 1000 + "OLD" + "b" * 8997 + "…"
+    assert lost.new == "…" + "a" * 1000 + "NEW" + "b" * 8997 + "…"
+    assert lost.prompt == "…" + "p" * 9999 + "?"
+    assert lost.reference == ("r" * 10_000 + "…",) * 10
+    assert len(comparison.to_json()) < 150_000

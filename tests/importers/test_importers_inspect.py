@@ -164,8 +164,9 @@ def test_a_zip_that_is_no_log(tmp_path: Path) -> None:
 
 def test_a_zip_bomb_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stillright.importers.inspect.MEMBER_BYTES", 10**6)
-    path = packed(tmp_path / "bomb.eval", {"header.json": b"{}", "samples/1.json": bytes(10**7)})
-    with pytest.raises(DataError, match="unpacks to 10,000,002 bytes"):
+    head = b'{"eval": {"task": "t", "model": "m"}}'
+    path = packed(tmp_path / "bomb.eval", {"header.json": head, "samples/1.json": bytes(10**7)})
+    with pytest.raises(DataError, match=r"samples/1\.json: unpacks to more than 1,000,000 bytes"):
         read_predictions(path)
 
 

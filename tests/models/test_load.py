@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +17,7 @@ from peft import LoraConfig, get_peft_model
 
 from places import ROOT
 from stillright import ranks
+from stillright.errors import ModelError
 from stillright.models import (
     ModelRef,
     Source,
@@ -174,3 +176,16 @@ def test_the_dtype_is_that_of_the_device_in_use(
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
     assert compute_dtype("auto") == dtype
     assert compute_dtype("float32") == torch.float32
+
+
+@pytest.mark.parametrize("tokens", [{}, {"pad_token": "<|pad|>"}])
+def test_a_tokenizer_that_neither_begins_nor_ends_a_text_is_refused(
+    make_base: Callable[..., Path], tokens: dict[str, str]
+) -> None:
+    base = make_base(seed=6)
+    settings = json.loads((base / "tokenizer_config.json").read_text())
+    kept = {key: value for key, value in settings.items() if key not in ("bos_token", "eos_token", "pad_token")}
+    (base / "tokenizer_config.json").write_text(json.dumps(kept | tokens))
+    (base / "special_tokens_map.json").unlink(missing_ok=True)
+    with pytest.raises(ModelError, match=r"its tokenizer has neither eos_token nor bos_token"):
+        load_tokenizer(Source(str(base)))

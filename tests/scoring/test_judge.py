@@ -16,10 +16,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from stillright.config.strict import parse
 from stillright.errors import ConfigError, DataError, JudgeError, MissingExtra
 from stillright.scoring.judge import JudgeSettings, judge, parse_grade, render
 
-Reply = Callable[[str], str | int]  # message -> the judge's text, or a status code
+Reply = Callable[[str], Any]  # message -> the judge's text, a status code, or another value to send
 
 KEY = "sk-secret"
 
@@ -38,11 +39,15 @@ class FakeEndpoint:
                 endpoint.requests.append({"path": self.path, "key": self.headers["Authorization"], **body})
                 self.answer(endpoint.reply(body["messages"][0]["content"]))
 
-            def answer(self, reply: str | int) -> None:
+            def answer(self, reply: Any) -> None:
                 message = {"role": "assistant", "content": reply}
-                value = {"choices": [{"index": 0, "finish_reason": "stop", "message": message}]}
-                data = json.dumps(value if isinstance(reply, str) else {"error": f"no\nto {KEY}"}).encode()
-                self.send_response(200 if isinstance(reply, str) else reply)
+                value: Any = {"choices": [{"index": 0, "finish_reason": "stop", "message": message}]}
+                if isinstance(reply, int):
+                    value = {"error": f"no\nto {KEY}"}
+                elif not isinstance(reply, str):
+                    value = reply[0]
+                data = json.dumps(value).encode()
+                self.send_response(reply if isinstance(reply, int) else 200)
                 self.send_header("Content-Type", "application/json")
                 self.send_header("Content-Length", str(len(data)))
                 self.send_header("Retry-After-Ms", "1")
@@ -203,6 +208,56 @@ def test_a_failure_is_one_line_without_the_key(endpoint: FakeEndpoint) -> None:
     assert line.startswith(f"judge m at {endpoint.url}: Error code: 401")
     assert "\n" not in line
     assert KEY not in line
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        None,
+        "text",
+        [],
+        {},
+        {"choices": None},
+        {"choices": []},
+        {"choices": [None]},
+        {"choices": "abc"},
+        {"choices": [{"message": None}]},
+        {"choices": [{"message": {"content": ["7"]}}]},
+        {"choices": [{"message": {"content": 7}}]},
+    ],
+    ids=json.dumps,
+)
+def test_a_reply_that_is_no_text_is_one_line(endpoint: FakeEndpoint, sent: Any) -> None:
+    endpoint.reply = lambda message: [sent]
+    with pytest.raises(JudgeError, match=rf"^judge m at {endpoint.url}: ") as caught:
+        ask(endpoint, ["a"])
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_a_reply_of_null_is_unscored(endpoint: FakeEndpoint) -> None:
+    endpoint.reply = lambda message: [{"choices": [{"message": {"content": None}}]}]
+    assert np.isnan(ask(endpoint, ["a"])).all()
+
+
+def test_no_secret_is_shown_or_kept(endpoint: FakeEndpoint, tmp_path: Path) -> None:
+    cache = tmp_path / "replies.jsonl"
+    address = endpoint.url.replace("//", "//me:p%40ss@") + "?token=t0ken"
+    endpoint.reply = lambda message: f'{{"score": 7}} {KEY} p@ss me:p%40ss token=t0ken'
+    assert ask(endpoint, ["a"], cache=cache, base_url=address) == [0.7]
+    assert not [secret for secret in (KEY, "p@ss", "p%40ss", "t0ken") if secret in cache.read_text()]
+    assert cache.stat().st_mode & 0o777 == 0o600
+    endpoint.reply = lambda message: 401
+    with pytest.raises(JudgeError) as caught:
+        ask(endpoint, ["b"], base_url=address)
+    assert str(caught.value).startswith(f"judge m at {endpoint.url}: ")
+    assert "ss" not in str(caught.value).removeprefix("judge m at")
+
+
+@pytest.mark.parametrize("address", ["http://", "http://[::1", "http://me:secret@", "ftp://me:secret@host"])
+def test_an_address_without_a_host_is_refused(address: str) -> None:
+    with pytest.raises(ConfigError, match="base_url") as caught:
+        parse(JudgeSettings, {"base_url": address, "model": "m"}, "judge.yaml")
+    assert "secret" not in str(caught.value)
 
 
 def test_no_server_is_one_line(endpoint: FakeEndpoint) -> None:

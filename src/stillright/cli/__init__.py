@@ -21,8 +21,9 @@ from stillright.cli.failures import explained, reason_of
 from stillright.cli.study_results import add_study_results_command
 from stillright.cli.train import add_pipeline_commands, add_stage_commands, add_study_command, add_weight_commands
 from stillright.errors import ConfigError, StillrightError, on_command_line, one_line
-from stillright.report.controls import without_controls
+from stillright.report.controls import without_marks
 
+LONGEST = 5000  # characters of an error, which may quote a file
 GRACE = 3.0  # seconds; a launcher ends all processes sooner once one has failed
 
 
@@ -104,4 +105,5 @@ def _print_error(error: StillrightError, known: bool) -> None:
     if who:
         time.sleep(GRACE)  # mostly the main process failed too and prints, and the launcher ends this one meanwhile
     if not known:
-        print(f"stillright: error:{who} {without_controls(one_line(error))}", file=sys.stderr)
+        line = without_marks(one_line(error))
+        print(f"stillright: error:{who} {line if len(line) <= LONGEST else f'{line[:LONGEST]}…'}", file=sys.stderr)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections import Counter
 from collections.abc import Hashable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args
@@ -24,8 +25,8 @@ class _Loader(yaml.SafeLoader):
     """YAML's plain types, and no key twice in a mapping: the first would be lost silently."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<"]
-        twice = next((key for key in keys if keys.count(key) > 1), None)
+        keys = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<")
+        twice = next((key for key, count in keys.items() if count > 1), None)
         if twice is not None:
             raise yaml.constructor.ConstructorError(None, None, f"the key {twice!r} occurs twice", node.start_mark)
         return super().construct_mapping(node, deep)
@@ -39,6 +40,7 @@ def _not_empty(value: Any) -> Any:
 
 GivenPath = Annotated[Path, BeforeValidator(_not_empty)]
 Model = TypeVar("Model", bound=BaseModel)
+YAML_BYTES = 2**20
 PLAIN = {  # pydantic's own messages are about Python's types
     "tuple_type": "should be a list",
     "model_type": "should be a mapping of keys to values",
@@ -53,18 +55,30 @@ PLAIN = {  # pydantic's own messages are about Python's types
 def read_yaml(path: Path) -> dict[str, Any]:
     """The mapping in a YAML file. Raises ConfigError if there is none."""
     try:
-        value = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+        with path.open("rb") as file:
+            data = file.read(YAML_BYTES + 1)
+        if len(data) > YAML_BYTES:
+            raise ConfigError(f"{path}: more than {YAML_BYTES:,} bytes; settings are shorter, so give another file")
+        value = parse_yaml(data.decode("utf-8"), str(path))
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such file (looked from {Path.cwd()})") from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not UTF-8 at byte {error.start}; re-encode the file as UTF-8") from None
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path}: not YAML: {one_line(error)}") from None
     if not isinstance(value, dict):
         raise ConfigError(f"{path}: holds no keys; expected a mapping of keys to values")
     return value
+
+
+def parse_yaml(text: str, source: str) -> Any:
+    """The value that YAML spells. Raises ConfigError naming `source` if it is none, or nested too deeply."""
+    try:
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
+    except RecursionError:
+        raise ConfigError(f"{source}: YAML nested too deeply; flatten it") from None
+    except (yaml.YAMLError, ValueError, KeyError, AttributeError, TypeError) as error:  # of a tag that does not fit
+        raise ConfigError(f"{source}: not YAML: {one_line(error)[:300]}; quote what is text") from None
 
 
 def parse(model: type[Model], values: Mapping[str, Any], source: str) -> Model:
@@ -88,6 +102,8 @@ def _describe(model: type[BaseModel], error: ValidationError) -> str:
     if first["type"] == "literal_error":
         close = difflib.get_close_matches(str(given).lower(), re.findall("'([^']+)'", message), n=1)
         message += f"; did you mean {close[0]!r}?" if close else ""
+    if isinstance(given, str):
+        given = re.sub("//[^/@]*@", "//***@", given)  # the password in an address
     shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) else ""
     return f"{key}: {message}{shown}" if key else message
 

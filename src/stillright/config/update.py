@@ -9,12 +9,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-import yaml
 from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from stillright.config.masks import MIXED, NEED_NO_LABEL, AnswerMask, ChoiceMask, Mask, SearchMask, WeightMask
 from stillright.config.old import Old, OldAnswers
-from stillright.config.strict import GivenPath, Strict, parse, read_yaml
+from stillright.config.strict import GivenPath, Strict, parse, parse_yaml, read_yaml
 from stillright.errors import ConfigError
 
 OWN_CHOICE_METRICS, OWN_TEXT_METRICS = ("acc", "acc_norm"), ("exact_match", "rouge1")
@@ -264,11 +263,7 @@ def with_overrides(values: Mapping[str, Any], overrides: Iterable[str]) -> dict[
         key, equals, text = override.partition("=")
         if not equals or not key:
             raise ConfigError(f"--set {override}: expected KEY=VALUE, for instance training.epochs=3")
-        try:
-            value = yaml.safe_load(text)
-        except yaml.YAMLError:
-            raise ConfigError(f"--set {override}: the value is not YAML; quote it") from None
-        changed = with_key(changed, key, value)
+        changed = with_key(changed, key, parse_yaml(text, f"--set {override}"))
     return changed
 
 

@@ -38,6 +38,7 @@ RANKS: dict[str, Callable[[float, float, str], float]] = {
     "acc_mutual_info": lambda given, alone, text: given - alone,
 }
 RECORDED = ("lm_eval_version", "transformers_version", "git_hash", "chat_template_sha")
+TARGET_CHARACTERS = 2**20
 Sample = dict[str, Any]
 
 
@@ -132,6 +133,8 @@ def _samples(file: Path) -> list[tuple[int, Sample]]:
     for line, sample in samples:
         if "doc_id" not in sample:
             raise DataError(f"{file}:{line}: no doc_id; not a sample of lm-evaluation-harness")
+        if len(str(sample.get("target"))) > TARGET_CHARACTERS:  # which is parsed as a list of Python
+            raise DataError(f"{file}:{line}: a target of more than {TARGET_CHARACTERS:,} characters; shorten it")
     if not samples:
         raise DataError(f"{file}: no samples; run lm-evaluation-harness again with --log_samples")
     return samples

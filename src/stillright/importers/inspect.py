@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from stillright import bounds
 from stillright.directions import is_lower_better, lower_by_name
 from stillright.errors import DataError, one_line
 from stillright.importers.grades import Judged, graded
@@ -30,8 +31,10 @@ if sys.version_info >= (3, 14):
 else:
     from backports.zstd import ZstdError, zipfile
 
-MEMBER_BYTES = 2**30  # of one file in the zip, decompressed
-PACKED_AT_MOST = 200  # ratio of sizes, in a zip that holds more than that
+MEMBER_BYTES = 2**27  # of one file in the zip, decompressed
+ALL_BYTES = 2**32  # of all of them; most of it are events, which are not kept
+MEMBERS = 2**17  # files in the zip
+PART_BYTES = 4096  # read at once: a zip reader may unpack as many whole, which in Zstandard can hold 100 MB
 GRADES = {"C": 1.0, "P": 0.5, "I": 0.0, "N": 0.0}  # as Inspect's own accuracy counts them
 WORDS = {"yes": 1.0, "true": 1.0, "no": 0.0, "false": 0.0}
 # how requests are sent and what comes back with an answer, not how the answer is drawn
@@ -124,21 +127,39 @@ def _unpacked(path: Path) -> Log:
     try:
         with zipfile.ZipFile(path) as archive:
             names = dict.fromkeys(archive.namelist())
-            _refuse_bombs(archive, path)
+            if len(names) > MEMBERS:
+                raise DataError(f"{path}: {len(names):,} files in one log, more than {MEMBERS:,}")
             head = "header.json" if "header.json" in names else "_journal/start.json"  # the latter of a cut-off run
-            log: Log = decode_json(archive.read(head), f"{path}: {head}", Log)
-            files = [name for name in names if name.startswith("samples/")]
-            log.samples = [decode_json(archive.read(name), f"{path}: {name}", Sample) for name in files]
+            log: Log = decode_json(_member(archive, head, path, 0), f"{path}: {head}", Log)
+            log.samples = _samples(archive, [name for name in names if name.startswith("samples/")], path)
             return log
     except DAMAGED as error:
         raise DataError(f"{path}: not a log of Inspect, or damaged ({one_line(error)})") from None
 
 
-def _refuse_bombs(archive: Any, path: Path) -> None:
-    sizes = [member.file_size for member in archive.infolist()]
-    total = sum(sizes)
-    if max(sizes, default=0) > MEMBER_BYTES or total > max(MEMBER_BYTES, PACKED_AT_MOST * path.stat().st_size):
-        raise DataError(f"{path}: unpacks to {total:,} bytes, more than a log of its size would")
+def _samples(archive: Any, names: list[str], path: Path) -> list[Sample]:
+    """The samples in these files of the zip. Raises DataError once they are more than a log would hold."""
+    samples, unpacked, kept = [], 0, 0
+    for name in names:
+        data = _member(archive, name, path, unpacked)
+        unpacked += len(data)
+        sample: Sample = decode_json(data, f"{path}: {name}", Sample)
+        kept += bounds.memory(msgspec.json.encode(sample))  # of what is read of it
+        bounds.refuse_heavy(kept, bounds.memory_limit(path), f"{path}: {name}")
+        samples.append(sample)
+    return samples
+
+
+def _member(archive: Any, name: str, path: Path, before: int) -> bytes:
+    """The content of a file in the zip, of which `before` bytes are unpacked already, whatever sizes the zip names."""
+    data = bytearray()
+    with archive.open(name) as file:
+        while part := file.read1(PART_BYTES):
+            data += part
+            if len(data) > MEMBER_BYTES or before + len(data) > ALL_BYTES:
+                rule = f"more than {MEMBER_BYTES:,} bytes, or all files to {ALL_BYTES:,}"
+                raise DataError(f"{path}: {name}: unpacks to {rule}; no log of Inspect does")
+    return bytes(data)
 
 
 def _epoch(samples: list[Sample], run: int | None, path: Path) -> list[Sample]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from itertools import chain
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,14 @@ import msgspec
 import polars as pl
 from pydantic import ValidationError
 
+from stillright import bounds
 from stillright.directions import is_lower_better
 from stillright.errors import DataError
 from stillright.importers.answer_lists import with_listed_references
 from stillright.importers.selection import Selection
 from stillright.importers.tables import no_column, read_records, refuse_misspelt_reference, without_verdicts
 from stillright.jsonl import blocks, read_objects
-from stillright.records import ANSWERS, COLUMNS, Header, PredictionSet, filled, table_of
+from stillright.records import ANSWERS, COLUMNS, Header, PredictionSet, filled, joined_table
 
 Text = str | int | float | bool | None
 FIELDS: list[tuple[str, Any, Any]] = [
@@ -63,19 +65,22 @@ def read_jsonl(path: Path, selection: Selection) -> PredictionSet:
     further = {f"further_{i}": name for i, name in enumerate(selection.columns) if name not in known}
     fields = [*FIELDS, *((attribute, Text, None) for attribute in further)]
     decoder = msgspec.json.Decoder(msgspec.defstruct("Line", fields, rename=further, gc=False))
-    header: Header | None = None
     kept = {name: name for name in COLUMNS} | further
-    tables = []
-    for number, lines in blocks(path):
-        rows = _decoded_block(decoder, path, number, lines)
-        if header is None:
-            header = _header(rows[0] if rows else None, path, selection)
-            rows = rows[1:] if rows and rows[0].header is not None else rows
-        columns_of = {name: list(map(attrgetter(attribute), rows)) for attribute, name in kept.items()}
-        tables.append(table_of(with_listed_references(columns_of, str(path)), str(path)))
-    if header is None:
+    parts = (_decoded_block(decoder, path, number, lines) for number, lines in blocks(path))
+    first = next(parts, None)
+    if first is None:
         raise DataError(f"{path}: no samples; write one JSON object per line")
-    table = pl.concat(tables)
+    header = _header(first[0] if first else None, path, selection)
+    first = first[1:] if first and first[0].header is not None else first
+    columns = (
+        with_listed_references(
+            {name: list(map(attrgetter(attribute), rows)) for attribute, name in kept.items()}, str(path)
+        )
+        for rows in chain([first], parts)
+    )
+    table = joined_table(
+        (with_listed_references(part, str(path)) for part in columns), str(path), bounds.row_limit(path)
+    )
     _refuse_other_names(table, path)
     return PredictionSet.checked(header, without_verdicts(table) if selection.anew else table, str(path))
 

@@ -19,7 +19,7 @@ from stillright.importers.selection import Selection, choose, refuse_unknown
 from stillright.jsonl import read_json, read_lines
 from stillright.records import Header, Kind, PredictionSet
 
-PASS = "pass"  # the metric that is the verdict on all assertions
+PASS = "pass"  # noqa: S105 - the metric that is the verdict on all assertions
 SCORE = "score"  # the metric that is promptfoo's score over all assertions
 KNOWN_KINDS: dict[str, Kind] = {PASS: "discrete", SCORE: "continuous"}  # named scores are either
 OF_A_RUN = ("sessionId", "_conversation")  # variables that promptfoo itself sets

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import difflib
+import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
+from stillright import bounds
 from stillright.directions import is_lower_better
 from stillright.errors import DataError, one_line
 from stillright.importers.answer_lists import with_listed_references
 from stillright.importers.selection import Selection, choose, listed, refuse_unknown
-from stillright.jsonl import read_json, read_objects, without_nan
-from stillright.records import ANSWERS, COLUMNS, Column, Header, PredictionSet, renaming, table_of
+from stillright.jsonl import decode_json, filled_lines, read_json, without_nan
+from stillright.records import ANSWERS, COLUMNS, Column, Header, PredictionSet, joined_table, renaming
+
+ROWS = 2**16  # made a table of at once
+ANSWER_BYTES = 16  # of one of several right answers, besides its text
+NAMES = 1000  # of columns that a misspelt one is looked for among
 
 
 def read_frame(frame: Any, name: str, selection: Selection | None = None) -> PredictionSet:
@@ -41,11 +48,28 @@ def read_frame(frame: Any, name: str, selection: Selection | None = None) -> Pre
 def read_parquet(path: Path, selection: Selection) -> PredictionSet:
     """The PredictionSet in a Parquet file. Raises DataError naming file and row."""
     try:
-        frame = pl.read_parquet(path, use_pyarrow=False)
+        ours = columns_of(list(pl.read_parquet_schema(path)), selection, str(path))
+        lazy = pl.scan_parquet(path).select(set(ours.values()))
+        bounds.refuse_rows(lazy.select(pl.len()).collect().item(), bounds.row_limit(path), str(path))
+        frame = lazy.collect()
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as error:
         raise DataError(f"{path}: not Parquet, or damaged ({one_line(error)[:200]})") from None
-    ours = columns_of(frame.columns, selection, str(path))
-    return from_columns({own: frame[theirs] for own, theirs in ours.items()}, stem(path), selection, str(path))
+    _refuse_large(sum(map(_text_bytes, frame)), path)
+    parts = ({own: part[theirs] for own, theirs in ours.items()} for part in frame.iter_slices(ROWS))
+    return from_parts(parts, path, selection)
+
+
+def _refuse_large(size: int, path: Path) -> None:
+    """Equal values take no room in a Parquet file, and hardly any in memory, but later steps write them all out."""
+    limit = max(bounds.UNPACKED_BYTES, path.stat().st_size)
+    if size > limit:
+        raise DataError(f"{path}: unpacks to {size:,} bytes, more than {limit:,}; write it as JSONL")
+
+
+def _text_bytes(column: pl.Series) -> int:
+    """Of all its texts, each written out."""
+    texts = column.explode() if isinstance(column.dtype, pl.List) else column
+    return int(texts.str.len_bytes().sum()) if texts.dtype == pl.String else ANSWER_BYTES * len(texts)
 
 
 def read_records(path: Path, selection: Selection) -> PredictionSet:
@@ -55,12 +79,21 @@ def read_records(path: Path, selection: Selection) -> PredictionSet:
     """
     if path.name.removesuffix(".gz").endswith(".json"):
         values = read_json(path, dict[str, Any] | list[dict[str, Any]], without_nan)
-        rows = values if isinstance(values, list) else [values]
+        rows: Iterable[dict[str, Any]] = values if isinstance(values, list) else [values]
+        names = dict.fromkeys(key for row in rows for key in row)
     else:
-        rows = [value for _, value in read_objects(path, without_nan)]
-    ours = columns_of(list(dict.fromkeys(key for row in rows for key in row)), selection, str(path))
-    columns = {own: [row.get(theirs) for row in rows] for own, theirs in ours.items()}
-    return from_columns(columns, stem(path), selection, str(path))
+        rows, names = _objects(path), dict.fromkeys(key for row in _objects(path) for key in row)
+    ours = columns_of(list(names), selection, str(path))
+    left = iter(rows)
+    parts = iter(lambda: list(islice(left, ROWS)), [])
+    columns = ({own: [row.get(theirs) for row in part] for own, theirs in ours.items()} for part in parts)
+    return from_parts(columns, path, selection)
+
+
+def _objects(path: Path) -> Iterator[dict[str, Any]]:
+    """The object of each line that is not blank."""
+    for number, line in filled_lines(path):
+        yield decode_json(line, f"{path}:{number}", dict[str, Any], without_nan)
 
 
 def columns_of(names: Sequence[str], selection: Selection, place: str) -> dict[str, str]:
@@ -85,7 +118,7 @@ def columns_of(names: Sequence[str], selection: Selection, place: str) -> dict[s
 
 def no_column(wanted: Sequence[str], names: Sequence[str], place: str) -> DataError:
     """The error for a table without any of the columns `wanted`, naming the column that is probably meant."""
-    lower = {name.lower(): name for name in names}
+    lower = {name.lower(): name for name in names[:NAMES] if len(name) < 100}
     near = [(own, lower[each]) for own in wanted for each in difflib.get_close_matches(own, lower, n=1, cutoff=0.75)]
     own, theirs = near[0] if near else (wanted[0], "THEIRS")
     return DataError(
@@ -97,7 +130,7 @@ def no_column(wanted: Sequence[str], names: Sequence[str], place: str) -> DataEr
 def refuse_misspelt_reference(names: Sequence[str], place: str) -> None:
     """Raises DataError if predictions can be compared with nothing but a column that is nearly `reference`."""
     judged = {"reference", "correct", "score"} & set(names)
-    if "prediction" in names and not judged and difflib.get_close_matches("reference", names, n=1, cutoff=0.85):
+    if "prediction" in names and not judged and difflib.get_close_matches("reference", names[:NAMES], n=1, cutoff=0.85):
         raise no_column(("reference",), names, place)
 
 
@@ -106,7 +139,18 @@ def from_columns(columns: Mapping[str, Column], name: str, selection: Selection,
 
     name: of the model. A table has no header, so only what was asked for is known. Raises DataError naming `place`.
     """
-    table = table_of(with_listed_references(columns, place), place)
+    return _unscored_where_unanswered(
+        joined_table([with_listed_references(columns, place)], place, sys.maxsize), name, selection, place
+    )
+
+
+def from_parts(parts: Iterable[Mapping[str, Column]], path: Path, selection: Selection) -> PredictionSet:
+    """The same of a file whose rows come part by part. Raises DataError also for more of them than it may hold."""
+    table = joined_table((with_listed_references(part, str(path)) for part in parts), str(path), bounds.row_limit(path))
+    return _unscored_where_unanswered(table, stem(path), selection, str(path))
+
+
+def _unscored_where_unanswered(table: pl.DataFrame, name: str, selection: Selection, place: str) -> PredictionSet:
     known = {"task": selection.task, "metric": selection.metric, "filter": selection.filter}
     lower = is_lower_better(selection.metric, None, selection.lower_is_better, place)
     header = Header(name=name, lower_is_better=bool(lower), **known)

@@ -51,8 +51,11 @@ def load_tokenizer(source: Source) -> PreTrainedTokenizerBase:
 
     with refusing(ModelError, f"base {source}: its tokenizer cannot be loaded"):
         tokenizer = AutoTokenizer.from_pretrained(source.location, revision=source.commit)
+    end = tokenizer.eos_token or tokenizer.bos_token
+    if end is None:  # which stands before a text without a prompt, and ends one
+        raise ModelError(f"base {source}: its tokenizer has neither eos_token nor bos_token; name one in its settings")
     if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token
+        tokenizer.pad_token = end
     return tokenizer
 
 

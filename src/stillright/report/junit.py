@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from xml.etree import ElementTree
 
+from stillright.report.controls import without_controls
 from stillright.verdict import Check, Verdict
 
 NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -53,5 +54,5 @@ def _add_case(suite: ElementTree.Element, name: str, kind: str | None, reason: s
 
 
 def _clean(text: str) -> str:
-    """`text` without the control characters that XML cannot hold."""
-    return NOT_XML.sub("\ufffd", text)
+    """`text` on one line, without what XML cannot hold or what would turn it around."""
+    return NOT_XML.sub("\ufffd", without_controls(text))

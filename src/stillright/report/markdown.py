@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from stillright.report.controls import without_controls
@@ -9,6 +10,9 @@ from stillright.report.differences import LONGEST, Part
 from stillright.report.page import Bars, Block, Checks, Lines, LostAnswers, Page, Section, Table, Terms
 
 EXAMPLES = 5
+MARKS = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\\": "&#92;", **{mark: f"\\{mark}" for mark in "|`*[]"}}
+# what becomes a link, or calls somebody, without any mark: an invisible space in it prevents that
+LINKS = re.compile(r"@|:(?=//)|www(?=\.)|[#!](?=\d)|^#+", re.IGNORECASE)
 
 
 def cell(text: str | None) -> str:
@@ -19,8 +23,8 @@ def cell(text: str | None) -> str:
 
 def escaped(text: str) -> str:
     """`text` with anything Markdown or HTML would interpret made harmless, and control characters made visible."""
-    marks = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\\": "&#92;", **{mark: f"\\{mark}" for mark in "|`*[]"}}
-    return "".join(marks.get(character, character) for character in without_controls(text))
+    plain = "".join(MARKS.get(character, character) for character in without_controls(text))
+    return LINKS.sub(lambda link: f"{link[0]}&#8203;", plain)
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], align: str = "---:") -> str:

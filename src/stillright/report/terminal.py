@@ -9,7 +9,7 @@ from rich.measure import Measurement
 from rich.table import Table as Grid
 from rich.text import Text
 
-from stillright.report.controls import without_controls
+from stillright.report.controls import without_commands
 from stillright.report.differences import LONGEST
 from stillright.report.page import Bars, Block, Checks, Lines, LostAnswer, LostAnswers, Page, Table, Terms
 
@@ -51,7 +51,7 @@ def _block(block: Block, console: Console) -> Iterable[RenderableType]:
 
 def _text(text: str, style: str = "") -> Text:
     """Plain, visible text: nothing from models and files is markup or a command to the terminal."""
-    return Text(without_controls(text), style=style)
+    return Text(without_commands(text), style=style)
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], console: Console) -> Grid:
@@ -66,13 +66,13 @@ def _grid(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Grid:
     grid = Grid(header_style="bold")
     for i, name in enumerate(head):
         grid.add_column(_text(name), justify="right" if i else "left", overflow="fold")
-    for row in rows:
-        grid.add_row(*map(_text, row))
+    for label, *numbers in rows:
+        grid.add_row(_text(label), *map(Text, numbers))
     return grid
 
 
 def _check(name: str, outcome: str, reason: str) -> Text:
-    return Text.assemble((f"{outcome:>11}  ", STYLES[outcome]), without_controls(" ".join(f"{name}: {reason}".split())))
+    return Text.assemble((f"{outcome:>11}  ", STYLES[outcome]), without_commands(" ".join(f"{name}: {reason}".split())))
 
 
 def _lost_answers(lost: LostAnswers) -> Iterable[Text]:

@@ -12,15 +12,15 @@ import math
 import os
 import re
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Annotated
+from urllib.parse import unquote, urlsplit
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from stillright.errors import ConfigError, DataError, JudgeError
+from stillright.errors import ConfigError, DataError, JudgeError, one_line, refusing
 from stillright.scoring.extras import needs
 from stillright.scoring.replies import all_replies
 from stillright.scoring.samples import check_samples
@@ -29,6 +29,7 @@ from stillright.significance import Array
 if TYPE_CHECKING:
     from openai import OpenAI
 
+NO_KEY = "no-key-needed"  # the package requires one
 BEST = 10  # grades are numbers from 0 to this
 TEMPLATE = """\
 You grade one answer to a task. The task, its reference answers and the answer stand between marks of the form
@@ -64,6 +65,13 @@ class JudgeSettings(BaseModel):
     timeout: float = Field(60.0, gt=0, description="seconds until a request is given up")
     retries: int = Field(3, ge=0, description="further attempts of a request that failed")
     cache: Path | None = Field(None, description="JSONL that keeps replies, so that an interrupted run resumes")
+
+    @field_validator("base_url")
+    @classmethod
+    def _is_address(cls, address: str) -> str:
+        if not urlsplit(address).hostname:  # raises ValueError too
+            raise ValueError("names no host; an endpoint is like http://127.0.0.1:8000/v1")
+        return address
 
     @field_validator("template")
     @classmethod
@@ -109,7 +117,7 @@ def render(template: str, prompt: str, output: str, references: Sequence[str]) -
 
 def _key(message: str, settings: JudgeSettings) -> str:
     """Hash of everything that determines a reply."""
-    request = [settings.base_url, settings.model, settings.max_tokens, message]
+    request = [_address(settings), settings.model, settings.max_tokens, message]
     return hashlib.sha256(json.dumps(request).encode()).hexdigest()
 
 
@@ -143,7 +151,7 @@ def _json_grades(text: str) -> list[float]:
 
 def _api_key(settings: JudgeSettings) -> str:
     if settings.api_key_env is None:
-        return "no-key-needed"  # the package requires one
+        return NO_KEY
     key = os.environ.get(settings.api_key_env)
     if not key:
         raise ConfigError(
@@ -156,17 +164,43 @@ def _api_key(settings: JudgeSettings) -> str:
 def _ask_all(messages: dict[str, str], settings: JudgeSettings) -> dict[str, str]:
     """The replies, by key. Whatever fails is reported in one line without the API key."""
     with needs("judge", "the judge"):
-        from openai import OpenAI, OpenAIError
+        from openai import OpenAI
     key = _api_key(settings)
-    try:
-        with OpenAI(
-            base_url=settings.base_url, api_key=key, timeout=settings.timeout, max_retries=settings.retries
-        ) as client:
-            return all_replies(messages, partial(_ask, client, settings), settings.cache, settings.concurrency)
-    except OpenAIError as error:
-        reason = " ".join(str(error).replace(key, "***").split())[:200]
-        again = f"; the replies so far are in {settings.cache}" if settings.cache else ""
-        raise JudgeError(f"judge {settings.model} at {settings.base_url}: {reason}{again}") from None
+
+    def ask(message: str) -> str:
+        try:
+            return _without_secrets(_ask(client, settings, message), settings, key)
+        except JudgeError:
+            raise
+        except Exception as error:  # another kind of server may return anything, which their client does not expect
+            reason = _without_secrets(one_line(error), settings, key)[:200]
+            again = f"; the replies so far are in {settings.cache}" if settings.cache else ""
+            raise JudgeError(f"{_named(settings)}: {reason}{again}") from None
+
+    with refusing(JudgeError, f"{_named(settings)}: cannot be asked"):
+        client = OpenAI(base_url=settings.base_url, api_key=key, timeout=settings.timeout, max_retries=settings.retries)
+    with client:
+        return all_replies(messages, ask, settings.cache, settings.concurrency)
+
+
+def _named(settings: JudgeSettings) -> str:
+    return f"judge {settings.model} at {_address(settings)}"
+
+
+def _address(settings: JudgeSettings) -> str:
+    """The endpoint without what may be secret: name and password, and what follows a question mark."""
+    parts = urlsplit(settings.base_url)
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
+
+
+def _without_secrets(text: str, settings: JudgeSettings, key: str) -> str:
+    """`text`, in which an endpoint may repeat what it was sent, without the key and what is secret in its address."""
+    parts = urlsplit(settings.base_url)
+    login = parts.netloc.rpartition("@")[0]
+    secrets = (key if key != NO_KEY else "", parts.query, login, unquote(login), unquote(parts.password or ""))
+    for secret in filter(None, secrets):
+        text = text.replace(secret, "***")
+    return text
 
 
 def _ask(client: OpenAI, settings: JudgeSettings, message: str) -> str:
@@ -176,7 +210,10 @@ def _ask(client: OpenAI, settings: JudgeSettings, message: str) -> str:
         temperature=0,
         max_tokens=settings.max_tokens,
     )
-    choices = getattr(completion, "choices", None)  # another kind of server may return anything
-    if not choices:
-        raise JudgeError(f"judge {settings.model} at {settings.base_url}: its reply is not a chat completion")
-    return choices[0].message.content or ""
+    try:
+        text: object = completion.choices[0].message.content
+    except (AttributeError, LookupError, TypeError):
+        raise JudgeError(f"{_named(settings)}: its reply is not a chat completion") from None
+    if text is not None and not isinstance(text, str):
+        raise JudgeError(f"{_named(settings)}: its reply is not a text, but a {type(text).__name__}")
+    return text or ""

@@ -36,6 +36,11 @@ def read_replies(path: Path) -> dict[str, str]:
     return replies
 
 
+def _private(path: str, flags: int) -> int:
+    """Opens a file that, where it is new, only its owner can read: endpoints repeat what they are sent."""
+    return os.open(path, flags, 0o600)
+
+
 def all_replies(messages: Mapping[str, str], ask: Ask, path: Path | None, concurrency: int) -> dict[str, str]:
     """The reply to each message, by its key; `ask` is called, in threads, only for keys that `path` does not hold.
 
@@ -47,7 +52,7 @@ def all_replies(messages: Mapping[str, str], ask: Ask, path: Path | None, concur
         replies = read_replies(path)
     missing = [key for key in messages if key not in replies]
     lock = threading.Lock()
-    kept = io.StringIO() if path is None else path.open("a", encoding="utf-8")
+    kept = io.StringIO() if path is None else open(path, "a", encoding="utf-8", opener=_private)  # noqa: SIM115 - closed below
     with kept as file, ThreadPoolExecutor(concurrency) as pool:
 
         def answer(key: str) -> None:

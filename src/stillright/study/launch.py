@@ -6,8 +6,8 @@ The optimizer step stays that of one process, so a cell means the same however m
 from __future__ import annotations
 
 import ctypes
+import json
 import os
-import pickle
 import signal
 import subprocess
 import sys
@@ -19,8 +19,9 @@ from rich.console import Console
 
 from stillright import ranks
 from stillright.errors import ConfigError
-from stillright.folder.files import write_first
+from stillright.folder.files import write_atomically, write_first
 from stillright.stages.stage import Stage
+from stillright.study.order import read_stage, written_stage
 from stillright.study.schedule import attempt
 from stillright.study.store import Store
 
@@ -53,11 +54,11 @@ def divided(stage: Stage, processes: int) -> Stage:
 
 def attempt_by(processes: int, stage: Stage, root: Path, log: IO[str]) -> str | None:
     """Builds a stage by several processes; returns the error in one line, None where the stage is done."""
-    order = Store(root).folder(stage) / ".stillright" / "launched.pickle"
+    order = Store(root).folder(stage) / ".stillright" / "launched.json"
     failure = order.with_suffix(".error")
     order.parent.mkdir(parents=True, exist_ok=True)
     failure.unlink(missing_ok=True)
-    order.write_bytes(pickle.dumps((divided(stage, processes), root)))
+    write_atomically(order, json.dumps({"root": str(root), "stage": written_stage(divided(stage, processes))}))
     launcher = [sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", str(processes)]
     command = [*launcher, "--main_process_port", "0", "-m", __name__, str(order)]
     done = subprocess.run(command, stdout=log, stderr=log, preexec_fn=_end_with_parent)
@@ -77,8 +78,8 @@ def _end_with_parent() -> None:
 
 def main(order: Path) -> int:
     """What each process does: its part of the stage in `order`."""
-    stage, root = pickle.loads(order.read_bytes())
-    error = attempt(stage, Store(root), Console(width=140, quiet=not ranks.is_main()))
+    told = json.loads(order.read_text(encoding="utf-8"))
+    error = attempt(read_stage(told["stage"]), Store(Path(told["root"])), Console(width=140, quiet=not ranks.is_main()))
     if error is not None:
         write_first(order.with_suffix(".error"), error)
         os._exit(1)  # at once: the others may wait for this one, until the launcher ends them

@@ -153,6 +153,7 @@ def _is_none(value: Any) -> bool:
 def _columns(task: str, template: str) -> set[str]:
     """The columns a Jinja template reads."""
     try:
-        return set(meta.find_undeclared_variables(jinja2.Environment(autoescape=False).parse(template)))
+        parsed = jinja2.Environment(autoescape=False).parse(template)  # noqa: S701 - a prompt is no HTML, nor rendered
+        return set(meta.find_undeclared_variables(parsed))
     except jinja2.TemplateSyntaxError as error:
         raise TaskError(f"task {task}: the template {template!r} is not valid Jinja: {error.message}") from None
