@@ -17,6 +17,8 @@ from stillright.stages.stage import Model, Stage
 from stillright.stages.teach import Teach, TeachChoices
 from stillright.stages.transfer import Transfer
 
+SLOWER, LONGER = 4, 2
+
 
 def task_model(model: str, config: UpdateConfig, name: str) -> Model:
     """A base with the adapter that it names, or else with one that is fitted."""
@@ -50,7 +52,7 @@ def aligned(old: Model, new: Model, config: UpdateConfig, name: str) -> Align | 
     if strategy.follows_answers:
         return Follow(name=name, config=config, model=new)
     if strategy.is_search:
-        labels = Labels(name=f"{name}-labels", config=config, model=new)
+        labels = Labels(name=f"{name}-labels", config=patient(config), model=new)
         return Search(name=name, config=config, old=old, new=new, labels=labels)
     if strategy.is_transfer:
         return (Search if strategy.share == "auto" else Transfer)(name=name, config=config, old=old, new=new)
@@ -66,6 +68,14 @@ def aligned(old: Model, new: Model, config: UpdateConfig, name: str) -> Align | 
             teachers[f"teach_{role}"] = Teach(name=of, config=config, model=model)
     there = None if isinstance(old, Logged) else old
     return Align(name=name, config=config, old=there, new=new, teachers=teachers)
+
+
+def patient(config: UpdateConfig) -> UpdateConfig:
+    """For training on labels: smaller steps and more of them, since what the order of a few large ones happens to add
+    is flips."""
+    training = config.training
+    slower = {"learning_rate": training.learning_rate / SLOWER, "epochs": training.epochs * LONGER}
+    return config.model_copy(update={"training": training.model_copy(update=slower)})
 
 
 def models_of(config: UpdateConfig) -> dict[str, Model]:
