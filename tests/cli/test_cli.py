@@ -113,7 +113,7 @@ def test_two_models_of_one_log(tmp_path: Path, capsys: pytest.CaptureFixture[str
 def test_options_that_cannot_apply_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = write_rows(tmp_path / "r.jsonl", [{"id": 1, "correct": True}])
     message = fails(["compare", str(rows), str(rows), "--run", "3"], capsys)
-    assert "does not record a run, so run=3 cannot apply to it" in message
+    assert "does not record a run, so --run 3 cannot apply to it" in message
 
 
 @pytest.mark.parametrize(

@@ -79,7 +79,11 @@ def test_bad_input_leaves_no_pass(words: list[str], capsys: pytest.CaptureFixtur
         (ZeroDivisionError("by zero"), 2, "ZeroDivisionError: by zero (a bug in stillright); please report it"),
         (MemoryError(), 2, "not enough memory"),
         (RecursionError("too deep"), 2, "RecursionError: too deep"),
-        (type("PanicException", (BaseException,), {})("index out of bounds"), 2, "PanicException: index out of bounds"),
+        (
+            type("PanicException", (BaseException,), {})("index out of bounds"),
+            2,
+            "cannot be read as a table (index out of bounds)",
+        ),
         (SystemExit(1), 2, "SystemExit: 1"),
         (KeyboardInterrupt(), 130, "interrupted"),
     ],

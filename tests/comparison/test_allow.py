@@ -69,7 +69,11 @@ def test_of_objects_the_keys_that_differ_are_named() -> None:
 
 @pytest.mark.parametrize(
     ("names", "message"),
-    [(["promt"], "did you mean prompt"), (["reference"], "there are prompt, task, generation"), ("task", "a list")],
+    [
+        (["promt"], "did you mean prompt"),
+        (["reference"], "there are identical, prompt, task, generation"),
+        ("task", "a list"),
+    ],
 )
 def test_names_that_allow_nothing(names: Any, message: str) -> None:
     with pytest.raises(ConfigError, match=message):

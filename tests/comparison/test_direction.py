@@ -107,17 +107,17 @@ def test_samples_alone_of_a_known_metric(tmp_path: Path) -> None:
 
 def test_zeros_and_ones_of_which_lower_is_better_are_scores(tmp_path: Path) -> None:
     log = harness_log(tmp_path, "pairs", [1.0, 0.0, 1.0], metric="pct_stereotype")
-    comparison = compare(log, log)
+    comparison = compare(log, log, allow=["identical"])
     assert comparison.kind == "continuous"
     assert comparison.old.score == pytest.approx(2 / 3)
 
 
 def test_samples_alone_of_an_unknown_metric_are_warned_of(tmp_path: Path) -> None:
     log = harness_log(tmp_path, "pairs", [1.5, 2.0], metric="oddity")
-    assert compare(log, log).lower_is_better is None
-    assert compare(log, log, selection=Selection(lower_is_better=True)).lower_is_better is True
+    assert compare(log, log, allow=["identical"]).lower_is_better is None
+    assert compare(log, log, allow=["identical"], selection=Selection(lower_is_better=True)).lower_is_better is True
     harness_results(tmp_path, ["pairs"], higher_is_better={"pairs": {"oddity": True}})
-    assert compare(log, log).lower_is_better is False
+    assert compare(log, log, allow=["identical"]).lower_is_better is False
 
 
 def test_what_contradicts_is_refused(tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_answers_that_are_right_or_wrong_have_no_direction() -> None:
     rows = [{"id": 1, "correct": True}]
     results = PredictionSet.from_rows(Header(name="x", lower_is_better=True), rows)
     with pytest.raises(DataError, match="lower_is_better is for scores, but these answers are right or wrong"):
-        compare(results, results)
+        compare(results, results, allow=["identical"])
 
 
 def test_inspect_grades_are_known_and_numbers_are_not(tmp_path: Path) -> None:
