@@ -50,6 +50,11 @@ def test_every_mixture_is_a_row_and_the_taken_one_is_marked() -> None:
     ]
 
 
+def test_why_old_could_not_be_followed() -> None:
+    lines, _ = parts(ACCOUNT | {"not_followed": "other layers"})
+    assert lines[1:] == ["Old's weights could not be followed: other layers"]
+
+
 def test_every_writer_shows_it() -> None:
     page, console = Page("run", [], "", [search_section(ACCOUNT)]), Console(width=200, file=StringIO())
     with console.capture() as capture:

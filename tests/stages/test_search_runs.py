@@ -111,6 +111,7 @@ def test_of_other_shapes_labels_alone_are_followed(update_values: dict[str, Any]
     found = account(update_values)
     assert directions(found) == {"labels"}
     assert "left_out" not in found
+    assert "is 24 x 48, in" in found["not_followed"]
     assert "transfer compat: old's weights cannot be followed: base " in printed
     assert "is 24 x 48, in" in printed
     assert_kept_to_its_rule(found)

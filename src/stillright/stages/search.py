@@ -16,6 +16,7 @@ from stillright.stages.stage import Model, Site, Stage
 
 if TYPE_CHECKING:
     from stillright.training.search.question import Question
+    from stillright.training.transfer.transfer import Transferred
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -58,9 +59,10 @@ class Search(Stage):
         from stillright.training.transfer.transfer import Settings, transferred
 
         old, new, data, strategy = site.models["old"], site.models["new"], site.data, self.config.strategy
-        job, to_old = self.job(site, self.config.align_seed), None
-        if reason := why_unlike(old.base, new.base):
-            site.progress.console.print(f"  {self.label}: old's weights cannot be followed: {reason}", highlight=False)
+        job = self.job(site, self.config.align_seed)
+        to_old: Transferred | str | None = why_unlike(old.base, new.base)
+        if to_old is not None:
+            site.progress.console.print(f"  {self.label}: old's weights cannot be followed: {to_old}", highlight=False)
         else:
             texts = data.aligned_texts(new.base).train if strategy.weighted else []
             to_old = transferred(old, new, Settings(strategy.rank, strategy.weighted), texts, job)

@@ -32,26 +32,27 @@ class Asked(NamedTuple):
     of_new: Question
 
 
-def auto_adapter(asked: Asked, to_old: Transferred | None, labels: ModelRef | None, job: Job) -> Found:
+def auto_adapter(asked: Asked, to_old: Transferred | str, labels: ModelRef | None, job: Job) -> Found:
     """Writes the compat adapter to `job.out`, and beside it what was tried.
 
-    to_old: None where old and new have other shapes. labels: the new task model, trained further; None: no such.
+    to_old: a text says why there is no way to old's weights. labels: the new task model, trained further; None without.
     """
     start = AdapterWeights(asked.new.adapter)
     end = None if labels is None else AdapterWeights(labels.adapter)
     directions: dict[str, Direction] = {}
-    if to_old is not None:
-        directions[OLD] = to_old.changes
+    way = None if isinstance(to_old, str) else to_old
+    if way is not None:
+        directions[OLD] = way.changes
     if end is not None:
         directions[LABELS] = between(start, end)
-    found = _searched(asked, directions, grid_of(to_old is not None, end is not None), job)
+    found = _searched(asked, directions, grid_of(way is not None, end is not None), job)
     step = found.mixture.get(LABELS, 0.0)
     parts = [(1 - step, start.changes), (step, {} if end is None else end.changes)]
-    if to_old is not None:
-        parts.append((found.mixture.get(OLD, 0.0), to_old.changes))
+    if way is not None:
+        parts.append((found.mixture.get(OLD, 0.0), way.changes))
     if ranks.is_main():
-        write_adapter(asked.new.base, parts, job.out, None if to_old is None else to_old.embedding)
-        account = {**found.account, **({} if to_old is None else to_old.account)}
+        write_adapter(asked.new.base, parts, job.out, None if way is None else way.embedding)
+        account = {**found.account, **({"not_followed": to_old} if way is None else way.account)}
         (job.out / ACCOUNT).write_text(json.dumps(account, indent=2) + "\n", encoding="utf-8")
     return found
 
