@@ -143,7 +143,8 @@ def rounded(weight: torch.Tensor, build: Build) -> torch.Tensor:
     low, high = groups.aminmax(dim=-1, keepdim=True)
     step = ((high - low) / (2**build.bits - 1)).clamp_min(1e-12)  # a group of equal weights has no step
     levels = ((groups - low) / step).round()
-    return (low + levels * step).flatten(1).to(weight.dtype)
+    found: torch.Tensor = (low + levels * step).flatten(1).to(weight.dtype)
+    return found
 
 
 def round_blocks(model: PreTrainedModel, build: Build) -> int:

@@ -84,6 +84,7 @@ def test_every_report_says_what_was_allowed() -> None:
     policy = parse(Policy, {"limits": [{"metric": "nfr", "max": 0.99}]}, "policy")
     verdict, comparison = gate(results("old"), results("new", task="u"), policy, allow=["task"])
     said = "the files differ in task (old: t, new: u)"
+    assert comparison is not None
     assert comparison.differences == verdict.differences == (said,)
     pages = [comparison_page(comparison), verdict_page(verdict)]
     assert all(said in page.note for page in pages)

@@ -35,6 +35,7 @@ def test_an_end_that_too_few_samples_have_cannot_tell(bound: str) -> None:
         "mean_regression = 0.1000 has no interval: it rests on 9 samples, and fewer than 10 are too few; "
         "bound: value compares the point"
     )
+    assert gated.comparison is not None
     assert '"low": null,\n      "high": null' in gated.comparison.to_json()
 
 
