@@ -36,7 +36,13 @@ def test_the_tiny_recipe(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("file", "cells"), [("recipes/demo.yaml", 3 * 11 * 3), ("examples/smollm2/study.yaml", 2 * 4 * 8 * 3)]
+    ("file", "cells"),
+    [
+        ("recipes/demo.yaml", 3 * 11 * 3),
+        ("recipes/keep.yaml", 5 * 2 * 4 * 3),
+        ("examples/smollm2/study.yaml", 2 * 4 * 8 * 3),
+        ("examples/smollm2/keep.yaml", 3 * 1 * 4 * 3),
+    ],
 )
 def test_studies_that_take_longer_are_valid(file: str, cells: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
