@@ -48,12 +48,12 @@ def parts(account: dict[str, Any]) -> tuple[Sequence[str], Sequence[Sequence[str
 
 
 def test_every_mixture_is_a_row_and_the_taken_one_is_marked() -> None:
+    measured = ("0.66 [0.60, 0.72]", "", "0.74 [too few]")
     lines, rows = parts(ACCOUNT)
     assert lines == ["0.7 old + 0.1 labels: NFR 2.00% instead of 4.00%"]
     assert rows == [
         ["new", "40.00%", "4.00%", "+0.00 [-0.40, +0.40]", "", "", ""],
-        ["0.7 old + 0.1 labels (taken)", "41.00%", "2.00%", "-2.00 [-3.10, -1.10]"]
-        + ["0.66 [0.60, 0.72]", "", "0.74 [too few]"],
+        [*("0.7 old + 0.1 labels (taken)", "41.00%", "2.00%", "-2.00 [-3.10, -1.10]"), *measured],
     ]
 
 
