@@ -66,7 +66,9 @@ def test_a_student_that_stays_new_follows_nothing(quick: dict[str, Any], mask: s
 
 
 def test_of_an_old_model_that_is_gone_nothing_is_said(quick: dict[str, Any], tmp_path: Path) -> None:
-    rows = [json.loads(line) for name in ("train", "test") for line in Path(quick["task"][name]).open()]
+    rows = [
+        json.loads(line) for name in ("train", "test") for line in Path(quick["task"][name]).read_text().splitlines()
+    ]
     log = [{"id": row["id"], "prediction": str(row["label"]), "reference": str(row["label"])} for row in rows]
     answers = {"train": str(write_rows(tmp_path / "log.jsonl", log)), "test": str(tmp_path / "log.jsonl")}
     training, printed = aligned({**quick, "old": answers}, mask="choice")
