@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import t as student
 
 from stillright.significance import Array
-from stillright.stats import UNDEFINED, Estimate, mean_interval, over, ratio_interval
+from stillright.stats import UNDEFINED, Estimate, correlation, mean_interval, over, ratio_interval, slope
 
 
 def ones(n: int) -> Array:
@@ -97,3 +97,48 @@ def test_an_estimate_over_a_number() -> None:
     assert over(Estimate(0.2, 0.1, 0.4), 0.5) == Estimate(0.4, 0.2, 0.8)
     assert over(Estimate(0.2, 0.1, 0.4), 0.0) == UNDEFINED
     assert over(UNDEFINED, 0.5) == UNDEFINED
+
+
+# twenty samples around the line y = x / 2, each 0.1 off it, as often above as below at either x
+X = np.array([1.0, -1.0] * 10)
+OFF = np.array([0.1, 0.1, -0.1, -0.1] * 5)
+T_20 = student.ppf(0.975, 19) * math.sqrt(21 / 19 / 20)  # half an interval of twenty values, ten 1 and ten -1
+
+
+def test_the_slope_of_a_line_by_hand() -> None:
+    # x has mean 0 and mean square 1, so the linearised samples are 0.5 + x * off: 0.4 and 0.6, ten times each
+    found = slope(X, 3 + X / 2 + OFF)
+    assert (found.value, found.low, found.high) == pytest.approx((0.5, 0.5 - 0.1 * T_20, 0.5 + 0.1 * T_20), abs=1e-5)
+
+
+def test_a_correlation_by_hand() -> None:
+    # y has variance 0.26, so r = 0.5 / sqrt(0.26) = 0.98058; standardised, a sample with off = 0.1 * x gives
+    # 0.6 / 0.50990 - r * (1 + 0.36 / 0.26) / 2 = 0.00754, and one with the other sign as much below
+    found = correlation(X, 3 + X / 2 + OFF)
+    ends = (0.98058 - 0.00754 * T_20, 0.98058 + 0.00754 * T_20)
+    assert (found.value, found.low, found.high) == pytest.approx((0.98058, *ends), abs=1e-5)
+
+
+def test_a_line_without_deviations_is_known() -> None:
+    for found, value in ((slope(X, 2 * X), 2.0), (correlation(X, 2 * X), 1.0), (correlation(X, -X), -1.0)):
+        assert (found.value, found.low, found.high) == pytest.approx((value, value, value))
+
+
+def test_what_does_not_vary_has_no_slope_and_no_correlation() -> None:
+    constant = np.full(20, 0.1) + 0.2  # whose mean is another number than it, by rounding
+    assert slope(constant, X) == correlation(constant, X) == correlation(X, constant) == UNDEFINED
+    assert slope(X, constant).value == pytest.approx(0)
+    assert slope(np.array([]), np.array([])) == UNDEFINED
+
+
+def test_nine_samples_have_a_slope_without_an_interval() -> None:
+    for found, value in ((slope(X[:9], X[:9] / 2), 0.5), (correlation(X[:9], X[:9] / 2), 1.0)):
+        assert found.value == pytest.approx(value)
+        assert found.too_few
+
+
+def test_an_estimate_is_shown_with_its_interval() -> None:
+    assert Estimate(0.12, 0.1, 0.14).shown() == "0.12 [0.10, 0.14]"
+    assert Estimate(0.012, -0.004, 0.02).shown("+", 100, " %") == "+1.20 % [-0.40, +2.00]"
+    assert Estimate(0.12, None, None).shown() == "0.12 [too few]"
+    assert UNDEFINED.shown() == "undefined"

@@ -34,6 +34,15 @@ class Estimate:
         """Whether there is a value, of too few samples for an interval that holds."""
         return self.value is not None and self.low is None
 
+    def shown(self, sign: str = "", scale: float = 1, unit: str = "") -> str:
+        """Times `scale`: "0.12 [0.10, 0.14]", "+1.20 % [+0.40, +2.00]", "0.12 [too few]", "undefined"."""
+        if self.value is None:
+            return "undefined"
+        if self.low is None or self.high is None:
+            return f"{scale * self.value:{sign}.2f}{unit} [{TOO_FEW}]"
+        value, low, high = (f"{scale * number:{sign}.2f}" for number in (self.value, self.low, self.high))
+        return f"{value}{unit} [{low}, {high}]"
+
 
 UNDEFINED = Estimate(None, None, None)
 
@@ -193,6 +202,33 @@ def ratio_interval(tops: Array, bottoms: Array, counts: Array, span: float = 1.0
     value = float(counts @ tops / counts.sum()) / bottom
     found = mean_interval(value + (tops - value * bottoms) / bottom, counts, span / bottom)
     return Estimate(value, found.low, found.high)
+
+
+def slope(x: Array, y: Array) -> Estimate:
+    """That of the least-squares line of y (n,) on x (n,), see `ratio_interval`; undefined where x does not vary.
+
+    The deviations of the line need neither be normal nor alike for all x.
+    """
+    if not varies(x):
+        return UNDEFINED
+    x, y = x - x.mean(), y - y.mean()
+    return ratio_interval(x * y, x * x, np.ones(len(x)), span=0.0)  # how far others could lie is not known
+
+
+def correlation(x: Array, y: Array) -> Estimate:
+    """Pearson's of x (n,) and y (n,), with the interval of the mean of its linearised samples (the delta method);
+    undefined where one does not vary."""
+    if not varies(x) or not varies(y):
+        return UNDEFINED
+    x, y = ((each - each.mean()) / each.std() for each in (x, y))
+    value = float((x * y).mean())
+    found = mean_interval(value + x * y - value * (x * x + y * y) / 2, np.ones(len(x)), span=0.0)
+    return within(Estimate(value, found.low, found.high), -1.0, 1.0)
+
+
+def varies(values: Array) -> bool:
+    """Whether they differ by more than rounding; none do not."""
+    return len(values) > 0 and float(np.ptp(values)) > NO_WIDTH * max(1.0, float(np.abs(values).max()))
 
 
 def over(top: Estimate, bottom: float) -> Estimate:

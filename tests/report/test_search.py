@@ -16,7 +16,13 @@ from stillright.report.terminal import print_page
 
 NOTHING = {"value": 0.0, "low": -0.004, "high": 0.004}
 FEWER = {"value": -0.02, "low": -0.031, "high": -0.011}
-FOLLOWS = {"slope": 0.66, "correlation": 0.875, "r2": 0.74}
+UNDEFINED = {"value": None, "low": None, "high": None}
+FOLLOWS = {
+    "slope": {"value": 0.66, "low": 0.6, "high": 0.72},
+    "correlation": UNDEFINED,
+    "r2": {"value": 0.744, "low": None, "high": None},
+    "n": 9,
+}
 ACCOUNT: dict[str, Any] = {
     "mixture": {"old": 0.7, "labels": 0.1},
     "reason": "NFR 2.00% instead of 4.00%",
@@ -27,7 +33,7 @@ ACCOUNT: dict[str, Any] = {
             "accuracy": 0.41,
             "nfr": 0.02,
             "nfr_against_new": FEWER,
-            "imitation": FOLLOWS | {"correlation": None},
+            "imitation": FOLLOWS,
         },
     ],
 }
@@ -42,12 +48,21 @@ def parts(account: dict[str, Any]) -> tuple[Sequence[str], Sequence[Sequence[str
 
 
 def test_every_mixture_is_a_row_and_the_taken_one_is_marked() -> None:
+    measured = ("0.66 [0.60, 0.72]", "", "0.74 [too few]")
     lines, rows = parts(ACCOUNT)
     assert lines == ["0.7 old + 0.1 labels: NFR 2.00% instead of 4.00%"]
     assert rows == [
         ["new", "40.00%", "4.00%", "+0.00 [-0.40, +0.40]", "", "", ""],
-        ["0.7 old + 0.1 labels (taken)", "41.00%", "2.00%", "-2.00 [-3.10, -1.10]", "0.66", "", "0.74"],
+        [*("0.7 old + 0.1 labels (taken)", "41.00%", "2.00%", "-2.00 [-3.10, -1.10]"), *measured],
     ]
+
+
+def test_an_account_without_intervals_shows_what_it_has() -> None:
+    """As those of earlier searches."""
+    new, taken = ACCOUNT["tried"]
+    earlier = taken | {"imitation": {"slope": 0.66, "correlation": None, "r2": 0.744}}
+    _, rows = parts(ACCOUNT | {"tried": [new, earlier]})
+    assert rows[1][4:] == ["0.66", "", "0.74"]
 
 
 def test_why_old_could_not_be_followed() -> None:

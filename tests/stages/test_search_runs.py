@@ -76,7 +76,7 @@ def test_of_the_same_shapes_weights_and_labels_are_followed(alike: dict[str, Any
     printed = run(alike)
     found = account(alike)
     assert directions(found) == {"old", "labels"}
-    assert [*found["tried"][1]["imitation"]] == ["slope", "correlation", "r2"]
+    assert [*found["tried"][1]["imitation"]] == ["slope", "correlation", "r2", "n"]
     assert_kept_to_its_rule(found)
     assert f"transfer compat: {', '.join(f'{k} {v:g}' for k, v in found['mixture'].items()) or 'the new'}" in printed
     assert {path.name for path in (Path(alike["out"]) / "adapters").iterdir()} == {"old", "new", "compat"}

@@ -21,7 +21,7 @@ from study_rows import Row, assert_row_is_what_its_files_say
 
 COLUMNS = (
     "update,old,new,task,metric,kind,strategy,method,seed,status,reason,n,old_score,new_score,score,nfr_new,nfr,nfr_mc_new,"
-    "nfr_mc,pfr_new,pfr,predictions_old,predictions_new,predictions,seconds,tokens"
+    "nfr_mc,pfr_new,pfr,slope,r2,predictions_old,predictions_new,predictions,seconds,tokens"
 )
 
 
@@ -42,6 +42,8 @@ def test_every_number_is_that_of_the_prediction_files(
         assert int(row["tokens"]) > 0
         if row["strategy"] == "retrain":
             assert (row["nfr"], row["score"]) == (row["nfr_new"], row["new_score"])
+        for measure in ("slope", "r2"):
+            assert bool(row[measure]) == (row["strategy"] == "student_wrong")  # the only one that is aligned
     assert load_study(out / "study.yaml") == load_study(out.parent / "study.yaml")
     assert "torch" in yaml.safe_load((out / "versions.yaml").read_text())
 

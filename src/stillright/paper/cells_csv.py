@@ -18,7 +18,8 @@ from stillright.errors import DataError
 from stillright.records import Kind
 
 CELLS = "cells.csv"
-MAY_BE_EMPTY = frozenset({"reason", "nfr_mc_new", "nfr_mc", "seconds", "tokens"})  # although the cell is done
+MAY_LACK = frozenset({"slope", "r2"})  # columns that files of earlier studies do not have
+MAY_BE_EMPTY = MAY_LACK | {"reason", "nfr_mc_new", "nfr_mc", "seconds", "tokens"}  # although the cell is done
 Status = Literal["done", "failed", "skipped", "pending"]
 
 
@@ -51,6 +52,8 @@ class CellRecord(BaseModel):
     nfr_mc: float | None = None
     pfr_new: float | None = None
     pfr: float | None = None
+    slope: float | None = None  # how well the trained adapter follows old, on validation samples
+    r2: float | None = None
     predictions_old: str | None = None
     predictions_new: str | None = None
     predictions: str | None = None
@@ -110,7 +113,7 @@ def read_cells(out: Path) -> list[CellRecord]:
         raise DataError(f"{path}: no such file; give the folder that `stillright study` wrote")
     with path.open(encoding="utf-8", newline="") as file:
         reader = csv.DictReader(file)
-        missing = [name for name in CellRecord.model_fields if name not in (reader.fieldnames or ())]
+        missing = [name for name in CellRecord.model_fields if name not in {*MAY_LACK, *(reader.fieldnames or ())}]
         if missing:
             raise DataError(f"{path}: no column {', '.join(missing)}; run the study again to rewrite it")
         cells = [_cell(row, f"{path}: row {i}") for i, row in enumerate(reader, start=1)]

@@ -33,14 +33,21 @@ def search_section(account: Mapping[str, Any]) -> Section:
 
 def _row(tried: Mapping[str, Any], is_taken: bool) -> list[str]:
     follows = tried["imitation"] or {}
-    values = [follows.get(name) for name in ("slope", "correlation", "r2")]
+    values = [_shown(follows.get(name)) for name in ("slope", "correlation", "r2")]
     return [
         f"{_name(tried['mixture'])}{' (taken)' if is_taken else ''}",
         f"{tried['accuracy']:.2%}",
         f"{tried['nfr']:.2%}",
         words.points(Estimate(**tried["nfr_against_new"])),
-        *("" if value is None else f"{value:.2f}" for value in values),
+        *values,
     ]
+
+
+def _shown(found: Mapping[str, float | None] | float | None) -> str:
+    """A value with its interval; accounts of earlier searches have the value alone."""
+    if isinstance(found, float):
+        return f"{found:.2f}"
+    return "" if found is None or found["value"] is None else Estimate(**found).shown()
 
 
 def _name(mixture: Mapping[str, float]) -> str:

@@ -75,10 +75,7 @@ def _interval(estimate: Estimate | float | None, sign: str, scale: int, unit: st
         return f"{scale * estimate:{sign}.2f}{unit}"
     if estimate is None or estimate.value is None:
         return DASH
-    if estimate.low is None or estimate.high is None:
-        return f"{scale * estimate.value:{sign}.2f}{unit} [{TOO_FEW}]"
-    value, low, high = (f"{scale * number:{sign}.2f}" for number in (estimate.value, estimate.low, estimate.high))
-    return f"{value}{unit} [{low}, {high}]"
+    return estimate.shown(sign, scale, unit)
 
 
 def are_fractions(comparison: Comparison) -> bool:

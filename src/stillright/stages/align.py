@@ -58,9 +58,7 @@ class Align(Stage):
         from stillright.training.teachers.cached_teachers import CachedTeachers
 
         config, data, (old, new) = self.config, site.data, (site.models["old"], site.models["new"])
-        validation = None
-        if config.strategy.choose == "flips":
-            validation = Validation(old, *(data.choices(ref.base).validation for ref in (old, new)))
+        validation = Validation(old, *(data.validation_samples(ref.base) for ref in (old, new)))
         source: CachedTeachers | ModelRef = old
         if site.teachers:
             source = CachedTeachers.open(site.teachers["teach_old"], site.teachers["teach_new"])
@@ -72,7 +70,8 @@ class Align(Stage):
         from stillright.training.choice.choice_trainer import align_choices
         from stillright.training.choice.teacher_scores import ScoreFiles
 
-        files = ScoreFiles(site.teachers["teach_old"], site.teachers.get("teach_new"))
+        teachers = site.teachers
+        files = ScoreFiles(teachers["teach_old"], teachers.get("teach_new"), old_is_log=self.old is None)
         texts, job = site.data.aligned_choices(self.base), self.job(site, self.config.align_seed)
         align_choices(site.models["new"], files, texts, self.config.strategy, job)
 

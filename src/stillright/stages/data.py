@@ -15,7 +15,14 @@ from stillright.stages.old_log import OldLog
 from stillright.tasks import Task, load_task
 from stillright.tasks.task import Document
 from stillright.tokenizers import refuse_other_tokens
-from stillright.training.encode import encode_choices, encode_documents, encode_prompts, encode_samples, encode_texts
+from stillright.training.encode import (
+    encode_choices,
+    encode_documents,
+    encode_prompts,
+    encode_references,
+    encode_samples,
+    encode_texts,
+)
 from stillright.training.text import ChoiceText, Text, Texts, split_texts
 
 T = TypeVar("T")
@@ -92,6 +99,13 @@ class Data:
         if (base, longest) not in self._choices:
             self._choices[base, longest] = encode_choices(self.task, load_tokenizer(base), longest)
         return self._choices[base, longest]
+
+    def validation_samples(self, base: Source) -> list[ChoiceText]:
+        """What an aligned student is compared with its teachers on: the validation documents as trees of choices; of
+        generated answers the right one is the only choice."""
+        encode = encode_documents if self.task.is_choice else encode_references
+        documents = self._split(self.task.train_documents).validation
+        return encode(self.task, documents, load_tokenizer(base), self.longest)
 
     def deciding(self) -> list[Document]:
         """The documents that choose between models: those of validation, and of labelled ones that train_limit leaves

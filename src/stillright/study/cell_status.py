@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from stillright.comparison import compare
 from stillright.errors import StillrightError
@@ -133,5 +133,11 @@ def finished(cell: Cell, stages: CellStages, store: Store) -> CellRecord:
         "seconds": round(sum(store.seconds(stage) for stage in stages.own), 3),
         "tokens": sum(store.tokens(stage) for stage in stages.own),
     }
-    known = {**measured(found), **dict(zip(columns, paths, strict=True)), **costs}
+    follows = {name: _first(store.imitation(stage, name) for stage in stages.own) for name in ("slope", "r2")}
+    known = {**measured(found), **dict(zip(columns, paths, strict=True)), **costs, **follows}
     return unfinished(cell, "done").model_copy(update=known)
+
+
+def _first(values: Iterable[float | None]) -> float | None:
+    """The first that is known."""
+    return next((value for value in values if value is not None), None)

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -54,8 +55,18 @@ class Store:
 
     def tokens(self, stage: Stage) -> int:
         """Tokens trained on, without padding; 0 for a stage that trains nothing."""
+        return int(self._training(stage).get("tokens", 0))
+
+    def imitation(self, stage: Stage, measure: str) -> float | None:
+        """How well an adapter that was aligned follows old, such as its "r2"; None where it is not known."""
+        known = self._training(stage).get("imitation", {})
+        return known[measure]["value"] if known else None
+
+    def _training(self, stage: Stage) -> dict[str, Any]:
+        """The account beside an adapter that was trained; empty for another result."""
         account = self.path(stage) / "training.json"
-        return int(json.loads(account.read_text(encoding="utf-8"))["tokens"]) if account.exists() else 0
+        found: dict[str, Any] = json.loads(account.read_text(encoding="utf-8")) if account.exists() else {}
+        return found
 
     def build(self, stage: Stage, console: Console) -> None:
         """Makes the result of a stage whose needs are done, or resumes where it was interrupted."""

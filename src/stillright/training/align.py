@@ -20,7 +20,8 @@ from stillright.training.choice.choice_batches import (
     tree_scores,
 )
 from stillright.training.choice.choice_loss import is_right
-from stillright.training.choice.teacher_scores import teacher_scores
+from stillright.training.choice.followed import Followed
+from stillright.training.choice.teacher_scores import choice_scores, teacher_scores
 from stillright.training.compat import CompatTrainer
 from stillright.training.compat_config import CompatConfig
 from stillright.training.loop import train_adapter
@@ -34,16 +35,22 @@ from stillright.training.text import ChoiceText, Text, Texts, as_dataset
 
 
 class Validation(NamedTuple):
-    """The validation samples, to choose the checkpoint by flips."""
+    """The validation samples, on which the student is compared with both teachers; of generated answers the reference
+    is the only choice."""
 
     old: ModelRef
     old_texts: list[ChoiceText]
     new_texts: list[ChoiceText]  # the same samples, tokenized for the new model
 
-    def old_right(self, job: Job) -> Tensor:
-        """(n,) whether the old model, which is gone from memory afterwards, answers right."""
-        scores = teacher_scores(self.old, self.old_texts, job.dtype, job.progress, "old teacher")
-        return is_right(scores, accepted(self.old_texts))
+    def old_scores(self, job: Job) -> Tensor:
+        """(n, K) those of the old model, which is gone from memory afterwards."""
+        return teacher_scores(self.old, self.old_texts, job.dtype, job.progress, f"{job.label}, old")
+
+    def followed(self, old: Tensor, student: Any, pad_token_id: int, job: Job) -> Followed:
+        """The samples with old's scores and the new model's, which the student still is."""
+        reading = reading_of(student, self.new_texts, pad_token_id, job.progress, job.label)
+        new = choice_scores(student, self.new_texts, reading, job.progress, f"{job.label}, new")
+        return Followed(self.new_texts, reading, old, new)
 
 
 class AnswersCollator:
@@ -100,20 +107,20 @@ def align_adapter(
     strategy: StrategyConfig,
     teachers: TeachersConfig,
     job: Job,
-    validation: Validation | None = None,
+    validation: Validation,
 ) -> TrainingResult:
     """Trains the compat adapter, from the new task adapter on.
 
     source: the teachers' outputs, so that only the new base is in memory; or the old model, which stays there too.
-    validation: needed where `strategy` chooses the checkpoint by flips.
+    validation: tells how well the student follows old, and chooses the checkpoint where `strategy` does so by flips.
     """
     tokenizer = load_tokenizer(new.base)
-    old_right = None if validation is None else validation.old_right(job)
+    old_scores = validation.old_scores(job)
     student = load_model(new, job.dtype, trainable=True)
+    followed = validation.followed(old_scores, student, tokenizer.pad_token_id, job)
     samples = None
-    if validation is not None and old_right is not None:
-        reading = reading_of(student, validation.new_texts, tokenizer.pad_token_id, job.progress, job.label)
-        samples = Samples(validation.new_texts, old_right, reading)
+    if strategy.choose == "flips":
+        samples = Samples(followed.texts, is_right(old_scores, accepted(followed.texts)), followed.reading)
     trainer = AlignTrainer(
         student,
         load_model(source, job.dtype) if isinstance(source, ModelRef) else source,
@@ -128,4 +135,4 @@ def align_adapter(
         eval_dataset=as_dataset(texts.validation, first=len(texts.train)),
         processing_class=tokenizer,
     )
-    return train_adapter(trainer, job, RULES[strategy.choose])
+    return train_adapter(trainer, job, RULES[strategy.choose], lambda trained: followed.by(trained, job))

@@ -23,13 +23,29 @@ def encode_texts(
     An end-of-text token follows generated answers only; a choice is scored without one. loss_on: see TrainingConfig;
     the harness decides where an answer begins. answers: for each document one in place of the dataset's, or None.
     """
-    end = [] if task.is_choice or tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
+    end = _end(task, tokenizer)
     given = answers or [None] * len(task.train_documents)
     pairs = [
         (task.prompt(document), task.right_answer(document) if answer is None else task.continuation(answer))
         for document, answer in zip(task.train_documents, given, strict=True)
     ]
     return [cut_text(prompt, [*answer, *end], max_length, loss_on) for prompt, answer in encode_pairs(pairs, tokenizer)]
+
+
+def _end(task: Task, tokenizer: Any) -> Ids:
+    """What follows an answer."""
+    return [] if task.is_choice or tokenizer.eos_token_id is None else [tokenizer.eos_token_id]
+
+
+def encode_references(task: Task, documents: list[Document], tokenizer: Any, max_length: int) -> list[ChoiceText]:
+    """These documents of a task with generated answers, each with its right answer as the only choice; of them the same
+    tokens are read and scored as of training texts."""
+    pairs = [(task.prompt(document), task.right_answer(document)) for document in documents]
+    end, found = _end(task, tokenizer), []
+    for prompt, answer in encode_pairs(pairs, tokenizer):
+        text = cut_text(prompt, [*answer, *end], max_length, "completion")
+        found.append(ChoiceText(text.ids[: text.first], [text.scored], [1], [0]))
+    return found
 
 
 def encode_prompts(task: Task, tokenizer: Any, max_length: int) -> list[Text]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from stillright import ranks
 from stillright.errors import RunError
 from stillright.progress import Bar
 from stillright.training.checkpoints import Rule, by_loss, evaluations
+from stillright.training.imitation import Imitation
 from stillright.training.result import TrainingResult, result_of, save_adapter
 from stillright.training.resume import names_full_disk, resumable
 from stillright.training.settings import Job, few_steps
@@ -61,9 +63,12 @@ def refuse_sharding(trainer: SFTTrainer) -> None:
         )
 
 
-def train_adapter(trainer: SFTTrainer, job: Job, rule: Rule = by_loss) -> TrainingResult:
+def train_adapter(
+    trainer: SFTTrainer, job: Job, rule: Rule = by_loss, follows: Callable[[Any], Imitation] | None = None
+) -> TrainingResult:
     """Trains, or goes on from the last checkpoint, and saves the adapter that `rule` chooses in `job.out`.
 
+    follows: how well a model imitates the old one, asked of the adapter that is saved.
     Raises RunError, see `refuse_sharding`, ForwardLossTrainer and `names_full_disk`.
     """
     refuse_sharding(trainer)
@@ -73,9 +78,13 @@ def train_adapter(trainer: SFTTrainer, job: Job, rule: Rule = by_loss) -> Traini
     with names_full_disk(job.out.parent):
         _train(trainer, job, rule)
         result = result_of(trainer.state, rule)
+        if follows is not None:
+            result = result._replace(imitation=follows(trainer.model))
         if ranks.is_main():
             save_adapter(trainer.model, result, job)
     console.print(f"  {job.label}: {result.reason} at step {result.best_step} of {result.steps}", highlight=False)
+    if result.imitation is not None:
+        console.print(f"  {job.label}: follows old: {result.imitation}", highlight=False)
     return result
 
 

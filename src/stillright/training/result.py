@@ -9,6 +9,7 @@ from importlib.metadata import version
 from typing import Any, NamedTuple
 
 from stillright.training.checkpoints import Evaluation, Rule, evaluations
+from stillright.training.imitation import Imitation
 from stillright.training.settings import Job
 
 
@@ -22,6 +23,13 @@ class TrainingResult(NamedTuple):
     tokens: int  # without padding, all epochs
     validation_losses: list[float]  # step 0, then one per epoch
     validation: list[dict[str, float]]  # the same evaluations with the parts of the loss
+    imitation: Imitation | None = None  # of the old model by the adapter that is kept; None: not known
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON has it: without what is not known."""
+        fields = self._asdict()
+        known = {} if self.imitation is None else {"imitation": self.imitation.plain()}
+        return {name: value for name, value in fields.items() if name != "imitation"} | known
 
 
 def result_of(state: Any, rule: Rule) -> TrainingResult:
@@ -64,7 +72,7 @@ def save_adapter(model: Any, result: TrainingResult, job: Job) -> None:
     with sets_in_order(model.active_peft_config):
         model.save_pretrained(job.out)
     _write_card(job, model)
-    (job.out / "training.json").write_text(json.dumps(result._asdict(), indent=2) + "\n", encoding="utf-8")
+    (job.out / "training.json").write_text(json.dumps(result.plain(), indent=2) + "\n", encoding="utf-8")
 
 
 def _write_card(job: Job, model: Any) -> None:

@@ -1,8 +1,7 @@
-"""The search by hand: which mixtures are asked, which is taken, and how imitation is measured."""
+"""The search by hand: which mixtures are asked, and which is taken."""
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable
 from typing import Any
@@ -11,8 +10,6 @@ import pytest
 import torch
 from torch import Tensor
 
-from stillright.tasks.ranking import ABSENT
-from stillright.training.search.imitation import imitation, margins
 from stillright.training.search.question import Question
 from stillright.training.search.search import ASKED, search
 
@@ -63,7 +60,7 @@ def test_fewer_flips_at_less_accuracy_are_not_taken() -> None:
 def test_where_old_and_new_are_one_new_stays() -> None:
     taken = found(lambda old, labels: [1.0, -1.0, 0.5])
     assert (taken.mixture, taken.tried[0].nfr) == ({}, 0)
-    assert all(each.imitation is not None and math.isnan(each.imitation.slope) for each in taken.tried)
+    assert all(each.imitation is not None and each.imitation.slope.value is None for each in taken.tried)
 
 
 def test_of_equal_flips_the_more_accurate_is_taken_then_the_nearer() -> None:
@@ -82,20 +79,3 @@ def test_texts_are_lost_where_their_score_falls() -> None:
     assert [each.nfr for each in taken.tried] == [0.5, 0]
     assert [each.accuracy for each in taken.tried] == pytest.approx([0.325, 0.35])
     assert taken.tried[1].imitation is None
-
-
-def test_imitation_by_hand() -> None:
-    old, new = torch.tensor([3.0, -1.0, 2.0, 0.0]), torch.tensor([1.0, 1.0, 1.0, 1.0])
-    assert imitation(old, old, new) == pytest.approx((1, 1, 1))
-    assert imitation((old + new) / 2, old, new) == pytest.approx((0.5, 1, 0.75))
-    nothing = imitation(new, old, new)
-    assert (nothing.slope, nothing.r2) == (0, 0)
-    assert nothing.plain() == {"slope": 0, "correlation": None, "r2": 0}
-
-
-def test_a_margin_is_that_of_the_best_right_choice_over_the_best_wrong_one() -> None:
-    scores = torch.tensor([[1.0, 3.0, 2.0, ABSENT], [5.0, 1.0, 2.0, 0.5], [1.0, 2.0, ABSENT, ABSENT]])
-    accepted = torch.tensor([[True, False, True, False], [False, True, False, False], [True, True, False, False]])
-    assert margins(scores, accepted).tolist() == [-1.0, -4.0, math.inf]
-    kept = imitation(*(margins(by * scores, accepted) for by in (1.0, 3.0, 2.0)))
-    assert kept.slope == pytest.approx(-1)  # over the first two; (student - new) = -(old - new)

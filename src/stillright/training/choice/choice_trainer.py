@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -31,6 +32,7 @@ from stillright.training.choice.choice_loss import (
     right_choice,
     soft_temperature,
 )
+from stillright.training.choice.followed import Followed
 from stillright.training.choice.teacher_scores import ScoreFiles, choice_scores, read_scores
 from stillright.training.forward_loss import ForwardLossTrainer
 from stillright.training.loop import train_adapter
@@ -109,8 +111,24 @@ def align_choices(
     target = CHOICE_STRATEGIES[strategy.mask](Beliefs(old_belief, new_belief, gold, accepted(texts)))
     samples = Samples(texts, is_right(old_scores, accepted(texts)), reading)
     ce_weight = 1.0 if strategy.mask in LABELS_ALONE else strategy.ce_weight
+    followed = None if files.old_is_log else _followed(student, files, split.validation, reading, job)
     trainer = _trainer(student, new, samples, target, strategy.temperature, ce_weight, split, job)
-    return train_adapter(trainer, job, RULES[strategy.choose])
+    follows = None if followed is None else lambda trained: followed.by(trained, job)
+    return train_adapter(trainer, job, RULES[strategy.choose], follows)
+
+
+def _followed(student: Any, files: ScoreFiles, texts: list[ChoiceText], reading: Reading, job: Job) -> Followed:
+    """The validation samples, which are last in the files; where new was not asked, the student still is new."""
+    choices = max(len(text.choices) for text in texts)
+
+    def kept(file: Path) -> Tensor:
+        return read_scores(file)[-len(texts) :, :choices]
+
+    if files.new is None:
+        new = choice_scores(student, texts, reading, job.progress, f"{job.label}, new")
+    else:
+        new = kept(files.new)
+    return Followed(texts, reading, kept(files.old), new)
 
 
 @frees_memory

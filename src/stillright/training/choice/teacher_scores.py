@@ -27,6 +27,7 @@ class ScoreFiles(NamedTuple):
 
     old: Path
     new: Path | None  # None: not asked
+    old_is_log: bool = False  # whether old's are labels, of a model that is gone
 
 
 @torch.no_grad()

@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from torch import Tensor
 
-from stillright.stats import TOO_FEW, Estimate, mean_interval, tango, within
+from stillright.stats import Estimate, mean_interval, tango, within
+from stillright.training.imitation import Imitation, imitation, margins
 from stillright.training.search.directions import Direction, Mixture, added
-from stillright.training.search.imitation import Imitation, imitation, margins
 from stillright.training.search.question import Question
 
 ASKED = 3  # of the sums that look best
@@ -129,17 +129,11 @@ def _best(tried: Sequence[Tried]) -> tuple[Tried, str]:
             new,
             f"none of {len(tried) - 1} tried loses fewer answers than new (NFR {new.nfr:.2%}) at no less accuracy",
         )
+    lost, right = (change.shown("+", 100) for change in (best.nfr_against_new, best.accuracy_against_new))
     return best, (
-        f"NFR {best.nfr:.2%} instead of {new.nfr:.2%} ({_points(best.nfr_against_new)}), accuracy {best.accuracy:.2%} "
-        f"instead of {new.accuracy:.2%} ({_points(best.accuracy_against_new)})"
+        f"NFR {best.nfr:.2%} instead of {new.nfr:.2%} ({lost} points), accuracy {best.accuracy:.2%} "
+        f"instead of {new.accuracy:.2%} ({right} points)"
     )
-
-
-def _points(change: Estimate) -> str:
-    if change.too_few:
-        return f"{100 * (change.value or 0.0):+.2f} [{TOO_FEW}] points"
-    value, low, high = (100 * (bound or 0.0) for bound in (change.value, change.low, change.high))
-    return f"{value:+.2f} [{low:+.2f}, {high:+.2f}] points"
 
 
 def _plain(tried: Tried) -> dict[str, Any]:
