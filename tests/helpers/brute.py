@@ -19,7 +19,6 @@ Row = dict[str, Any]
 File = dict[str, Row]
 Model = list[File]
 Number = float | None
-WORST = 10
 
 
 def right(row: Row | None) -> bool | None:

@@ -136,7 +136,8 @@ def _lost_answers(comparison: Comparison) -> Block:
     if not comparison.worst:
         return Lines([f"No answer was lost{between}."])
     answers = [_lost_answer(each, comparison) for each in comparison.worst]
-    drawn = ", drawn with a fixed seed" if comparison.kind == "discrete" and comparison.worst_of > len(answers) else ""
+    alike = comparison.worst[0].drop == comparison.worst[-1].drop
+    drawn = ", drawn with a fixed seed" if alike and comparison.worst_of > len(answers) else ""
     total = f"of {comparison.worst_of:,}{between}{drawn}"
     return LostAnswers(comparison.old.name, comparison.new.name, answers, total)
 
