@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 import yaml
 from rich.console import Console
@@ -42,6 +43,8 @@ def test_whole_update(update_values: dict[str, Any]) -> None:
     assert comparison.n == 12
     assert [candidate.name for candidate in comparison.candidates] == ["compat", "continue_ce"]
     assert json.loads((out / "comparison.json").read_text())["n"] == 12
+    flips = pl.read_parquet(out / "flips.parquet")
+    assert (len(flips), flips["candidate_2_quadrant"].null_count()) == (12, 0)
     assert "## Answers that new lost" in (out / "report.md").read_text()
     for name in ("old", "new", "compat", "continue_ce"):
         predictions = read_predictions(out / "predictions" / f"{name}.jsonl")

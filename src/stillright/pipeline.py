@@ -19,6 +19,7 @@ from stillright.errors import ModelError, TaskError
 from stillright.folder.workspace import Workspace
 from stillright.models import ModelRef, compute_dtype
 from stillright.progress import Progress
+from stillright.report.flips_file import flips_file
 from stillright.report.html import html
 from stillright.report.markdown import markdown
 from stillright.report.pages import comparison_page
@@ -34,7 +35,7 @@ from stillright.training.settings import Job, optimizer_steps, warmup_steps
 from stillright.training.transfer.differences import why_unlike
 from stillright.training.transfer.transfer import Settings, transfer_adapter
 
-REPORTS = ("comparison.json", "report.md", "report.html")
+REPORTS = ("comparison.json", "flips.parquet", "report.md", "report.html")
 LIBRARIES = ("stillright", "torch", "transformers", "trl", "peft", "accelerate", "lm-eval")
 # of stages that make no adapter
 PLACES = {"teach": ".stillright/teachers", "predict": "predictions", "ensemble": "predictions"}
@@ -209,7 +210,7 @@ def write_provenance(workspace: Workspace, name: str, values: Mapping[str, Any])
 
 
 def _report(files: list[Path], searched: dict[str, Any] | None, workspace: Workspace, console: Console) -> Comparison:
-    """Compares old, new and candidates, prints the table and writes comparison.json, report.md and report.html.
+    """Compares old, new and candidates, prints the table and writes REPORTS.
 
     searched: the account of the search that made the compat adapter, if one did.
     """
@@ -220,7 +221,12 @@ def _report(files: list[Path], searched: dict[str, Any] | None, workspace: Works
         first, second, *others = page.sections
         page = page._replace(sections=[first, second, search_section(searched), *others])
     print_page(page, console)
-    texts = (comparison.to_json(), markdown(page), html(page))
-    *_, report = (workspace.write(name, text) for name, text in zip(REPORTS, texts, strict=True))
-    console.print(f"written: {report}, report.md and comparison.json", highlight=False)
+    contents: tuple[str | bytes, ...] = (
+        comparison.to_json(),
+        flips_file(comparison.flips(), ".parquet"),
+        markdown(page),
+        html(page),
+    )
+    *_, report = (workspace.write(name, content) for name, content in zip(REPORTS, contents, strict=True))
+    console.print(f"written: {report}, report.md, comparison.json and flips.parquet", highlight=False)
     return comparison

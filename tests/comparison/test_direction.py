@@ -55,8 +55,8 @@ def test_reports_say_which_is_better() -> None:
     assert "better is better than worse" in sentences(compare(worse, better))[0]
     assert "worse is worse than better" in sentences(compare(better, worse))[0]
     assert "Lower distance is better." in note(compare(worse, better))
-    lost = comparison_page(compare(better, worse))
-    assert "0 (score +80.00 points)" in str(lost.sections)
+    lost = compare(better, worse)
+    assert f"{lost.worst[0].id} (score +80.00 points)" in str(comparison_page(lost).sections)
     unknown = compare(errors("a", OLD, None), errors("b", NEW, None))
     assert "Nothing says whether higher distance is better" in note(unknown)
     assert json.loads(unknown.to_json())["lower_is_better"] is None

@@ -19,7 +19,6 @@ Row = dict[str, Any]
 File = dict[str, Row]
 Model = list[File]
 Number = float | None
-WORST = 10
 
 
 def right(row: Row | None) -> bool | None:
@@ -256,7 +255,7 @@ def worst(old: File, new: File, ids: list[str], kind: str, epsilon: float) -> li
     epsilon = epsilon and epsilon + 1e-9
     value = (lambda row: float(bool(right(row)))) if kind == "discrete" else (lambda row: row["score"])
     drops = [(sample, value(old.get(sample)) - value(new.get(sample))) for sample in ids]
-    return sorted((drop for drop in drops if drop[1] > epsilon), key=lambda drop: -drop[1])[:WORST]
+    return sorted((drop for drop in drops if drop[1] > epsilon), key=lambda drop: -drop[1])
 
 
 def likeness(old: str, new: str) -> float:

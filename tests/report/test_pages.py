@@ -49,6 +49,19 @@ def test_a_lost_answer_stands_between_both_models(write: Any) -> None:
     assert "s1" in page
 
 
+@pytest.mark.parametrize(("write", "shown"), [(terminal, 3), (markdown, 5), (html, 10)])
+def test_an_excerpt_says_of_how_many_it_is(write: Any, shown: int) -> None:
+    old, new, again = answers("old", "A" * 1200), answers("new", "B" * 1200), answers("again", "A" * 1200)
+    assert f"{shown} of 1,200, drawn with a fixed seed" in write(comparison_page(compare(old, new)))
+    with_runs = write(comparison_page(compare(old, new, new_runs=[again])))
+    assert f"{shown} of 1,200 between the first runs, drawn with a fixed seed" in with_runs
+    ranked = write(
+        comparison_page(compare(scores("old", *[0.5] * 1200), scores("new", *(i / 4000 for i in range(1200)))))
+    )
+    assert f"{shown} of 1,200" in ranked
+    assert "drawn" not in ranked
+
+
 @pytest.mark.parametrize("write", WRITERS)
 def test_too_few_stands_in_place_of_an_interval(write: Any) -> None:
     page = write(comparison_page(compare(scores("old", *[0.5] * 50), scores("new", *[0.3] * 9, *[0.5] * 41))))

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from stillright.cli.command import command, console
-from stillright.cli.outputs import Texts, add_outputs, outputs, replace_old, saying_failures, write
+from stillright.cli.flips import MEANING, add_quadrant, flips_of, no_flips, refuse_quadrant_alone
+from stillright.cli.outputs import Contents, add_outputs, outputs, replace_old, saying_failures, write
 from stillright.cli.paths import given, path
 from stillright.cli.results import add_results, inputs, options, read_results, selection_of
 from stillright.errors import ConfigError
@@ -28,13 +29,15 @@ def _compare(args: argparse.Namespace) -> int:
     files = outputs(args)
     with saying_failures(files, [*inputs(args), *args.candidates], _failed_comparison):
         terminal = console()
+        refuse_quadrant_alone(args)
         if "" in args.slice:
             raise ConfigError("--slice: name a column")
         of_all = selection_of(args, args.slice)
         old, new, *candidates = (read_results(text, of_all) for text in (args.old, args.new, *args.candidates))
         comparison = compare(old, new, candidates, slices=args.slice, **options(args, of_all))
         page = comparison_page(comparison)
-        write(files, {"--json": comparison.to_json(), "--markdown": markdown(page), "--html": html(page)})
+        reports = {"--json": comparison.to_json(), "--markdown": markdown(page), "--html": html(page)}
+        write(files, {**reports, **flips_of(args, comparison)})
         print_page(page, terminal)
     return 0
 
@@ -48,16 +51,18 @@ def _gate(args: argparse.Namespace) -> int:
     files = outputs(args)
     with saying_failures(files, [*inputs(args), args.policy], _failed_gate):
         terminal = console()
+        refuse_quadrant_alone(args)
         policy = load_policy(args.policy)
         of_all = selection_of(args, policy.columns)
         old, new = (read_results(text, of_all) for text in (args.old, args.new))
         verdict, comparison = gate(old, new, policy, **options(args, of_all))
-        write(files, _texts_of_gate(verdict, gate_page(verdict, comparison)))
+        flips = no_flips(verdict.checks[0].reason) if comparison is None else flips_of(args, comparison)
+        write(files, {**_texts_of_gate(verdict, gate_page(verdict, comparison)), **flips})
         print_page(verdict_page(verdict), terminal)
     return verdict.exit_code
 
 
-def _texts_of_gate(verdict: Verdict, page: Page) -> Texts:
+def _texts_of_gate(verdict: Verdict, page: Page) -> Contents:
     from stillright.report.html import html
     from stillright.report.junit import junit
     from stillright.report.markdown import markdown
@@ -65,15 +70,15 @@ def _texts_of_gate(verdict: Verdict, page: Page) -> Texts:
     return {"--json": verdict.to_json(), "--junit": junit(verdict), "--markdown": markdown(page), "--html": html(page)}
 
 
-def _failed_gate(reason: str) -> Texts:
+def _failed_gate(reason: str) -> Contents:
     from stillright.report.pages import verdict_page
     from stillright.verdict import Verdict
 
     verdict = Verdict.of_one("gate", "error", reason)
-    return _texts_of_gate(verdict, verdict_page(verdict))
+    return {**_texts_of_gate(verdict, verdict_page(verdict)), **no_flips(reason)}
 
 
-def _failed_comparison(reason: str) -> Texts:
+def _failed_comparison(reason: str) -> Contents:
     from stillright.report.html import html
     from stillright.report.markdown import markdown
     from stillright.report.page import Page
@@ -83,6 +88,7 @@ def _failed_comparison(reason: str) -> Texts:
         "--json": json.dumps({"error": reason}, indent=2) + "\n",
         "--markdown": markdown(page),
         "--html": html(page),
+        **no_flips(reason),
     }
 
 
@@ -114,7 +120,9 @@ def add_compare_commands(commands: Any) -> None:
         json="write the comparison as JSON",
         markdown="write a report",
         html="write a report as one page, without scripts",
+        flips=MEANING,
     )
+    add_quadrant(compare)
     gate = command(
         commands,
         "gate",
@@ -132,4 +140,6 @@ def add_compare_commands(commands: Any) -> None:
         junit="write JUnit XML, one test case per check",
         markdown="write a report, for instance to $GITHUB_STEP_SUMMARY",
         html="write the report as one page, without scripts",
+        flips=MEANING,
     )
+    add_quadrant(gate)

@@ -10,19 +10,24 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from stillright.cli.failures import reason_of
-from stillright.cli.paths import path, path_of
+from stillright.cli.paths import path, path_of, table_path
 from stillright.errors import ConfigError
 from stillright.folder.files import write_atomically
 
-Texts = Mapping[str, str]  # by option
+Contents = Mapping[str, str | bytes]  # by option
+TYPES = {"--flips": table_path}  # of options that take fewer paths than others
 UNFINISHED = "it has not finished: it still runs, or was killed"
 
 
 def add_outputs(parser: argparse.ArgumentParser, **meanings: str) -> None:
     """An option for each file that the command can write."""
     for name, meaning in meanings.items():
-        parser.add_argument(f"--{name}", type=path, metavar="FILE", help=meaning)
+        parser.add_argument(f"--{name}", type=_type_of(f"--{name}"), metavar="FILE", help=meaning)
     parser.set_defaults(outputs=tuple(meanings))
+
+
+def _type_of(option: str) -> Callable[[str], Path]:
+    return TYPES.get(option, path)
 
 
 def outputs(args: argparse.Namespace) -> dict[str, Path]:
@@ -32,7 +37,7 @@ def outputs(args: argparse.Namespace) -> dict[str, Path]:
 
 @contextmanager
 def saying_failures(
-    outputs: Mapping[str, Path], inputs: Iterable[str | Path | None], failed: Callable[[str], Texts]
+    outputs: Mapping[str, Path], inputs: Iterable[str | Path | None], failed: Callable[[str], Contents]
 ) -> Iterator[None]:
     """Until they are written, the outputs say that the command has not finished; after any failure within, what it was.
 
@@ -50,13 +55,13 @@ def saying_failures(
     except BrokenPipeError:  # the reader of what is printed has seen enough; what is written stands
         raise
     except BaseException as error:
-        for name, text in failed(reason_of(error)).items():
+        for name, content in failed(reason_of(error)).items():
             if name in outputs:
-                _leave(outputs[name], text)
+                _leave(outputs[name], content)
         raise
 
 
-def replace_old(words: Sequence[str], names: Iterable[str], failed: Texts) -> None:
+def replace_old(words: Sequence[str], names: Iterable[str], failed: Contents) -> None:
     """After a mistake in the `words` of a command, what an earlier run wrote to its outputs says that this one failed.
 
     names: of the options. An output that may also be an input is left alone.
@@ -68,30 +73,35 @@ def replace_old(words: Sequence[str], names: Iterable[str], failed: Texts) -> No
         option, equals, value = word.partition("=")
         if option not in names:
             others += [word, value]
-        elif given_value := value if equals else next(left, ""):
-            found[option] = Path(given_value)
+        else:
+            with suppress(argparse.ArgumentTypeError):  # no output of this command has such a name
+                found[option] = _type_of(option)(value if equals else next(left, ""))
     refused = _conflicts(found, filter(None, others))
     _replace_old({name: file for name, file in found.items() if name not in refused}, failed)
 
 
-def write(outputs: Mapping[str, Path], texts: Texts) -> None:
+def write(outputs: Mapping[str, Path], contents: Contents) -> None:
     """Writes each output. Raises ConfigError for a path that cannot be a file, and OSError that names it."""
     for name, file in outputs.items():
         try:
-            _write(file, texts[name])
+            _write(file, contents[name])
         except OSError as error:
             there = error.filename if error.filename and not str(error.filename).endswith(".part") else file
             raise OSError(error.errno, error.strerror, str(there)) from None
 
 
-def _write(file: Path, text: str) -> None:
+def _write(file: Path, content: str | bytes) -> None:
     if not file.name or file.is_dir():
         raise ConfigError(f"{file}: is not a file to write; give another path")
     file.parent.mkdir(parents=True, exist_ok=True)
     if _is_stream(file):
-        file.write_text(text, encoding="utf-8")
+        file.write_bytes(_bytes(content))
     else:
-        write_atomically(Path(os.path.realpath(file)), text)  # through a link
+        write_atomically(Path(os.path.realpath(file)), content)  # through a link
+
+
+def _bytes(content: str | bytes) -> bytes:
+    return content.encode() if isinstance(content, str) else content
 
 
 def _is_stream(file: Path) -> bool:
@@ -99,16 +109,16 @@ def _is_stream(file: Path) -> bool:
     return file.parts[:2] == ("/", "dev") or (file.exists() and not file.is_file() and not file.is_dir())
 
 
-def _replace_old(outputs: Mapping[str, Path], texts: Texts) -> None:
+def _replace_old(outputs: Mapping[str, Path], contents: Contents) -> None:
     for name, file in outputs.items():
         with suppress(OSError):
             if file.is_file() and not _is_stream(file):
-                _leave(file, texts[name])
+                _leave(file, contents[name])
 
 
-def _leave(file: Path, text: str) -> None:
-    """Whatever it takes, the file does not stay as it is: it says `text`, or is gone. A stream is only written to."""
-    for attempt in (lambda: _write(file, text), lambda: file.write_text(text, encoding="utf-8"), file.unlink):
+def _leave(file: Path, content: str | bytes) -> None:
+    """Whatever it takes, the file won't stay as it is: it says `content`, or is gone. Streams are only written to."""
+    for attempt in (lambda: _write(file, content), lambda: file.write_bytes(_bytes(content)), file.unlink):
         with suppress(Exception):
             attempt()
             return

@@ -19,6 +19,16 @@ def path(text: str) -> Path:
     return Path(given(text))
 
 
+def table_path(text: str) -> Path:
+    """A path to write a table to. Raises ArgumentTypeError for an empty one, and where its name says no format."""
+    from stillright.report.flips_file import FORMATS
+
+    file = path(text)
+    if file.suffix not in FORMATS:
+        raise argparse.ArgumentTypeError(f"{text}: the name says no format; let it end in {', '.join(FORMATS)}")
+    return file
+
+
 def path_of(results: str) -> str:
     """The path in "PATH::KEY=VALUE::..."."""
     return results.split("::")[0]

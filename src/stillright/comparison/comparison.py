@@ -22,6 +22,7 @@ from stillright.comparison.joining import joined
 from stillright.comparison.likeness import Likeness, likeness
 from stillright.comparison.models import Model, Options, Results, read_models, scored_alike
 from stillright.comparison.pairing import OnMissing, pair
+from stillright.comparison.samples import Samples
 from stillright.errors import ConfigError
 from stillright.importers import Selection
 from stillright.records import TASK, Kind, PredictionSet
@@ -52,7 +53,8 @@ class Comparison(Account):
     unscored: samples in every file that some file does not score; they are not part of n. missing: samples that some
     file lacks. counted_wrong: samples of either kind that are part of n, as wrong answers. allow: which differences
     between files were allowed; differences: those that there were, a sentence each. sources: for each model, what its
-    (first) file records of how it was made: model, dtype, versions of tools.
+    (first) file records of how it was made: model, dtype, versions of tools. worst_of: how many answers were lost
+    between the first runs, of which worst shows some.
     """
 
     task: str | None
@@ -69,13 +71,29 @@ class Comparison(Account):
     epsilon: float
     movement: Likeness | None = None
     worst: tuple[Regression, ...] = ()
+    worst_of: int = 0
     adjustment: Literal["holm"] | None = None  # of the p-values of slices
     slices: tuple[Slice, ...] = ()
     sources: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    _samples: Samples | None = None
 
     def to_json(self) -> str:
         """The contract that other programs read (docs/metrics.md): estimates are objects, null where undefined."""
         return self.model_dump_json(indent=2) + "\n"
+
+    def flips(self, *quadrants: str) -> pl.DataFrame:
+        """Every sample with its quadrant for new and for each candidate, its texts and its scores; one row each, in the
+        order of the first file. docs/flips.md has the columns.
+
+        quadrants: rows of these alone, such as "lost" or "restored"; of any model. Raises ConfigError for a quadrant
+        that this comparison has not, for models with several runs, and for a comparison that was read from JSON, which
+        has no samples.
+        """
+        if self._samples is None:
+            raise ConfigError(
+                "flips(): this comparison was read from JSON, which has no samples; use that of compare()"
+            )
+        return self._samples.table(self.task, quadrants)
 
 
 def compare(
@@ -157,18 +175,22 @@ def _compare_models(
     side_by_side = [Model(model.name, [next(tables) for _ in model.runs]) for model in models]
     first_old, first_new = side_by_side[0].runs[0], side_by_side[1].runs[0]
     least, sign = least_change(epsilon, paired.kind), -1 if paired.lower_is_better else 1
-    return Comparison(
+    worst = worst_regressions(first_old, first_new, least, sign)
+    comparison = Comparison(
         **dict(account(side_by_side, paired.kind, least, sign)),
         **{name: getattr(paired, name) for name in OF_PAIRED},
         on_missing=on_missing,
         allow=tuple(dict.fromkeys(allow)),
         epsilon=epsilon,
-        worst=worst_regressions(first_old, first_new, least, sign),
+        worst=worst.shown,
+        worst_of=worst.of,
         movement=likeness(first_old, first_new, least, sign),
         adjustment="holm" if paired.labels else None,
         slices=_slices(side_by_side, paired.kind, least, sign, paired.labels),
         sources={model.name: source for model in models if (source := model.runs[0].header.source)},
     )
+    comparison._samples = Samples(side_by_side, paired.labels, least, sign)
+    return comparison
 
 
 def least_change(epsilon: float, kind: Kind) -> float:

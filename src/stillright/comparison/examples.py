@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+import numpy as np
 import polars as pl
 from pydantic import BaseModel
 
@@ -31,16 +34,25 @@ class Regression(BaseModel, frozen=True):
     new: str | None
 
 
-def worst_regressions(old: pl.DataFrame, new: pl.DataFrame, epsilon: float, sign: int = 1) -> tuple[Regression, ...]:
-    """At most MOST samples of two tables of the same samples, by drop and then in the tables' order.
+class Worst(NamedTuple):
+    """The largest drops, and of how many."""
+
+    shown: tuple[Regression, ...]
+    of: int
+
+
+def worst_regressions(old: pl.DataFrame, new: pl.DataFrame, epsilon: float, sign: int = 1) -> Worst:
+    """At most MOST samples of two tables of the same samples, by drop; of equal drops, as of all right answers that
+    became wrong, those that come first are drawn with a fixed seed.
 
     sign: -1 where lower scores are better.
     """
     verdict = "right" if "right" in old.columns else "score"
-    drops = sign * (old[verdict].cast(pl.Float64) - new[verdict].cast(pl.Float64))
-    order = drops.arg_sort(descending=True).head(MOST)
-    lost = (i for i in order if drops[i] > epsilon)
-    return tuple(_regression(old.row(i, named=True), new.row(i, named=True), drops[i]) for i in lost)
+    drops = sign * (old[verdict].cast(pl.Float64) - new[verdict].cast(pl.Float64)).to_numpy()
+    drawn = np.random.default_rng(0).permutation(np.flatnonzero(drops > epsilon))
+    order = drawn[np.argsort(-drops[drawn], kind="stable")][:MOST].tolist()
+    shown = (_regression(old.row(i, named=True), new.row(i, named=True), float(drops[i])) for i in order)
+    return Worst(tuple(shown), len(drawn))
 
 
 def _regression(old: Row, new: Row, drop: float) -> Regression:

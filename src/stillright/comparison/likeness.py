@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 from pydantic import BaseModel
 
-from stillright.comparison.tally import quadrants, score_parts
+from stillright.comparison.tally import parts_between
 from stillright.scoring.rouge import rouge1
 from stillright.scoring.words import words
 from stillright.significance import Array
@@ -50,7 +50,7 @@ def likeness(old: pl.DataFrame, new: pl.DataFrame, epsilon: float, sign: int = 1
     if not known.any():
         return None
     values = values[known]
-    parts = {name: part[known] for name, part in _parts(old, new, epsilon, sign).items()}
+    parts = {name: part[known] for name, part in parts_between(old, new, epsilon, sign).items()}
     found = {name: _mean(values[parts[name] > 0]) for name in ORDER if name in parts and parts[name].any()}
     return Likeness(pairs=len(values), similarity=_mean(values), parts=found)
 
@@ -60,12 +60,6 @@ def _alike(before: str, now: str) -> float:
     if before == now:
         return 1.0
     return rouge1(before, now) if words(before) or words(now) else math.nan
-
-
-def _parts(old: pl.DataFrame, new: pl.DataFrame, epsilon: float, sign: int) -> dict[str, Array]:
-    if "right" in old.columns:
-        return quadrants(*(table["right"].cast(pl.Float64).to_numpy() for table in (old, new)))
-    return score_parts(sign * old["score"].to_numpy(), sign * new["score"].to_numpy(), epsilon)
 
 
 def _mean(values: Array) -> Estimate:

@@ -135,6 +135,16 @@ def score_parts(old: Array, new: Array, epsilon: float = 0.0) -> dict[str, Array
     return {name: part.astype(np.float64) for name, part in parts.items()}
 
 
+def parts_between(old: pl.DataFrame, new: pl.DataFrame, epsilon: float, sign: int) -> dict[str, Array]:
+    """`quadrants` of two tables of the same samples that have `right`, else `score_parts`.
+
+    sign: -1 where lower scores are better.
+    """
+    if "right" in old.columns:
+        return quadrants(*(table["right"].cast(pl.Float64).to_numpy() for table in (old, new)))
+    return score_parts(sign * old["score"].to_numpy(), sign * new["score"].to_numpy(), epsilon)
+
+
 def exchanged(by_new: Array, by_candidate: Array) -> dict[str, Array]:
     """Of answers that old has: restored (lost by new, kept by the candidate) and newly_lost (kept by new, lost by the
     candidate), each 0 or 1, (n,).

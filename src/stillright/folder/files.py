@@ -9,12 +9,12 @@ import tempfile
 from pathlib import Path
 
 
-def write_atomically(path: Path, text: str) -> Path:
-    """Writes a small file; a reader sees the former one, or all of the new one."""
+def write_atomically(path: Path, content: str | bytes) -> Path:
+    """Writes a file, text as UTF-8; a reader sees the former one, or all of the new one."""
     part = path.with_name(f".{secrets.token_hex(8)}.part")  # nobody else's file, and no longer a name than `path` has
     try:
-        with part.open("x", encoding="utf-8") as file:
-            file.write(text)
+        with part.open("xb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)

@@ -125,10 +125,10 @@ class Workspace:
         for name in names:
             self._claim(name, self.root / name)
 
-    def write(self, name: str, text: str) -> Path:
+    def write(self, name: str, content: str | bytes) -> Path:
         """A small file in the root, whole or not at all. Raises as `claim` does."""
         self.claim(name)
-        return write_atomically(self.root / name, text)
+        return write_atomically(self.root / name, content)
 
 
 def _part(work: Path, path: Path) -> Path:

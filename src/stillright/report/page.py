@@ -54,7 +54,7 @@ class LostAnswers(NamedTuple):
     old: str
     new: str
     answers: Sequence[LostAnswer]
-    total: str  # "of 19"
+    total: str  # "of 19", and how they were chosen
 
 
 class Checks(NamedTuple):

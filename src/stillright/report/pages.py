@@ -132,12 +132,13 @@ def _slices(comparison: Comparison) -> Table:
 
 
 def _lost_answers(comparison: Comparison) -> Block:
-    lost = comparison.comparison.regression
-    between = "" if isinstance(lost, int) else " between the first runs"
+    between = "" if isinstance(comparison.comparison.regression, int) else " between the first runs"
     if not comparison.worst:
         return Lines([f"No answer was lost{between}."])
     answers = [_lost_answer(each, comparison) for each in comparison.worst]
-    total = f"of {lost:,}" if isinstance(lost, int) else f"of those lost{between}"
+    alike = comparison.worst[0].drop == comparison.worst[-1].drop
+    drawn = ", drawn with a fixed seed" if alike and comparison.worst_of > len(answers) else ""
+    total = f"of {comparison.worst_of:,}{between}{drawn}"
     return LostAnswers(comparison.old.name, comparison.new.name, answers, total)
 
 

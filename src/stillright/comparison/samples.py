@@ -1,0 +1,125 @@
+"""Every sample of a comparison with its quadrant, as one table.
+
+Knows the tables that a comparison is made of; knows neither metrics nor formats of files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from stillright.comparison.models import Model
+from stillright.comparison.tally import changed, exchanged, parts_between
+from stillright.errors import ConfigError, spelled
+from stillright.records import TASK
+from stillright.significance import Array
+
+QUADRANTS = {  # part of `parts_between` -> what it is called here
+    "both_right": "kept",
+    "gain": "gained",
+    "unchanged": "unchanged",
+    "both_wrong": "still_wrong",
+    "regression": "lost",
+}
+OF_ANSWERS = ("kept", "gained", "lost", "still_wrong", "still_wrong_same", "still_wrong_changed")
+OF_SCORES = ("gained", "unchanged", "lost")
+AGAINST_NEW = ("restored", "newly_lost")
+ANSWER = ("prediction", "output", "score")
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The samples of a comparison: tables of old, new and candidates as `pair` makes them, and columns to slice by.
+
+    least: what a difference of scores must exceed to count. sign: -1 where lower scores are better. Any two are equal,
+    since comparisons are equal where their numbers are.
+    """
+
+    models: Sequence[Model[pl.DataFrame]] = field(compare=False, repr=False)
+    labels: Mapping[str, pl.Series] = field(compare=False, repr=False)
+    least: float = field(compare=False)
+    sign: int = field(compare=False)
+
+    def table(self, task: str | None, wanted: Sequence[str]) -> pl.DataFrame:
+        """One row a sample, of those in a `wanted` quadrant of any model if some are named; columns: docs/flips.md.
+
+        task: of samples that do not say theirs. Raises ConfigError for a quadrant that there is not, and for a model
+        with several runs, where a sample is in several quadrants.
+        """
+        self._refuse_several_runs()
+        tables = [model.runs[0] for model in self.models]
+        names = ["old", "new", *(f"candidate_{i}" for i in range(1, len(tables) - 1))]
+        quadrants = list(self._quadrants(names, tables))
+        answers = [
+            table[column].alias(f"{name}_{column}")
+            for column in ANSWER
+            for name, table in zip(names, tables, strict=True)
+        ]
+        labels = {name: values for name, values in self.labels.items() if name != TASK}
+        whole = pl.DataFrame(
+            [
+                tables[0]["id"],
+                self.labels.get(TASK, pl.Series([task], dtype=pl.String).new_from_index(0, len(tables[0]))).alias(TASK),
+                *quadrants,
+                *(_first_known(tables, column) for column in ("prompt", "reference")),
+                *answers,
+                *(values.alias(f"slice_{name}") for name, values in labels.items()),
+            ]
+        )
+        named = self._named(wanted, "right" in tables[0].columns)
+        return (
+            whole.filter(pl.any_horizontal(pl.col(each.name).is_in(named) for each in quadrants)) if wanted else whole
+        )
+
+    def _quadrants(self, names: Sequence[str], tables: Sequence[pl.DataFrame]) -> Iterator[pl.Series]:
+        """For each model after old its quadrants, and for each candidate what it changes against new."""
+        old, new = tables[:2]
+        lost_by_new = parts_between(old, new, self.least, self.sign)["regression"]
+        for name, table in zip(names[1:], tables[1:], strict=True):
+            parts = parts_between(old, table, self.least, self.sign)
+            yield _quadrant(parts, old, table).alias(f"{name}_quadrant")
+            if table is not new:
+                against = exchanged(lost_by_new, parts["regression"])
+                yield _words({part: against[part] for part in AGAINST_NEW}).alias(f"{name}_against_new")
+
+    def _refuse_several_runs(self) -> None:
+        for model, place in zip(self.models, ("old", "new"), strict=False):
+            if len(model.runs) > 1:
+                flips = spelled(command="--flips", python="flips()")
+                runs = spelled(command=f"--{place}-run", python=f"{place}_runs")
+                raise ConfigError(
+                    f"{flips}: {model.name} has {len(model.runs)} runs, in which a sample may be both kept and lost; "
+                    f"compare one run of each model, without {runs}"
+                )
+
+    def _named(self, wanted: Sequence[str], of_answers: bool) -> Collection[str]:
+        """The quadrants that `wanted` names; still_wrong names those of the same and of another wrong answer too."""
+        known = [*(OF_ANSWERS if of_answers else OF_SCORES), *(AGAINST_NEW if len(self.models) > 2 else ())]
+        for name in wanted:
+            if name not in known:
+                option = spelled(command="--quadrant", python="flips()")
+                raise ConfigError(f"{option}: {name!r} is no quadrant of this comparison, which has {', '.join(known)}")
+        return [each for each in known for name in wanted if each == name or each.startswith(f"{name}_")]
+
+
+def _quadrant(parts: Mapping[str, Array], old: pl.DataFrame, now: pl.DataFrame) -> pl.Series:
+    words = _words({QUADRANTS[part]: where for part, where in parts.items()})
+    if "right" not in now.columns:
+        return words
+    suffix = pl.when(changed(old, now)).then(pl.lit("_changed")).otherwise(pl.lit("_same"))
+    known = pl.lit(old["answer"].is_not_null() & now["answer"].is_not_null())
+    in_full = pl.when(known & (words == "still_wrong")).then(pl.lit(words) + suffix).otherwise(pl.lit(words))
+    return pl.select(in_full).to_series()
+
+
+def _words(parts: Mapping[str, Array]) -> pl.Series:
+    """For each sample the name of the part that it is in, null if it is in none; parts are 0 or 1, (n,)."""
+    return pl.select(
+        pl.coalesce(pl.when(pl.lit(where > 0)).then(pl.lit(name)) for name, where in parts.items())
+    ).to_series()
+
+
+def _first_known(tables: Sequence[pl.DataFrame], column: str) -> pl.Series:
+    return pl.select(pl.coalesce(table[column] for table in tables)).to_series()
