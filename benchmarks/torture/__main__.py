@@ -63,11 +63,12 @@ def tried(args: argparse.Namespace) -> Iterator[Tally]:
         folder = Path(name)
         if args.kills or args.commands or args.damages:
             known = [undisturbed(job, folder / job.name) for job in (RUN, MATRIX)]
-        for part, count in (("commands", args.commands), ("forked", args.kills)):
-            for i, each in enumerate(known if count else []):
-                yield kills(part, each, folder, args.seed, (count + 1 - i) // 2, args.workers)
+        for i, each in enumerate(known if args.commands else []):
+            yield kills("commands", each, folder, args.seed, (args.commands + 1 - i) // 2, args.workers)
         if args.damages:
             yield damages(known[0], folder / RUN.name / "command" / "out", folder, args.damages, args.workers)
+        for i, each in enumerate(known if args.kills else []):
+            yield kills("forked", each, folder, args.seed, (args.kills + 1 - i) // 2, args.workers)
     for part, share in SHARES.items():
         yield (tally := mutated(part, args.seed, int(args.inputs * share), args.workers))
         yield judged(part, args.seed, tally.cases, int(JUDGED * share))

@@ -107,17 +107,22 @@ def undisturbed(job: Job, folder: Path) -> Undisturbed:
         raise SystemExit(f"{job.name}: fails undisturbed: {done.stderr}")
     as_command = _used_by_children() - began
     names, count = folder / "modules.txt", folder / "operations.txt"
-    ended(start(job, folder / "first", after=lambda: _write(names, "\n".join(sys.modules))))
+    began, place = _used_by_children(), folder / "forked"
+    ended(
+        start(
+            job,
+            place,
+            before=lambda: on_operations(place, lambda number, _: _write(count, str(number))),
+            after=lambda: _write(names, "\n".join(sys.modules)),
+        )
+    )
+    seconds = _used_by_children() - began
     for name in names.read_text().split():
         with suppress(Exception):
             import_module(name)
-    began = _used_by_children()
-    ended(start(job, folder / "second", lambda: on_operations(folder / "second", lambda n, _: _write(count, str(n)))))
-    seconds = _used_by_children() - began
     result = job.result(folder / "command" / "out")
-    for name in ("first", "second"):
-        if different := differences(job, folder / name / "out", result):
-            raise SystemExit(f"{job.name}: two undisturbed ones differ: {different}")
+    if different := differences(job, place / "out", result):
+        raise SystemExit(f"{job.name}: two undisturbed ones differ: {different}")
     return Undisturbed(job, result, int(count.read_text()), seconds, as_command)
 
 
