@@ -166,6 +166,8 @@ def _outcome(each: Input, content: bytes, folder: Path, right: Any, cases: list[
         message = str(error)
         good = "\n" not in message and len(message) < LONGEST
         return ("refused", "") if good else ("tracebacks", f"a message of several lines or too long: {message[:200]!r}")
+    except OSError as error:  # the command line names its file
+        return ("refused", "") if error.filename else ("tracebacks", repr(error))
     except Hung:
         return "lost", f"took more than {PATIENCE} s"
     except BaseException as error:  # a panic of Rust is no Exception
