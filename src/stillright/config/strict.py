@@ -15,7 +15,7 @@ from stillright.errors import ConfigError, one_line
 
 
 class Strict(BaseModel):
-    """A mapping whose unknown keys are errors, and whose numbers are not yes or no, which pydantic takes for 1 and 0."""
+    """A mapping whose unknown keys are errors, and whose numbers are not true or false, pydantic's 1 and 0."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -25,7 +25,7 @@ class Strict(BaseModel):
         if isinstance(value, bool):
             kinds = _kinds_in(cls.model_fields[info.field_name or ""].annotation)
             if bool not in kinds and not kinds.isdisjoint((int, float)):
-                raise ValueError("should be a number, not true or false")
+                raise ValueError(PLAIN["float_type" if float in kinds else "int_type"])
         return value
 
 
