@@ -61,8 +61,8 @@ def tried(args: argparse.Namespace) -> Iterator[Tally]:
     """The tally of each part when it is done."""
     with tempfile.TemporaryDirectory(prefix="torture-") as name:
         folder = Path(name)
-        if args.kills or args.commands or args.damages:
-            known = [undisturbed(job, folder / job.name) for job in (RUN, MATRIX)]
+        jobs = [RUN, MATRIX] if args.kills or args.commands else [RUN] if args.damages else []
+        known = [undisturbed(job, folder / job.name) for job in jobs]
         for i, each in enumerate(known if args.commands else []):
             yield kills("commands", each, folder, args.seed, (args.commands + 1 - i) // 2, args.workers)
         if args.damages:

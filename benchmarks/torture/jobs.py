@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import json
+import re
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -48,6 +49,7 @@ STUDY = {
     "strategies": {"retrain": {}, "student_wrong": {"ce_weight": 0.5}},
     "common": SETTINGS,
 }
+OUT = re.compile(r'/[^\s"+]*/out(?=[/"+])')  # the run folder, wherever it is or was
 TIMES = ("seconds",)  # columns of cells.csv that no two studies share
 
 
@@ -72,8 +74,8 @@ class Job:
         return [sys.executable, "-m", "stillright", *self.argv(folder)]
 
 
-def _text(file: Path, out: Path) -> str:
-    return file.read_text(encoding="utf-8").replace(str(out), "OUT")
+def _text(file: Path) -> str:
+    return OUT.sub("OUT", file.read_text(encoding="utf-8"))
 
 
 def result_of_run(out: Path) -> dict[str, str]:
@@ -81,7 +83,7 @@ def result_of_run(out: Path) -> dict[str, str]:
     texts = [out / "comparison.json", *sorted(out.glob("predictions/*.jsonl"))]
     weights = sorted(out.glob("adapters/*/adapter_model.safetensors"))
     digests = {str(file.relative_to(out)): hashlib.sha256(file.read_bytes()).hexdigest() for file in weights}
-    return {str(file.relative_to(out)): _text(file, out) for file in texts} | digests
+    return {str(file.relative_to(out)): _text(file) for file in texts} | digests
 
 
 def result_of_study(out: Path) -> dict[str, str]:
@@ -89,7 +91,7 @@ def result_of_study(out: Path) -> dict[str, str]:
     cells = list(csv.DictReader(io.StringIO((out / "cells.csv").read_text(encoding="utf-8"))))
     files = {cell[name] for cell in cells for name in cell if name.startswith("predictions") and cell[name]}
     told = [{name: value for name, value in cell.items() if name not in TIMES} for cell in cells]
-    return {"cells": json.dumps(told), **{file: _text(out / file, out) for file in sorted(files)}}
+    return {"cells": json.dumps(told), **{file: _text(out / file) for file in sorted(files)}}
 
 
 RUN = Job("run", UPDATE, result_of_run)
