@@ -4,7 +4,7 @@ BIN := .venv/bin
 NEWEST := .venv-newest/bin
 LIGHT := .venv-light/bin
 
-.PHONY: demo test newest light audit
+.PHONY: demo test newest light audit torture
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -20,6 +20,12 @@ test: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	HF_HUB_OFFLINE=1 $(BIN)/pytest
+
+# Kills, damages, faults and mutated inputs; an hour or two on two cores. A part, with another seed:
+# `make torture TORTURE="--seed 7 --kills 20 --commands 2 --damages 10 --inputs 10000"`.
+TORTURE ?=
+torture: .venv/installed
+	PYTHONPATH=benchmarks $(BIN)/python -m torture $(TORTURE)
 
 # What an upgrade breaks: the newest releases of the extra train, past the bounds in pyproject.toml. First the versions
 # that differ from constraints.txt, then tests/upstream, which names the cause, then everything else.

@@ -10,15 +10,30 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar, get_args
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, ValidationInfo, field_validator
 
 from stillright.errors import ConfigError, one_line
 
 
 class Strict(BaseModel):
-    """A mapping whose unknown keys are errors."""
+    """A mapping whose unknown keys are errors, and whose numbers are not true or false, pydantic's 1 and 0."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _refuse_flags_as_numbers(cls, value: Any, info: ValidationInfo) -> Any:
+        if isinstance(value, bool):
+            kinds = _kinds_in(cls.model_fields[info.field_name or ""].annotation)
+            if bool not in kinds and not kinds.isdisjoint((int, float)):
+                raise ValueError(PLAIN["float_type" if float in kinds else "int_type"])
+        return value
+
+
+def _kinds_in(annotation: Any) -> set[Any]:
+    """X and Y of X, Annotated[X, ...] and X | Y."""
+    inner = get_args(annotation)
+    return set().union(*map(_kinds_in, inner)) if inner else {annotation} if isinstance(annotation, type) else set()
 
 
 class _Loader(yaml.SafeLoader):
