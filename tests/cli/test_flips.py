@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ HOSTILE = [
     "",
     "null",
 ]
-READ = {
+READ: dict[str, Callable[[Path], pl.DataFrame]] = {
     ".jsonl": pl.read_ndjson,
     ".parquet": pl.read_parquet,
     ".csv": lambda file: pl.read_csv(file, infer_schema=False),

@@ -161,7 +161,9 @@ def test_models_do_not_steer_the_terminal_or_the_report(run: Run, tmp_path: Path
 def test_long_outputs_and_odd_ids(run: Run, tmp_path: Path) -> None:
     ids = ["日本語", 1, "two", "a,b", " "]
     for name, word in (("long", "word "), ("longer", "wurd ")):
-        write_rows(tmp_path / f"{name}.jsonl", [{"id": i, "output": word * 200_000, "score": len(name)} for i in ids])
+        scores = [2 * len(name), *[len(name)] * 4]  # the first drops most, so it is shown
+        rows = [{"id": i, "output": word * 200_000, "score": s} for i, s in zip(ids, scores, strict=True)]
+        write_rows(tmp_path / f"{name}.jsonl", rows)
     code, output, _ = run("compare", "longer.jsonl", "long.jsonl")
     assert code == 0
     assert len(output) < 10_000
