@@ -21,7 +21,7 @@ import yaml
 
 from stillright.comparison import compare
 from stillright.errors import StillrightError
-from stillright.importers.inspect import zipfile  # with Zstandard, on any Python
+from stillright.importers.inspect import zipfile  # type: ignore[attr-defined]  # with Zstandard, on any Python
 from stillright.records import PredictionSet
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -120,7 +120,7 @@ def _parsed(form: str, content: bytes) -> Any:
     if form.endswith(".gz"):
         return _parsed(form.removesuffix(".gz"), gzip.decompress(content))
     if form == "parquet":
-        from pyarrow import parquet
+        from pyarrow import parquet  # type: ignore[import-untyped]
 
         return parquet.read_table(io.BytesIO(content)).to_pylist()
     if form == "zip":
@@ -132,5 +132,5 @@ def _parsed(form: str, content: bytes) -> Any:
     if form == "jsonl":
         return [json.loads(line) for line in text.split("\n") if line.strip()]
     if form == "yaml":
-        return yaml.load(text, Loader=yaml.BaseLoader)
+        return yaml.load(text, Loader=yaml.BaseLoader)  # noqa: S506 - makes texts alone
     return list(csv.DictReader(io.StringIO(text, newline=""), delimiter="," if form == "csv" else "\t"))

@@ -55,11 +55,11 @@ def _passing(known: Undisturbed, folder: Path, what: str, found: str, why: str) 
 @contextmanager
 def small_disk(folder: Path, size: str) -> Iterator[None]:
     """A disk of that size on `folder`. Needs the right to mount one."""
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "torture", folder], check=True)
+    subprocess.run(["/bin/mount", "-t", "tmpfs", "-o", f"size={size}", "torture", folder], check=True)
     try:
         yield
     finally:
-        subprocess.run(["umount", "--lazy", folder], check=True)
+        subprocess.run(["/bin/umount", "--lazy", folder], check=True)
 
 
 def full_disk(known: Undisturbed, folder: Path, size: str) -> Tally:
@@ -69,7 +69,7 @@ def full_disk(known: Undisturbed, folder: Path, size: str) -> Tally:
     out.mkdir()
     with small_disk(out, size):
         found = outcome(known.job, folder, known.result)
-        subprocess.run(["mount", "-o", "remount,size=1g", out], check=True)
+        subprocess.run(["/bin/mount", "-o", "remount,size=1g", out], check=True)
         return _passing(known, folder, f"disk of {size}", *found)
 
 
@@ -87,9 +87,9 @@ def read_only_disk(known: Undisturbed, folder: Path, share: float) -> Tally:
                     raise KeyboardInterrupt
 
             outcome(known.job, folder, None, lambda: on_operations(out, fail))
-        subprocess.run(["mount", "-o", "remount,ro", out], check=True)
+        subprocess.run(["/bin/mount", "-o", "remount,ro", out], check=True)
         found = outcome(known.job, folder, None)
-        subprocess.run(["mount", "-o", "remount,rw", out], check=True)
+        subprocess.run(["/bin/mount", "-o", "remount,rw", out], check=True)
         return _passing(known, folder, f"read-only after {share:.0%}", *found)
 
 
@@ -170,12 +170,13 @@ def _inputs() -> Iterator[tuple[str, Change]]:
         yield f"rows: {damage.__name__}", partial(_rows, damage)
     yield "rows: empty", partial(_rows, lambda file: file.write_text(""))
     training = {**UPDATE["training"], "learning_rate": 1e30}
-    for what, values in {
+    settings: dict[str, dict[str, Any]] = {
         "a learning rate that leads to NaN": {"training": training},
         "offline: a model of the hub": {"old": "nobody/nothing"},
         "offline: a task of the hub": {"task": "piqa"},
         "a task that does not exist": {"task": "no_such_task"},
-    }.items():
+    }
+    for what, values in settings.items():
         yield what, partial(_setting, values)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from stillright.importers.inspect import zipfile  # with Zstandard, on any Python
+from stillright.importers.inspect import zipfile  # type: ignore[attr-defined]  # with Zstandard, on any Python
 
 MIDDLES = (
     b"",
@@ -65,7 +65,7 @@ def spoilt_value(draw: random.Random, value: Any) -> Any:
         del value[key]
     elif choice == 1 and isinstance(value, dict):
         value[f"{key}x"] = value.pop(key)
-    elif choice == 1:
+    elif choice == 1 and isinstance(value, list):
         value.append(value[key])
     elif choice == 2:
         other = draw.choice([*value]) if isinstance(value, dict) else draw.randrange(len(value))
