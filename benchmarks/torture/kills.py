@@ -192,9 +192,9 @@ def chain(part: str, known: Undisturbed, folder: Path, seed: str, times: int) ->
         code, seconds = (_signalled if is_forked else _signalled_command)(job, folder, number, moment)
         told.append(f"{number.name} at {moment}")
         errors = (folder / "errors.txt").read_text(errors="replace")
-        outcome = outcome_of_signal(number, code, errors)
-        if outcome != "survived":
-            tally.note(outcome, f"seed {seed!r}: {', '.join(told)}: exit code {code}: {errors.strip()[-600:]}")
+        found = outcome_of_signal(number, code, errors)
+        if found != "survived":
+            tally.note(found, f"seed {seed!r}: {', '.join(told)}: exit code {code}: {errors.strip()[-600:]}")
         elif code != 0:  # else it had ended before
             tally.note("survived", "")
             if number == signal.SIGINT and seconds and code == INTERRUPTED:
@@ -248,7 +248,7 @@ def kills(part: str, known: Undisturbed, folder: Path, seed: int, count: int, wo
     for number in range(10 * count):  # a signal that comes too late does not count
         if total.tried >= count:
             break
-        works = list(_chains(total.part, known, folder, f"{seed} {number}", count - total.tried, workers))
+        works = list(_chains(total.part, known, folder, f"{seed} {number}", count - total.tried))
         for tally in each_apart(total.part, works, workers):
             total.add(tally)
             print(f"\r{total.part}: {total.tried} of {count}, {total.failed} faults", end="", flush=True)
@@ -256,9 +256,7 @@ def kills(part: str, known: Undisturbed, folder: Path, seed: int, count: int, wo
     return total
 
 
-def _chains(
-    part: str, known: Undisturbed, folder: Path, seed: str, count: int, workers: int
-) -> Iterator[tuple[str, Work]]:
+def _chains(part: str, known: Undisturbed, folder: Path, seed: str, count: int) -> Iterator[tuple[str, Work]]:
     draw = random.Random(seed)
     number = 0
     while count > 0:
