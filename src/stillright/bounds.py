@@ -61,12 +61,16 @@ def memory(data: bytes) -> int:
 
 def memory_limit(path: Path) -> int:
     """The bytes that the JSON in a file may take once decoded: more for a large one, whose owner has the memory."""
-    return max(MEMORY_BYTES, MEMORY_PER_BYTE * path.stat().st_size)
+    return max(MEMORY_BYTES, MEMORY_PER_BYTE * _size(path))
 
 
 def row_limit(path: Path) -> int:
     """The rows that the table in a file may have: more in a large one, as with memory."""
-    return max(ROWS, path.stat().st_size // BYTES_PER_ROW)
+    return max(ROWS, _size(path) // BYTES_PER_ROW)
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0  # one that is not there is refused where it is opened
 
 
 def refuse_rows(rows: int, limit: int, place: str) -> None:

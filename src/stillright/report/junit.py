@@ -33,24 +33,24 @@ def junit(verdict: Verdict) -> str:
 
 def _add_check(suite: ElementTree.Element, check: Check) -> None:
     kind = {"pass": None, "fail": "failure"}.get(check.outcome, "error")
-    named = [_all_of("do not pass", check.failing), _all_of("are unscored or missing", check.unscored)]
-    _add_case(suite, check.name, kind, check.reason, "\n".join(filter(None, [check.reason, *named])))
+    named = [*_all_of("do not pass", check.failing), *_all_of("are unscored or missing", check.unscored)]
+    _add_case(suite, check.name, kind, check.reason, [check.reason, *named])
     ids = [(sample, "failure", "does not pass") for sample in check.failing]
     ids += [(sample, "error", "is unscored or missing") for sample in check.unscored]
     for sample, kind_of_id, reason in ids[:MOST_IDS]:
-        _add_case(suite, f"{check.name}: {sample}", kind_of_id, f"{sample} {reason}", "")
+        _add_case(suite, f"{check.name}: {sample}", kind_of_id, f"{sample} {reason}", [])
 
 
-def _all_of(what: str, ids: Sequence[str]) -> str:
-    return "\n".join([f"{len(ids):,} {what}:", *ids]) if ids else ""
+def _all_of(what: str, ids: Sequence[str]) -> list[str]:
+    return [f"{len(ids):,} {what}:", *ids] if ids else []
 
 
-def _add_case(suite: ElementTree.Element, name: str, kind: str | None, reason: str, text: str) -> None:
+def _add_case(suite: ElementTree.Element, name: str, kind: str | None, reason: str, lines: list[str]) -> None:
     case = ElementTree.SubElement(suite, "testcase", classname="stillright.gate", name=_clean(name))
     if kind is not None:
         ElementTree.SubElement(case, kind, message=_clean(reason))
-    if text:
-        ElementTree.SubElement(case, "system-out").text = _clean(text)
+    if lines:
+        ElementTree.SubElement(case, "system-out").text = "\n".join(map(_clean, lines))
 
 
 def _clean(text: str) -> str:
