@@ -28,10 +28,10 @@ def _digest(folder: Path, files: Iterable[Path]) -> str:
     return digest.hexdigest()
 
 
-def folder_digest(folder: Path) -> str:
-    """SHA-256 over names and contents of a file, or of a folder's files; a model card does not count."""
+def folder_digest(folder: Path, but: str = "") -> str:
+    """SHA-256 over names and contents of a file, or of a folder's files; a model card does not count, nor does `but`."""
     files = [folder] if folder.is_file() else sorted(path for path in folder.rglob("*") if path.is_file())
-    return _digest(folder, (path for path in files if path.name != "README.md"))
+    return _digest(folder, (path for path in files if path.name not in ("README.md", but)))
 
 
 def model_folder_digest(folder: Path) -> str:

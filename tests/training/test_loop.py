@@ -16,6 +16,7 @@ import pytest
 import torch
 from rich.console import Console
 from safetensors import SafetensorError
+from safetensors.torch import load_file
 from trl import SFTConfig
 
 from places import ROOT
@@ -89,26 +90,54 @@ def test_a_model_that_says_no_numbers_is_no_fault_of_the_learning_rate(
         train_adapter(training.trainer(broken=True), training.job)
 
 
-def test_a_checkpoint_with_a_loss_that_is_no_number_is_not_continued(
-    bases: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As a version that did not look has kept them."""
+def interrupted(training: Training, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The checkpoint of the first epoch, after which training was interrupted."""
 
     def interrupt(self: Any, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if state.epoch == 1:
             raise KeyboardInterrupt
 
-    training = Training(bases[0], tmp_path)
     with monkeypatch.context() as patch:
         patch.setattr(loop._ShowProgress, "on_epoch_begin", interrupt, raising=False)
         with pytest.raises(KeyboardInterrupt):
             training.run()
-    state = training.job.work / "checkpoint-3/trainer_state.json"
-    kept = json.loads(state.read_text())
-    kept["log_history"][-1]["eval_loss"] = math.nan
-    state.write_text(json.dumps(kept))
-    assert training.run().steps == 6
+    return training.job.work / "checkpoint-3"
+
+
+def flip(file: Path) -> None:
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+
+
+def halve(file: Path) -> None:
+    os.truncate(file, file.stat().st_size // 2)
+
+
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        ("adapter_model.safetensors", flip),
+        ("optimizer.pt", halve),
+        ("trainer_state.json", flip),
+        ("digest.txt", Path.unlink),
+    ],
+)
+def test_a_damaged_checkpoint_is_not_continued(
+    bases: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, damage: Any
+) -> None:
+    """Training begins again instead, and ends as one that was never stopped."""
+    torch.manual_seed(0)
+    unbroken = Training(bases[0], tmp_path / "unbroken")
+    unbroken.run()
+    torch.manual_seed(0)
+    training = Training(bases[0], tmp_path)
+    damage(interrupted(training, monkeypatch) / name)
+    torch.manual_seed(0)
+    training.run()
     assert "goes on from" not in training.said.getvalue()
+    weights = [load_file(each.job.out / "adapter_model.safetensors") for each in (training, unbroken)]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0].keys() | weights[1].keys())
 
 
 FULL = [

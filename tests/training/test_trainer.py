@@ -251,6 +251,19 @@ def test_a_resumed_training_without_its_best_checkpoint_is_refused(
         fit_the_wrong_way(work, bases[0])
 
 
+def test_a_resumed_training_whose_best_checkpoint_is_damaged_is_refused(
+    bases: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its weights would be saved in the end."""
+    work = job(tmp_path, 2, epochs=2)
+    interrupted(monkeypatch, work, bases[0])
+    with (work.work / "checkpoint-0/adapter_model.safetensors").open("r+b") as file:
+        file.seek(-1, 2)
+        file.write(b"\x01")
+    with pytest.raises(RunError, match="checkpoint-0, is not as it was written; delete"):
+        fit_the_wrong_way(work, bases[0])
+
+
 @pytest.mark.parametrize("model", ["llama", "granite", "cohere", "gemma2", "falcon_h1"])
 def test_heads_that_scale_or_cap_are_understood(model: str) -> None:
     changed = {

@@ -16,7 +16,7 @@ from stillright.progress import Bar
 from stillright.training.checkpoints import Rule, by_loss, evaluations
 from stillright.training.imitation import Imitation
 from stillright.training.result import TrainingResult, result_of, save_adapter
-from stillright.training.resume import names_full_disk, resumable
+from stillright.training.resume import names_full_disk, resumable, seal
 from stillright.training.settings import Job, few_steps
 from stillright.upstream.transformers import choose_best, leave_choice_to_callbacks
 
@@ -31,7 +31,17 @@ class _KeepBest(TrainerCallback):
         first = Path(args.output_dir) / "checkpoint-0"
         if state.global_step == 0 and state.is_world_process_zero:
             kwargs["model"].save_pretrained(first)
+            seal(first)
         choose_best(state, int(self.rule(evaluations(state)).evaluation["step"]), first)
+
+
+class _Seal(TrainerCallback):
+    """Seals each checkpoint, once every process has written its part."""
+
+    def on_save(self, args: SFTConfig, state: Any, control: Any, **kwargs: Any) -> None:
+        ranks.wait()
+        if ranks.is_main():
+            seal(Path(args.output_dir) / f"checkpoint-{state.global_step}")
 
 
 class _ShowProgress(TrainerCallback):
@@ -96,6 +106,7 @@ def _train(trainer: SFTTrainer, job: Job, rule: Rule) -> None:
     trainer.remove_callback(PrinterCallback)  # the bar replaces it
     leave_choice_to_callbacks(trainer.args)
     trainer.add_callback(_KeepBest(rule))
+    trainer.add_callback(_Seal())
     trainer.args.eval_on_start = checkpoint is None  # a resumed training has that evaluation in its log
     if checkpoint is not None:
         job.progress.console.print(f"  {job.label}: goes on from {Path(checkpoint).name}", highlight=False)

@@ -1,10 +1,9 @@
-"""Checkpoints on disk: the one from which an interrupted training goes on, and a disk that is full."""
+"""Checkpoints on disk: sealed, found whole again after an interruption, and a disk that is full."""
 
 from __future__ import annotations
 
 import errno
 import json
-import math
 import os
 import shutil
 from collections.abc import Iterator
@@ -15,12 +14,20 @@ from typing import Any
 from transformers.trainer_utils import get_last_checkpoint
 
 from stillright import ranks
+from stillright.digest import folder_digest
 from stillright.errors import RunError, one_line
+from stillright.folder.files import write_atomically
 from stillright.upstream.transformers import TRAINER_STATE, checkpoint_parts
 
 # as Python numbers it, as others word it, and as torch fails where fewer bytes were written than given
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+SEAL = "digest.txt"  # of the other files of a checkpoint
 FULL_WORDS = (*map(os.strerror, FULL), "PytorchStreamWriter failed", "unexpected pos")
+
+
+def seal(checkpoint: Path) -> None:
+    """Says that the checkpoint is whole. A byte that changes afterwards would only lead to other weights."""
+    write_atomically(checkpoint / SEAL, folder_digest(checkpoint, but=SEAL))
 
 
 def resumable(folder: Path) -> str | None:
@@ -34,11 +41,14 @@ def resumable(folder: Path) -> str | None:
 
 
 def _is_whole(checkpoint: Path) -> bool:
-    """Whether every process has written its part, after losses that were all numbers."""
-    if not all((checkpoint / name).exists() for name in checkpoint_parts(ranks.world())):
-        return False
-    losses = [entry.get(name, 0.0) for entry in _state(checkpoint)["log_history"] for name in ("loss", "eval_loss")]
-    return all(map(math.isfinite, losses))
+    """Whether it is as it was sealed, by as many processes as there are now."""
+    return _is_sealed(checkpoint) and all((checkpoint / name).exists() for name in checkpoint_parts(ranks.world()))
+
+
+def _is_sealed(checkpoint: Path) -> bool:
+    """Whether it is there, and as it was sealed."""
+    file = checkpoint / SEAL
+    return file.is_file() and file.read_bytes() == folder_digest(checkpoint, but=SEAL).encode()
 
 
 def _state(checkpoint: Path) -> dict[str, Any]:
@@ -49,15 +59,17 @@ def _state(checkpoint: Path) -> dict[str, Any]:
 def _relocate_best(checkpoint: Path) -> None:
     """Lets the state of `checkpoint` name the best one where it is now: beside it, wherever the folder was before.
 
-    Without that the trainer would forget it, and save the last step. Raises RunError where it is gone.
+    Without that the trainer would forget it, and save the last step. Raises RunError where it is gone or damaged.
     """
-    file, state = checkpoint / TRAINER_STATE, _state(checkpoint)
+    state = _state(checkpoint)
     best = checkpoint.parent.resolve() / Path(state["best_model_checkpoint"]).name
-    if not best.is_dir():
-        raise RunError(f"{checkpoint}: the best checkpoint so far, {best.name}, is gone; delete {checkpoint.parent}")
-    part = file.with_suffix(".part")  # a kill while writing must not damage the checkpoint
-    part.write_text(json.dumps({**state, "best_model_checkpoint": str(best)}, indent=2) + "\n", encoding="utf-8")
-    part.replace(file)
+    if not _is_sealed(best):
+        problem = "is not as it was written" if best.is_dir() else "is gone"
+        raise RunError(f"{checkpoint}: the best checkpoint so far, {best.name}, {problem}; delete {checkpoint.parent}")
+    if state["best_model_checkpoint"] != str(best):
+        told = json.dumps({**state, "best_model_checkpoint": str(best)}, indent=2)
+        write_atomically(checkpoint / TRAINER_STATE, told + "\n")
+        seal(checkpoint)
 
 
 @contextmanager
