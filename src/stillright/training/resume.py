@@ -81,6 +81,6 @@ def names_full_disk(folder: Path) -> Iterator[None]:
         if getattr(error, "errno", None) in FULL or any(words in str(error) for words in FULL_WORDS):
             raise RunError(
                 f"{folder}: the disk is full ({one_line(error)[:200]}); free some space, then the same command goes on "
-                "from the last checkpoint"
+                "from where it stopped"
             ) from None
         raise

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from rich.console import Console
 
 from caches import IDS, TEXTS, cached
-from stillright.errors import ModelError
+from stillright.errors import ModelError, RunError
 from stillright.forward import heads
 from stillright.forward.heads import LMHead
 from stillright.models import Source, load_base
-from stillright.training.teachers.cache_files import open_cache
+from stillright.progress import Progress
+from stillright.training.teachers.cache_files import map_outputs, open_cache
+from stillright.training.teachers.cache_writing import CacheSpec, build_cache
 from stillright.training.teachers.cached_teachers import CachedTeachers
 from stillright.training.teachers.forms import Form, Hidden, Sampled
 from stillright.training.text import Text
@@ -110,3 +115,28 @@ def test_logits_of_a_long_text_are_not_held_at_once(
     assert max(held) == 16
     found, expected = (open_cache(tmp_path / name).outputs for name in ("parts", "whole"))
     torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="this system takes no space in advance")
+def test_a_cache_takes_its_space_before_it_is_written(tmp_path: Path) -> None:
+    """Or a disk that fills up would end the process without a word (SIGBUS)."""
+    map_outputs(tmp_path, 4096, Hidden(), 64, torch.float32, write=True)
+    taken = {file.name: file.stat().st_blocks * 512 for file in tmp_path.iterdir()}
+    assert taken.keys() == {"hidden.bin", "prediction.bin", "logp.bin"}
+    assert taken["hidden.bin"] >= 4096 * 64 * 4
+    assert taken["prediction.bin"] >= 4096 * 8
+
+
+def test_a_full_disk_is_named_while_teachers_are_cached(
+    model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(handle: int, start: int, size: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    spec = CacheSpec(TEXTS, {}, Hidden(), 320)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "posix_fallocate", full, raising=False)
+        with pytest.raises(RunError, match=r"the disk is full.*free some space"):
+            build_cache(model, spec, tmp_path / "work", tmp_path / "out", Progress(Console(quiet=True)), "old")
+    build_cache(model, spec, tmp_path / "work", tmp_path / "out", Progress(Console(quiet=True)), "old")
+    assert open_cache(tmp_path / "out").starts[-1] == sum(len(ids) - 1 for ids in IDS)

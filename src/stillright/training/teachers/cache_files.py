@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -56,14 +57,26 @@ class TeacherCache(NamedTuple):
 
 
 def map_outputs(folder: Path, rows: int, form: Form, width: int, dtype: torch.dtype, *, write: bool) -> TeacherOutputs:
-    """The files of `folder` as tensors. write: files are made where they are missing, and get what the tensors get."""
+    """The files of `folder` as tensors. write: files are made where they are missing, and get what the tensors get.
+
+    Raises OSError with `write` where the disk has no room for them.
+    """
 
     def file(name: str, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
-        size = rows * math.prod(shape)
-        return torch.from_file(str(folder / f"{name}.bin"), shared=write, size=size, dtype=dtype).view(rows, *shape)
+        path, size = folder / f"{name}.bin", rows * math.prod(shape)
+        if write:
+            _take_space(path, size * dtype.itemsize)
+        return torch.from_file(str(path), shared=write, size=size, dtype=dtype).view(rows, *shape)
 
     columns = {name: file(name, *column) for name, column in form.columns(width, dtype).items()}
     return TeacherOutputs(columns, file("prediction", (), torch.int64), file("logp", (), torch.float32))
+
+
+def _take_space(path: Path, size: int) -> None:
+    """Fails at once where the disk has no room; a page in memory that cannot be written ends the process (SIGBUS)."""
+    if size and hasattr(os, "posix_fallocate"):  # macOS has none
+        with path.open("ab") as file:
+            os.posix_fallocate(file.fileno(), 0, size)
 
 
 def seal(folder: Path, cache: TeacherCache, head: LMHead, dtype: torch.dtype) -> None:

@@ -33,6 +33,7 @@ from stillright.forward.passes import (
 )
 from stillright.progress import Progress
 from stillright.training.prepared_rows import Row
+from stillright.training.resume import names_full_disk
 from stillright.training.teachers.cache_files import TeacherCache, TeacherOutputs, map_outputs, seal
 from stillright.training.teachers.forms import Form, prediction_and_logp
 from stillright.training.text import IGNORED, Text, batches
@@ -76,7 +77,8 @@ def cache_stage(
 
 def build_cache(model: Any, spec: CacheSpec, work: Path, out: Path, progress: Progress, label: str) -> None:
     """The folder `out` with the outputs of `model`; an interrupted attempt left its part in `work`."""
-    write_cache(model, spec, work / "outputs", progress, label)
+    with names_full_disk(out.parent):
+        write_cache(model, spec, work / "outputs", progress, label)
     ranks.on_main(lambda: (work / "outputs").replace(out))
 
 
