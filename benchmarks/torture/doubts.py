@@ -27,6 +27,7 @@ from stillright.records import PredictionSet
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 LARGEST = 1e6  # of the values in these files, by far
 GONE = object()
+UNSET = ("", "~", "null")  # as YAML says that a key has no value
 SHOWN = 3  # changed values in a message
 
 
@@ -90,7 +91,7 @@ def differing(form: str, before: bytes, after: bytes) -> dict[tuple[Any, ...], t
 
 def is_plain(old: Any, new: Any, form: str) -> bool:
     """Whether a value that has become another is one that no reader could doubt."""
-    if form == "yaml" and (old is GONE or new is GONE or not _is_number(old)):
+    if form == "yaml" and (old is GONE or new in (GONE, *UNSET) or not _is_number(old)):
         return True  # a key that is there or not; a text, which is taken as it is written
     if old is GONE or new is GONE or new is None:
         return False

@@ -51,7 +51,7 @@ OWN = {"name": "x", "prompt": "{{q}}", "answer": "a", "train": "train.jsonl", "t
         ({"task": {"name": "x", "prompt": "{{q}}"}}, "also needs train, test and answer"),
         (
             {"task": {**OWN, "metric": "f1"}},
-            "a task of your own has no metric f1; use acc or acc_norm with choices, exact_match or rouge1 without",
+            "a task of your own has no metric 'f1'; use acc or acc_norm with choices, exact_match or rouge1 without",
         ),
         ({"task": {**OWN, "metric": "acc"}}, "the metric acc needs choices"),
         ({"task": {**OWN, "choices": "c", "metric": "rouge1"}}, "the metric rouge1 is for generated answers"),

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
+import yaml
 
-from stillright.config import load_policy, read_yaml, with_overrides
+from stillright.config import load_policy, load_study, load_update, read_yaml, with_overrides
 from stillright.errors import ConfigError
 
 LAUGHS = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
@@ -17,6 +19,8 @@ BAD = {
     "int": "a: !!int x",
     "float": "a: !!float x",
     "bool": "a: !!bool x",
+    "empty int": "a: !!int ''",
+    "half a character": 'a: "\\ud83d"',
     "nested lists": "a: " + "[" * 10_000,
     "nested mappings": "a: " + "{b: " * 10_000,
     "indented": "".join(" " * i + "a:\n" for i in range(1, 3000)),
@@ -59,3 +63,21 @@ def test_what_refers_to_itself_is_not_written_out(tmp_path: Path) -> None:
     path.write_text(f"{LAUGHS}limits: *a9\n")
     with pytest.raises(ConfigError, match="limits"):
         load_policy(path)
+
+
+def test_numbers_are_finite_and_no_flags_in_lists_either(tmp_path: Path) -> None:
+    """Of any key, in pydantic's eyes true is 1."""
+    study = {
+        "bases": {"a": "a", "b": "b"},
+        "updates": [["a", "b"]],
+        "tasks": {"t": "piqa"},
+        "strategies": {"retrain": {}},
+    }
+    path = tmp_path / "study.yaml"
+    path.write_text(yaml.safe_dump({**study, "seeds": [True]}))
+    with pytest.raises(ConfigError, match="seeds: should be a whole number"):
+        load_study(path)
+    update = {"old": "a", "new": "b", "task": "piqa", "training": {"learning_rate": math.inf}}
+    path.write_text(yaml.safe_dump(update))
+    with pytest.raises(ConfigError, match=r"training.learning_rate: should be a finite number \(given: inf\)"):
+        load_update(path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,13 @@ def test_a_choice_that_contradicts_the_verdict_is_left_out(tmp_path: Path) -> No
     predictions = read_predictions(changed(tmp_path, acc=1.0))
     assert predictions.table["correct"].all()
     assert predictions.table["prediction"].null_count() == 8
+
+
+@pytest.mark.parametrize("value", [1e30, -1, 1.01])
+def test_an_accuracy_beyond_one_is_refused(tmp_path: Path, value: float) -> None:
+    """It would be taken for a score, and be most of the mean."""
+    with pytest.raises(DataError, match=rf"acc is {re.escape(f'{value:g}')}, but a sample's is from 0 to 1"):
+        read_predictions(changed(tmp_path, acc=value), Selection(metric="acc"))
 
 
 def test_a_list_as_older_releases_wrote(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def test_harness_task_keeps_its_own_preparation(tmp_path: Path) -> None:
 
 
 def test_unknown_metric_is_named(piqa_on_files: dict[str, Any]) -> None:
-    with pytest.raises(TaskError, match="has no metric rouge1; it has acc, acc_norm"):
+    with pytest.raises(TaskError, match="has no metric 'rouge1'; it has acc, acc_norm"):
         load_task(TaskConfig(**piqa_on_files, metric="rouge1"))
 
 

@@ -16,14 +16,14 @@ from stillright.errors import ConfigError, one_line
 
 
 class Strict(BaseModel):
-    """A mapping whose unknown keys are errors, and whose numbers are not true or false, pydantic's 1 and 0."""
+    """A mapping whose unknown keys are errors, and whose numbers are finite and not true or false, pydantic's 1 and 0."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     @field_validator("*", mode="before")
     @classmethod
     def _refuse_flags_as_numbers(cls, value: Any, info: ValidationInfo) -> Any:
-        if isinstance(value, bool):
+        if any(isinstance(each, bool) for each in (value if isinstance(value, list) else [value])):
             kinds = _kinds_in(cls.model_fields[info.field_name or ""].annotation)
             if bool not in kinds and not kinds.isdisjoint((int, float)):
                 raise ValueError(PLAIN["float_type" if float in kinds else "int_type"])
@@ -37,7 +37,15 @@ def _kinds_in(annotation: Any) -> set[Any]:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML's plain types, and no key twice in a mapping: the first would be lost silently."""
+    """YAML's plain types, texts that can be written, and no key twice in a mapping: the first would be lost silently."""
+
+    def construct_scalar(self, node: yaml.ScalarNode) -> Any:
+        value = super().construct_scalar(node)
+        if isinstance(value, str) and LONE_SURROGATE.search(value):
+            raise yaml.constructor.ConstructorError(
+                None, None, "half a character, such as \\ud83d without \\ude00", node.start_mark
+            )
+        return value
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         keys = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode) and key.value != "<<")
@@ -56,6 +64,7 @@ def _not_empty(value: Any) -> Any:
 GivenPath = Annotated[Path, BeforeValidator(_not_empty)]
 Model = TypeVar("Model", bound=BaseModel)
 YAML_BYTES = 2**20
+LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 PLAIN = {  # pydantic's own messages are about Python's types
     "tuple_type": "should be a list",
     "model_type": "should be a mapping of keys to values",
@@ -92,7 +101,7 @@ def parse_yaml(text: str, source: str) -> Any:
         return yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
     except RecursionError:
         raise ConfigError(f"{source}: YAML nested too deeply; flatten it") from None
-    except (yaml.YAMLError, ValueError, KeyError, AttributeError, TypeError) as error:  # of a tag that does not fit
+    except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError) as error:  # of a tag that does not fit
         raise ConfigError(f"{source}: not YAML: {one_line(error)[:300]}; quote what is text") from None
 
 

@@ -66,7 +66,7 @@ class TaskConfig(Strict):
         """Those of a harness task are checked when it is loaded, see stillright.tasks."""
         if metric not in OWN_CHOICE_METRICS + OWN_TEXT_METRICS:
             raise ValueError(
-                f"a task of your own has no metric {metric}; use {' or '.join(OWN_CHOICE_METRICS)} with choices, "
+                f"a task of your own has no metric {metric!r}; use {' or '.join(OWN_CHOICE_METRICS)} with choices, "
                 f"{' or '.join(OWN_TEXT_METRICS)} without"
             )
         if metric in OWN_CHOICE_METRICS and self.choices is None:

@@ -37,6 +37,7 @@ RANKS: dict[str, Callable[[float, float, str], float]] = {
     "acc_bytes": lambda given, alone, text: given / max(len(text.encode()), 1),
     "acc_mutual_info": lambda given, alone, text: given - alone,
 }
+SHARES = (*RANKS, "exact_match")  # metrics that are 1 where a sample is all right
 RECORDED = ("lm_eval_version", "transformers_version", "git_hash", "chat_template_sha")
 TARGET_CHARACTERS = 2**20
 Sample = dict[str, Any]
@@ -178,6 +179,8 @@ def _delimiter(config: Any) -> str:
 def _judged(sample: Sample, metric: str | None, delimiter: str, place: str) -> Judged:
     doc = sample.get("doc")
     value = None if metric is None else number(sample.get(metric), f"{place}: {metric}")
+    if metric in SHARES and value is not None and not 0 <= value <= 1:
+        raise DataError(f"{place}: {metric} is {value:g}, but a sample's is from 0 to 1; the log is damaged")
     return Judged(_row(sample, metric, delimiter), value, doc if isinstance(doc, dict) else {})
 
 

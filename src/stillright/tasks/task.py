@@ -237,7 +237,7 @@ def _metric(config: TaskConfig, harness: Any) -> str:
     known = metric_names(harness)
     metric = config.metric or ("acc" if "acc" in known else known[0])
     if metric not in known:
-        raise TaskError(f"task {config.name}: has no metric {metric}; it has {', '.join(known)}")
+        raise TaskError(f"task {config.name}: has no metric {metric!r}; it has {', '.join(known)}")
     if harness.OUTPUT_TYPE == "multiple_choice" and metric not in LENGTHS:
         raise TaskError(f"task {config.name}: its metric {metric} does not rank choices; use {', '.join(LENGTHS)}")
     if not harness.higher_is_better().get(metric, True):
