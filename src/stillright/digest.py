@@ -29,7 +29,7 @@ def _digest(folder: Path, files: Iterable[Path]) -> str:
 
 
 def folder_digest(folder: Path, but: str = "") -> str:
-    """SHA-256 over names and contents of a file, or of a folder's files; a model card does not count, nor does `but`."""
+    """SHA-256 over names and contents of a file, or of a folder's files but that name; a model card never counts."""
     files = [folder] if folder.is_file() else sorted(path for path in folder.rglob("*") if path.is_file())
     return _digest(folder, (path for path in files if path.name not in ("README.md", but)))
 

@@ -1,18 +1,36 @@
-"""The rules by which `make torture` judges."""
+"""A part of `make torture`, and the rules by which it judges."""
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 
+from places import ROOT
+from samples import environment
 from stillright.records import Header, PredictionSet
 from torture.doubts import Changed, verdict
 from torture.kills import outcome_of_signal
 from torture.table import Tally, table
 
+PART = {"seed": 0, "commands": 1, "kills": 4, "damages": 8, "inputs": 3000, "workers": 2}
 ROWS = '{"id": "1", "prediction": "A", "reference": "A"}\n{"id": "2", "prediction": "A", "reference": "B"}\n'
+
+
+def test_a_part_of_the_torture_finds_no_fault() -> None:
+    options = [word for name, value in PART.items() for word in (f"--{name}", str(value))]
+    path = os.pathsep.join([str(ROOT / "benchmarks"), environment()["PYTHONPATH"]])
+    done = subprocess.run(
+        [sys.executable, "-m", "torture", *options],
+        env=environment(PYTHONPATH=path),
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-3000:]
 
 
 def read(text: str, **correct: bool | None) -> PredictionSet:

@@ -18,6 +18,7 @@ from stillright import ranks
 from stillright.cli.command import Parser
 from stillright.cli.compare import add_compare_commands, replace_old_outputs
 from stillright.cli.failures import explained, reason_of
+from stillright.cli.interrupts import interrupts_are_heard
 from stillright.cli.study_results import add_study_results_command
 from stillright.cli.train import add_pipeline_commands, add_stage_commands, add_study_command, add_weight_commands
 from stillright.errors import ConfigError, StillrightError, on_command_line, one_line
@@ -49,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code; prints an error as one line on standard error."""
     words = list(sys.argv[1:] if argv is None else argv)
     try:
-        with on_command_line():
+        with on_command_line(), interrupts_are_heard():
             args = _parsed(words)
             code = int(args.action(args))
         if sys.stdout is not None:

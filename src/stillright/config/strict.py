@@ -16,7 +16,7 @@ from stillright.errors import ConfigError, one_line
 
 
 class Strict(BaseModel):
-    """A mapping whose unknown keys are errors, and whose numbers are finite and not true or false, pydantic's 1 and 0."""
+    """A mapping whose unknown keys are errors; its numbers are finite, and not true or false, pydantic's 1 and 0."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -37,7 +37,7 @@ def _kinds_in(annotation: Any) -> set[Any]:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML's plain types, texts that can be written, and no key twice in a mapping: the first would be lost silently."""
+    """YAML's plain types, texts that can be written, and no key twice in a mapping: one would be lost silently."""
 
     def construct_scalar(self, node: yaml.ScalarNode) -> Any:
         value = super().construct_scalar(node)
