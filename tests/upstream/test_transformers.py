@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,14 @@ import pytest
 import torch
 from peft import LoraConfig, get_peft_model
 from torch import Tensor, nn
-from transformers import AutoModelForCausalLM, Trainer, TrainerCallback, TrainerState, TrainingArguments
+from transformers import (
+    AutoModelForCausalLM,
+    Trainer,
+    TrainerCallback,
+    TrainerState,
+    TrainingArguments,
+    trainer_utils,
+)
 
 from bases import tied
 from stillright.upstream.transformers import (
@@ -190,6 +199,25 @@ def test_the_best_step_is_loaded_at_the_end(tmp_path: Path, step: int) -> None:
     found.add_callback(Chosen(step, tmp_path / "out/checkpoint-0"))
     found.train()
     assert found.model.weight.item() == pytest.approx(-step)
+
+
+def test_checkpoints_of_one_second_are_in_the_order_of_steps_without_a_word(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ["checkpoint-10", "checkpoint-2", "checkpoint-9"]
+    for name in names:
+        (tmp_path / name).mkdir()
+    logger = trainer_utils.logger
+    logger.warning_once.cache_clear()
+    handler = logging.StreamHandler(sys.stdout)
+    logger.addHandler(handler)
+    try:
+        found = trainer_utils.sort_checkpoints(str(tmp_path), use_mtime=True)
+        logger.warning("another")
+    finally:
+        logger.removeHandler(handler)
+    assert [Path(each).name for each in found] == ["checkpoint-2", "checkpoint-9", "checkpoint-10"]
+    assert capsys.readouterr().out == "another\n"
 
 
 def test_the_state_is_the_last_file_of_a_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

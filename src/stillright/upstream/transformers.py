@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,14 @@ def is_gated_mlp(layer: Any) -> bool:
 # the trainer
 
 TRAINER_STATE = "trainer_state.json"  # written last in a checkpoint, by the main process
+
+
+def _not_about_times(record: logging.LogRecord) -> bool:
+    """Checkpoints of one second are told apart by their steps, of which there is no need to warn."""
+    return "mtime may not be reliable" not in record.getMessage()
+
+
+logging.getLogger("transformers.trainer_utils").addFilter(_not_about_times)
 
 
 def count_items_of_step(trainer: Any) -> None:
