@@ -33,7 +33,7 @@ LOGS = ROOT / "tests" / "logs"
 CHUNK = 500  # inputs that a process reads
 PATIENCE = 20  # seconds for one input of some kB
 LONGEST = 5000  # letters of an error
-SHARES = {"importers": 0.7, "policies": 0.15, "configs": 0.15}  # of all inputs
+SHARES = {"importers": 0.8, "policies": 0.15, "configs": 0.05}  # of all inputs; a study takes longest to check
 CSV = 'id,prediction,reference,correct,score,output\n1,B,B,true,0.5,"x, y"\n2,C,"[""A"", ""B""]",no,,\n3,,B,,1,z\n'
 ROWS = [
     {"id": str(n), "prediction": "AB"[n % 2], "reference": ["A", "C"], "correct": n % 2 == 0, "score": n / 8}
