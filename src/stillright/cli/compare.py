@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 def _compare(args: argparse.Namespace) -> int:
     from stillright.comparison import compare
     from stillright.report.html import html
+    from stillright.report.made import Origin
     from stillright.report.markdown import markdown
     from stillright.report.pages import comparison_page
+    from stillright.report.report_page import report_page
     from stillright.report.terminal import print_page
 
     files = outputs(args)
@@ -36,7 +38,9 @@ def _compare(args: argparse.Namespace) -> int:
         old, new, *candidates = (read_results(text, of_all) for text in (args.old, args.new, *args.candidates))
         comparison = compare(old, new, candidates, slices=args.slice, **options(args, of_all))
         page = comparison_page(comparison)
-        reports = {"--json": comparison.to_json(), "--markdown": markdown(page), "--html": html(page)}
+        reports = {"--json": comparison.to_json(), "--markdown": markdown(page)}
+        if args.html is not None:  # which holds every sample
+            reports["--html"] = html(report_page(comparison, Origin(args.words)))
         write(files, {**reports, **flips_of(args, comparison)})
         print_page(page, terminal)
     return 0
@@ -44,7 +48,10 @@ def _compare(args: argparse.Namespace) -> int:
 
 def _gate(args: argparse.Namespace) -> int:
     from stillright.config import load_policy
+    from stillright.report.html import html
+    from stillright.report.made import Origin
     from stillright.report.pages import gate_page, verdict_page
+    from stillright.report.report_page import gate_report_page
     from stillright.report.terminal import print_page
     from stillright.verdict import gate
 
@@ -57,12 +64,16 @@ def _gate(args: argparse.Namespace) -> int:
         old, new = (read_results(text, of_all) for text in (args.old, args.new))
         verdict, comparison = gate(old, new, policy, **options(args, of_all))
         flips = no_flips(verdict.checks[0].reason) if comparison is None else flips_of(args, comparison)
-        write(files, {**_texts_of_gate(verdict, gate_page(verdict, comparison)), **flips})
+        reports = _texts_of_gate(verdict, gate_page(verdict, comparison))
+        if args.html is not None:
+            origin = Origin(args.words, {"policy": policy.model_dump(mode="json", exclude_defaults=True)})
+            reports["--html"] = html(gate_report_page(verdict, comparison, origin))
+        write(files, {**reports, **flips})
         print_page(verdict_page(verdict), terminal)
     return verdict.exit_code
 
 
-def _texts_of_gate(verdict: Verdict, page: Page) -> Contents:
+def _texts_of_gate(verdict: Verdict, page: Page) -> dict[str, str | bytes]:
     from stillright.report.html import html
     from stillright.report.junit import junit
     from stillright.report.markdown import markdown
@@ -119,7 +130,7 @@ def add_compare_commands(commands: Any) -> None:
         compare,
         json="write the comparison as JSON",
         markdown="write a report",
-        html="write a report as one page, without scripts",
+        html="write a report as one page, with every sample to explore, that needs no network",
         flips=MEANING,
     )
     add_quadrant(compare)
@@ -139,7 +150,7 @@ def add_compare_commands(commands: Any) -> None:
         json="write the verdict as JSON",
         junit="write JUnit XML, one test case per check",
         markdown="write a report, for instance to $GITHUB_STEP_SUMMARY",
-        html="write the report as one page, without scripts",
+        html="write the report as one page, with every sample to explore, that needs no network",
         flips=MEANING,
     )
     add_quadrant(gate)
