@@ -63,7 +63,7 @@ def _texts(samples: pl.DataFrame) -> list[str]:
 def _cut(name: str) -> pl.Expr:
     """Of prompts the end, since the question stands there, of other texts the beginning."""
     text = pl.col(name)
-    said = pl.format(f"[{LONGEST:,} of {{}} characters]", text.str.len_chars())
+    said = pl.format(f"[{LONGEST} of {{}} characters]", text.str.len_chars())
     if name == "prompt":
         short = pl.format("{} …{}", said, text.str.tail(LONGEST))
     else:

@@ -1,8 +1,15 @@
 // Ties it together: the form, the address, the list and the sample that is read.
 
 const QUADRANTS = ["lost", "gained", "still_wrong", "still_wrong_changed", "still_wrong_same", "unchanged", "kept", "restored", "newly_lost"];
-const WAIT = 150; // milliseconds after the last key before a search
+const WAIT = 150; // milliseconds after the last key: browsers refuse to change the address for every step of a held one
 const at = (id) => document.getElementById(id);
+
+// Does something after a while, unless the same is asked for again before.
+const waiting = new Map();
+function later(what, milliseconds, action) {
+  clearTimeout(waiting.get(what));
+  waiting.set(what, setTimeout(action, milliseconds));
+}
 
 function start(samples) {
   let wanted = wantedFromAddress(samples);
@@ -13,7 +20,7 @@ function start(samples) {
     const i = row < 0 ? null : found[row];
     wanted.id = i === null ? wanted.id : samples.columns.id[i];
     at("sample").replaceChildren(i === null ? "No sample fits." : sampleView(samples, i, wanted.model));
-    history.replaceState(null, "", addressOf(wanted));
+    later("address", WAIT, () => history.replaceState(null, "", addressOf(wanted)));
   }
 
   function search() {
@@ -36,13 +43,11 @@ function start(samples) {
     search();
   }
 
-  let waiting;
   at("filters").addEventListener("input", (event) => {
     const model = wanted.model;
     wanted = { ...wantedFromForm(samples), id: wanted.id };
     if (wanted.model !== model) fillForm(samples, wanted);
-    clearTimeout(waiting);
-    waiting = setTimeout(search, event.target.id === "query" ? WAIT : 0);
+    later("search", event.target.id === "query" ? WAIT : 0, search);
   });
   at("filters").addEventListener("submit", (event) => event.preventDefault());
   at("export").addEventListener("click", () => download(samples, found));

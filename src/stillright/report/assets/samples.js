@@ -6,12 +6,18 @@ const UNSEEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u202a
 
 // models: [[place, name], ...]; columns: {name: values}; numbers: names of numeric columns; n: how many samples
 async function readSamples() {
-  const encoded = document.getElementById("data").textContent;
-  const bytes = Uint8Array.from(atob(encoded), (character) => character.charCodeAt(0));
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  const stream = new Blob([bytesOf(document.getElementById("data").textContent)]).stream().pipeThrough(new DecompressionStream("gzip"));
   const samples = JSON.parse(await new Response(stream).text());
   samples.n = samples.columns.id ? samples.columns.id.length : 0;
   return samples;
+}
+
+function bytesOf(base64) {
+  if (Uint8Array.fromBase64) return Uint8Array.fromBase64(base64);
+  const characters = atob(base64);
+  const bytes = new Uint8Array(characters.length);
+  for (let i = 0; i < characters.length; i++) bytes[i] = characters.charCodeAt(i);
+  return bytes;
 }
 
 // A value of a sample; null where it is unknown, also where no sample has such a value.
