@@ -115,6 +115,8 @@ def test_it_filters_by_model_quadrant_and_slice(visit: Visit) -> None:
     page.select_option("select[data-column=slice_kind]", "even")
     visit.count("1 of 12 samples")
     assert visit.ids() == ["s4"]
+    page.select_option("#model", label="after")  # which restores nothing
+    visit.count("6 of 12 samples")
 
 
 def test_it_finds_texts_and_expressions(visit: Visit) -> None:

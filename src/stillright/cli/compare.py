@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from stillright.cli.command import command, console
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 def _compare(args: argparse.Namespace) -> int:
     from stillright.comparison import compare
-    from stillright.report.html import html
     from stillright.report.made import Origin
     from stillright.report.markdown import markdown
     from stillright.report.pages import comparison_page
@@ -39,16 +38,14 @@ def _compare(args: argparse.Namespace) -> int:
         comparison = compare(old, new, candidates, slices=args.slice, **options(args, of_all))
         page = comparison_page(comparison)
         reports = {"--json": comparison.to_json(), "--markdown": markdown(page)}
-        if args.html is not None:  # which holds every sample
-            reports["--html"] = html(report_page(comparison, Origin(args.words)))
-        write(files, {**reports, **flips_of(args, comparison)})
+        whole = _html_of(args, lambda: report_page(comparison, Origin(args.words)))
+        write(files, {**reports, **whole, **flips_of(args, comparison)})
         print_page(page, terminal)
     return 0
 
 
 def _gate(args: argparse.Namespace) -> int:
     from stillright.config import load_policy
-    from stillright.report.html import html
     from stillright.report.made import Origin
     from stillright.report.pages import gate_page, verdict_page
     from stillright.report.report_page import gate_report_page
@@ -65,28 +62,37 @@ def _gate(args: argparse.Namespace) -> int:
         verdict, comparison = gate(old, new, policy, **options(args, of_all))
         flips = no_flips(verdict.checks[0].reason) if comparison is None else flips_of(args, comparison)
         reports = _texts_of_gate(verdict, gate_page(verdict, comparison))
-        if args.html is not None:
-            origin = Origin(args.words, {"policy": policy.model_dump(mode="json", exclude_defaults=True)})
-            reports["--html"] = html(gate_report_page(verdict, comparison, origin))
-        write(files, {**reports, **flips})
+        origin = Origin(args.words, {"policy": policy.model_dump(mode="json", exclude_defaults=True)})
+        whole = _html_of(args, lambda: gate_report_page(verdict, comparison, origin))
+        write(files, {**reports, **whole, **flips})
         print_page(verdict_page(verdict), terminal)
     return verdict.exit_code
 
 
-def _texts_of_gate(verdict: Verdict, page: Page) -> dict[str, str | bytes]:
+def _html_of(args: argparse.Namespace, page: Callable[[], Page]) -> Contents:
+    """What --html writes, if it is given: it holds every sample, so nothing of it is made without need."""
+    if args.html is None:
+        return {}
     from stillright.report.html import html
+
+    return {"--html": html(page())}
+
+
+def _texts_of_gate(verdict: Verdict, page: Page) -> Contents:
     from stillright.report.junit import junit
     from stillright.report.markdown import markdown
 
-    return {"--json": verdict.to_json(), "--junit": junit(verdict), "--markdown": markdown(page), "--html": html(page)}
+    return {"--json": verdict.to_json(), "--junit": junit(verdict), "--markdown": markdown(page)}
 
 
 def _failed_gate(reason: str) -> Contents:
+    from stillright.report.html import html
     from stillright.report.pages import verdict_page
     from stillright.verdict import Verdict
 
     verdict = Verdict.of_one("gate", "error", reason)
-    return {**_texts_of_gate(verdict, verdict_page(verdict)), **no_flips(reason)}
+    page = verdict_page(verdict)
+    return {**_texts_of_gate(verdict, page), "--html": html(page), **no_flips(reason)}
 
 
 def _failed_comparison(reason: str) -> Contents:

@@ -44,9 +44,12 @@ function start(samples) {
   }
 
   at("filters").addEventListener("input", (event) => {
-    const model = wanted.model;
-    wanted = { ...wantedFromForm(samples), id: wanted.id };
-    if (wanted.model !== model) fillForm(samples, wanted);
+    const { model, id } = wanted;
+    wanted = { ...wantedFromForm(), id };
+    if (wanted.model !== model) {
+      fillForm(samples, wanted);
+      wanted = { ...wantedFromForm(), id }; // without quadrants that the model has not
+    }
     later("search", event.target.id === "query" ? WAIT : 0, search);
   });
   at("filters").addEventListener("submit", (event) => event.preventDefault());
@@ -112,7 +115,7 @@ function quadrantBoxes(samples, wanted) {
   });
 }
 
-function wantedFromForm(samples) {
+function wantedFromForm() {
   const further = {};
   for (const select of at("further").querySelectorAll("select")) {
     if (select.value) further[select.dataset.column] = select.value;
