@@ -67,8 +67,8 @@ def test_candidates_stand_in_the_plane() -> None:
 def test_the_slice_that_lost_more_than_its_share_comes_first() -> None:
     # NFR is 2 of 8: "few" loses 1 of 1, 0.75 more than its share; "many" 1 of 7, 0.75 less
     kinds = ["many", "many", "many", "few", "many", "many", "many", "many"]
-    models = (discrete(name, letters, kind=kinds) for name, letters in (("old", OLD), ("new", NEW)))
-    (chart,) = blocks(page_of(compare(*models, slices=["kind"])), Chart)
+    old, new = (discrete(name, letters, kind=kinds) for name, letters in (("old", OLD), ("new", NEW)))
+    (chart,) = blocks(page_of(compare(old, new, slices=["kind"])), Chart)
     assert [row.cells[:2] for row in chart.rows] == [["few", "1"], ["many", "7"]]
 
 

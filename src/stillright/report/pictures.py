@@ -5,7 +5,7 @@ Says which numbers are drawn and in which words; svg.py says where they lie.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 
 import numpy as np
@@ -29,9 +29,10 @@ from stillright.report.page import (
 from stillright.report.pages import delta_rows, noise_rows
 from stillright.stats import Estimate
 
-# part of Flips -> which of the sources and of the targets it joins
-OF_ANSWERS = (("right", "wrong"), ("right", "wrong"))
-OF_SCORES = (("all",), ("better", "unchanged", "worse"))
+# what old's samples were, and what they became
+OF_ANSWERS: tuple[Sequence[str], Sequence[str]] = (("right", "wrong"), ("right", "wrong"))
+OF_SCORES: tuple[Sequence[str], Sequence[str]] = (("all",), ("better", "unchanged", "worse"))
+# part of Flips -> the places of what it joins
 JOINS = {
     "both_right": (0, 0),
     "gain": (1, 0),
@@ -70,7 +71,8 @@ def _flow(name: str, flips: Flips, n: int) -> Flow:
         Ribbon(*joins[part], part, words.COUNTS[part], count / n, f"{words.count(count)} ({words.percent(count / n)})")
         for part, count in counts.items()
     ]
-    return Flow(name, *(OF_ANSWERS if of_answers else OF_SCORES), ribbons)
+    sources, targets = OF_ANSWERS if of_answers else OF_SCORES
+    return Flow(name, sources, targets, ribbons)
 
 
 def slice_sections(comparison: Comparison) -> list[Section]:
