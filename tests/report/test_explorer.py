@@ -77,6 +77,11 @@ def test_a_long_text_is_cut_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None
     assert block.samples["new_output"].to_list() == ["abcde… [5 of 7 characters]", "abcde"]
     assert block.samples["prompt"][0] == "[5 of 10 characters] …56789"  # the question stands at the end
     assert block.note == "Texts of more than 5 characters are cut; --flips FILE has them whole."
+    references = [{"id": "0", "prediction": "a", "reference": ["abcdefg", "abcde"]}]
+    old, new = (PredictionSet.from_rows(Header(name=name), references) for name in ("old", "new"))
+    block = explored(compare(old, new, allow=["identical"]))
+    assert block.samples["reference"][0].to_list() == ["abcde… [5 of 7 characters]", "abcde"]
+    assert block.note.startswith("Texts of more than 5")
 
 
 def test_the_same_samples_are_the_same_bytes() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -50,19 +51,31 @@ def _within_bounds(samples: pl.DataFrame) -> pl.DataFrame:
     quadrants = [name for name in samples.columns if name.endswith(("_quadrant", "_against_new"))]
     changed = pl.any_horizontal(pl.col(name).is_in(CHANGED).fill_null(False) for name in quadrants)
     ranked = samples.with_row_index("_place").sort(~changed, maintain_order=True).head(MOST)
-    cut = ranked.with_columns(_cut(name) for name in _texts(samples))
-    lengths = (pl.col(name).str.len_chars().fill_null(0) for name in _texts(samples))
-    kept = cut.filter(pl.sum_horizontal(lengths).cast(pl.Int64).cum_sum() <= MOST_CHARACTERS)
+    cut = ranked.with_columns(_cut_texts(samples))
+    sizes = (lengths.list.sum().cast(pl.Int64) for lengths in _lengths(samples))
+    kept = cut.filter(pl.sum_horizontal(sizes).cum_sum() <= MOST_CHARACTERS)
     return kept.sort("_place").drop("_place")
 
 
-def _texts(samples: pl.DataFrame) -> list[str]:
-    return [name for name, kind in samples.schema.items() if kind == pl.String]
+def _cut_texts(samples: pl.DataFrame) -> Iterator[pl.Expr]:
+    """Each column of texts, or of lists of texts such as right answers, with none longer than LONGEST."""
+    for name, kind in samples.schema.items():
+        if kind == pl.String:
+            yield _cut(pl.col(name), name)
+        elif kind == pl.List(pl.String):
+            yield pl.col(name).list.eval(_cut(pl.element(), name))
 
 
-def _cut(name: str) -> pl.Expr:
+def _lengths(samples: pl.DataFrame) -> Iterator[pl.Expr]:
+    """Of the same columns, the characters of each text, as lists."""
+    for name, kind in samples.schema.items():
+        if kind in (pl.String, pl.List(pl.String)):
+            texts = pl.concat_list(name) if kind == pl.String else pl.col(name)
+            yield texts.list.eval(pl.element().str.len_chars())
+
+
+def _cut(text: pl.Expr, name: str) -> pl.Expr:
     """Of prompts the end, since the question stands there, of other texts the beginning."""
-    text = pl.col(name)
     said = pl.format(f"[{LONGEST} of {{}} characters]", text.str.len_chars())
     if name == "prompt":
         short = pl.format("{} …{}", said, text.str.tail(LONGEST))
@@ -75,6 +88,7 @@ def _note(samples: pl.DataFrame, kept: pl.DataFrame) -> str:
     parts = []
     if len(kept) < len(samples):
         parts.append(f"{len(kept):,} of {len(samples):,} samples, those that changed first; --flips FILE writes all.")
-    if any((samples[name].str.len_chars() > LONGEST).any() for name in _texts(samples)):
+    longest = kept.select(pl.max_horizontal(lengths.list.max() for lengths in _lengths(kept)).max()).item()
+    if longest is not None and longest > LONGEST:  # with the words that say so, one that was cut still is
         parts.append(f"Texts of more than {LONGEST:,} characters are cut; --flips FILE has them whole.")
     return " ".join(parts)
