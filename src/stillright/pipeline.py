@@ -21,8 +21,10 @@ from stillright.models import ModelRef, compute_dtype
 from stillright.progress import Progress
 from stillright.report.flips_file import flips_file
 from stillright.report.html import html
+from stillright.report.made import Origin
 from stillright.report.markdown import markdown
 from stillright.report.pages import comparison_page
+from stillright.report.report_page import report_page
 from stillright.report.search import search_section
 from stillright.report.terminal import print_page
 from stillright.stages.data import Data
@@ -88,7 +90,10 @@ def run_update(config: UpdateConfig, console: Console | None = None) -> Comparis
             if isinstance(model, Stage):
                 folder.path_of(model)
         files = [folder.path_of(answers) for answers in predictions_of(models, config)]
-        return ranks.on_main(lambda: _report(files, folder.account_of(models.get("compat")), workspace, console))
+        origin = Origin(asked={"update.yaml": config.model_dump(mode="json"), "versions": _versions()})
+        return ranks.on_main(
+            lambda: _report(files, folder.account_of(models.get("compat")), origin, workspace, console)
+        )
 
 
 def fit_alone(config: UpdateConfig, out: Path, console: Console) -> None:
@@ -205,11 +210,16 @@ def unused_weights(data: Data) -> str | None:
 def write_provenance(workspace: Workspace, name: str, values: Mapping[str, Any]) -> None:
     """The exact configuration and versions, so that the folder explains itself."""
     workspace.write(name, yaml.safe_dump(dict(values), sort_keys=False))
-    versions = {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
-    workspace.write("versions.yaml", yaml.safe_dump(versions, sort_keys=False))
+    workspace.write("versions.yaml", yaml.safe_dump(_versions(), sort_keys=False))
 
 
-def _report(files: list[Path], searched: dict[str, Any] | None, workspace: Workspace, console: Console) -> Comparison:
+def _versions() -> dict[str, str]:
+    return {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
+
+
+def _report(
+    files: list[Path], searched: dict[str, Any] | None, origin: Origin, workspace: Workspace, console: Console
+) -> Comparison:
     """Compares old, new and candidates, prints the table and writes REPORTS.
 
     searched: the account of the search that made the compat adapter, if one did.
@@ -217,15 +227,15 @@ def _report(files: list[Path], searched: dict[str, Any] | None, workspace: Works
     old, new, *candidates = files
     comparison = compare(old, new, candidates, allow=["identical"])
     page = comparison_page(comparison)
-    if searched is not None:
-        first, second, *others = page.sections
-        page = page._replace(sections=[first, second, search_section(searched), *others])
+    further = [] if searched is None else [search_section(searched)]
+    first, second, *others = page.sections
+    page = page._replace(sections=[first, second, *further, *others])
     print_page(page, console)
     contents: tuple[str | bytes, ...] = (
         comparison.to_json(),
         flips_file(comparison.flips(), ".parquet"),
         markdown(page),
-        html(page),
+        html(report_page(comparison, origin, further)),
     )
     *_, report = (workspace.write(name, content) for name, content in zip(REPORTS, contents, strict=True))
     console.print(f"written: {report}, report.md, comparison.json and flips.parquet", highlight=False)

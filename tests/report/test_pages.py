@@ -17,6 +17,7 @@ from stillright.report.page import Page
 from stillright.report.pages import comparison_page, gate_page, verdict_page
 from stillright.report.terminal import print_page
 from stillright.verdict import gate
+from tags import Tags
 
 
 def results(name: str, rows: list[dict[str, Any]]) -> PredictionSet:
@@ -38,7 +39,12 @@ def terminal(page: Page) -> str:
     return capture.get()
 
 
-WRITERS = [terminal, markdown, html]
+def read(page: Page) -> str:
+    """What a reader of the HTML page sees."""
+    return Tags(html(page)).text
+
+
+WRITERS = [terminal, markdown, read]
 
 
 @pytest.mark.parametrize("write", WRITERS)
@@ -49,7 +55,7 @@ def test_a_lost_answer_stands_between_both_models(write: Any) -> None:
     assert "s1" in page
 
 
-@pytest.mark.parametrize(("write", "shown"), [(terminal, 3), (markdown, 5), (html, 10)])
+@pytest.mark.parametrize(("write", "shown"), [(terminal, 3), (markdown, 5), (read, 10)])
 def test_an_excerpt_says_of_how_many_it_is(write: Any, shown: int) -> None:
     old, new, again = answers("old", "A" * 1200), answers("new", "B" * 1200), answers("again", "A" * 1200)
     assert f"{shown} of 1,200, drawn with a fixed seed" in write(comparison_page(compare(old, new)))

@@ -71,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parsed(words: list[str]) -> argparse.Namespace:
     try:
-        return parser().parse_args(words)
+        return parser().parse_args(words, argparse.Namespace(words=words))  # reports show them
     except ConfigError as error:
         replace_old_outputs(words, one_line(error))
         raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from stillright.cli.command import command, console
@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
 def _compare(args: argparse.Namespace) -> int:
     from stillright.comparison import compare
-    from stillright.report.html import html
+    from stillright.report.made import Origin
     from stillright.report.markdown import markdown
     from stillright.report.pages import comparison_page
+    from stillright.report.report_page import report_page
     from stillright.report.terminal import print_page
 
     files = outputs(args)
@@ -36,15 +37,18 @@ def _compare(args: argparse.Namespace) -> int:
         old, new, *candidates = (read_results(text, of_all) for text in (args.old, args.new, *args.candidates))
         comparison = compare(old, new, candidates, slices=args.slice, **options(args, of_all))
         page = comparison_page(comparison)
-        reports = {"--json": comparison.to_json(), "--markdown": markdown(page), "--html": html(page)}
-        write(files, {**reports, **flips_of(args, comparison)})
+        reports = {"--json": comparison.to_json(), "--markdown": markdown(page)}
+        whole = _html_of(args, lambda: report_page(comparison, Origin(args.words)))
+        write(files, {**reports, **whole, **flips_of(args, comparison)})
         print_page(page, terminal)
     return 0
 
 
 def _gate(args: argparse.Namespace) -> int:
     from stillright.config import load_policy
+    from stillright.report.made import Origin
     from stillright.report.pages import gate_page, verdict_page
+    from stillright.report.report_page import gate_report_page
     from stillright.report.terminal import print_page
     from stillright.verdict import gate
 
@@ -57,25 +61,38 @@ def _gate(args: argparse.Namespace) -> int:
         old, new = (read_results(text, of_all) for text in (args.old, args.new))
         verdict, comparison = gate(old, new, policy, **options(args, of_all))
         flips = no_flips(verdict.checks[0].reason) if comparison is None else flips_of(args, comparison)
-        write(files, {**_texts_of_gate(verdict, gate_page(verdict, comparison)), **flips})
+        reports = _texts_of_gate(verdict, gate_page(verdict, comparison))
+        origin = Origin(args.words, {"policy": policy.model_dump(mode="json", exclude_defaults=True)})
+        whole = _html_of(args, lambda: gate_report_page(verdict, comparison, origin))
+        write(files, {**reports, **whole, **flips})
         print_page(verdict_page(verdict), terminal)
     return verdict.exit_code
 
 
-def _texts_of_gate(verdict: Verdict, page: Page) -> Contents:
+def _html_of(args: argparse.Namespace, page: Callable[[], Page]) -> Contents:
+    """What --html writes, if it is given: it holds every sample, so nothing of it is made without need."""
+    if args.html is None:
+        return {}
     from stillright.report.html import html
+
+    return {"--html": html(page())}
+
+
+def _texts_of_gate(verdict: Verdict, page: Page) -> Contents:
     from stillright.report.junit import junit
     from stillright.report.markdown import markdown
 
-    return {"--json": verdict.to_json(), "--junit": junit(verdict), "--markdown": markdown(page), "--html": html(page)}
+    return {"--json": verdict.to_json(), "--junit": junit(verdict), "--markdown": markdown(page)}
 
 
 def _failed_gate(reason: str) -> Contents:
+    from stillright.report.html import html
     from stillright.report.pages import verdict_page
     from stillright.verdict import Verdict
 
     verdict = Verdict.of_one("gate", "error", reason)
-    return {**_texts_of_gate(verdict, verdict_page(verdict)), **no_flips(reason)}
+    page = verdict_page(verdict)
+    return {**_texts_of_gate(verdict, page), "--html": html(page), **no_flips(reason)}
 
 
 def _failed_comparison(reason: str) -> Contents:
@@ -119,7 +136,7 @@ def add_compare_commands(commands: Any) -> None:
         compare,
         json="write the comparison as JSON",
         markdown="write a report",
-        html="write a report as one page, without scripts",
+        html="write a report as one page, with every sample to explore, that needs no network",
         flips=MEANING,
     )
     add_quadrant(compare)
@@ -139,7 +156,7 @@ def add_compare_commands(commands: Any) -> None:
         json="write the verdict as JSON",
         junit="write JUnit XML, one test case per check",
         markdown="write a report, for instance to $GITHUB_STEP_SUMMARY",
-        html="write the report as one page, without scripts",
+        html="write the report as one page, with every sample to explore, that needs no network",
         flips=MEANING,
     )
     add_quadrant(gate)

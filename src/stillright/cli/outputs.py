@@ -50,7 +50,9 @@ def saying_failures(
         _replace_old({name: file for name, file in outputs.items() if name not in refused}, failed(reason_of(error)))
         raise error
     try:
-        write({name: file for name, file in outputs.items() if not _is_stream(file)}, failed(UNFINISHED))
+        files = {name: file for name, file in outputs.items() if not _is_stream(file)}
+        if files:
+            write(files, failed(UNFINISHED))
         yield
     except BrokenPipeError:  # the reader of what is printed has seen enough; what is written stands
         raise

@@ -1,103 +1,105 @@
-"""Page -> one HTML page that needs nothing else: no script, no font, no network.
+"""Page -> one HTML page that needs nothing else: no font, no network, no server.
 
-Text from models and files is escaped, and a content-security policy forbids the page to load or run anything.
+Text from models and files is escaped. A content-security policy forbids the page to load anything and to run or style
+by anything but what stands in `assets/`, by its digest; model output reaches the page's script as data alone.
 """
 
 from __future__ import annotations
 
-import html as entities
-from collections.abc import Iterable, Sequence
+import base64
+import hashlib
+from functools import cache
+from pathlib import Path
+from typing import Any
 
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from stillright.report import svg
 from stillright.report.controls import without_controls
-from stillright.report.differences import Part
-from stillright.report.page import Bars, Block, Checks, Lines, LostAnswer, LostAnswers, Page, Section, Table, Terms
+from stillright.report.explorer import embedded
+from stillright.report.page import (
+    Block,
+    Chart,
+    Checks,
+    Explorer,
+    Flows,
+    Headline,
+    Lines,
+    LostAnswers,
+    Page,
+    Plane,
+    Table,
+    Terms,
+)
 
-STYLE = """
-:root { color-scheme: light dark; --good: #2e7d32; --bad: #c62828; --kept: #9aa7b1; --grey: #d5dade; }
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 68rem; margin: 2rem auto; padding: 0 1rem; }
-table { border-collapse: collapse; margin: 1rem 0; display: block; overflow-x: auto; }
-td { font-variant-numeric: tabular-nums; }
-th, td { padding: .3rem .7rem; border-bottom: 1px solid #8884; text-align: right; white-space: nowrap; }
-th:first-child, td:first-child { text-align: left; white-space: normal; }
-.bar { display: flex; height: 1.2rem; border-radius: 4px; overflow: hidden; margin: .2rem 0 .8rem; }
-.both_right, .unchanged { background: var(--kept); } .both_wrong { background: var(--grey); }
-.gain { background: var(--good); } .regression { background: var(--bad); }
-.key { display: inline-block; width: .8rem; height: .8rem; border-radius: 2px; margin: 0 .3rem 0 .8rem; }
-.answer { border-left: 3px solid #8884; padding: .1rem .8rem; margin: 1rem 0; overflow-wrap: anywhere; }
-dd { overflow-wrap: anywhere; }
-.prompt { opacity: .75; } del, ins { text-decoration: none; font-weight: 600; }
-del { color: var(--good); } ins { color: var(--bad); }
-"""
-HEAD = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>{title}</title>
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<meta name="viewport" content="width=device-width"><style>{style}</style></head>
-<body>
-<h1>{title}</h1>"""
+PARTS = Path(__file__).parent / "assets"
+SCRIPTS = ("samples.js", "differences.js", "filters.js", "list.js", "sample.js", "explorer.js")
+FEW = 12  # rows of a table that are shown before the rest is folded
 
 
 def html(page: Page) -> str:
     """The whole page."""
-    head = HEAD.format(title=escape(page.title), style=STYLE)
-    summary = _block(Lines([text for text in (*page.summary, page.note) if text]))
-    return "\n".join([head, summary, *map(_section, page.sections), "</body></html>"]) + "\n"
+    explores = any(isinstance(block, Explorer) for section in page.sections for block in section.blocks)
+    style, script = _part("page.css"), "".join(map(_part, SCRIPTS)) if explores else ""
+    policy = f"default-src 'none'; style-src {_digest(style)}; base-uri 'none'; form-action 'none'"
+    policy += f"; script-src {_digest(script)}" if explores else ""
+    template = _environment().get_template("page.html")
+    return template.render(page=page, block=_block, policy=policy, style=Markup(style), script=Markup(script))  # noqa: S704
 
 
-def escape(text: str) -> str:
-    """`text` without anything a browser would interpret, its control characters made visible."""
-    return entities.escape(without_controls(text))
+def _part(name: str) -> str:
+    return (PARTS / name).read_text(encoding="utf-8")
 
 
-def _section(section: Section) -> str:
-    title = [f"<h2>{escape(section.title)}</h2>"] if section.title else []
-    return "\n".join([*title, *map(_block, section.blocks)])
+def _digest(source: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}'"
 
 
-def _block(block: Block) -> str:
+@cache
+def _environment() -> Environment:
+    """Everything is escaped, with its control characters made visible, but for markup of our own."""
+    return Environment(
+        loader=FileSystemLoader(PARTS),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: without_controls(value) if type(value) is str else value,
+    )
+
+
+def _block(block: Block) -> Markup:
     match block:
         case Lines(lines):
-            return "".join(f"<p>{escape(line)}</p>" for line in lines)
+            return _filled("lines", lines)
         case Table(head, rows):
-            return _table(head, rows)
-        case Bars():
-            return _bars(block)
-        case Terms():
-            return _terms(block)
-        case LostAnswers(answers=answers, total=total):
-            return "\n".join([f"<p>{len(answers)} {total}</p>", *(_lost_answer(each, block) for each in answers)])
+            return _filled("table", head, rows)
+        case Headline(head, rows):
+            return _filled("headline", head, rows)
         case Checks(rows):
-            return _table(("check", "outcome", "reason"), rows)
+            return _filled("checks", rows, FEW)
+        case Terms(meanings, title):
+            return _filled("terms", meanings, title)
+        case LostAnswers():
+            return _filled("lost_answers", block)
+        case Flows() | Chart() | Plane() | Explorer():
+            return _drawn(block)
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = ["".join(f"<th>{escape(cell)}</th>" for cell in head)]
-    lines += ["".join(f"<td>{escape(cell)}</td>" for cell in row) for row in rows]
-    return "<table>\n" + "\n".join(f"<tr>{line}</tr>" for line in lines) + "\n</table>"
+def _drawn(block: Flows | Chart | Plane | Explorer) -> Markup:
+    match block:
+        case Flows(flows):
+            return _filled("flows", flows, svg.flow, svg.swatch)
+        case Chart():
+            return _filled("chart", block, svg.marks([row.mark for row in block.rows]), FEW)
+        case Plane():
+            return _filled("plane", svg.plane(block))
+        case Explorer():
+            return _filled("explorer", block, Markup(embedded(block)))  # noqa: S704 base64
 
 
-def _terms(terms: Terms) -> str:
-    lines = "".join(f"<dt>{escape(term)}</dt><dd>{escape(text)}</dd>" for term, text in terms.meanings)
-    listed = f"<dl>{lines}</dl>"
-    return f"<details><summary>{escape(terms.title)}</summary>{listed}</details>" if terms.title else listed
-
-
-def _bars(bars: Bars) -> str:
-    parts = []
-    for name, shares in bars.shares:
-        spans = "".join(f'<span class="{part}" style="width:{share:.4%}"></span>' for part, share in shares.items())
-        parts.append(f'<div>{escape(name)}<div class="bar">{spans}</div></div>')
-    keys = "".join(f'<span class="key {part}"></span>{escape(label)}' for part, label in bars.labels.items())
-    return f"{''.join(parts)}<p>{keys}</p>"
-
-
-def _lost_answer(answer: LostAnswer, lost: LostAnswers) -> str:
-    lines = [f'<div class="prompt"><b>{escape(answer.label)}</b> {escape(answer.prompt)}</div>']
-    lines += [f"<div>{escape(answer.reference)}</div>"] if answer.reference else []
-    for name, parts, tag in ((lost.old, answer.old, "del"), (lost.new, answer.new, "ins")):
-        if parts is not None:
-            lines.append(f"<div>{escape(name)}: {_marked(parts, tag)}</div>")
-    return f'<div class="answer">{"".join(lines)}</div>'
-
-
-def _marked(parts: list[Part], tag: str) -> str:
-    return " ".join(f"<{tag}>{escape(part.text)}</{tag}>" if part.differs else escape(part.text) for part in parts)
+def _filled(macro: str, *values: Any) -> Markup:
+    """What a macro of blocks.html makes of these values."""
+    filled: Markup = getattr(_environment().get_template("blocks.html").module, macro)(*values)
+    return filled

@@ -7,7 +7,21 @@ from collections.abc import Iterable, Sequence
 
 from stillright.report.controls import without_controls
 from stillright.report.differences import LONGEST, Part
-from stillright.report.page import Bars, Block, Checks, Lines, LostAnswers, Page, Section, Table, Terms
+from stillright.report.page import (
+    Block,
+    Chart,
+    Checks,
+    Explorer,
+    Flows,
+    Headline,
+    Lines,
+    LostAnswers,
+    Page,
+    Plane,
+    Section,
+    Table,
+    Terms,
+)
 
 EXAMPLES = 5
 MARKS = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\\": "&#92;", **{mark: f"\\{mark}" for mark in "|`*[]"}}
@@ -50,7 +64,7 @@ def _block(block: Block) -> str:
             return _list(lines)
         case Table(head, rows):
             return table(list(map(cell, head)), [[cell(label), *numbers] for label, *numbers in rows])
-        case Bars():
+        case Headline() | Flows() | Chart() | Plane() | Explorer():
             return ""
         case Terms(meanings):
             return _list(f"{term}: {text}" for term, text in meanings)

@@ -8,7 +8,7 @@ from stillright.comparison import Comparison
 from stillright.comparison.examples import Regression
 from stillright.report import words
 from stillright.report.differences import differing_words
-from stillright.report.page import Bars, Block, Checks, Lines, LostAnswer, LostAnswers, Page, Section, Table, Terms
+from stillright.report.page import Block, Checks, Lines, LostAnswer, LostAnswers, Page, Section, Table, Terms
 from stillright.verdict import EXIT_CODES, Verdict
 
 
@@ -39,34 +39,42 @@ def gate_page(verdict: Verdict, comparison: Comparison | None) -> Page:
 
 
 def _sections(comparison: Comparison) -> Iterator[Section]:
-    new, alike = comparison.new.name, comparison.movement
-    yield Section(f"Answers, compared with {comparison.old.name}", _counts(comparison))
-    yield Section("Metrics", _metrics(comparison))
-    if alike is not None:
-        rows = [
-            ["all", words.percent(alike.similarity)],
-            *([words.COUNTS[part], words.percent(e)] for part, e in alike.parts.items()),
-        ]
-        title = f"Likeness of old and new outputs (ROUGE-1 of {alike.pairs:,} pairs; 100 %: the same words)"
-        yield Section(title, [Table(["", "likeness"], rows)])
+    new = comparison.new.name
+    yield Section(f"Answers, compared with {comparison.old.name}", [_counts(comparison)])
+    yield Section("Metrics", metrics(comparison))
+    yield from likeness(comparison)
     if comparison.slices:
         yield Section("Slices", [_slices(comparison)])
-    yield Section(f"Answers that {new} lost", [_lost_answers(comparison)])
+    yield Section(f"Answers that {new} lost", [lost_answers(comparison)])
     if comparison.sources:
-        origins = {name: [f"{key}: {text}" for key, text in each.items()] for name, each in comparison.sources.items()}
-        yield Section("What answered", [Terms([(name, "; ".join(facts)) for name, facts in origins.items()])])
+        yield Section("What answered", [Terms(origins(comparison))])
 
 
-def _counts(comparison: Comparison) -> list[Block]:
+def likeness(comparison: Comparison) -> list[Section]:
+    """How alike the texts of old and new are; empty where there are none."""
+    alike = comparison.movement
+    if alike is None:
+        return []
+    parts = [[words.COUNTS[part], words.percent(each)] for part, each in alike.parts.items()]
+    title = f"Likeness of old and new outputs (ROUGE-1 of {alike.pairs:,} pairs; 100 %: the same words)"
+    return [Section(title, [Table(["", "likeness"], [["all", words.percent(alike.similarity)], *parts])])]
+
+
+def origins(comparison: Comparison) -> list[tuple[str, str]]:
+    """For each model, what its file records of how it was made."""
+    facts = {name: [f"{key}: {text}" for key, text in each.items()] for name, each in comparison.sources.items()}
+    return [(name, "; ".join(each)) for name, each in facts.items()]
+
+
+def _counts(comparison: Comparison) -> Table:
     """Quadrants (three parts for continuous results), one column a model after old."""
     models = comparison.flips_by_model
     parts = {part: label for part, label in words.COUNTS.items() if getattr(comparison.comparison, part) is not None}
-    shares = [(name, {part: getattr(flips, part) / comparison.n for part in parts}) for name, flips in models]
     rows = [[label, *(words.count(getattr(flips, part)) for _, flips in models)] for part, label in parts.items()]
-    return [Bars(parts, shares), Table(["", *(name for name, _ in models)], rows)]
+    return Table(["", *(name for name, _ in models)], rows)
 
 
-def _metrics(comparison: Comparison) -> list[Block]:
+def metrics(comparison: Comparison) -> list[Block]:
     """The score, then each metric that some model has, one column a model; and what these mean."""
     models = comparison.flips_by_model
     rows = [
@@ -79,25 +87,26 @@ def _metrics(comparison: Comparison) -> list[Block]:
         if set(cells) != {words.DASH}:
             rows.append([label, "", *cells])
             meanings.append((label, words.MEANINGS[metric]))
-    rows += [*_noise_rows(comparison), *_delta_rows(comparison)]
+    rows += [*noise_rows(comparison), *delta_rows(comparison)]
     if comparison.candidates:
         meanings += words.EXCHANGED.values()
     head = ["", *(model.name for model in comparison.models)]
     return [Table(head, rows), Terms(meanings, "What these mean")]
 
 
-def _noise_rows(comparison: Comparison) -> list[list[str]]:
+def noise_rows(comparison: Comparison) -> list[list[str]]:
+    """The noise floor and what is above it, if a model has several runs."""
     if comparison.nfr_above_noise is None:
         return []
     blank = [""] * len(comparison.candidates)
     noise = [words.percent(model.noise) for model in (comparison.old, comparison.new)]
     return [
-        ["noise floor (NFR of own reruns)", *noise, *blank],
+        [words.NOISE_FLOOR, *noise, *blank],
         ["NFR above the noise (points)", "", words.points(comparison.nfr_above_noise), *blank],
     ]
 
 
-def _delta_rows(comparison: Comparison) -> list[list[str]]:
+def delta_rows(comparison: Comparison) -> list[list[str]]:
     """What each candidate changes against new."""
     if not comparison.candidates:
         return []
@@ -124,14 +133,15 @@ def _slices(comparison: Comparison) -> Table:
             words.count(part.comparison.regression),
             words.count(part.comparison.gain),
             words.percent(part.comparison.nfr),
-            words.p_value(part.p_adjusted).removeprefix("p = ").removeprefix("p "),
+            words.bare_p(part.p_adjusted),
         ]
         for part in sorted(comparison.slices, key=lambda part: (part.p is None, part.p))
     ]
     return Table(["slice", "n", "old", "new", "lost", "gained", "NFR", "p, adjusted"], rows)
 
 
-def _lost_answers(comparison: Comparison) -> Block:
+def lost_answers(comparison: Comparison) -> Block:
+    """Some of the answers that new lost, and of how many."""
     between = "" if isinstance(comparison.comparison.regression, int) else " between the first runs"
     if not comparison.worst:
         return Lines([f"No answer was lost{between}."])

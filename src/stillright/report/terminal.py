@@ -11,7 +11,21 @@ from rich.text import Text
 
 from stillright.report.controls import without_commands
 from stillright.report.differences import LONGEST
-from stillright.report.page import Bars, Block, Checks, Lines, LostAnswer, LostAnswers, Page, Table, Terms
+from stillright.report.page import (
+    Block,
+    Chart,
+    Checks,
+    Explorer,
+    Flows,
+    Headline,
+    Lines,
+    LostAnswer,
+    LostAnswers,
+    Page,
+    Plane,
+    Table,
+    Terms,
+)
 
 EXAMPLES = 3
 UNBOUNDED = 10_000  # columns
@@ -41,7 +55,7 @@ def _block(block: Block, console: Console) -> Iterable[RenderableType]:
             return map(_text, lines)
         case Table(head, rows):
             return [_table(head, rows, console)]
-        case Bars() | Terms():
+        case Headline() | Flows() | Chart() | Plane() | Explorer() | Terms():  # in files alone
             return []
         case LostAnswers():
             return _lost_answers(block)

@@ -47,6 +47,7 @@ EXCHANGED = {
         "right before and in new, wrong here (of scores: worse here alone)",
     ),
 }
+NOISE_FLOOR = "noise floor (NFR of own reruns)"
 SIZES = ("mean_gain", "mean_regression")  # on the scale of the score
 COUNTS = {
     "both_right": "both right",
@@ -98,6 +99,11 @@ def score_change(comparison: Comparison, estimate: Estimate | float | None) -> s
 def p_value(p: float | None) -> str:
     """ "p = 0.012", "p < 0.0001"."""
     return DASH if p is None else "p < 0.0001" if p < 1e-4 else f"p = {p:.4f}"
+
+
+def bare_p(p: float | None) -> str:
+    """The same for a column: "0.012", "< 0.0001"."""
+    return p_value(p).removeprefix("p = ").removeprefix("p ")
 
 
 def _tested(p: float | None) -> str:
