@@ -12,34 +12,44 @@ from stillright.cli.flips import MEANING, add_quadrant, flips_of, no_flips, refu
 from stillright.cli.outputs import Contents, add_outputs, outputs, replace_old, saying_failures, write
 from stillright.cli.paths import given, path
 from stillright.cli.results import add_results, inputs, options, read_results, selection_of
+from stillright.cli.suite import add_suite, is_suite, suite_compared, suite_inputs
 from stillright.errors import ConfigError
 
 if TYPE_CHECKING:
+    from stillright.comparison import Comparison
+    from stillright.importers import Selection
     from stillright.report.page import Page
     from stillright.verdict import Verdict
 
 
 def _compare(args: argparse.Namespace) -> int:
-    from stillright.comparison import compare
+    from stillright.comparison.suite import SuiteComparison
     from stillright.report.html import html
     from stillright.report.markdown import markdown
     from stillright.report.pages import comparison_page
+    from stillright.report.suite_pages import suite_page
     from stillright.report.terminal import print_page
 
     files = outputs(args)
-    with saying_failures(files, [*inputs(args), *args.candidates], _failed_comparison):
+    with saying_failures(files, [*inputs(args), *suite_inputs(args), *args.candidates], _failed_comparison):
         terminal = console()
         refuse_quadrant_alone(args)
         if "" in args.slice:
             raise ConfigError("--slice: name a column")
         of_all = selection_of(args, args.slice)
-        old, new, *candidates = (read_results(text, of_all) for text in (args.old, args.new, *args.candidates))
-        comparison = compare(old, new, candidates, slices=args.slice, **options(args, of_all))
-        page = comparison_page(comparison)
+        comparison = suite_compared(args, of_all) if is_suite(args) else _one_compared(args, of_all)
+        page = suite_page(comparison) if isinstance(comparison, SuiteComparison) else comparison_page(comparison)
         reports = {"--json": comparison.to_json(), "--markdown": markdown(page), "--html": html(page)}
         write(files, {**reports, **flips_of(args, comparison)})
         print_page(page, terminal)
     return 0
+
+
+def _one_compared(args: argparse.Namespace, of_all: Selection) -> Comparison:
+    from stillright.comparison import compare
+
+    old, new, *candidates = (read_results(text, of_all) for text in (args.old, args.new, *args.candidates))
+    return compare(old, new, candidates, slices=args.slice, **options(args, of_all))
 
 
 def _gate(args: argparse.Namespace) -> int:
@@ -49,7 +59,7 @@ def _gate(args: argparse.Namespace) -> int:
     from stillright.verdict import gate
 
     files = outputs(args)
-    with saying_failures(files, [*inputs(args), args.policy], _failed_gate):
+    with saying_failures(files, [*inputs(args), *suite_inputs(args), args.policy], _failed_gate):
         terminal = console()
         refuse_quadrant_alone(args)
         policy = load_policy(args.policy)
@@ -110,6 +120,7 @@ def add_compare_commands(commands: Any) -> None:
         "stillright compare old.jsonl new.jsonl compat.jsonl --json comparison.json --markdown report.md",
     )
     add_results(compare)
+    add_suite(compare)
     compare.add_argument(
         "--slice", action="append", default=[], metavar="COLUMN", help="account for each value of a column; repeatable"
     )
@@ -131,6 +142,7 @@ def add_compare_commands(commands: Any) -> None:
         "stillright gate old.jsonl new.jsonl --policy policy.yaml --junit gate.xml",
     )
     add_results(gate)
+    add_suite(gate)
     gate.add_argument(
         "--policy", type=path, required=True, metavar="POLICY.YAML", help="the rules that the update must keep"
     )

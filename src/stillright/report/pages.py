@@ -50,8 +50,8 @@ def _sections(comparison: Comparison) -> Iterator[Section]:
         title = f"Likeness of old and new outputs (ROUGE-1 of {alike.pairs:,} pairs; 100 %: the same words)"
         yield Section(title, [Table(["", "likeness"], rows)])
     if comparison.slices:
-        yield Section("Slices", [_slices(comparison)])
-    yield Section(f"Answers that {new} lost", [_lost_answers(comparison)])
+        yield Section("Slices", [slices_table(comparison)])
+    yield Section(f"Answers that {new} lost", [lost_answers(comparison)])
     if comparison.sources:
         origins = {name: [f"{key}: {text}" for key, text in each.items()] for name, each in comparison.sources.items()}
         yield Section("What answered", [Terms([(name, "; ".join(facts)) for name, facts in origins.items()])])
@@ -114,7 +114,7 @@ def _delta_rows(comparison: Comparison) -> list[list[str]]:
     ]
 
 
-def _slices(comparison: Comparison) -> Table:
+def slices_table(comparison: Comparison) -> Table:
     """One row a slice, the most significant first."""
     rows = [
         [
@@ -131,7 +131,7 @@ def _slices(comparison: Comparison) -> Table:
     return Table(["slice", "n", "old", "new", "lost", "gained", "NFR", "p, adjusted"], rows)
 
 
-def _lost_answers(comparison: Comparison) -> Block:
+def lost_answers(comparison: Comparison) -> Block:
     between = "" if isinstance(comparison.comparison.regression, int) else " between the first runs"
     if not comparison.worst:
         return Lines([f"No answer was lost{between}."])
