@@ -12,14 +12,15 @@ from stillright.cli.flips import MEANING, add_quadrant, flips_of, no_flips, refu
 from stillright.cli.outputs import Contents, add_outputs, outputs, replace_old, saying_failures, write
 from stillright.cli.paths import given, path
 from stillright.cli.results import add_results, inputs, options, read_results, selection_of
-from stillright.cli.suite import add_suite, is_suite, suite_compared, suite_inputs
+from stillright.cli.suite import add_suite, is_suite, suite_compared, suite_gated, suite_inputs
 from stillright.errors import ConfigError
 
 if TYPE_CHECKING:
     from stillright.comparison import Comparison
+    from stillright.config import Policy
     from stillright.importers import Selection
     from stillright.report.page import Page
-    from stillright.verdict import Verdict
+    from stillright.verdict import Gated, Verdict
 
 
 def _compare(args: argparse.Namespace) -> int:
@@ -53,10 +54,11 @@ def _one_compared(args: argparse.Namespace, of_all: Selection) -> Comparison:
 
 
 def _gate(args: argparse.Namespace) -> int:
+    from stillright.comparison.suite import SuiteComparison
     from stillright.config import load_policy
     from stillright.report.pages import gate_page, verdict_page
+    from stillright.report.suite_pages import gate_suite_page
     from stillright.report.terminal import print_page
-    from stillright.verdict import gate
 
     files = outputs(args)
     with saying_failures(files, [*inputs(args), *suite_inputs(args), args.policy], _failed_gate):
@@ -64,12 +66,20 @@ def _gate(args: argparse.Namespace) -> int:
         refuse_quadrant_alone(args)
         policy = load_policy(args.policy)
         of_all = selection_of(args, policy.columns)
-        old, new = (read_results(text, of_all) for text in (args.old, args.new))
-        verdict, comparison = gate(old, new, policy, **options(args, of_all))
+        verdict, comparison = suite_gated(args, of_all, policy) if is_suite(args) else _one_gated(args, of_all, policy)
+        is_of_suite = isinstance(comparison, SuiteComparison)
+        page = gate_suite_page(verdict, comparison) if is_of_suite else gate_page(verdict, comparison)
         flips = no_flips(verdict.checks[0].reason) if comparison is None else flips_of(args, comparison)
-        write(files, {**_texts_of_gate(verdict, gate_page(verdict, comparison)), **flips})
+        write(files, {**_texts_of_gate(verdict, page), **flips})
         print_page(verdict_page(verdict), terminal)
     return verdict.exit_code
+
+
+def _one_gated(args: argparse.Namespace, of_all: Selection, policy: Policy) -> Gated:
+    from stillright.verdict import gate
+
+    old, new = (read_results(text, of_all) for text in (args.old, args.new))
+    return gate(old, new, policy, **options(args, of_all))
 
 
 def _texts_of_gate(verdict: Verdict, page: Page) -> Contents:

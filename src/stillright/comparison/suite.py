@@ -78,6 +78,11 @@ class SuiteComparison(BaseModel, frozen=True):
         return [SuiteModel(name=self.new, macro=self.macro, pooled=self.pooled, joint_p=self.joint_p), *self.candidates]
 
     @property
+    def lower_is_better(self) -> bool:
+        """The direction of the scores in the account over all, which has scores only where all tasks share it."""
+        return any(task.lower_is_better for task in self.tasks if task.weight)
+
+    @property
     def differences(self) -> tuple[str, ...]:
         """What differs between the files of some task and was allowed, with the task's name."""
         return tuple(f"{task.name}: {each}" for task in self.tasks for each in task.differences)

@@ -111,8 +111,7 @@ def _sentences(suite: SuiteComparison) -> Iterator[str]:
 
 def _on_update(suite: SuiteComparison) -> str:
     macro, pooled, old = suite.macro, suite.pooled, suite.old
-    lower = bool(suite.tasks[0].lower_is_better)
-    below, above = ("better", "worse") if lower else ("worse", "better")
+    below, above = ("better", "worse") if suite.lower_is_better else ("worse", "better")
     unclear = f"shows no clear difference from {old} in the mean over tasks"
     claims = (f"is {below} than {old} in the mean over tasks", f"is {above} than {old} in the mean over tasks", unclear)
     said = words.claim(macro.delta_score, None, *claims)
@@ -143,8 +142,10 @@ def _named(names: list[str], how: str) -> str:
 
 def _on_candidate(candidate: SuiteModel, suite: SuiteComparison) -> str:
     macro, pooled, new = candidate.macro, candidate.pooled, suite.new
-    claims = (f"loses fewer answers than {new}", f"loses more answers than {new}", f"loses about as many as {new}")
-    said = words.claim(macro.delta_nfr, None, *claims[:2], f"shows no clear change in lost answers against {new}")
+    unclear = f"shows no clear change in lost answers against {new}"
+    said = words.claim(
+        macro.delta_nfr, None, f"loses fewer answers than {new}", f"loses more answers than {new}", unclear
+    )
     deltas = f"NFR {words.points(macro.delta_nfr)} points macro, {words.points(pooled.delta_nfr)} pooled"
     return f"{candidate.name} {said}: {deltas}; {_losses(macro, pooled)}."
 
