@@ -37,7 +37,7 @@ CHOICES = 4
 SUITES = {  # sizes of their tasks
     "5 of 20": [20] * 5,
     "20 to 1,000": [20, 50, 100, 200, 1_000],
-    "57 of 100 to 400": [round(n) for n in np.linspace(100, 400, 57)],
+    "12 of 50 to 600": [50 * i for i in range(1, 13)],
 }
 SLICES, SEEDS, POINTS = 20, 3, 8
 LEVEL = 0.05
@@ -144,9 +144,9 @@ def cell(held: int, shown: int, tables: int) -> str:
 
 
 def suite(generator: Generator, kind: Kind, sizes: Sequence[int], rate: float) -> Tasks:
-    """Equally weighted tasks of these sizes, whose rates of negative flips rise from 0.2 to 1.8 times `rate`."""
+    """Equally weighted tasks of these sizes, whose rates of negative flips fall from 1.8 to 0.2 times `rate`."""
     draw = discrete if kind == "discrete" else few_scores
-    rates = rate * np.linspace(0.2, 1.8, len(sizes))
+    rates = rate * np.linspace(1.8, 0.2, len(sizes))
     drawn = [draw(generator, n, each) for n, each in zip(sizes, rates, strict=True)]
     tallies = [tally_discrete(each) if kind == "discrete" else tally_continuous(each, 0.0) for each in drawn]
     return Tasks([Scored(kind) for _ in sizes], tallies, [1 / len(sizes)] * len(sizes))

@@ -68,7 +68,8 @@ def effective_n(strata: Sequence[Stratum]) -> float:
 def stratified_rate(strata: Sequence[Stratum], pairs: int = 1) -> Estimate:
     """The weighted mean of the tasks' rates, with Wilson's interval at the effective number of samples.
 
-    That is the number that has the stratified variance (Korn and Graubard, 1998). Where a task that shows, or lacks,
+    That is the number that has the stratified variance, fewer as Student's t is wider than the normal (Korn and
+    Graubard, 1998). Where a task that shows, or lacks,
     fewer than FEWEST of what is counted has samples of more than average weight, it is at most `effective_n`: chance
     may have hidden there what would weigh most. pairs: of an old and a new run, of which values are means.
     """
@@ -76,8 +77,17 @@ def stratified_rate(strata: Sequence[Stratum], pairs: int = 1) -> Estimate:
     variance, most = sum(each.variance for each in strata), effective_n(strata)
     n = rate * (1 - rate) / variance if variance > 0 and 0 < rate < 1 else most
     n = min(n, most) if _hides(strata) else n
+    n *= (Z_95 / student_95(_freedom(strata))) ** 2 if variance > 0 else 1
     n = min(n, pairs * sum(each.n for each in strata)) if pairs > 1 else n
     return wilson(rate * n, n)
+
+
+def _freedom(strata: Sequence[Stratum]) -> float:
+    """Degrees of freedom of the stratified variance (Satterthwaite, 1946), at least those that student_95 takes."""
+    variances = [(each.variance, each.n - 1) for each in strata if each.n > 1]
+    squares = sum(variance**2 / freedom for variance, freedom in variances)
+    whole = sum(variance for variance, _ in variances)
+    return max(whole**2 / squares if squares > 0 else 0.0, FEWEST - 1)
 
 
 def _hides(strata: Sequence[Stratum]) -> bool:
@@ -108,7 +118,7 @@ def stratified_mean(strata: Sequence[Stratum]) -> Estimate:
     unseen = (farthest * max(each.per_sample for each in strata)) ** 2
     cubes = sum(each.per_sample**3 * float(each.counts @ (each.values - each.mean) ** 3) for each in strata)
     skew = cubes / seen**1.5 if seen > 0 else 0.0
-    t = student_95(max(samples - len(strata), FEWEST - 1))
+    t = student_95(_freedom(strata))
     deviation = math.sqrt(seen + unseen)
     low, high = max(t, untransformed(t, skew, 1)), max(t, -untransformed(-t, skew, 1))
     return Estimate(mean, mean - deviation * low, mean + deviation * high)

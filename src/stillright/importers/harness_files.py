@@ -63,8 +63,11 @@ def choose_files(path: Path, wanted: str | None) -> Chosen:
     if group:
         return Chosen({name: _only(runs[name], path) for name in group}, is_group=True)
     if wanted is None and len(names) > 1:
+        each = spelled(command="", python="; or compare each, with compare_suite()")
         several = f"several tasks, choose one with {spelled(command='--task NAME', python='task=NAME')}"
-        raise DataError(f"{path}: {several}: {listed(names)}; or a group, or all that fit a pattern, such as 'mmlu_*'")
+        raise DataError(
+            f"{path}: {several}: {listed(names)}; or a group, or all that fit a pattern, such as 'mmlu_*'{each}"
+        )
     name = choose("task", names, wanted, str(path))
     return Chosen({name: _only(runs[name], path)}, is_group=False)
 
