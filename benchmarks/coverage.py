@@ -149,15 +149,15 @@ def suite(generator: Generator, kind: Kind, sizes: Sequence[int], rate: float) -
     rates = rate * np.linspace(1.8, 0.2, len(sizes))
     drawn = [draw(generator, n, each) for n, each in zip(sizes, rates, strict=True)]
     tallies = [tally_discrete(each) if kind == "discrete" else tally_continuous(each, 0.0) for each in drawn]
-    return Tasks([Scored(kind) for _ in sizes], tallies, [1 / len(sizes)] * len(sizes))
+    return Tasks([OfTask(kind) for _ in sizes], tallies, [1 / len(sizes)] * len(sizes))
 
 
-class Scored(NamedTuple):
+class OfTask(NamedTuple):
     """What a suite asks of the comparison of a task."""
 
     kind: Kind
     metric: str | None = None
-    lower_is_better: bool = False
+    lower_is_better: bool | None = False
 
 
 def across(tasks: Tasks) -> Mapping[str, Estimate]:
@@ -175,7 +175,7 @@ def covered_suites(kind: Kind, sizes: Sequence[int], rate: float, tables: int) -
     """A cell for every interval of a suite; the truth is the mean over tasks of the truth of each."""
     large = suite(np.random.default_rng(1), kind, [TRUTH // len(sizes)] * len(sizes), rate)
     by_size = Tasks(large.comparisons, large.tallies, [n / sum(sizes) for n in sizes])
-    truth = across(large) | {f"pooled {name}": each for name, each in dict(macro(by_size, 1)).items()}
+    truth = {**across(large), **{f"pooled {name}": each for name, each in dict(macro(by_size, 1)).items()}}
     generator, held = np.random.default_rng(0), Counter[str]()
     for _ in range(tables):
         found = across(suite(generator, kind, sizes, rate))

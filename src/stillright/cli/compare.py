@@ -67,8 +67,10 @@ def _gate(args: argparse.Namespace) -> int:
         policy = load_policy(args.policy)
         of_all = selection_of(args, policy.columns)
         verdict, comparison = suite_gated(args, of_all, policy) if is_suite(args) else _one_gated(args, of_all, policy)
-        is_of_suite = isinstance(comparison, SuiteComparison)
-        page = gate_suite_page(verdict, comparison) if is_of_suite else gate_page(verdict, comparison)
+        if isinstance(comparison, SuiteComparison):
+            page = gate_suite_page(verdict, comparison)
+        else:
+            page = gate_page(verdict, comparison)
         flips = no_flips(verdict.checks[0].reason) if comparison is None else flips_of(args, comparison)
         write(files, {**_texts_of_gate(verdict, page), **flips})
         print_page(verdict_page(verdict), terminal)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from pydantic import BaseModel
 
-from stillright.comparison.comparison import Comparison
 from stillright.comparison.strata import Stratum, effective_n, stratified_mean, stratified_rate
 from stillright.comparison.tally import Tally
+from stillright.records import Kind
 from stillright.significance import Array, mcnemar_exact
 from stillright.stats import UNDEFINED, Estimate, reaching_zero, within
 
@@ -32,10 +32,21 @@ class Across(BaseModel, frozen=True):
     delta_nfr: Estimate = UNDEFINED
 
 
+class Scored(Protocol):
+    """What is asked of the comparison of a task."""
+
+    @property
+    def kind(self) -> Kind: ...
+    @property
+    def metric(self) -> str | None: ...
+    @property
+    def lower_is_better(self) -> bool | None: ...
+
+
 class Tasks(NamedTuple):
     """The tasks of an account over all: comparisons, per-sample columns, and weights (sum 1) of the macro mean."""
 
-    comparisons: Sequence[Comparison]
+    comparisons: Sequence[Scored]
     tallies: Sequence[Tally]
     weights: Sequence[float]
 

@@ -46,8 +46,8 @@ def _inspect_logs(folder: Path) -> dict[str, list[Path]]:
 
 
 def _found(folder: Path) -> Iterator[Path]:
-    """All .eval files, and those .json files that have the keys of a log."""
-    for path in sorted(folder.rglob("*")):
+    """All .eval files right in the folder, and those .json files that have the keys of a log."""
+    for path in sorted(folder.iterdir()):
         if path.suffix == ".eval" or (path.suffix == ".json" and _has_keys_of_log(path)):
             yield path
 

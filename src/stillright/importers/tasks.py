@@ -31,7 +31,8 @@ def _read_member(path: Path, member: Member, selection: Selection) -> Prediction
     chosen = {name: getattr(member, name) for name in ("metric", "filter") if getattr(member, name) is not None}
     if member.file is not None:
         return read_predictions(path / member.file, replace(selection, task=member.task, **chosen))
-    files = task_files(path, member.task)
-    if list(files) == [member.task]:
-        return read_predictions(files[member.task], replace(selection, task=None, **chosen))
-    return read_predictions(path, replace(selection, task=member.task, **chosen))  # a group, read as one
+    task = member.task or member.name
+    files = task_files(path, task)
+    if list(files) == [task]:
+        return read_predictions(files[task], replace(selection, task=None, **chosen))
+    return read_predictions(path, replace(selection, task=task, **chosen))  # a group, read as one

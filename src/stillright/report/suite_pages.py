@@ -24,11 +24,9 @@ def suite_page(suite: SuiteComparison) -> Page:
     return Page(_title(suite), [*_sentences(suite)], _note(suite), [*_sections(suite)])
 
 
-def gate_suite_page(verdict: Verdict, suite: SuiteComparison | None) -> Page:
-    """The verdict, and below it the suite that it judges, if there is one."""
+def gate_suite_page(verdict: Verdict, suite: SuiteComparison) -> Page:
+    """The verdict, and below it the suite that it judges."""
     page = verdict_page(verdict)
-    if suite is None:
-        return page
     below = Section(_title(suite), [Lines([*_sentences(suite), _note(suite)])])
     return page._replace(note="", sections=[*page.sections, below, *_sections(suite)])
 
@@ -117,6 +115,8 @@ def _on_update(suite: SuiteComparison) -> str:
     said = words.claim(macro.delta_score, None, *claims)
     tested = "" if suite.joint_p is None else f", {words.p_value(suite.joint_p)} in one test over all tasks"
     changes = f"score {_change(suite, macro.delta_score)} macro, {_change(suite, pooled.delta_score)} pooled{tested}"
+    if macro.delta_score.value is None:
+        changes = f"their scores have no common scale{tested}"
     return f"{suite.new} {said}: {changes}; {_losses(macro, pooled)}."
 
 
