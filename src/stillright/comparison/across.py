@@ -57,6 +57,11 @@ class Tasks(NamedTuple):
         return [tally.n / samples for tally in self.tallies]
 
     @property
+    def are_answers(self) -> bool:
+        """Whether all are right or wrong."""
+        return all(each.kind == "discrete" for each in self.comparisons)
+
+    @property
     def counted(self) -> bool:
         """Whether sums are counts, as with one run per model."""
         return all(tally.counted for tally in self.tallies)
@@ -68,9 +73,14 @@ def macro(tasks: Tasks, a: int) -> Across:
 
 
 def pooled(tasks: Tasks, a: int) -> Across:
-    """What model `a` (1 is new) changed, all samples alike; delta_score reaches zero unless `joint_p` rejects it."""
+    """What model `a` (1 is new) changed, all samples alike.
+
+    delta_score of right and wrong answers, which `joint_p` tests, reaches zero unless that is rejected.
+    """
     found, p = _across(tasks, tasks.by_size, a), joint_p(tasks, a)
-    return found if p is None else found.model_copy(update={"delta_score": reaching_zero(found.delta_score, p)})
+    if p is None or not tasks.are_answers:
+        return found
+    return found.model_copy(update={"delta_score": reaching_zero(found.delta_score, p)})
 
 
 def joint_p(tasks: Tasks, a: int) -> float | None:
@@ -103,8 +113,11 @@ def _across(tasks: Tasks, weights: Sequence[float], a: int) -> Across:
     def difference(column: str, less: str) -> Estimate:
         return within(stratified_mean(strata(column, less)), *_range(tallies, column, less))
 
-    of_answers = all(each.kind == "discrete" for each in tasks.comparisons)
-    score = rate if of_answers else lambda column: within(stratified_mean(strata(column)), *_range(tallies, column))
+    def score(column: str) -> Estimate:
+        if tasks.are_answers:
+            return rate(column)
+        return within(stratified_mean(strata(column)), *_range(tallies, column))
+
     one_scale = _one_scale(tasks)
     return Across(
         n=effective_n(strata(f"regression.{a}")),
@@ -124,7 +137,8 @@ def _column(tally: Tally, column: str, less: str | None) -> Array:
 
 def _one_scale(tasks: Tasks) -> bool:
     """Whether a mean of scores says something: all are better in one direction, and of one metric or fractions."""
-    one_metric = len({each.metric for each in tasks.comparisons}) == 1
+    metrics = {each.metric for each in tasks.comparisons}
+    one_metric = len(metrics) == 1 and None not in metrics
     one_direction = len({bool(each.lower_is_better) for each in tasks.comparisons}) == 1
     return one_direction and (one_metric or all(_are_fractions(tally, "score.0", "score.1") for tally in tasks.tallies))
 
