@@ -13,13 +13,16 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
 
 from stillright.comparison.account import Account, account
+from stillright.comparison.across import Tasks, macro, pooled
 from stillright.comparison.models import Model
+from stillright.comparison.tally import tally_continuous, tally_discrete
 from stillright.records import Kind
 from stillright.report.markdown import table
 from stillright.significance import holm, mcnemar_exact, rank_correlation, sign_flip
@@ -31,6 +34,11 @@ Draw = Callable[[Generator, int, float], list[Model[pl.DataFrame]]]  # n samples
 SIZES, RATES = (20, 100, 1_000), (0.06, 0.006)
 TRUTH = 2_000_000  # samples
 CHOICES = 4
+SUITES = {  # sizes of their tasks
+    "5 of 20": [20] * 5,
+    "20 to 1,000": [20, 50, 100, 200, 1_000],
+    "12 of 50 to 600": [50 * i for i in range(1, 13)],
+}
 SLICES, SEEDS, POINTS = 20, 3, 8
 LEVEL = 0.05
 
@@ -38,7 +46,8 @@ LEVEL = 0.05
 def answers(generator: Generator, right: Array) -> pl.DataFrame:
     """Answers to questions with four choices, the first of which is right."""
     answer = np.where(right, 0, generator.integers(1, CHOICES, len(right)))
-    return pl.DataFrame({"right": right, "answer": answer.astype(str), "choices": np.full(len(right), CHOICES)})
+    table = pl.DataFrame({"right": right, "answer": answer.astype(str), "choices": np.full(len(right), CHOICES)})
+    return table.with_columns(reference=pl.concat_list(pl.lit("0")))
 
 
 def flipped(generator: Generator, old: Array, rate: float, gained: float) -> Array:
@@ -134,6 +143,57 @@ def cell(held: int, shown: int, tables: int) -> str:
     return f"{100 * held / shown:.1f}" + (f" ({100 * shown / tables:.0f})" if shown < tables else "")
 
 
+def suite(generator: Generator, kind: Kind, sizes: Sequence[int], rate: float) -> Tasks:
+    """Equally weighted tasks of these sizes, whose rates of negative flips fall from 1.8 to 0.2 times `rate`."""
+    draw = discrete if kind == "discrete" else few_scores
+    rates = rate * np.linspace(1.8, 0.2, len(sizes))
+    drawn = [draw(generator, n, each) for n, each in zip(sizes, rates, strict=True)]
+    tallies = [tally_discrete(each) if kind == "discrete" else tally_continuous(each, 0.0) for each in drawn]
+    return Tasks([OfTask(kind) for _ in sizes], tallies, [1 / len(sizes)] * len(sizes))
+
+
+class OfTask(NamedTuple):
+    """What a suite asks of the comparison of a task."""
+
+    kind: Kind
+    metric: str | None = None
+    lower_is_better: bool | None = False
+
+
+def across(tasks: Tasks) -> Mapping[str, Estimate]:
+    """Every interval of an account over all tasks."""
+    shown = {"macro": macro(tasks, 1), "pooled": pooled(tasks, 1), "macro candidate": macro(tasks, 2)}
+    named = {f"{mean} {name}": each for mean, account in shown.items() for name, each in dict(account).items()}
+    return {
+        name: each
+        for name, each in named.items()
+        if isinstance(each, Estimate) and each.value is not None and ("candidate" not in name or "delta_nfr" in name)
+    }
+
+
+def covered_suites(kind: Kind, sizes: Sequence[int], rate: float, tables: int) -> Mapping[str, str]:
+    """A cell for every interval of a suite; the truth is the mean over tasks of the truth of each."""
+    large = suite(np.random.default_rng(1), kind, [TRUTH // len(sizes)] * len(sizes), rate)
+    by_size = Tasks(large.comparisons, large.tallies, [n / sum(sizes) for n in sizes])
+    truth = {**across(large), **{f"pooled {name}": each for name, each in dict(macro(by_size, 1)).items()}}
+    generator, held = np.random.default_rng(0), Counter[str]()
+    for _ in range(tables):
+        found = across(suite(generator, kind, sizes, rate))
+        held.update(name for name, each in found.items() if each.low <= truth[name].value <= each.high)
+    return {name: cell(held[name], tables, tables) for name in found}
+
+
+def print_suites(tables: int) -> None:
+    for kind in ("discrete", "continuous"):
+        cells = {
+            f"{name}, {100 * rate:g} %": covered_suites(kind, sizes, rate, tables)
+            for name, sizes in SUITES.items()
+            for rate in RATES
+        }
+        rows = [[f"`{metric}`", *(each[metric] for each in cells.values())] for metric in next(iter(cells.values()))]
+        print(table([f"suites, {kind}", *cells], rows), end="\n\n", flush=True)
+
+
 def columns(draw: Draw) -> list[tuple[int, float]]:
     """Sizes and rates; a world without a rate has one column a size."""
     return [(n, rate) for n in SIZES for rate in (RATES if draw is not all_scores else (0.0,))]
@@ -182,9 +242,12 @@ def print_false_alarms(tables: int) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--tables", type=int, default=2_000, help="simulated comparisons a cell (default 2,000)")
+    parser.add_argument("--suites", action="store_true", help="the tables of suites alone")
     args = parser.parse_args()
-    print_coverage(args.tables)
-    print_false_alarms(args.tables)
+    if not args.suites:
+        print_coverage(args.tables)
+        print_false_alarms(args.tables)
+    print_suites(args.tables)
 
 
 if __name__ == "__main__":

@@ -9,9 +9,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from stillright.comparison import Comparison, compare
+    from stillright.comparison import Comparison, SuiteComparison, compare, compare_suite
     from stillright.config.policy import Limit, Policy, load_policy
     from stillright.config.study import StudyConfig, load_study
+    from stillright.config.suite import Suite, load_suite
     from stillright.config.update import UpdateConfig, load_update, parse_update
     from stillright.errors import StillrightError
     from stillright.importers import Selection, read_frame, read_predictions, write_predictions
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from stillright.study.run import run_study
     from stillright.training.compat import CompatTrainer
     from stillright.training.compat_config import CompatConfig
-    from stillright.verdict import Verdict, gate
+    from stillright.verdict import Verdict, gate, gate_suite
 
     __version__: str
 
@@ -39,13 +40,18 @@ __all__ = [
     "Selection",
     "StillrightError",
     "StudyConfig",
+    "Suite",
+    "SuiteComparison",
     "UpdateConfig",
     "Verdict",
     "__version__",
     "compare",
+    "compare_suite",
     "gate",
+    "gate_suite",
     "load_policy",
     "load_study",
+    "load_suite",
     "load_update",
     "parse_update",
     "read_frame",
@@ -56,9 +62,10 @@ __all__ = [
 ]
 
 _NAMES = {
-    "comparison": ("Comparison", "compare"),
+    "comparison": ("Comparison", "SuiteComparison", "compare", "compare_suite"),
     "config.policy": ("Limit", "Policy", "load_policy"),
     "config.study": ("StudyConfig", "load_study"),
+    "config.suite": ("Suite", "load_suite"),
     "config.update": ("UpdateConfig", "load_update", "parse_update"),
     "errors": ("StillrightError",),
     "importers": ("Selection", "read_frame", "read_predictions", "write_predictions"),
@@ -69,7 +76,7 @@ _NAMES = {
     "study.run": ("run_study",),
     "training.compat": ("CompatTrainer",),
     "training.compat_config": ("CompatConfig",),
-    "verdict": ("Verdict", "gate"),
+    "verdict": ("Verdict", "gate", "gate_suite"),
 }
 _HOMES = {name: home for home, names in _NAMES.items() for name in names}
 

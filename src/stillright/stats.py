@@ -159,7 +159,7 @@ def mean_interval(values: Array, counts: Array, span: float = 1.0) -> Estimate:
     skew = float(counts @ deviations**3) / n / (squares / (n - 1)) ** 1.5
     scale = farthest * math.sqrt((squares + 1) / (n - 1))
     t = student_95(n - 1) / math.sqrt(n)
-    low, high = max(t, _untransformed(t, skew, n)), max(t, -_untransformed(-t, skew, n))
+    low, high = max(t, untransformed(t, skew, n)), max(t, -untransformed(-t, skew, n))
     return Estimate(mean, mean - scale * low, mean + scale * high)
 
 
@@ -171,7 +171,7 @@ def _away_from_median(values: Array, counts: Array) -> float:
     return min(float(counts @ (np.abs(values - median) > NO_WIDTH * max(1.0, abs(median)))) for median in medians)
 
 
-def _untransformed(t: float, skew: float, n: float) -> float:
+def untransformed(t: float, skew: float, n: float) -> float:
     """The studentised mean for which Hall's transformation is `t`: t + skew t² / 3 + skew² t³ / 27 + skew / 6n."""
     return 3 / skew * (math.cbrt(1 + skew * (t - skew / (6 * n))) - 1) if abs(skew) > NO_SKEW else t
 

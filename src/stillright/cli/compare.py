@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from stillright.cli.command import command, console
@@ -12,70 +13,94 @@ from stillright.cli.flips import MEANING, add_quadrant, flips_of, no_flips, refu
 from stillright.cli.outputs import Contents, add_outputs, outputs, replace_old, saying_failures, write
 from stillright.cli.paths import given, path
 from stillright.cli.results import add_results, inputs, options, read_results, selection_of
+from stillright.cli.suite import add_suite, is_suite, suite_compared, suite_gated, suite_inputs
 from stillright.errors import ConfigError
 
 if TYPE_CHECKING:
+    from stillright.comparison import Comparison
+    from stillright.config import Policy
+    from stillright.importers import Selection
     from stillright.report.page import Page
-    from stillright.verdict import Verdict
+    from stillright.verdict import Gated, Verdict
 
 
 def _compare(args: argparse.Namespace) -> int:
-    from stillright.comparison import compare
+    from stillright.comparison.suite import SuiteComparison
     from stillright.report.made import Origin
     from stillright.report.markdown import markdown
     from stillright.report.pages import comparison_page
     from stillright.report.report_page import report_page
+    from stillright.report.suite_pages import suite_page
     from stillright.report.terminal import print_page
 
     files = outputs(args)
-    with saying_failures(files, [*inputs(args), *args.candidates], _failed_comparison):
+    with saying_failures(files, [*inputs(args), *suite_inputs(args), *args.candidates], _failed_comparison):
         terminal = console()
         refuse_quadrant_alone(args)
         if "" in args.slice:
             raise ConfigError("--slice: name a column")
         of_all = selection_of(args, args.slice)
-        old, new, *candidates = (read_results(text, of_all) for text in (args.old, args.new, *args.candidates))
-        comparison = compare(old, new, candidates, slices=args.slice, **options(args, of_all))
-        page = comparison_page(comparison)
+        comparison = suite_compared(args, of_all) if is_suite(args) else _one_compared(args, of_all)
+        explored: Page | Callable[[], Page]
+        if isinstance(comparison, SuiteComparison):
+            page = explored = suite_page(comparison)
+        else:
+            page, explored = comparison_page(comparison), partial(report_page, comparison, Origin(args.words))
         reports = {"--json": comparison.to_json(), "--markdown": markdown(page)}
-        whole = _html_of(args, lambda: report_page(comparison, Origin(args.words)))
-        write(files, {**reports, **whole, **flips_of(args, comparison)})
+        write(files, {**reports, **_html_of(args, explored), **flips_of(args, comparison)})
         print_page(page, terminal)
     return 0
 
 
+def _one_compared(args: argparse.Namespace, of_all: Selection) -> Comparison:
+    from stillright.comparison import compare
+
+    old, new, *candidates = (read_results(text, of_all) for text in (args.old, args.new, *args.candidates))
+    return compare(old, new, candidates, slices=args.slice, **options(args, of_all))
+
+
 def _gate(args: argparse.Namespace) -> int:
+    from stillright.comparison.suite import SuiteComparison
     from stillright.config import load_policy
     from stillright.report.made import Origin
     from stillright.report.pages import gate_page, verdict_page
     from stillright.report.report_page import gate_report_page
+    from stillright.report.suite_pages import gate_suite_page
     from stillright.report.terminal import print_page
-    from stillright.verdict import gate
 
     files = outputs(args)
-    with saying_failures(files, [*inputs(args), args.policy], _failed_gate):
+    with saying_failures(files, [*inputs(args), *suite_inputs(args), args.policy], _failed_gate):
         terminal = console()
         refuse_quadrant_alone(args)
         policy = load_policy(args.policy)
         of_all = selection_of(args, policy.columns)
-        old, new = (read_results(text, of_all) for text in (args.old, args.new))
-        verdict, comparison = gate(old, new, policy, **options(args, of_all))
+        verdict, comparison = suite_gated(args, of_all, policy) if is_suite(args) else _one_gated(args, of_all, policy)
+        explored: Page | Callable[[], Page]
+        if isinstance(comparison, SuiteComparison):
+            page = explored = gate_suite_page(verdict, comparison)
+        else:
+            origin = Origin(args.words, {"policy": policy.model_dump(mode="json", exclude_defaults=True)})
+            page, explored = gate_page(verdict, comparison), partial(gate_report_page, verdict, comparison, origin)
         flips = no_flips(verdict.checks[0].reason) if comparison is None else flips_of(args, comparison)
-        reports = _texts_of_gate(verdict, gate_page(verdict, comparison))
-        origin = Origin(args.words, {"policy": policy.model_dump(mode="json", exclude_defaults=True)})
-        whole = _html_of(args, lambda: gate_report_page(verdict, comparison, origin))
-        write(files, {**reports, **whole, **flips})
+        write(files, {**_texts_of_gate(verdict, page), **_html_of(args, explored), **flips})
         print_page(verdict_page(verdict), terminal)
     return verdict.exit_code
 
 
-def _html_of(args: argparse.Namespace, page: Callable[[], Page]) -> Contents:
-    """What --html writes, if it is given: it holds every sample, so nothing of it is made without need."""
+def _one_gated(args: argparse.Namespace, of_all: Selection, policy: Policy) -> Gated:
+    from stillright.verdict import gate
+
+    old, new = (read_results(text, of_all) for text in (args.old, args.new))
+    return gate(old, new, policy, **options(args, of_all))
+
+
+def _html_of(args: argparse.Namespace, page: Page | Callable[[], Page]) -> Contents:
+    """What --html writes, if it is given; one that holds every sample is made only then."""
     if args.html is None:
         return {}
     from stillright.report.html import html
 
-    return {"--html": html(page())}
+    return {"--html": html(page() if callable(page) else page)}
 
 
 def _texts_of_gate(verdict: Verdict, page: Page) -> Contents:
@@ -127,6 +152,7 @@ def add_compare_commands(commands: Any) -> None:
         "stillright compare old.jsonl new.jsonl compat.jsonl --json comparison.json --markdown report.md",
     )
     add_results(compare)
+    add_suite(compare)
     compare.add_argument(
         "--slice", action="append", default=[], metavar="COLUMN", help="account for each value of a column; repeatable"
     )
@@ -148,6 +174,7 @@ def add_compare_commands(commands: Any) -> None:
         "stillright gate old.jsonl new.jsonl --policy policy.yaml --junit gate.xml",
     )
     add_results(gate)
+    add_suite(gate)
     gate.add_argument(
         "--policy", type=path, required=True, metavar="POLICY.YAML", help="the rules that the update must keep"
     )

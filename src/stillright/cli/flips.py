@@ -11,6 +11,7 @@ from stillright.errors import ConfigError
 
 if TYPE_CHECKING:
     from stillright.comparison import Comparison
+    from stillright.comparison.suite import SuiteComparison
 
 MEANING = "write every sample with its quadrant, texts and scores: .jsonl, .csv or .parquet"
 
@@ -33,7 +34,7 @@ def refuse_quadrant_alone(args: argparse.Namespace) -> None:
         raise ConfigError(f"--quadrant {args.quadrant[0]}: chooses rows of --flips FILE; give that too")
 
 
-def flips_of(args: argparse.Namespace, comparison: Comparison) -> Contents:
+def flips_of(args: argparse.Namespace, comparison: Comparison | SuiteComparison) -> Contents:
     """What --flips writes, if it is given. Raises ConfigError for a quadrant that there is not."""
     if args.flips is None:
         return {}

@@ -14,7 +14,7 @@ from stillright.cli.paths import given, path, path_of
 from stillright.errors import ConfigError
 
 if TYPE_CHECKING:
-    from stillright.comparison.models import Options
+    from stillright.comparison.models import Options, Settings
     from stillright.importers import Selection
     from stillright.records import PredictionSet
     from stillright.scoring.judge import JudgeSettings
@@ -57,10 +57,10 @@ def read_results(text: str, of_all: Selection) -> PredictionSet:
     """The results in "PATH" or "PATH::KEY=VALUE::...", whose choices come before those for all files."""
     from stillright.importers import read_predictions
 
-    return read_predictions(path_of(text), _selection_in(text, of_all))
+    return read_predictions(path_of(text), selection_in(text, of_all))
 
 
-def _selection_in(text: str, selection: Selection) -> Selection:
+def selection_in(text: str, selection: Selection) -> Selection:
     """The selection for the file in "PATH::KEY=VALUE::..."; `selection` is that for all files."""
     from stillright.records import COLUMNS
 
@@ -88,6 +88,13 @@ def options(args: argparse.Namespace, of_all: Selection) -> Options:
     return {
         "old_runs": [read_results(run, of_all) for run in args.old_run],
         "new_runs": [read_results(run, of_all) for run in args.new_run],
+        **settings(args),
+    }
+
+
+def settings(args: argparse.Namespace) -> Settings:
+    """How models are compared, of one task or of several."""
+    return {
         "score": args.score if args.judge is None else _judge(args.judge),
         "on_missing": args.on_missing,
         "allow": [name for names in args.allow for name in names.split(",")],
@@ -97,7 +104,7 @@ def options(args: argparse.Namespace, of_all: Selection) -> Options:
 
 def _refuse_repeated(runs: list[str], of_all: Selection) -> None:
     """Raises ConfigError if one run is given twice, under whatever names."""
-    keys = [(os.path.realpath(path_of(run)), _selection_in(run, of_all)) for run in runs]
+    keys = [(os.path.realpath(path_of(run)), selection_in(run, of_all)) for run in runs]
     for i, run in enumerate(runs):
         if keys[i] in keys[:i]:
             raise ConfigError(

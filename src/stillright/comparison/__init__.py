@@ -2,11 +2,22 @@
 
 models (read, scored anew) -> pairing (the same samples side by side) -> tally (per-sample columns such as quadrants)
 -> flips (metrics) -> account (one set of samples) -> comparison (with slices, worst regressions and how
-alike the texts are).
+alike the texts are). Several tasks: strata (means with tasks as strata) -> across (metrics over all) -> suite.
 """
 
 from stillright.comparison.account import Account, Candidate, ModelScore
 from stillright.comparison.comparison import Comparison, Slice, compare
 from stillright.comparison.flips import Flips
+from stillright.comparison.suite import SuiteComparison, compare_suite
 
-__all__ = ["Account", "Candidate", "Comparison", "Flips", "ModelScore", "Slice", "compare"]
+__all__ = [
+    "Account",
+    "Candidate",
+    "Comparison",
+    "Flips",
+    "ModelScore",
+    "Slice",
+    "SuiteComparison",
+    "compare",
+    "compare_suite",
+]

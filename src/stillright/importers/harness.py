@@ -103,7 +103,11 @@ def _header_of_group(headers: dict[str, Header], path: Path, name: str) -> Heade
         if len(values) > 1:
             named = listed([f"{task}: {value}" for value, task in values.items()])
             option = spelled(command=f"--{kind} NAME", python=f"{kind}=NAME")
-            raise DataError(f"{path}: the tasks differ in {kind} ({named}); choose one that all have, with {option}")
+            suite = spelled(command="--suite", python="compare_suite()")
+            raise DataError(
+                f"{path}: the tasks differ in {kind} ({named}); choose one that all have, with {option}, or "
+                f"compare them one by one, with {suite}"
+            )
     models = {header.source["model"] for header in headers.values()}
     if len(models) > 1:
         raise DataError(

@@ -63,10 +63,24 @@ def choose_files(path: Path, wanted: str | None) -> Chosen:
     if group:
         return Chosen({name: _only(runs[name], path) for name in group}, is_group=True)
     if wanted is None and len(names) > 1:
+        each = spelled(command="", python="; or compare each, with compare_suite()")
         several = f"several tasks, choose one with {spelled(command='--task NAME', python='task=NAME')}"
-        raise DataError(f"{path}: {several}: {listed(names)}; or a group, or all that fit a pattern, such as 'mmlu_*'")
+        raise DataError(
+            f"{path}: {several}: {listed(names)}; or a group, or all that fit a pattern, such as 'mmlu_*'{each}"
+        )
     name = choose("task", names, wanted, str(path))
     return Chosen({name: _only(runs[name], path)}, is_group=False)
+
+
+def files_by_task(folder: Path, wanted: str | None) -> dict[str, Path]:
+    """The file of each task in a folder: of all, or of the wanted one, group or pattern.
+
+    Raises DataError if there are none, or several runs of one.
+    """
+    runs = _by_task(find_samples(folder))
+    names = [name for name in runs if name is not None]
+    chosen = names if wanted is None else [wanted] if wanted in names else _tasks_of(wanted, names, runs, folder)
+    return {name: _only(runs[name], folder) for name in chosen or [choose("task", names, wanted, str(folder))]}
 
 
 def _by_task(files: Iterable[Path]) -> dict[str | None, list[Path]]:

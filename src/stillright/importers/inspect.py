@@ -9,7 +9,8 @@ import math
 import struct
 import sys
 import zlib
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -88,6 +89,12 @@ class Plan(msgspec.Struct):
     config: dict[str, Any] | None = None
 
 
+class Head(msgspec.Struct):
+    """A log without its samples."""
+
+    eval: Spec
+
+
 class Log(msgspec.Struct):
     """A whole log, or its head without samples."""
 
@@ -116,6 +123,15 @@ def read_inspect(path: Path, selection: Selection) -> PredictionSet:
     return graded(judged, header, selection, str(path))
 
 
+def task_in(path: Path) -> str:
+    """The task of a log, of which only the head is read from a .eval file. Raises DataError."""
+    if first_bytes(path, 4) == b"PK\x03\x04":
+        with _opened(path) as archive:
+            return _head(archive, path).eval.task
+    head: Head = read_json(path, Head)
+    return head.eval.task
+
+
 def _direction(metric: str | None, samples: list[Judged]) -> bool | None:
     """False (higher is better) where all values are grades of right and wrong, unless the metric is a known error."""
     of_name = lower_by_name(metric) if metric else None
@@ -124,17 +140,30 @@ def _direction(metric: str | None, samples: list[Judged]) -> bool | None:
 
 def _unpacked(path: Path) -> Log:
     """The log in a zip. Raises DataError if it is damaged, or decompresses to more than a log would."""
+    with _opened(path) as archive:
+        log = _head(archive, path)
+        names = dict.fromkeys(archive.namelist())
+        log.samples = _samples(archive, [name for name in names if name.startswith("samples/")], path)
+        return log
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """The zip of a log. Raises DataError for whatever reading from it raises."""
     try:
         with zipfile.ZipFile(path) as archive:
-            names = dict.fromkeys(archive.namelist())
-            if len(names) > MEMBERS:
-                raise DataError(f"{path}: {len(names):,} files in one log, more than {MEMBERS:,}")
-            head = "header.json" if "header.json" in names else "_journal/start.json"  # the latter of a cut-off run
-            log: Log = decode_json(_member(archive, head, path, 0), f"{path}: {head}", Log)
-            log.samples = _samples(archive, [name for name in names if name.startswith("samples/")], path)
-            return log
+            yield archive
     except DAMAGED as error:
         raise DataError(f"{path}: not a log of Inspect, or damaged ({one_line(error)})") from None
+
+
+def _head(archive: Any, path: Path) -> Log:
+    names = archive.namelist()
+    if len(names) > MEMBERS:
+        raise DataError(f"{path}: {len(names):,} files in one log, more than {MEMBERS:,}")
+    head = "header.json" if "header.json" in names else "_journal/start.json"  # the latter of a cut-off run
+    log: Log = decode_json(_member(archive, head, path, 0), f"{path}: {head}", Log)
+    return log
 
 
 def _samples(archive: Any, names: list[str], path: Path) -> list[Sample]:

@@ -10,11 +10,12 @@ from stillright.report.controls import without_controls
 from stillright.verdict import Check, Verdict
 
 NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+CLASS = "stillright.gate"
 MOST_IDS = 1_000  # of a check that have a test case of their own
 
 
 def junit(verdict: Verdict) -> str:
-    """JUnit XML: one test case per check, and per id that must pass and does not.
+    """JUnit XML: one test case per check, and per id that must pass and does not; no name has a limit's number.
 
     "cannot tell" is an error, since it must not pass as green.
     """
@@ -34,19 +35,23 @@ def junit(verdict: Verdict) -> str:
 def _add_check(suite: ElementTree.Element, check: Check) -> None:
     kind = {"pass": None, "fail": "failure"}.get(check.outcome, "error")
     named = [*_all_of("do not pass", check.failing), *_all_of("are unscored or missing", check.unscored)]
-    _add_case(suite, check.name, kind, check.reason, [check.reason, *named])
+    of_task = f"{CLASS}.{check.task}" if check.task else CLASS
+    name = check.rule or check.name
+    _add_case(suite, of_task, name, kind, check.reason, [check.reason, *named])
     ids = [(sample, "failure", "does not pass") for sample in check.failing]
     ids += [(sample, "error", "is unscored or missing") for sample in check.unscored]
     for sample, kind_of_id, reason in ids[:MOST_IDS]:
-        _add_case(suite, f"{check.name}: {sample}", kind_of_id, f"{sample} {reason}", [])
+        _add_case(suite, of_task, f"{name}: {sample}", kind_of_id, f"{sample} {reason}", [])
 
 
 def _all_of(what: str, ids: Sequence[str]) -> list[str]:
     return [f"{len(ids):,} {what}:", *ids] if ids else []
 
 
-def _add_case(suite: ElementTree.Element, name: str, kind: str | None, reason: str, lines: list[str]) -> None:
-    case = ElementTree.SubElement(suite, "testcase", classname="stillright.gate", name=_clean(name))
+def _add_case(
+    suite: ElementTree.Element, of_task: str, name: str, kind: str | None, reason: str, lines: list[str]
+) -> None:
+    case = ElementTree.SubElement(suite, "testcase", classname=_clean(of_task), name=_clean(name))
     if kind is not None:
         ElementTree.SubElement(case, kind, message=_clean(reason))
     if lines:

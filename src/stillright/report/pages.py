@@ -44,7 +44,7 @@ def _sections(comparison: Comparison) -> Iterator[Section]:
     yield Section("Metrics", metrics(comparison))
     yield from likeness(comparison)
     if comparison.slices:
-        yield Section("Slices", [_slices(comparison)])
+        yield Section("Slices", [slices_table(comparison)])
     yield Section(f"Answers that {new} lost", [lost_answers(comparison)])
     if comparison.sources:
         yield Section("What answered", [Terms(origins(comparison))])
@@ -123,7 +123,7 @@ def delta_rows(comparison: Comparison) -> list[list[str]]:
     ]
 
 
-def _slices(comparison: Comparison) -> Table:
+def slices_table(comparison: Comparison) -> Table:
     """One row a slice, the most significant first."""
     rows = [
         [

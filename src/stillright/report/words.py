@@ -188,8 +188,8 @@ def _on_update(comparison: Comparison) -> str:
     delta = f"{comparison.metric or 'score'} {score_change(comparison, flips.delta_score)}{_tested(p)}"
     lost = f"{count(flips.regression)} of {comparison.n:,} answers (NFR {percent(flips.nfr)})"
     counted = "" if flips.sign_p is None else f" (sign test of these counts: {p_value(flips.sign_p)})"
-    claim = _claim(flips.delta_score, p, *claims)
-    return f"{new} {claim}: {delta}; it loses {lost} and gains {count(flips.gain)}{counted}."
+    said = claim(flips.delta_score, p, *claims)
+    return f"{new} {said}: {delta}; it loses {lost} and gains {count(flips.gain)}{counted}."
 
 
 def _on_candidate(candidate: Candidate, comparison: Comparison) -> str:
@@ -202,10 +202,10 @@ def _on_candidate(candidate: Candidate, comparison: Comparison) -> str:
     change = f"NFR {points(delta)} points{_tested(p)}; score {score_change(comparison, candidate.delta_score)}"
     lost = f"{count(candidate.restored)} of the {count(comparison.comparison.regression)} lost answers"
     exchange = f"it restores {lost} and newly loses {count(candidate.newly_lost)}"
-    return f"{candidate.name} {_claim(delta, p, *claims)}: {change}; {exchange}."
+    return f"{candidate.name} {claim(delta, p, *claims)}: {change}; {exchange}."
 
 
-def _claim(delta: Estimate, p: float | None, below: str, above: str, unclear: str) -> str:
+def claim(delta: Estimate, p: float | None, below: str, above: str, unclear: str) -> str:
     """Which of the three holds: below or above zero only if both the interval and the test agree."""
     if p is not None and p >= 0.05:
         return unclear

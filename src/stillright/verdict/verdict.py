@@ -9,13 +9,14 @@ from pydantic import BaseModel
 from stillright.comparison import Comparison
 from stillright.comparison.comparison import read_and_compare
 from stillright.comparison.models import Options, Results
-from stillright.config import Policy
+from stillright.config import Limit, Policy
 from stillright.config.policy import DISCRETE_FRACTIONS, OfAnswers, OfScores
 from stillright.errors import ConfigError, NothingScored, one_line
 from stillright.verdict.check import Check, Outcome
 from stillright.verdict.limits import limit_checks
 from stillright.verdict.must_pass import must_pass_check
 from stillright.verdict.nothing_right import nothing_right_checks
+from stillright.verdict.places import places
 
 OF_OTHER_KIND = {"discrete": get_args(OfScores), "continuous": get_args(OfAnswers)}
 EXIT_CODES: dict[Outcome, int] = {"pass": 0, "fail": 1, "error": 2, "cannot tell": 3}
@@ -61,35 +62,41 @@ def gate(old: Results, new: Results, policy: Policy, **options: Unpack[Options])
         comparison, models = read_and_compare(old, new, (), policy.columns, **options)
     except NothingScored as error:
         return Gated(Verdict.of_one("scored", "cannot tell", one_line(error)), None)
-    _refuse_limits(policy, comparison)
+    for limit in policy.limits:
+        refuse_limit(limit, comparison)
     checks = [_unscored_check(policy, comparison), *nothing_right_checks(comparison, *models)]
-    checks += limit_checks(policy, comparison)
+    checks += limit_checks(policy, [place for limit in policy.limits for place in places(limit, comparison)])
     if policy.must_pass:
         checks.append(must_pass_check(policy, comparison, *models))
     outcome = max((check.outcome for check in checks), key=WORSE.index)
     return Gated(Verdict(outcome=outcome, checks=tuple(checks), differences=comparison.differences), comparison)
 
 
-def _refuse_limits(policy: Policy, comparison: Comparison) -> None:
+def refuse_limit(limit: Limit, comparison: Comparison, these: str = "these") -> None:
     """Raises ConfigError for a metric that results of this kind lack, and a limit that is always or never kept."""
     kind, other = ("right or wrong", "scores") if comparison.kind == "discrete" else ("scores", "right or wrong")
-    for limit in policy.limits:
-        if limit.metric in OF_OTHER_KIND[comparison.kind]:
-            raise ConfigError(f"policy: {limit.metric} is for answers that are {other}; these are {kind}")
-        if comparison.lower_is_better and limit.metric in OF_SCALE and limit.min is not None:
-            raise ConfigError(
-                f"policy: lower {comparison.metric or 'scores'} is better, so {limit.metric} min {limit.min:g} is kept "
-                "by worse answers; write a max"
-            )
-        if comparison.kind == "discrete" and (problem := limit.problem(DISCRETE_FRACTIONS)):
-            raise ConfigError(f"policy: {problem}")
+    if limit.metric in OF_OTHER_KIND[comparison.kind]:
+        raise ConfigError(f"policy: {limit.metric} is for answers that are {other}; {these} are {kind}")
+    if comparison.lower_is_better and limit.metric in OF_SCALE and limit.min is not None:
+        raise ConfigError(
+            f"policy: lower {comparison.metric or 'scores'} is better, so {limit.metric} min {limit.min:g} is kept "
+            "by worse answers; write a max"
+        )
+    if comparison.kind == "discrete" and (problem := limit.problem(DISCRETE_FRACTIONS)):
+        raise ConfigError(f"policy: {problem}")
+
+
+def left_out(comparison: Comparison) -> int:
+    """How many samples are unscored, or missing and dropped."""
+    return comparison.unscored + (comparison.missing if comparison.on_missing == "drop" else 0)
 
 
 def _unscored_check(policy: Policy, comparison: Comparison) -> Check:
-    out = comparison.unscored + (comparison.missing if comparison.on_missing == "drop" else 0)
+    out = left_out(comparison)
     share = out / (comparison.n + out)
     return Check(
         name=f"unscored <= {policy.max_unscored:g}",
+        rule="unscored",
         outcome="pass" if share <= policy.max_unscored else "cannot tell",
         reason=f"{out:,} of {comparison.n + out:,} samples are unscored or missing ({100 * share:.2f} %)",
     )

@@ -1,0 +1,110 @@
+"""--suite of compare and gate: several tasks at once."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stillright.cli.paths import path, path_of
+from stillright.cli.results import selection_in, settings
+from stillright.errors import DataError, StillrightError
+
+if TYPE_CHECKING:
+    from stillright.comparison.suite import SuiteComparison
+    from stillright.config import Policy
+    from stillright.config.suite import Suite
+    from stillright.importers import Selection
+    from stillright.records import PredictionSet
+    from stillright.verdict.suite import GatedSuite
+
+ENDINGS = (".yaml", ".yml")
+MEANING = (
+    "compare task by task, with one account over all: the tasks of two folders of logs that --task fits, or those of a "
+    "SUITE.YAML (names, files, metrics, weights); folders with several tasks are a suite without it"
+)
+
+
+def add_suite(parser: argparse.ArgumentParser) -> None:
+    """The option that makes several tasks a suite."""
+    parser.add_argument("--suite", nargs="?", const=True, type=_suite_path, metavar="SUITE.YAML", help=MEANING)
+
+
+def _suite_path(text: str) -> Path:
+    file = path(text)
+    if file.suffix not in ENDINGS:
+        raise argparse.ArgumentTypeError(f"{text}: is no suite.yaml; write --suite behind OLD and NEW, or name one")
+    return file
+
+
+def is_suite(args: argparse.Namespace) -> bool:
+    """Whether OLD and NEW are compared task by task: if asked for, or if OLD has several tasks and none is chosen."""
+    if args.suite is not None:
+        return True
+    folder = Path(path_of(args.old))
+    if args.task is not None or "::task=" in args.old or not folder.is_dir():
+        return False
+    from stillright.importers.task_files import task_files
+
+    with suppress(DataError):  # which reading says again
+        return len(task_files(folder)) > 1
+    return False
+
+
+def suite_inputs(args: argparse.Namespace) -> list[Path]:
+    """The files that only a suite reads: suite.yaml, the files that it names, and logs of Inspect in folders."""
+    roots = [Path(path_of(text)) for text in (args.old, args.new, *args.old_run, *args.new_run, *_candidates(args))]
+    files = [args.suite] if isinstance(args.suite, Path) else []
+    with suppress(StillrightError):  # which reading says again
+        suite = _suite(args)
+        if suite is not None:
+            files += [root / member.file for member in suite.members if member.file is not None for root in roots]
+        elif is_suite(args):
+            files += [file for root in roots for file in _logs(root)]
+    return files
+
+
+def _candidates(args: argparse.Namespace) -> list[str]:
+    return getattr(args, "candidates", [])
+
+
+def _logs(root: Path) -> Iterable[Path]:
+    from stillright.importers.task_files import task_files
+
+    return task_files(root).values()
+
+
+def suite_compared(args: argparse.Namespace, of_all: Selection) -> SuiteComparison:
+    """The comparison of all tasks."""
+    from stillright.comparison.suite import compare_suite
+
+    suite = _suite(args)
+    old, new, *candidates = (_read(text, suite, of_all) for text in (args.old, args.new, *args.candidates))
+    olds, news = ([_read(text, suite, of_all) for text in runs] for runs in (args.old_run, args.new_run))
+    return compare_suite(
+        old, new, candidates, suite=suite, slices=args.slice, old_runs=olds, new_runs=news, **settings(args)
+    )
+
+
+def suite_gated(args: argparse.Namespace, of_all: Selection, policy: Policy) -> GatedSuite:
+    """The verdict on all tasks."""
+    from stillright.verdict.suite import gate_suite
+
+    suite = _suite(args)
+    old, new = (_read(text, suite, of_all) for text in (args.old, args.new))
+    olds, news = ([_read(text, suite, of_all) for text in runs] for runs in (args.old_run, args.new_run))
+    return gate_suite(old, new, policy, suite=suite, old_runs=olds, new_runs=news, **settings(args))
+
+
+def _suite(args: argparse.Namespace) -> Suite | None:
+    from stillright.config.suite import load_suite
+
+    return load_suite(args.suite) if isinstance(args.suite, Path) else None
+
+
+def _read(text: str, suite: Suite | None, of_all: Selection) -> dict[str, PredictionSet]:
+    from stillright.importers.tasks import read_tasks
+
+    return read_tasks(Path(path_of(text)), suite, selection_in(text, of_all))

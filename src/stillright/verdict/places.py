@@ -1,0 +1,132 @@
+"""What a limit is held against: the metric of all samples, of a slice, of a task of a suite, or over all its tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from stillright.comparison import Comparison, Slice
+from stillright.comparison.across import Across
+from stillright.comparison.suite import SuiteComparison, TaskComparison
+from stillright.config import Limit
+from stillright.errors import ConfigError
+from stillright.importers.selection import listed
+from stillright.stats import Estimate
+
+
+class Place(NamedTuple):
+    """A limit, and the numbers that it is held against.
+
+    n: samples. whole: how many the metric is a share of, None if it is no share, or a mean over several runs. resting:
+    of how many samples it is a mean. where: " where COLUMN = VALUE" of a slice, " in TASK", ", macro", or empty.
+    is_part: whether it is of a slice or a task, one of many. hint: what a reader may look at.
+    """
+
+    limit: Limit
+    estimate: Estimate | None
+    n: int
+    whole: int | None
+    resting: float
+    where: str = ""
+    task: str | None = None
+    is_part: bool = False
+    hint: str = ""
+
+
+def places(limit: Limit, comparison: Comparison) -> Iterator[Place]:
+    """All samples, or each slice that the limit is of. Raises ConfigError for an empty slice, or a suite's limit."""
+    if limit.suite is not None or limit.task is not None:
+        named = f"suite: {limit.suite}" if limit.suite else f"task: {limit.task}"
+        raise ConfigError(f"policy: {named}: these results are of one task, and no suite; leave it out")
+    yield from _places(limit, comparison)
+
+
+def suite_places(limit: Limit, suite: SuiteComparison) -> Iterator[Place]:
+    """Each task that the limit fits, or its slices, or the mean over tasks. Raises ConfigError for a limit that says
+    neither, or fits no task."""
+    if limit.suite is not None:
+        yield _across(limit, suite.macro if limit.suite == "macro" else suite.pooled, suite)
+        return
+    if limit.task is None:
+        raise ConfigError(
+            f"policy: of what is the limit on {limit.metric}? In a suite say task: NAME ('*' for each), or "
+            "suite: macro or pooled"
+        )
+    tasks = [task for task in suite.tasks if limit.fits(task.name)]
+    if not tasks:
+        raise ConfigError(
+            f"policy: no task fits {limit.task!r}; there are: {listed([each.name for each in suite.tasks])}"
+        )
+    for task in tasks:
+        yield from _places(limit, task)
+
+
+def _places(limit: Limit, comparison: Comparison) -> Iterator[Place]:
+    task = comparison.name if isinstance(comparison, TaskComparison) else None
+    within = f" in {task}" if task else ""
+    if limit.slice is None:
+        yield _place(limit, comparison, comparison, within, task, is_part=task is not None)
+        return
+    slices = [part for part in comparison.slices if limit.covers(part.column, part.value)]
+    if not slices:
+        known = ", ".join(f"{part.column}={part.value}" for part in comparison.slices if part.column == limit.column)
+        raise ConfigError(f"policy: no sample{within} is in the slice {limit.slice!r}; there are: {known or 'none'}")
+    for part in slices:
+        yield _place(limit, part, comparison, f"{within} where {part.column} = {part.value}", task, is_part=True)
+
+
+def _place(
+    limit: Limit, account: Comparison | Slice, comparison: Comparison, where: str, task: str | None, is_part: bool
+) -> Place:
+    flips = account.comparison
+    resting = {"mean_gain": flips.gain, "mean_regression": flips.regression}
+    return Place(
+        limit,
+        _estimate(limit.metric, account, comparison),
+        account.n,
+        _whole(limit.metric, account),
+        resting.get(limit.metric, account.n),
+        where,
+        task,
+        is_part,
+        f"; sample {comparison.worst[0].id!r}" if limit.metric == "largest_drop" and comparison.worst else "",
+    )
+
+
+def _estimate(metric: str, account: Comparison | Slice, comparison: Comparison) -> Estimate | None:
+    worst = comparison.worst
+    further = {
+        "score": account.new.score_interval,
+        "score_loss": score_loss(account.comparison.delta_score, bool(comparison.lower_is_better)),
+        "largest_drop": Estimate(worst[0].drop if worst else 0.0, None, None),
+        "nfr_above_noise": account.nfr_above_noise,
+    }
+    return further[metric] if metric in further else getattr(account.comparison, metric)
+
+
+def score_loss(delta: Estimate, lower_is_better: bool) -> Estimate:
+    """How much worse the score got."""
+    if lower_is_better or delta.value is None:
+        return delta
+    ends = (None, None) if delta.low is None or delta.high is None else (-delta.high, -delta.low)
+    return Estimate(-delta.value, *ends)
+
+
+def _across(limit: Limit, account: Across, suite: SuiteComparison) -> Place:
+    further = {"score_loss": score_loss(account.delta_score, suite.lower_is_better)}
+    estimate = further[limit.metric] if limit.metric in further else getattr(account, limit.metric)
+    n = round(account.n)
+    is_share = limit.metric in ("nfr", "pfr", "nfr_mc")
+    return Place(limit, estimate, n, n if is_share else None, n, f", {limit.suite}")
+
+
+def _whole(metric: str, account: Comparison | Slice) -> int | None:
+    flips, n = account.comparison, account.n
+    lost, kept, wrong = flips.regression, flips.both_right, flips.both_wrong
+    if not isinstance(lost, int):
+        return None
+    wholes = {"nfr": n, "pfr": n}
+    if isinstance(kept, int) and isinstance(wrong, int):  # right or wrong answers
+        of_old, of_new = {"nfr_of_old_right": kept + lost, "btc": kept + lost}, {"nfi": wrong + lost}
+        wholes |= {"score": n, "nfr_mc": n, **of_old, **of_new}
+    return wholes.get(metric)

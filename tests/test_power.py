@@ -1,0 +1,69 @@
+"""How likely n samples tell a true value from a limit: against sums over all outcomes, and published factors."""
+
+from __future__ import annotations
+
+from math import comb
+
+import pytest
+
+from stillright.power import needed, needed_for_change, seen_change_with, seen_with
+from stillright.stats import wilson
+
+
+def share_of_outcomes(n: int, rate: float, limit: float) -> float:
+    """How likely Wilson's interval lies on the side of `limit` on which `rate` is, by all outcomes."""
+
+    def is_shown(events: int) -> bool:
+        found = wilson(events, n)
+        assert found.low is not None
+        assert found.high is not None
+        return found.high <= limit if rate < limit else found.low >= limit
+
+    return sum(comb(n, k) * rate**k * (1 - rate) ** (n - k) for k in range(n + 1) if is_shown(k))
+
+
+@pytest.mark.parametrize(
+    ("n", "rate", "limit"), [(300, 0.01, 0.03), (300, 0.06, 0.03), (1_000, 0.7, 0.65), (50, 0.1, 0.5), (124, 0.0, 0.03)]
+)
+def test_power_is_the_share_of_outcomes_whose_interval_shows_it(n: int, rate: float, limit: float) -> None:
+    assert seen_with(n, rate, limit) == pytest.approx(share_of_outcomes(n, rate, limit), abs=1e-9)
+
+
+def test_without_flips_a_limit_needs_as_many_samples_as_the_guide_says() -> None:
+    # docs/ci.md: Wilson's upper end of 0 of n is z² / (n + z²) <= limit from n = z² (1 - limit) / limit on
+    assert [needed(0, limit, 0.8) for limit in (0.01, 0.02, 0.03, 0.05)] == [381, 189, 125, 73]
+    assert (seen_with(125, 0, 0.03), seen_with(124, 0, 0.03)) == (1, 0)
+    assert (seen_with(34, 1, 0.9), seen_with(35, 1, 0.9)) == (0, 1)  # the same of a floor: z² 0.9 / 0.1 = 34.6
+
+
+@pytest.mark.parametrize(("rate", "limit", "power"), [(0.01, 0.03, 0.8), (0.05, 0.03, 0.8), (0.9, 0.85, 0.9)])
+def test_what_is_needed_is_enough_from_there_on(rate: float, limit: float, power: float) -> None:
+    n = needed(rate, limit, power)
+    assert min(seen_with(size, rate, limit) for size in range(n, n + 300)) >= power
+    assert min(seen_with(size, rate, limit) for size in range(n - 60, n)) < power
+
+
+def test_more_confidence_and_more_power_need_more_samples() -> None:
+    n = needed(0.01, 0.03, 0.8)
+    assert needed(0.01, 0.03, 0.9) > n
+    assert needed(0.01, 0.03, 0.8, confidence=0.99) > n
+    assert seen_with(n, 0.01, 0.03, confidence=0.99) < seen_with(n, 0.01, 0.03)
+
+
+def test_a_large_size_takes_no_time() -> None:
+    n = needed(0.0299, 0.03, 0.8)  # normal: (2.8)² x 0.03 x 0.97 / 0.0001² = 22.8 million
+    assert n == pytest.approx(22.8e6, rel=0.01)
+
+
+def test_a_change_needs_the_usual_number_of_pairs() -> None:
+    # (1.960 + 0.842)² x 0.1 / 0.01² = 7,849: a change of one point where a tenth of answers differ
+    assert needed_for_change(-0.01, 0.0, 0.1, 0.8) == 7_849
+    assert seen_change_with(7_849, -0.01, 0.0, 0.1) == pytest.approx(0.8, abs=1e-4)
+    assert seen_change_with(7_849, 0.0, -0.01, 0.1) == pytest.approx(0.8, abs=1e-4)  # either may be the limit
+
+
+def test_a_true_value_at_the_limit_is_never_told_from_it() -> None:
+    with pytest.raises(ValueError, match="a true value of 0.03 cannot be told from a limit of 0.03"):
+        needed(0.03, 0.03, 0.8)
+    with pytest.raises(ValueError, match="cannot be told from a limit of 0"):
+        needed_for_change(0.0, 0.0, 0.1, 0.8)
