@@ -160,9 +160,9 @@ def test_its_address_opens_the_same_view(visit: Visit, browser: Browser, tmp_pat
     page.fill("#query", "question")
     page.select_option("#sort", "id")
     page.select_option("select[data-column=slice_kind]", "odd")
-    visit.count("3 of 12 samples")
+    page.wait_for_function("() => document.querySelector('.row').textContent.includes('s1')")  # of three, as before
     page.click(".row >> nth=1")
-    page.wait_for_function("() => location.hash.includes('id=s3')")
+    page.wait_for_function("() => location.hash.includes('id=s3') && location.hash.includes('odd')")
     link = page.evaluate("location.hash")
     again = Visit(browser, tmp_path / "report.html", link).ready()
     assert again.ids() == visit.ids() == ["s1", "s3", "s5"]
