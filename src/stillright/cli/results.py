@@ -31,7 +31,7 @@ CHOICES = {  # what to take from a log that holds several results
 
 
 def selection_of(args: argparse.Namespace, columns: Sequence[str]) -> Selection:
-    """What to take from every file; columns: further ones to keep, for slices."""
+    """What to take from every file; columns: further ones to keep, for slices, besides that of clusters."""
     from stillright.importers import Selection
     from stillright.records import COLUMNS
 
@@ -49,8 +49,10 @@ def selection_of(args: argparse.Namespace, columns: Sequence[str]) -> Selection:
         rename["id"] = args.id
     chosen = {kind: getattr(args, kind) for kind in CHOICES}
     anew = args.score is not None or args.judge is not None
-    lower = args.lower_is_better
-    return Selection(**chosen, anew=anew, columns=tuple(columns), rename=rename, lower_is_better=lower)
+    if args.cluster == "":
+        raise ConfigError("--cluster: name a column")
+    kept = (*columns, *filter(None, [args.cluster]))
+    return Selection(**chosen, anew=anew, columns=kept, rename=rename, lower_is_better=args.lower_is_better)
 
 
 def read_results(text: str, of_all: Selection) -> PredictionSet:
@@ -92,6 +94,7 @@ def options(args: argparse.Namespace, of_all: Selection) -> Options:
         "on_missing": args.on_missing,
         "allow": [name for names in args.allow for name in names.split(",")],
         "epsilon": args.epsilon,
+        "cluster": args.cluster,
     }
 
 
@@ -163,3 +166,10 @@ def add_results(parser: argparse.ArgumentParser) -> None:
     anew.add_argument("--judge", type=path, metavar="JUDGE.YAML", help="let a model behind an endpoint score outputs")
     least = "changes of a score up to this size do not count (default: %(default)s)"
     parser.add_argument("--epsilon", type=float, default=0.0, help=least)
+    parser.add_argument(
+        "--cluster",
+        action=Once,
+        metavar="COLUMN",
+        help="samples with one value in this column belong together, such as questions about one passage: intervals "
+        "and tests take these to be drawn",
+    )

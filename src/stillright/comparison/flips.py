@@ -9,8 +9,7 @@ from __future__ import annotations
 from pydantic import BaseModel
 
 from stillright.comparison.tally import Tally
-from stillright.significance import mcnemar_exact
-from stillright.stats import UNDEFINED, Estimate, over, smallest_difference
+from stillright.stats import UNDEFINED, Estimate, over
 
 Count = int | float  # a mean where a model has several runs
 
@@ -63,8 +62,8 @@ def discrete_flips(tally: Tally, a: int, same_mistake: float | None) -> Flips:
         nfr_of_chance=_of_chance(tally, a, flip, 1.0),
         nfr_mc_of_chance=_of_chance(tally, a, changed, same_mistake) if known and same_mistake else UNDEFINED,
         delta_score=tally.difference(f"score.{a}", "score.0", f"both_right.{a}"),
-        mcnemar_p=mcnemar_exact(int(counts["gain"]), int(counts["regression"])) if tally.counted else None,
-        smallest_difference=smallest_difference(tally.sums[f"square.{a}"] / tally.n, tally.n),
+        mcnemar_p=tally.p(f"gain.{a}", flip),
+        smallest_difference=tally.smallest_difference(a),
     )
 
 
@@ -86,6 +85,6 @@ def continuous_flips(tally: Tally, a: int) -> Flips:
         mean_gain=tally.mean_size(f"gain_size.{a}", f"gain.{a}"),
         mean_regression=tally.mean_size(f"regression_size.{a}", f"regression.{a}"),
         delta_score=tally.difference(f"score.{a}", "score.0"),
-        sign_p=mcnemar_exact(int(gain), int(regression)) if tally.counted else None,
-        smallest_difference=smallest_difference(tally.sums[f"square.{a}"] / tally.n, tally.n),
+        sign_p=tally.p(f"gain.{a}", f"regression.{a}"),
+        smallest_difference=tally.smallest_difference(a),
     )

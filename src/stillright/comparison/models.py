@@ -44,6 +44,7 @@ class Options(TypedDict, total=False):
     on_missing: OnMissing
     allow: Collection[str]
     epsilon: float
+    cluster: str | None
 
 
 def read_models(

@@ -26,6 +26,7 @@ class Paired(NamedTuple):
 
     tables: COLUMNS of PredictionSet.table, with `right` (bool) and `answer` (text) for discrete results.
     labels: the columns to slice by, as text; for each sample the value in the first file that has one.
+    cluster: a number for each value of the column that says which samples belong together, if there is one.
     """
 
     kind: Kind
@@ -38,6 +39,7 @@ class Paired(NamedTuple):
     counted_wrong: int  # samples that count as wrong in a file that lacks or does not score them
     missing: int  # samples that some file lacks
     differences: tuple[str, ...]  # between the files, all of them allowed
+    cluster: pl.Series | None = None
 
 
 def pair(
@@ -45,11 +47,13 @@ def pair(
     on_missing: OnMissing = "error",
     columns: Sequence[str] = (),
     allow: Collection[str] = (),
+    cluster: str | None = None,
 ) -> Paired:
     """The samples that all of `runs` score.
 
     on_missing: whether a sample that some file lacks is an error, dropped, or (discrete only) wrong there; "wrong" also
     counts what a file has but does not score. columns: to slice by. allow: names of differences that are not refused.
+    cluster: the column of samples that belong together.
     Raises DataError if the runs differ in kind, metric or filter, or in task, settings, document or prompt of an id
     where that is not allowed, or in the reference; if ids are missing that must not be; and if no sample is left.
     Raises ConfigError for an unknown column.
@@ -64,6 +68,7 @@ def pair(
     tables, missing = _aligned(runs, on_missing)
     differences += allowed(differing_questions(runs, tables), allow)
     labels = _labels(tables, columns)
+    clusters = None if cluster is None else _labels(tables, [cluster], "cluster")[cluster]
     tables = [table.select(*COLUMNS) for table in tables]
     tables = [with_verdicts(table) if kind == "discrete" else table for table in tables]
     scored = _everywhere(table["right" if kind == "discrete" else "score"].is_not_null() for table in tables)
@@ -72,12 +77,30 @@ def pair(
     if on_missing == "wrong":
         _refuse_unjudged(runs, tables)
         tables = [table.with_columns(pl.col("right").fill_null(False)) for table in tables]
-        return paired._replace(tables=tables, unscored=0, counted_wrong=paired.unscored)
+        return paired._replace(
+            tables=tables, unscored=0, counted_wrong=paired.unscored, cluster=_numbered(clusters, tables[0]["id"])
+        )
     if not scored.any():
         names = " and ".join(dict.fromkeys(run.name for run in runs))
         raise NothingScored(f"{names}: no sample is scored in every file; {_why_unscored(tables, kind)}")
     labels = {column: values.filter(scored) for column, values in labels.items()}
-    return paired._replace(tables=[table.filter(scored) for table in tables], labels=labels)
+    tables = [table.filter(scored) for table in tables]
+    numbers = None if clusters is None else _numbered(clusters.filter(scored), tables[0]["id"])
+    return paired._replace(tables=tables, labels=labels, cluster=numbers)
+
+
+def _numbered(clusters: pl.Series | None, ids: pl.Series) -> pl.Series | None:
+    """A number for each value. Raises DataError naming a sample without one."""
+    if clusters is None:
+        return None
+    lacking = ids.filter(clusters.is_null() | (clusters == ""))
+    if len(lacking):
+        option = spelled(command=f"--cluster {clusters.name}", python=f"cluster={clusters.name!r}")
+        raise DataError(
+            f"{option}: {len(lacking):,} samples have no value in it in any file, the first of them {lacking[0]!r}; "
+            "give every sample the name of its cluster, its own id where it stands alone"
+        )
+    return clusters.rank("dense")
 
 
 def _direction(kind: Kind, runs: Sequence[PredictionSet]) -> bool | None:
@@ -111,16 +134,16 @@ def _why_unscored(tables: list[pl.DataFrame], kind: Kind) -> str:
     return "; ".join(filter(None, [fix, *map(answer_beside_reference, silent[:1])]))
 
 
-def _labels(tables: list[pl.DataFrame], columns: Sequence[str]) -> dict[str, pl.Series]:
+def _labels(tables: list[pl.DataFrame], columns: Sequence[str], use: str = "slice") -> dict[str, pl.Series]:
     """For each column the samples' values as text. Raises ConfigError if no file has a value in it."""
     labels = {}
     for column in dict.fromkeys(columns):
         held = [table[column] for table in tables if column in table.columns]
         held = [values for values in held if values.null_count() < len(values)]
         if not held:
-            raise ConfigError(f"slice {column!r}: no file has such a column with a value in it; check the name")
+            raise ConfigError(f"{use} {column!r}: no file has such a column with a value in it; check the name")
         texts = [each.list.join(" | ") if column == "reference" else each.cast(pl.String) for each in held]
-        labels[column] = pl.select(pl.coalesce(texts)).to_series()
+        labels[column] = pl.select(pl.coalesce(texts)).to_series().alias(column)
     return labels
 
 

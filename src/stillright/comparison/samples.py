@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from stillright.comparison.models import Model
-from stillright.comparison.tally import changed, exchanged, parts_between
+from stillright.comparison.quadrants import exchanged, parts_between
+from stillright.comparison.tally import changed
 from stillright.errors import ConfigError, spelled
 from stillright.records import TASK
 from stillright.significance import Array

@@ -88,6 +88,9 @@ def _limit_check(place: Place, least: int) -> Check:
 
 def _too_few(metric: str, value: float, account: Comparison | Slice) -> str:
     """Why an end of the interval cannot be compared: there is none."""
+    if account.clusters is not None:
+        rests = f"it rests on {account.clusters.count:,} clusters at most, and fewer than {FEWEST} are too few"
+        return f"{metric} = {value:.4f} has no interval: {rests}; bound: value compares the point"
     resting = {"mean_gain": account.comparison.gain, "mean_regression": account.comparison.regression}
     rests = f"it rests on {resting.get(metric, account.n):,} samples, and fewer than {FEWEST} are too few"
     return f"{metric} = {value:.4f} has no interval: {rests}; bound: value compares the point"
@@ -132,10 +135,10 @@ def _p_of_share(limit: Limit, whole: int, part: int) -> float:
 
 
 def _whole(place: Place) -> int | None:
-    """How many samples the metric is a share of; None if it is no share, or a mean over several runs."""
+    """How many samples the metric is a share of; None if it is no share, a mean over several runs, or of clusters."""
     flips, n = place.account.comparison, place.account.n
     lost, kept, wrong = flips.regression, flips.both_right, flips.both_wrong
-    if not isinstance(lost, int):
+    if not isinstance(lost, int) or place.account.clusters is not None:
         return None
     wholes = {"nfr": n, "pfr": n}
     if isinstance(kept, int) and isinstance(wrong, int):  # right or wrong answers
