@@ -41,7 +41,8 @@ LEVEL = 0.05
 def answers(generator: Generator, right: Array) -> pl.DataFrame:
     """Answers to questions with four choices, the first of which is right."""
     answer = np.where(right, 0, generator.integers(1, CHOICES, len(right)))
-    return pl.DataFrame({"right": right, "answer": answer.astype(str), "choices": np.full(len(right), CHOICES)})
+    given = {"right": right, "answer": answer.astype(str), "choices": np.full(len(right), CHOICES)}
+    return pl.DataFrame(given).with_columns(reference=pl.lit(["0"]))
 
 
 def flipped(generator: Generator, old: Array, rate: float, gained: float) -> Array:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stillright.significance import Z_95, Array, sign_flip
-from stillright.stats import FEWEST, UNDEFINED, Estimate, away_from_median, mean_interval, student_95, wilson
+from stillright.stats import FEWEST, UNDEFINED, Estimate, away_from_median, mean_interval, student_95, wilson, within
 
 SURE = 20  # clusters below which intervals hold less surely
 EXACT = 5_000  # clusters whose signs are flipped exactly: then the normal p is the same to three digits
@@ -113,3 +113,12 @@ class Clusters:
         if counts[differences != 0].sum() > EXACT:
             return math.erfc(abs(float(counts @ differences)) / math.sqrt(2 * float(counts @ differences**2)))
         return sign_flip(differences, counts.astype(np.float64))
+
+
+def mean_of_fractions(values: Array, numbers: Array | None = None) -> Estimate:
+    """The mean of values (n,) between 0 and 1, undefined without any. numbers: (n,), of their clusters."""
+    if not len(values):
+        return UNDEFINED
+    ones = np.ones(len(values))
+    found = mean_interval(values, ones) if numbers is None else Clusters.of(numbers, ones).mean(values)
+    return within(found, 0.0, 1.0)

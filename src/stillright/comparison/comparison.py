@@ -16,12 +16,14 @@ from pydantic import Field
 
 from stillright.comparison.account import Account, account
 from stillright.comparison.allow import allowed, refuse_unknown_names
+from stillright.comparison.attempts import Attempts, attempts
 from stillright.comparison.examples import Regression, worst_regressions
 from stillright.comparison.identical import identical_runs
 from stillright.comparison.joining import joined
 from stillright.comparison.likeness import Likeness, likeness
 from stillright.comparison.models import Model, Options, Results, read_models, scored_alike
 from stillright.comparison.pairing import OnMissing, Paired, pair
+from stillright.comparison.reliable import Reliable, reliable
 from stillright.comparison.samples import Samples
 from stillright.errors import ConfigError
 from stillright.importers import Selection
@@ -55,6 +57,8 @@ class Comparison(Account):
     between files were allowed; differences: those that there were, a sentence each. sources: for each model, what its
     (first) file records of how it was made: model, dtype, versions of tools. worst_of: how many answers were lost
     between the first runs, of which worst shows some. cluster: the column of samples that belong together.
+    attempts: pass@k and pass^k of "old" and "new" where they have several runs, of answers that are right or wrong;
+    reliable: which of those changed in more runs than chance explains.
     """
 
     task: str | None
@@ -70,6 +74,8 @@ class Comparison(Account):
     differences: tuple[str, ...] = ()
     epsilon: float
     cluster: str | None = None
+    attempts: dict[str, Attempts] = Field(default_factory=dict)
+    reliable: Reliable | None = None
     movement: Likeness | None = None
     worst: tuple[Regression, ...] = ()
     worst_of: int = 0
@@ -188,6 +194,7 @@ def _compare_models(
         on_missing=on_missing,
         allow=tuple(dict.fromkeys(allow)),
         epsilon=epsilon,
+        **(_of_runs(side_by_side[:2], paired.cluster) if paired.kind == "discrete" else {}),
         worst=worst.shown,
         worst_of=worst.of,
         movement=likeness(first_old, first_new, least, sign, paired.cluster),
@@ -197,6 +204,12 @@ def _compare_models(
     )
     comparison._samples = Samples(side_by_side, paired.labels, least, sign)
     return comparison
+
+
+def _of_runs(models: list[Model[pl.DataFrame]], cluster: pl.Series | None) -> dict[str, Any]:
+    """What runs of old and of new tell of items that are right or wrong."""
+    found = {place: attempts(model, cluster) for place, model in zip(("old", "new"), models, strict=True)}
+    return {"attempts": {place: each for place, each in found.items() if each}, "reliable": reliable(*models)}
 
 
 def least_change(epsilon: float, kind: Kind) -> float:

@@ -11,12 +11,12 @@ import numpy as np
 import polars as pl
 from pydantic import BaseModel
 
-from stillright.clusters import Clusters
+from stillright.clusters import mean_of_fractions
 from stillright.comparison.quadrants import parts_between
 from stillright.scoring.rouge import rouge1
 from stillright.scoring.words import words
 from stillright.significance import Array
-from stillright.stats import UNDEFINED, Estimate, mean_interval, within
+from stillright.stats import Estimate
 
 MOST = 10_000  # pairs of texts compared; if there are more, this many drawn with a fixed seed
 ORDER = ("both_right", "gain", "both_wrong", "unchanged", "regression")
@@ -54,9 +54,13 @@ def likeness(
     if not known.any():
         return None
     parts = parts_between(old, new, epsilon, sign)
-    found = {name: _mean(values, known & (parts[name] > 0), numbers) for name in ORDER if name in parts}
+
+    def mean(which: Array) -> Estimate:
+        return mean_of_fractions(values[which], None if numbers is None else numbers[which])
+
+    found = {name: mean(known & (parts[name] > 0)) for name in ORDER if name in parts}
     occurring = {name: each for name, each in found.items() if each.value is not None}
-    return Likeness(pairs=int(known.sum()), similarity=_mean(values, known, numbers), parts=occurring)
+    return Likeness(pairs=int(known.sum()), similarity=mean(known), parts=occurring)
 
 
 def _alike(before: str, now: str) -> float:
@@ -64,13 +68,3 @@ def _alike(before: str, now: str) -> float:
     if before == now:
         return 1.0
     return rouge1(before, now) if words(before) or words(now) else math.nan
-
-
-def _mean(values: Array, which: Array, numbers: Array | None) -> Estimate:
-    """Of the values, (n,), in `which`; undefined where there is none. numbers: of the clusters that they are in."""
-    values = values[which]
-    if not len(values):
-        return UNDEFINED
-    ones = np.ones(len(values))
-    found = mean_interval(values, ones) if numbers is None else Clusters.of(numbers[which], ones).mean(values)
-    return within(found, 0.0, 1.0)

@@ -9,6 +9,7 @@ from stillright.comparison.examples import Regression
 from stillright.report import words
 from stillright.report.differences import differing_words
 from stillright.report.page import Bars, Block, Checks, Lines, LostAnswer, LostAnswers, Page, Section, Table, Terms
+from stillright.report.runs import runs_sections
 from stillright.verdict import EXIT_CODES, Verdict
 
 
@@ -42,6 +43,7 @@ def _sections(comparison: Comparison) -> Iterator[Section]:
     new, alike = comparison.new.name, comparison.movement
     yield Section(f"Answers, compared with {comparison.old.name}", _counts(comparison))
     yield Section("Metrics", _metrics(comparison))
+    yield from runs_sections(comparison)
     if alike is not None:
         rows = [
             ["all", words.percent(alike.similarity)],
