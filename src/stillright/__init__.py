@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from stillright.errors import StillrightError
     from stillright.importers import Selection, read_frame, read_predictions, write_predictions
     from stillright.pipeline import run_update
+    from stillright.planning import Aim, Plan, plan
     from stillright.prediction.serving import Ensemble
     from stillright.records import Header, PredictionSet
     from stillright.scoring.judge import JudgeSettings
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "Aim",
     "Comparison",
     "CompatConfig",
     "CompatTrainer",
@@ -34,6 +36,7 @@ __all__ = [
     "Header",
     "JudgeSettings",
     "Limit",
+    "Plan",
     "Policy",
     "PredictionSet",
     "Selection",
@@ -48,6 +51,7 @@ __all__ = [
     "load_study",
     "load_update",
     "parse_update",
+    "plan",
     "read_frame",
     "read_predictions",
     "run_study",
@@ -63,6 +67,7 @@ _NAMES = {
     "errors": ("StillrightError",),
     "importers": ("Selection", "read_frame", "read_predictions", "write_predictions"),
     "pipeline": ("run_update",),
+    "planning": ("Aim", "Plan", "plan"),
     "prediction.serving": ("Ensemble",),
     "records": ("Header", "PredictionSet"),
     "scoring.judge": ("JudgeSettings",),

@@ -261,3 +261,8 @@ def smallest_difference(variance: float, n: int) -> float | None:
     rounding his factor 8).
     """
     return (Z_95 + Z_80_POWER) * math.sqrt(variance / n) if n and variance > 0 else None
+
+
+def smallest_shown_rate(n: float, power: float = 0.8) -> float:
+    """The least true rate of which n samples show one event or more with this power: then its interval excludes 0."""
+    return float(-math.expm1(math.log1p(-power) / n))

@@ -14,7 +14,7 @@ from stillright.cli.paths import given, path, path_of
 from stillright.errors import ConfigError
 
 if TYPE_CHECKING:
-    from stillright.comparison.models import Options
+    from stillright.comparison.models import Options, Settings
     from stillright.importers import Selection
     from stillright.records import PredictionSet
     from stillright.scoring.judge import JudgeSettings
@@ -90,11 +90,18 @@ def options(args: argparse.Namespace, of_all: Selection) -> Options:
     return {
         "old_runs": [read_results(run, of_all) for run in args.old_run],
         "new_runs": [read_results(run, of_all) for run in args.new_run],
+        "cluster": args.cluster,
+        **settings(args),
+    }
+
+
+def settings(args: argparse.Namespace) -> Settings:
+    """How models are compared, of one task or of several."""
+    return {
         "score": args.score if args.judge is None else _judge(args.judge),
         "on_missing": args.on_missing,
         "allow": [name for names in args.allow for name in names.split(",")],
         "epsilon": args.epsilon,
-        "cluster": args.cluster,
     }
 
 
@@ -124,6 +131,11 @@ def add_results(parser: argparse.ArgumentParser) -> None:
     for model in ("old", "new"):
         text = f"one more run (seed, repeat) of {model.upper()}; repeatable"
         parser.add_argument(f"--{model}-run", action="append", default=[], type=given, metavar="FILE", help=text)
+    add_selection(parser)
+
+
+def add_selection(parser: argparse.ArgumentParser) -> None:
+    """The arguments that say what to take from results, and how to compare them."""
     for kind, text in CHOICES.items():
         number: dict[str, Any] = {"type": int, "metavar": "N"} if kind == "run" else {}
         parser.add_argument(f"--{kind}", action=Once, help=text, **number)

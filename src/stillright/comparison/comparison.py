@@ -96,11 +96,15 @@ class Comparison(Account):
         that this comparison has not, for models with several runs, and for a comparison that was read from JSON, which
         has no samples.
         """
+        return self.sampled().table(self.task, quadrants)
+
+    def sampled(self) -> Samples:
+        """The samples that it was made of. Raises ConfigError for a comparison that was read from JSON."""
         if self._samples is None:
             raise ConfigError(
                 "flips(): this comparison was read from JSON, which has no samples; use that of compare()"
             )
-        return self._samples.table(self.task, quadrants)
+        return self._samples
 
 
 def compare(
@@ -202,7 +206,7 @@ def _compare_models(
         slices=_slices(side_by_side, paired, least, sign),
         sources={model.name: source for model in models if (source := model.runs[0].header.source)},
     )
-    comparison._samples = Samples(side_by_side, paired.labels, least, sign)
+    comparison._samples = Samples(side_by_side, paired.labels, least, sign, paired.cluster)
     return comparison
 
 

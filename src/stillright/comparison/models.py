@@ -34,16 +34,21 @@ class Frame(Protocol):
 Results = str | Path | PredictionSet | Frame
 
 
-class Options(TypedDict, total=False):
-    """What compare() and gate() both take besides models, by name."""
+class Settings(TypedDict, total=False):
+    """How models are compared, by name."""
 
-    old_runs: Sequence[Results]
-    new_runs: Sequence[Results]
     selection: Selection | None
     score: str | JudgeSettings | None
     on_missing: OnMissing
     allow: Collection[str]
     epsilon: float
+
+
+class Options(Settings, total=False):
+    """What compare() and gate() both take besides models, by name."""
+
+    old_runs: Sequence[Results]
+    new_runs: Sequence[Results]
     cluster: str | None
 
 

@@ -65,7 +65,7 @@ def reliable(old: Model[pl.DataFrame], new: Model[pl.DataFrame]) -> Reliable | N
     return Reliable(
         old_runs=runs[0],
         new_runs=runs[1],
-        least_runs=_least_runs(len(ps)),
+        least_runs=least_runs(len(ps)),
         lost=_reliably(old, new, ps["lost"].to_numpy()),
         gained=_reliably(old, new, ps["gained"].to_numpy()),
     )
@@ -115,7 +115,7 @@ def _reliably(old: Model[pl.DataFrame], new: Model[pl.DataFrame], ps: Array) -> 
     return Reliably(count=len(named), tested=tested, least_items=least, items=tuple(items))
 
 
-def _least_runs(items: int) -> int:
+def least_runs(items: int) -> int:
     """Of each model, at which one item that turns wholly has p <= ALPHA among so many others."""
     runs = 1
     while comb(2 * runs, runs) < items / ALPHA:

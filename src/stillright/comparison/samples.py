@@ -37,14 +37,15 @@ ANSWER = ("prediction", "output", "score")
 class Samples:
     """The samples of a comparison: tables of old, new and candidates as `pair` makes them, and columns to slice by.
 
-    least: what a difference of scores must exceed to count. sign: -1 where lower scores are better. Any two are equal,
-    since comparisons are equal where their numbers are.
+    least: what a difference of scores must exceed to count. sign: -1 where lower scores are better. cluster: (n,), the
+    number of each sample's. Any two are equal, since comparisons are equal where their numbers are.
     """
 
     models: Sequence[Model[pl.DataFrame]] = field(compare=False, repr=False)
     labels: Mapping[str, pl.Series] = field(compare=False, repr=False)
     least: float = field(compare=False)
     sign: int = field(compare=False)
+    cluster: pl.Series | None = field(compare=False, default=None, repr=False)
 
     def table(self, task: str | None, wanted: Sequence[str]) -> pl.DataFrame:
         """One row a sample, of those in a `wanted` quadrant of any model if some are named; columns: docs/flips.md.

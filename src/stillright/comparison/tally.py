@@ -24,7 +24,6 @@ from stillright.stats import (
     ratio_interval,
     reaching_zero,
     relative_change,
-    smallest_difference,
     student_95,
     tango,
     wilson,
@@ -84,6 +83,10 @@ class Tally:
         if self.clusters is not None:
             return self.clusters.rate(self.columns[top], part, effective)
         return wilson(self.sums[top] / whole * effective, effective)
+
+    def worth(self, name: str) -> float:
+        """How many single answers tell as much of the mean of a column as its samples do with all their runs."""
+        return self.n if self.counted else self._effective(self.columns[name], np.ones_like(self.counts), math.inf)
 
     def _effective(self, top: Array, part: Array, freedom: float) -> float:
         """The number of single answers whose share has the variance of that of `top` in `part`."""
@@ -146,14 +149,6 @@ class Tally:
         if self.clusters is not None:
             return self.clusters.sign_flip_p(self.columns[up], self.columns[down])
         return mcnemar_exact(round(self.sums[up]), round(self.sums[down]))
-
-    def smallest_difference(self, a: int) -> float | None:
-        """The least difference in score of model `a` from old that so many samples would show; see stats."""
-        variance = self.sums[f"square.{a}"] / self.n
-        if self.clusters is not None:
-            gap = self.columns[f"score.{a}"] - self.columns["score.0"]
-            variance *= self.clusters.design_effect(gap) or 1.0
-        return smallest_difference(variance, self.n)
 
     def _span(self, *names: str) -> float:
         """The largest difference between two samples of these columns, at least 1."""

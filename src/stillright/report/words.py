@@ -123,7 +123,8 @@ def note(comparison: Comparison) -> str:
     if max(runs) > 1:
         parts.append(f"{runs[0]} x {runs[1]} runs, means over pairs")
     based_on = f"{', '.join(parts)}. Intervals are 95 %, of differences paired."
-    further = (_clusters(comparison), _few(comparison), _power(comparison), _direction(comparison), _ids(comparison))
+    could = (_power(comparison), _seen(comparison))
+    further = (_clusters(comparison), _few(comparison), *could, _direction(comparison), _ids(comparison))
     return " ".join(filter(None, (based_on, *further, allowed(comparison.differences))))
 
 
@@ -183,6 +184,14 @@ def _power(comparison: Comparison) -> str:
         return "These samples are too few to show any difference reliably."
     size = f"{100 * least:.2f} points" if are_fractions(comparison) else f"{least:.2f}"
     return f"With these samples, a true difference in score of {size} would show in 8 of 10 tests."
+
+
+def _seen(comparison: Comparison) -> str:
+    """Which NFR could hide behind none that was seen."""
+    least = comparison.comparison.smallest_nfr
+    if least is None:
+        return ""
+    return f"They could have seen a true NFR of {percent(least)} or more: 8 of 10 times some answer would be lost."
 
 
 def sentences(comparison: Comparison) -> list[str]:
