@@ -53,7 +53,7 @@ def _gate(args: argparse.Namespace) -> int:
         terminal = console()
         refuse_quadrant_alone(args)
         policy = load_policy(args.policy)
-        of_all = selection_of(args, policy.columns)
+        of_all = selection_of(args, (*policy.columns, *policy.measures))
         old, new = (read_results(text, of_all) for text in (args.old, args.new))
         verdict, comparison = gate(old, new, policy, **options(args, of_all))
         flips = no_flips(verdict.checks[0].reason) if comparison is None else flips_of(args, comparison)

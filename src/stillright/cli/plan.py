@@ -56,4 +56,5 @@ def add_plan_command(commands: Any) -> None:
     change = "a true change of score to plan for, too; needs --new-run"
     parser.add_argument("--change", action=Once, type=float, metavar="D", help=change)
     add_selection(parser)
+    parser.set_defaults(measure=[])
     add_outputs(parser, json="write the plan as JSON")

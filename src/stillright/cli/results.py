@@ -31,7 +31,8 @@ CHOICES = {  # what to take from a log that holds several results
 
 
 def selection_of(args: argparse.Namespace, columns: Sequence[str]) -> Selection:
-    """What to take from every file; columns: further ones to keep, for slices, besides that of clusters."""
+    """What to take from every file; columns: further ones to keep, for slices, besides those of clusters and
+    measures."""
     from stillright.importers import Selection
     from stillright.records import COLUMNS
 
@@ -51,7 +52,7 @@ def selection_of(args: argparse.Namespace, columns: Sequence[str]) -> Selection:
     anew = args.score is not None or args.judge is not None
     if args.cluster == "":
         raise ConfigError("--cluster: name a column")
-    kept = (*columns, *filter(None, [args.cluster]))
+    kept = (*columns, *filter(None, [args.cluster]), *measures(args))
     return Selection(**chosen, anew=anew, columns=kept, rename=rename, lower_is_better=args.lower_is_better)
 
 
@@ -91,8 +92,17 @@ def options(args: argparse.Namespace, of_all: Selection) -> Options:
         "old_runs": [read_results(run, of_all) for run in args.old_run],
         "new_runs": [read_results(run, of_all) for run in args.new_run],
         "cluster": args.cluster,
+        "measures": measures(args),
         **settings(args),
     }
+
+
+def measures(args: argparse.Namespace) -> list[str]:
+    """The numeric columns to tell ratios of. Raises ConfigError for one without a name."""
+    names = [name for names in args.measure for name in names.split(",")]
+    if "" in names:
+        raise ConfigError("--measure: name a column")
+    return names
 
 
 def settings(args: argparse.Namespace) -> Settings:
@@ -131,6 +141,13 @@ def add_results(parser: argparse.ArgumentParser) -> None:
     for model in ("old", "new"):
         text = f"one more run (seed, repeat) of {model.upper()}; repeatable"
         parser.add_argument(f"--{model}-run", action="append", default=[], type=given, metavar="FILE", help=text)
+    parser.add_argument(
+        "--measure",
+        action="append",
+        default=[],
+        metavar="COLUMN[,COLUMN]",
+        help="a numeric column, such as latency_ms or tokens: its ratio of new to old, by samples; repeatable",
+    )
     add_selection(parser)
 
 

@@ -21,6 +21,7 @@ from stillright.comparison.examples import Regression, worst_regressions
 from stillright.comparison.identical import identical_runs
 from stillright.comparison.joining import joined
 from stillright.comparison.likeness import Likeness, likeness
+from stillright.comparison.measures import Measure, measured
 from stillright.comparison.models import Model, Options, Results, read_models, scored_alike
 from stillright.comparison.pairing import OnMissing, Paired, pair
 from stillright.comparison.reliable import Reliable, reliable
@@ -58,7 +59,7 @@ class Comparison(Account):
     (first) file records of how it was made: model, dtype, versions of tools. worst_of: how many answers were lost
     between the first runs, of which worst shows some. cluster: the column of samples that belong together.
     attempts: pass@k and pass^k of "old" and "new" where they have several runs, of answers that are right or wrong;
-    reliable: which of those changed in more runs than chance explains.
+    reliable: which of those changed in more runs than chance explains. measures: what answers cost.
     """
 
     task: str | None
@@ -76,6 +77,7 @@ class Comparison(Account):
     cluster: str | None = None
     attempts: dict[str, Attempts] = Field(default_factory=dict)
     reliable: Reliable | None = None
+    measures: tuple[Measure, ...] = ()
     movement: Likeness | None = None
     worst: tuple[Regression, ...] = ()
     worst_of: int = 0
@@ -128,6 +130,7 @@ def compare(
     epsilon: changes of a score up to this size do not count (continuous results only; default 0).
     cluster: a column of samples that belong together, such as questions about one passage; intervals and tests then
     take its values to be drawn, not samples.
+    measures: numeric columns, such as latency, of which the ratio of new to old is told.
     Raises DataError for results that cannot be read or compared, ConfigError for an argument without a meaning here,
     and with `score` also MissingExtra and JudgeError.
     """
@@ -155,22 +158,25 @@ def read_and_compare(
     allow: Collection[str] = (),
     epsilon: float = 0.0,
     cluster: str | None = None,
+    measures: Sequence[str] = (),
 ) -> Compared:
     """compare(), with what it read. This signature is where the defaults of `Options` stand."""
-    _refuse_bare_strings(candidates=candidates, old_runs=old_runs, new_runs=new_runs, slices=slices, allow=allow)
+    _refuse_bare_strings(
+        candidates=candidates, old_runs=old_runs, new_runs=new_runs, slices=slices, allow=allow, measures=measures
+    )
     refuse_unknown_names(allow)
+    measures = tuple(dict.fromkeys(measures))
     if on_missing not in get_args(OnMissing):
         raise ConfigError(f"on_missing={on_missing!r}: expected one of {', '.join(get_args(OnMissing))}")
     selection = selection or Selection()
-    columns = tuple(dict.fromkeys((*selection.columns, *slices, *([cluster] if cluster else []))))
+    columns = tuple(dict.fromkeys((*selection.columns, *slices, *([cluster] if cluster else []), *measures)))
     selection = replace(selection, columns=columns, anew=score is not None)
     models = read_models([old, *old_runs], [new, *new_runs], candidates, selection)
     of_one_run = allowed(identical_runs(models[0].runs, models[1].runs), allow)
     models, by_content = joined(scored_alike(models, score))
-    paired = pair(
-        [run for model in models for run in model.runs], on_missing, [*slices, *_tasks(models)], allow, cluster
-    )
-    found = _compare_models(models, paired, on_missing, allow, epsilon)
+    runs, labels = [run for model in models for run in model.runs], [*slices, *_tasks(models)]
+    paired = pair(runs, on_missing, labels, allow, cluster, measures)
+    found = _compare_models(models, paired, on_missing, allow, epsilon, measures)
     found_too = {
         "cluster": cluster,
         "joined_by": "content" if by_content else "id",
@@ -185,7 +191,12 @@ def _tasks(models: list[Model[PredictionSet]]) -> list[str]:
 
 
 def _compare_models(
-    models: list[Model[PredictionSet]], paired: Paired, on_missing: OnMissing, allow: Collection[str], epsilon: float
+    models: list[Model[PredictionSet]],
+    paired: Paired,
+    on_missing: OnMissing,
+    allow: Collection[str],
+    epsilon: float,
+    measures: Sequence[str],
 ) -> Comparison:
     tables = iter(paired.tables)
     side_by_side = [Model(model.name, [next(tables) for _ in model.runs]) for model in models]
@@ -199,6 +210,7 @@ def _compare_models(
         allow=tuple(dict.fromkeys(allow)),
         epsilon=epsilon,
         **(_of_runs(side_by_side[:2], paired.cluster) if paired.kind == "discrete" else {}),
+        measures=tuple(measured(name, side_by_side, paired.cluster) for name in measures),
         worst=worst.shown,
         worst_of=worst.of,
         movement=likeness(first_old, first_new, least, sign, paired.cluster),

@@ -18,13 +18,15 @@ from stillright.comparison.sameness import same_form
 from stillright.errors import ConfigError, DataError, NothingScored, spelled
 from stillright.records import COLUMNS, EXAMPLES, Kind, PredictionSet
 
+MEASURE = "measure "  # begins the name of a column of numbers, among those of a paired table
 OnMissing = Literal["error", "drop", "wrong"]
 
 
 class Paired(NamedTuple):
     """The same n samples in every table, in the same order.
 
-    tables: COLUMNS of PredictionSet.table, with `right` (bool) and `answer` (text) for discrete results.
+    tables: COLUMNS of PredictionSet.table, with `right` (bool) and `answer` (text) for discrete results; under MEASURE
+    columns of numbers.
     labels: the columns to slice by, as text; for each sample the value in the first file that has one.
     cluster: a number for each value of the column that says which samples belong together, if there is one.
     """
@@ -48,12 +50,13 @@ def pair(
     columns: Sequence[str] = (),
     allow: Collection[str] = (),
     cluster: str | None = None,
+    measures: Sequence[str] = (),
 ) -> Paired:
     """The samples that all of `runs` score.
 
     on_missing: whether a sample that some file lacks is an error, dropped, or (discrete only) wrong there; "wrong" also
     counts what a file has but does not score. columns: to slice by. allow: names of differences that are not refused.
-    cluster: the column of samples that belong together.
+    cluster: the column of samples that belong together. measures: numeric columns to keep.
     Raises DataError if the runs differ in kind, metric or filter, or in task, settings, document or prompt of an id
     where that is not allowed, or in the reference; if ids are missing that must not be; and if no sample is left.
     Raises ConfigError for an unknown column.
@@ -69,7 +72,8 @@ def pair(
     differences += allowed(differing_questions(runs, tables), allow)
     labels = _labels(tables, columns)
     clusters = None if cluster is None else _labels(tables, [cluster], "cluster")[cluster]
-    tables = [table.select(*COLUMNS) for table in tables]
+    tables = [_with_measures(run, table, measures) for run, table in zip(runs, tables, strict=True)]
+    tables = [table.select(*COLUMNS, *(MEASURE + name for name in measures)) for table in tables]
     tables = [with_verdicts(table) if kind == "discrete" else table for table in tables]
     scored = _everywhere(table["right" if kind == "discrete" else "score"].is_not_null() for table in tables)
     task = next((run.header.task for run in runs if run.header.task is not None), None)
@@ -101,6 +105,25 @@ def _numbered(clusters: pl.Series | None, ids: pl.Series) -> pl.Series | None:
             "give every sample the name of its cluster, its own id where it stands alone"
         )
     return clusters.rank("dense")
+
+
+def _with_measures(run: PredictionSet, table: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
+    """The table with each of these columns as numbers, under MEASURE. Raises ConfigError where the run has no such
+    column, DataError naming the first sample whose value is no number, or below zero."""
+    for name in names:
+        if name not in table.columns or table[name].null_count() == len(table):
+            raise ConfigError(f"measure {name!r}: {run.name} has no such column with a value in it; check the name")
+        texts = table[name].cast(pl.String)
+        numbers = texts.cast(pl.Float64, strict=False)
+        wrong = texts.is_not_null() & ~(numbers.is_finite() & (numbers >= 0)).fill_null(False)
+        if wrong.any():
+            i = wrong.arg_true()[0]
+            raise DataError(
+                f"{run.name}: measure {name!r}: sample {table['id'][i]!r} has {texts[i]!r:.40}; every value must be a "
+                "number, not below zero"
+            )
+        table = table.with_columns(numbers.alias(MEASURE + name))
+    return table
 
 
 def _direction(kind: Kind, runs: Sequence[PredictionSet]) -> bool | None:

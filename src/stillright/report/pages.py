@@ -43,6 +43,8 @@ def _sections(comparison: Comparison) -> Iterator[Section]:
     new, alike = comparison.new.name, comparison.movement
     yield Section(f"Answers, compared with {comparison.old.name}", _counts(comparison))
     yield Section("Metrics", _metrics(comparison))
+    if comparison.measures:
+        yield Section("What answers take", [_measures(comparison)])
     yield from runs_sections(comparison)
     if alike is not None:
         rows = [
@@ -114,6 +116,23 @@ def _delta_rows(comparison: Comparison) -> list[list[str]]:
             for name, (label, _) in words.EXCHANGED.items()
         ),
     ]
+
+
+def _measures(comparison: Comparison) -> Table:
+    """One row a numeric column and model."""
+    rows = [
+        [
+            f"{measure.column}, {model.name}",
+            f"{measure.n:,}",
+            f"{measure.old_mean:,.6g}",
+            f"{model.mean:,.6g}",
+            words.ratio(model.ratio),
+            words.ratio(model.geometric_ratio),
+        ]
+        for measure in comparison.measures
+        for model in measure.models
+    ]
+    return Table(["", "n", "mean, old", "mean", "ratio of means", "geometric mean of ratios"], rows)
 
 
 def _slices(comparison: Comparison) -> Table:

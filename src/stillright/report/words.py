@@ -71,6 +71,11 @@ def points(estimate: Estimate | float | None) -> str:
     return _interval(estimate, "+", 100, "")
 
 
+def ratio(estimate: Estimate) -> str:
+    """ "1.08 [1.02, 1.15]", a dash if undefined."""
+    return _interval(estimate, "", 1, "")
+
+
 def _interval(estimate: Estimate | float | None, sign: str, scale: int, unit: str) -> str:
     if isinstance(estimate, float):
         return f"{scale * estimate:{sign}.2f}{unit}"
