@@ -21,6 +21,7 @@ from stillright.comparison.examples import Regression, worst_regressions
 from stillright.comparison.identical import identical_runs
 from stillright.comparison.joining import joined
 from stillright.comparison.likeness import Likeness, likeness
+from stillright.comparison.margins import Margins, margins
 from stillright.comparison.measures import Measure, measured
 from stillright.comparison.models import Model, Options, Results, read_models, scored_alike
 from stillright.comparison.pairing import OnMissing, Paired, pair
@@ -59,7 +60,8 @@ class Comparison(Account):
     (first) file records of how it was made: model, dtype, versions of tools. worst_of: how many answers were lost
     between the first runs, of which worst shows some. cluster: the column of samples that belong together.
     attempts: pass@k and pass^k of "old" and "new" where they have several runs, of answers that are right or wrong;
-    reliable: which of those changed in more runs than chance explains. measures: what answers cost.
+    reliable: which of those changed in more runs than chance explains. measures: what answers take.
+    margins: how sure old was of the answers that new lost, in the first runs.
     """
 
     task: str | None
@@ -78,6 +80,7 @@ class Comparison(Account):
     attempts: dict[str, Attempts] = Field(default_factory=dict)
     reliable: Reliable | None = None
     measures: tuple[Measure, ...] = ()
+    margins: Margins | None = None
     movement: Likeness | None = None
     worst: tuple[Regression, ...] = ()
     worst_of: int = 0
@@ -210,6 +213,7 @@ def _compare_models(
         allow=tuple(dict.fromkeys(allow)),
         epsilon=epsilon,
         **(_of_runs(side_by_side[:2], paired.cluster) if paired.kind == "discrete" else {}),
+        margins=margins(first_old, first_new, paired.cluster) if paired.kind == "discrete" else None,
         measures=tuple(measured(name, side_by_side, paired.cluster) for name in measures),
         worst=worst.shown,
         worst_of=worst.of,

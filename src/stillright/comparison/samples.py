@@ -30,7 +30,7 @@ OF_ANSWERS = ("kept", "gained", "lost", "still_wrong", "still_wrong_same", "stil
 OF_SCORES = ("gained", "unchanged", "lost")
 AGAINST_NEW = ("restored", "newly_lost")
 OF_RUNS = ("reliably_lost", "reliably_gained", "undecided")
-ANSWER = ("prediction", "output", "score")
+ANSWER = ("prediction", "output", "score", "margin")
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from stillright.comparison import Comparison
 from stillright.comparison.examples import Regression
+from stillright.comparison.margins import Margins
 from stillright.report import words
 from stillright.report.differences import differing_words
 from stillright.report.page import Bars, Block, Checks, Lines, LostAnswer, LostAnswers, Page, Section, Table, Terms
@@ -55,6 +56,8 @@ def _sections(comparison: Comparison) -> Iterator[Section]:
         yield Section(title, [Table(["", "likeness"], rows)])
     if comparison.slices:
         yield Section("Slices", [_slices(comparison)])
+    if comparison.margins is not None:
+        yield Section("Lost answers by old's margin over the best other choice", _margins(comparison.margins))
     yield Section(f"Answers that {new} lost", [_lost_answers(comparison)])
     if comparison.sources:
         origins = {name: [f"{key}: {text}" for key, text in each.items()] for name, each in comparison.sources.items()}
@@ -133,6 +136,27 @@ def _measures(comparison: Comparison) -> Table:
         for model in measure.models
     ]
     return Table(["", "n", "mean, old", "mean", "ratio of means", "geometric mean of ratios"], rows)
+
+
+def _margins(margins: Margins) -> list[Block]:
+    """How sure old was of what new lost, and NFR of its right answers by their margin."""
+    medians = [f"{size:.3g} of those {name}" for name, size in _medians(margins).items() if size is not None]
+    rows = [
+        [
+            f"{each.low:.3g} to {each.high:.3g}",
+            f"{each.n:,}",
+            f"{each.lost:,}",
+            words.percent(each.nfr),
+            f"{each.lost_up_to:,} of {margins.lost:,}",
+        ]
+        for each in margins.bins
+    ]
+    head = ["margin", "right in old", "lost", "share lost", "lost up to here"]
+    return [Lines([f"Median margin of old's right answers: {', '.join(medians)}."]), Table(head, rows)]
+
+
+def _medians(margins: Margins) -> dict[str, float | None]:
+    return {"lost": margins.median_lost, "kept": margins.median_kept}
 
 
 def _slices(comparison: Comparison) -> Table:
