@@ -66,7 +66,8 @@ def margins(old: pl.DataFrame, new: pl.DataFrame, cluster: pl.Series | None = No
 
 def _bins(sizes: Array, lost: Array, numbers: Array | None) -> tuple[MarginBin, ...]:
     """Equal margins are in one bin, so there may be fewer than BINS."""
-    edges = np.unique(np.quantile(sizes, np.linspace(0, 1, BINS + 1)[1:], method="inverted_cdf"))
+    ends = [-(-len(sizes) * part // BINS) - 1 for part in range(1, BINS + 1)]
+    edges = np.unique(np.sort(sizes)[ends])
     places = np.searchsorted(edges, sizes)
     found = []
     for place, edge in enumerate(edges):
