@@ -42,8 +42,7 @@ class Clusters:
 
     def sums(self, column: Array) -> Array:
         """That of a column (m,) within each cluster, (G,)."""
-        sums: Array = np.bincount(self.codes, weights=self.counts * column)
-        return sums
+        return np.bincount(self.codes, weights=self.counts * column).astype(np.float64)
 
     def ratio(self, tops: Array, bottoms: Array, span: float = 1.0) -> Estimate:
         """The ratio of two sums of columns, (m,) each, bottoms not below zero, with its interval.
