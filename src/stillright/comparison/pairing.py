@@ -28,7 +28,7 @@ class Paired(NamedTuple):
     tables: COLUMNS of PredictionSet.table, with `right` (bool) and `answer` (text) for discrete results; under MEASURE
     columns of numbers.
     labels: the columns to slice by, as text; for each sample the value in the first file that has one.
-    cluster: a number for each value of the column that says which samples belong together, if there is one.
+    cluster: which samples belong together, a number for each value of the column that says so, if one does.
     """
 
     kind: Kind
@@ -68,29 +68,38 @@ def pair(
     if on_missing == "wrong" and kind == "continuous":
         given = spelled(command="--on-missing wrong", python="on_missing='wrong'")
         raise DataError(f"{given}: scores have no wrong answer; use 'drop' or 'error'")
-    tables, missing = _aligned(runs, on_missing)
-    differences += allowed(differing_questions(runs, tables), allow)
-    labels = _labels(tables, columns)
-    clusters = None if cluster is None else _labels(tables, [cluster], "cluster")[cluster]
-    tables = [_with_measures(run, table, measures) for run, table in zip(runs, tables, strict=True)]
+    held, missing = _aligned(runs, on_missing)
+    differences += allowed(differing_questions(runs, held), allow)
+    labels = _labels(held, columns)
+    tables = [_with_measures(run, table, measures) for run, table in zip(runs, held, strict=True)]
     tables = [table.select(*COLUMNS, *(MEASURE + name for name in measures)) for table in tables]
     tables = [with_verdicts(table) if kind == "discrete" else table for table in tables]
     scored = _everywhere(table["right" if kind == "discrete" else "score"].is_not_null() for table in tables)
     task = next((run.header.task for run in runs if run.header.task is not None), None)
-    paired = Paired(kind, task, metric, lower, tables, labels, int((~scored).sum()), 0, missing, differences)
-    if on_missing == "wrong":
-        _refuse_unjudged(runs, tables)
-        tables = [table.with_columns(pl.col("right").fill_null(False)) for table in tables]
-        return paired._replace(
-            tables=tables, unscored=0, counted_wrong=paired.unscored, cluster=_numbered(clusters, tables[0]["id"])
-        )
+    clusters = None if cluster is None else _labels(held, [cluster], "cluster")[cluster]
+    counts = int((~scored).sum()), 0, missing
+    paired = Paired(kind, task, metric, lower, tables, labels, *counts, differences, clusters)
+    found = _unscored_as_wrong(paired, runs) if on_missing == "wrong" else _only_scored(paired, scored, runs)
+    return found._replace(cluster=_numbered(found.cluster, found.tables[0]["id"]))
+
+
+def _unscored_as_wrong(paired: Paired, runs: Sequence[PredictionSet]) -> Paired:
+    _refuse_unjudged(runs, paired.tables)
+    tables = [table.with_columns(pl.col("right").fill_null(False)) for table in paired.tables]
+    return paired._replace(tables=tables, unscored=0, counted_wrong=paired.unscored)
+
+
+def _only_scored(paired: Paired, scored: pl.Series, runs: Sequence[PredictionSet]) -> Paired:
+    """Without the other samples. Raises NothingScored if none is left."""
     if not scored.any():
         names = " and ".join(dict.fromkeys(run.name for run in runs))
-        raise NothingScored(f"{names}: no sample is scored in every file; {_why_unscored(tables, kind)}")
-    labels = {column: values.filter(scored) for column, values in labels.items()}
-    tables = [table.filter(scored) for table in tables]
-    numbers = None if clusters is None else _numbered(clusters.filter(scored), tables[0]["id"])
-    return paired._replace(tables=tables, labels=labels, cluster=numbers)
+        why = _why_unscored(paired.tables, paired.kind)
+        raise NothingScored(f"{names}: no sample is scored in every file; {why}")
+    return paired._replace(
+        tables=[table.filter(scored) for table in paired.tables],
+        labels={column: values.filter(scored) for column, values in paired.labels.items()},
+        cluster=None if paired.cluster is None else paired.cluster.filter(scored),
+    )
 
 
 def _numbered(clusters: pl.Series | None, ids: pl.Series) -> pl.Series | None:

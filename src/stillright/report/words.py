@@ -196,7 +196,7 @@ def _seen(comparison: Comparison) -> str:
     least = comparison.comparison.smallest_nfr
     if least is None:
         return ""
-    return f"They could have seen a true NFR of {percent(least)} or more: 8 of 10 times some answer would be lost."
+    return f"A true NFR of {percent(least)} or more would have shown some lost answer in 8 of 10 such comparisons."
 
 
 def sentences(comparison: Comparison) -> list[str]:
