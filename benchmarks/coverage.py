@@ -2,6 +2,7 @@
 
     python benchmarks/coverage.py                # the tables of docs/metrics.md, some minutes
     python benchmarks/coverage.py --tables 200   # quicker, less exact
+    python benchmarks/coverage.py --world clusters   # the tables alone whose names hold a word
 
 Samples are drawn from known distributions (WORLDS), of which 6 % and 0.6 % are negative flips, and go through the same
 account as files do. The truth is the account of two million samples. A cell is the share of the intervals shown that
@@ -40,14 +41,16 @@ SUITES = {  # sizes of their tasks
     "12 of 50 to 600": [50 * i for i in range(1, 13)],
 }
 SLICES, SEEDS, POINTS = 20, 3, 8
+OF_CLUSTER, CORRELATION = 10, 0.3  # samples of a cluster on average, and how alike they are
+CLUSTERED_SIZES = (120, 500, 2_000)  # samples of 12, 50 and 200 clusters
 LEVEL = 0.05
 
 
 def answers(generator: Generator, right: Array) -> pl.DataFrame:
     """Answers to questions with four choices, the first of which is right."""
     answer = np.where(right, 0, generator.integers(1, CHOICES, len(right)))
-    table = pl.DataFrame({"right": right, "answer": answer.astype(str), "choices": np.full(len(right), CHOICES)})
-    return table.with_columns(reference=pl.concat_list(pl.lit("0")))
+    given = {"right": right, "answer": answer.astype(str), "choices": np.full(len(right), CHOICES)}
+    return pl.DataFrame(given).with_columns(reference=pl.lit(["0"]))
 
 
 def flipped(generator: Generator, old: Array, rate: float, gained: float) -> Array:
@@ -105,13 +108,54 @@ def score_reruns(generator: Generator, n: int, rate: float) -> list[Model[pl.Dat
     return models
 
 
+def clustered(generator: Generator, n: int, rate: float) -> list[Model[pl.DataFrame]]:
+    """`discrete` in clusters of 1 to many samples, ten on average, with an intraclass correlation of 0.3: chances are
+    beta distributed over clusters."""
+    sizes = generator.geometric(1 / OF_CLUSTER, n // OF_CLUSTER)
+    numbers = np.repeat(np.arange(len(sizes)), sizes)
+
+    def drawn(mean: float) -> Array:
+        weight = 1 / CORRELATION - 1
+        return generator.random(len(numbers)) < generator.beta(mean * weight, (1 - mean) * weight, len(sizes))[numbers]
+
+    old = drawn(0.7)
+    new = np.where(old, ~drawn(rate / 0.7), drawn(1.5 * rate / 0.3))
+    kept = new | (old & (generator.random(len(old)) < 0.5))
+    candidate = kept & ~(old & new & (generator.random(len(old)) < rate / 6))
+    named = zip(("old", "new", "candidate"), (old, new, candidate), strict=True)
+    models = [Model(name, [answers(generator, right)]) for name, right in named]
+    models[0].runs[0] = models[0].runs[0].with_columns(pl.Series("cluster", numbers))
+    return models
+
+
+def clustered_scores(generator: Generator, n: int, rate: float) -> list[Model[pl.DataFrame]]:
+    """Scores of which `rate` of all clusters fall wholly, and as many rise; the candidate keeps half of those."""
+    sizes = generator.geometric(1 / OF_CLUSTER, n // OF_CLUSTER)
+    numbers = np.repeat(np.arange(len(sizes)), sizes)
+    chance, part = generator.random(len(sizes))[numbers], generator.random((2, len(numbers)))
+    old = generator.beta(2, 1.5, len(sizes))[numbers] * (0.5 + 0.5 * part[0])
+    new = np.where(chance < rate, old * part[1], np.where(chance > 1 - rate, old + (1 - old) * part[1], old))
+    kept = generator.random(len(sizes))[numbers] < 0.5
+    models = scores(old, new, np.where((new < old) & kept, old, new))
+    models[0].runs[0] = models[0].runs[0].with_columns(pl.Series("cluster", numbers))
+    return models
+
+
 WORLDS: dict[str, tuple[Kind, Draw]] = {
     "right or wrong": ("discrete", discrete),
     "right or wrong, two runs": ("discrete", reruns),
     "scores, few of which change": ("continuous", few_scores),
     "scores, all of which change": ("continuous", all_scores),
     "scores, two runs": ("continuous", score_reruns),
+    "right or wrong, in clusters of ten": ("discrete", clustered),
+    "scores, in clusters of ten": ("continuous", clustered_scores),
 }
+IN_CLUSTERS = (clustered, clustered_scores)
+
+
+def accounted(kind: Kind, models: list[Model[pl.DataFrame]]) -> Account:
+    """The account of samples as a world draws them, with their clusters if it has some."""
+    return account(models, kind, 0.0, cluster=models[0].runs[0].get_column("cluster", default=None))
 
 
 def estimates(found: Account) -> Mapping[str, Estimate]:
@@ -125,10 +169,10 @@ def estimates(found: Account) -> Mapping[str, Estimate]:
 
 def covered(kind: Kind, draw: Draw, n: int, rate: float, tables: int) -> Mapping[str, str]:
     """A cell for every interval: of those shown, how many in a hundred hold the truth."""
-    truth = estimates(account(draw(np.random.default_rng(1), TRUTH, rate), kind, 0.0))
+    truth = estimates(accounted(kind, draw(np.random.default_rng(1), TRUTH, rate)))
     generator, shown, held = np.random.default_rng(0), Counter[str](), Counter[str]()
     for _ in range(tables):
-        for name, each in estimates(account(draw(generator, n, rate), kind, 0.0)).items():
+        for name, each in estimates(accounted(kind, draw(generator, n, rate))).items():
             true = truth[name].value
             if each.low is not None and each.high is not None and true is not None:
                 shown[name] += 1
@@ -196,11 +240,14 @@ def print_suites(tables: int) -> None:
 
 def columns(draw: Draw) -> list[tuple[int, float]]:
     """Sizes and rates; a world without a rate has one column a size."""
-    return [(n, rate) for n in SIZES for rate in (RATES if draw is not all_scores else (0.0,))]
+    sizes = CLUSTERED_SIZES if draw in IN_CLUSTERS else SIZES
+    return [(n, rate) for n in sizes for rate in (RATES if draw is not all_scores else (0.0,))]
 
 
-def print_coverage(tables: int) -> None:
+def print_coverage(tables: int, word: str) -> None:
     for name, (kind, draw) in WORLDS.items():
+        if word not in name:
+            continue
         cells = {column: covered(kind, draw, *column, tables) for column in columns(draw)}
         head = [name, *(f"n = {n:,}" + (f", {100 * rate:g} %" if rate else "") for n, rate in cells)]
         rows = [[f"`{metric}`", *(cells[column][metric] for column in cells)] for metric in next(iter(cells.values()))]
@@ -243,11 +290,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--tables", type=int, default=2_000, help="simulated comparisons a cell (default 2,000)")
     parser.add_argument("--suites", action="store_true", help="the tables of suites alone")
+    parser.add_argument("--world", default="", help="a word in the names of the tables to print; default: all")
     args = parser.parse_args()
     if not args.suites:
-        print_coverage(args.tables)
+        print_coverage(args.tables, args.world)
+    if not args.suites and not args.world:
         print_false_alarms(args.tables)
-    print_suites(args.tables)
+    if not args.world:
+        print_suites(args.tables)
 
 
 if __name__ == "__main__":

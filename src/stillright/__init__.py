@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from stillright.errors import StillrightError
     from stillright.importers import Selection, read_frame, read_predictions, write_predictions
     from stillright.pipeline import run_update
+    from stillright.planning import Aim, Plan, plan
     from stillright.prediction.serving import Ensemble
     from stillright.records import Header, PredictionSet
     from stillright.scoring.judge import JudgeSettings
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "Aim",
     "Comparison",
     "CompatConfig",
     "CompatTrainer",
@@ -35,6 +37,7 @@ __all__ = [
     "Header",
     "JudgeSettings",
     "Limit",
+    "Plan",
     "Policy",
     "PredictionSet",
     "Selection",
@@ -54,6 +57,7 @@ __all__ = [
     "load_suite",
     "load_update",
     "parse_update",
+    "plan",
     "read_frame",
     "read_predictions",
     "run_study",
@@ -70,6 +74,7 @@ _NAMES = {
     "errors": ("StillrightError",),
     "importers": ("Selection", "read_frame", "read_predictions", "write_predictions"),
     "pipeline": ("run_update",),
+    "planning": ("Aim", "Plan", "plan"),
     "prediction.serving": ("Ensemble",),
     "records": ("Header", "PredictionSet"),
     "scoring.judge": ("JudgeSettings",),

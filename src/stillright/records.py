@@ -33,6 +33,7 @@ COLUMNS: dict[str, Any] = {
     "asked": pl.String,  # what a sample asks, however it is put and wherever it stands: a document's hash
     "output": pl.String,  # the text a model wrote; prediction may be part of it
     "choices": pl.Int64,  # how many answers there were to choose from
+    "margin": pl.Float64,  # of choices: how far the best right one is ahead of the best other, as the metric ranks them
 }
 TASK = "task"  # the further column that names each sample's task, in a set of several tasks
 ANSWERS = ("prediction", "correct", "score", "output")  # a table needs at least one
@@ -225,6 +226,7 @@ _READERS = {
     "prompt": _as_prompt,
     "reference": _as_texts,
     "score": _as_number,
+    "margin": _as_number,
     "choices": _as_count,
     "correct": _as_flag,
 }
@@ -245,8 +247,9 @@ def _refuse_invalid(table: pl.DataFrame, place: str) -> None:
     if table.is_empty():
         raise DataError(f"{place}: no samples; at least one row is needed")
     _refuse_rows(table, pl.col("id").is_null() | (pl.col("id") == ""), f"{place}: no id; every row needs one")
-    score = pl.col("score")
-    _refuse_rows(table, score.is_nan() | score.is_infinite(), f"{place}: the score is not a finite number")
+    for name in ("score", "margin"):
+        number = pl.col(name)
+        _refuse_rows(table, number.is_nan() | number.is_infinite(), f"{place}: the {name} is not a finite number")
     for name in [name for name, dtype in table.schema.items() if dtype == pl.String]:
         is_long = pl.col(name).str.len_bytes() > bounds.TEXT_BYTES
         _refuse_rows(table, is_long, f"{place}: {name}: a text of more than {bounds.TEXT_BYTES:,} bytes")

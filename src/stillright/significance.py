@@ -79,6 +79,16 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [float(p) for p in result]
 
 
+def benjamini_hochberg(p_values: Array) -> Array:
+    """p-values of a family of tests, (m,), each adjusted for the others: what has q or less, q of it is chance at most
+    (Benjamini and Hochberg, 1995)."""
+    m = len(p_values)
+    order = np.argsort(p_values)[::-1]
+    result = np.empty(m)
+    result[order] = np.minimum.accumulate(np.minimum(p_values[order] * (m / np.arange(m, 0, -1)), 1.0))
+    return result
+
+
 def rank_correlation(a: Sequence[float], b: Sequence[float]) -> tuple[float | None, float | None]:
     """Spearman's rho (1904), ties with their mean rank, and its two-sided p over permutations of `b`.
 

@@ -134,21 +134,22 @@ def _root(falling: Callable[[float], float], low: float, high: float) -> float:
     return (low + high) / 2
 
 
-def mean_interval(values: Array, counts: Array, span: float = 1.0) -> Estimate:
+def mean_interval(values: Array, counts: Array, span: float = 1.0, varying: float | None = None) -> Estimate:
     """The mean of samples with a t interval that allows for skew and for values not seen yet.
 
     values: (m,), one per distinct row; counts: (m,), how often each occurs, n in all. span: the largest difference that
-    a sample could show. Each end is the farther one of Student's interval and of that by Hall's transformation (1992),
-    which corrects for skew. Both count half a sample more at either side, as Agresti and Min (2005) do for proportions:
-    as far from the mean as the farthest value or, where fewer than FEWEST samples differ from the median, as `span`,
-    since the farthest was hardly seen then. Where nothing varies, the interval is as wide as Tango's would be, times
-    `span`. No interval for n < FEWEST.
+    a sample could show. varying: how many samples differ from the median, where the values do not tell. Each end is the
+    farther one of Student's interval and of that by Hall's transformation (1992), which corrects for skew. Both count
+    half a sample more at either side, as Agresti and Min (2005) do for proportions: as far from the mean as the
+    farthest value or, where fewer than FEWEST samples differ from the median, as `span`, since the farthest was hardly
+    seen then. Where nothing varies, the interval is as wide as Tango's would be, times `span`. No interval for
+    n < FEWEST.
     """
     n = float(counts.sum())
     mean = float(counts @ values / n)
     if n < FEWEST:
         return Estimate(mean, None, None)
-    varying = _away_from_median(values, counts)
+    varying = away_from_median(values, counts) if varying is None else varying
     if not varying:
         half = span * Z_95**2 / (n + Z_95**2)
         return Estimate(mean, mean - half, mean + half)
@@ -163,7 +164,7 @@ def mean_interval(values: Array, counts: Array, span: float = 1.0) -> Estimate:
     return Estimate(mean, mean - scale * low, mean + scale * high)
 
 
-def _away_from_median(values: Array, counts: Array) -> float:
+def away_from_median(values: Array, counts: Array) -> float:
     """How many samples differ from the median, from that of both that more samples have where n is even."""
     order = np.argsort(values)
     up_to = np.cumsum(counts[order])
@@ -260,3 +261,8 @@ def smallest_difference(variance: float, n: int) -> float | None:
     rounding his factor 8).
     """
     return (Z_95 + Z_80_POWER) * math.sqrt(variance / n) if n and variance > 0 else None
+
+
+def smallest_shown_rate(n: float, power: float = 0.8) -> float:
+    """The least true rate of which n samples show one event or more with this power: then its interval excludes 0."""
+    return float(-math.expm1(math.log1p(-power) / n))

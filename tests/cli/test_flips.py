@@ -86,7 +86,10 @@ def test_a_file_reads_as_results() -> None:
     [
         (["--quadrant", "lost"], "--quadrant lost: chooses rows of --flips FILE; give that too"),
         (["--flips", "flips.csv", "--quadrant", "losst"], "--quadrant: 'losst' is no quadrant of this comparison"),
-        (["--flips", "flips.csv", "--new-run", "compat.jsonl"], "one run of each model, without --new-run"),
+        (
+            ["--flips", "flips.csv", "--new-run", "compat.jsonl", "--quadrant", "lost"],
+            "which has reliably_lost, reliably_",
+        ),
         (["--flips", "flips.txt"], "flips.txt: the name says no format; let it end in .jsonl, .csv, .parquet"),
         (["--flips", ""], "is empty"),
     ],

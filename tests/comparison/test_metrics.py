@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from letters import COMPAT, NEW, OLD, continuous, discrete
 from stillright.comparison import Flips, compare
-from stillright.comparison.tally import exchanged, quadrants, score_parts
+from stillright.comparison.quadrants import exchanged, quadrants, score_parts
 from stillright.errors import ConfigError
 from stillright.records import Header, PredictionSet
 from stillright.significance import mcnemar_exact

@@ -109,8 +109,8 @@ def test_what_cannot_be_shown_is_refused() -> None:
         ConfigError, match="'kept' is no quadrant of this comparison, which has gained, unchanged, lost"
     ):
         compare(continuous("old", [0.5]), continuous("new", [0.4])).flips("kept")
-    with pytest.raises(ConfigError, match="new has 2 runs.* without new_runs"):
-        compare(old, new, new_runs=[discrete("again", COMPAT)]).flips()
+    with pytest.raises(ConfigError, match="new has 2 runs, whose scores may both rise and fall; .* without new_runs"):
+        compare(continuous("old", [1]), continuous("new", [1]), new_runs=[continuous("again", [0])]).flips()
     with pytest.raises(ConfigError, match="read from JSON"):
         Comparison.model_validate_json(comparison.to_json()).flips()
 

@@ -91,3 +91,13 @@ def test_no_rate_falls_by_more_than_all_of_it() -> None:
     assert (1 + low) * (1 + high) == pytest.approx(1)  # a ratio of equal counts may as well be its inverse
     gone = compare(old, new, [answers("mended", "r" * 40)]).candidates[0].delta_nfr_relative
     assert (gone.value, gone.low) == (-1, -1)
+
+
+def test_a_note_says_which_nfr_would_have_shown() -> None:
+    # eight samples: 1 - 0.2^(1/8)
+    shown = "A true NFR of 18.22 % or more would have shown some lost answer"
+    assert shown in note(compare(answers("old", "rrrrrrww"), answers("new", "rrrrrwrw")))
+    runs = [answers("again", "rrrrrrwr")]
+    assert "would have shown" not in note(
+        compare(answers("old", "rrrrrrww"), answers("new", "rrrrrwrw"), new_runs=runs)
+    )

@@ -161,7 +161,7 @@ def test_one_failed_check_outweighs_one_that_cannot_tell() -> None:
 @pytest.mark.parametrize(
     ("policy", "message"),
     [
-        ({}, "the policy has no rules; add limits or must_pass"),
+        ({}, "the policy has no rules; add limits, measures or must_pass"),
         ({"limits": [{"metric": "nfr"}]}, "limits.0: the limit on nfr needs either max or min"),
         ({"limits": [{"metric": "NFRR", "max": 1}]}, "did you mean 'nfr'? (given: 'NFRR')"),
         ({"limits": [{"metric": "nfr", "maks": 1}]}, "unknown key 'limits.0.maks'; did you mean 'max'?"),

@@ -73,7 +73,7 @@ def _gate(args: argparse.Namespace) -> int:
         terminal = console()
         refuse_quadrant_alone(args)
         policy = load_policy(args.policy)
-        of_all = selection_of(args, policy.columns)
+        of_all = selection_of(args, (*policy.columns, *policy.measures))
         verdict, comparison = suite_gated(args, of_all, policy) if is_suite(args) else _one_gated(args, of_all, policy)
         explored: Page | Callable[[], Page]
         if isinstance(comparison, SuiteComparison):

@@ -31,7 +31,8 @@ CHOICES = {  # what to take from a log that holds several results
 
 
 def selection_of(args: argparse.Namespace, columns: Sequence[str]) -> Selection:
-    """What to take from every file; columns: further ones to keep, for slices."""
+    """What to take from every file; columns: further ones to keep, for slices, besides those of clusters and
+    measures."""
     from stillright.importers import Selection
     from stillright.records import COLUMNS
 
@@ -49,8 +50,10 @@ def selection_of(args: argparse.Namespace, columns: Sequence[str]) -> Selection:
         rename["id"] = args.id
     chosen = {kind: getattr(args, kind) for kind in CHOICES}
     anew = args.score is not None or args.judge is not None
-    lower = args.lower_is_better
-    return Selection(**chosen, anew=anew, columns=tuple(columns), rename=rename, lower_is_better=lower)
+    if args.cluster == "":
+        raise ConfigError("--cluster: name a column")
+    kept = (*columns, *filter(None, [args.cluster]), *measures(args))
+    return Selection(**chosen, anew=anew, columns=kept, rename=rename, lower_is_better=args.lower_is_better)
 
 
 def read_results(text: str, of_all: Selection) -> PredictionSet:
@@ -88,8 +91,18 @@ def options(args: argparse.Namespace, of_all: Selection) -> Options:
     return {
         "old_runs": [read_results(run, of_all) for run in args.old_run],
         "new_runs": [read_results(run, of_all) for run in args.new_run],
+        "cluster": args.cluster,
+        "measures": measures(args),
         **settings(args),
     }
+
+
+def measures(args: argparse.Namespace) -> list[str]:
+    """The numeric columns to tell ratios of. Raises ConfigError for one without a name."""
+    names = [name for names in args.measure for name in names.split(",")]
+    if "" in names:
+        raise ConfigError("--measure: name a column")
+    return names
 
 
 def settings(args: argparse.Namespace) -> Settings:
@@ -128,6 +141,18 @@ def add_results(parser: argparse.ArgumentParser) -> None:
     for model in ("old", "new"):
         text = f"one more run (seed, repeat) of {model.upper()}; repeatable"
         parser.add_argument(f"--{model}-run", action="append", default=[], type=given, metavar="FILE", help=text)
+    parser.add_argument(
+        "--measure",
+        action="append",
+        default=[],
+        metavar="COLUMN[,COLUMN]",
+        help="a numeric column, such as latency_ms or tokens: its ratio of new to old, by samples; repeatable",
+    )
+    add_selection(parser)
+
+
+def add_selection(parser: argparse.ArgumentParser) -> None:
+    """The arguments that say what to take from results, and how to compare them."""
     for kind, text in CHOICES.items():
         number: dict[str, Any] = {"type": int, "metavar": "N"} if kind == "run" else {}
         parser.add_argument(f"--{kind}", action=Once, help=text, **number)
@@ -170,3 +195,10 @@ def add_results(parser: argparse.ArgumentParser) -> None:
     anew.add_argument("--judge", type=path, metavar="JUDGE.YAML", help="let a model behind an endpoint score outputs")
     least = "changes of a score up to this size do not count (default: %(default)s)"
     parser.add_argument("--epsilon", type=float, default=0.0, help=least)
+    parser.add_argument(
+        "--cluster",
+        action=Once,
+        metavar="COLUMN",
+        help="samples with one value in this column belong together, such as questions about one passage: intervals "
+        "and tests take these to be drawn",
+    )

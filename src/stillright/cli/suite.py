@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from stillright.cli.paths import path, path_of
 from stillright.cli.results import selection_in, settings
-from stillright.errors import DataError, StillrightError
+from stillright.errors import ConfigError, DataError, StillrightError
 
 if TYPE_CHECKING:
     from stillright.comparison.suite import SuiteComparison
@@ -99,6 +99,10 @@ def suite_gated(args: argparse.Namespace, of_all: Selection, policy: Policy) -> 
 
 
 def _suite(args: argparse.Namespace) -> Suite | None:
+    """Raises ConfigError for options that are of one task."""
+    for option, given in (("--cluster", args.cluster), ("--measure", args.measure)):
+        if given:
+            raise ConfigError(f"{option}: is of one task, and these are several; choose one with --task NAME")
     from stillright.config.suite import load_suite
 
     return load_suite(args.suite) if isinstance(args.suite, Path) else None

@@ -12,8 +12,7 @@ from stillright.comparison.flips import Count, Flips, continuous_flips, discrete
 from stillright.comparison.models import Model
 from stillright.comparison.tally import Tally, tally_continuous, tally_discrete
 from stillright.records import Kind
-from stillright.significance import mcnemar_exact
-from stillright.stats import Estimate, mean_interval, within
+from stillright.stats import Estimate, within
 
 
 class ModelScore(BaseModel, frozen=True):
@@ -48,13 +47,27 @@ class Candidate(BaseModel, frozen=True):
     newly_lost: Count
 
 
+class Grouping(BaseModel, frozen=True):
+    """The clusters of samples that intervals and tests allow for. count: how many; largest: samples in the largest.
+
+    design_effect: for NFR and for the change of score, the variance of the mean over that of as many independent
+    samples; None where nothing varies.
+    """
+
+    count: int
+    largest: int
+    design_effect: dict[str, float | None]
+
+
 class Account(BaseModel, frozen=True):
     """Old, new and candidates on some samples. Rates are fractions of n unless named otherwise.
 
-    nfr_above_noise: NFR minus the mean noise of old and new, of those that have several runs.
+    nfr_above_noise: NFR minus the mean noise of old and new, of those that have several runs. clusters: of samples, if
+    they are not independent.
     """
 
     n: int
+    clusters: Grouping | None = None
     old: ModelScore
     new: ModelScore
     comparison: Flips
@@ -72,26 +85,41 @@ class Account(BaseModel, frozen=True):
         return [(self.new.name, self.comparison), *((each.name, each.comparison) for each in self.candidates)]
 
 
-def account(models: Sequence[Model[pl.DataFrame]], kind: Kind, epsilon: float, sign: int = 1) -> Account:
-    """The account of models of the same samples: old, new, then candidates. sign: -1 where lower scores are better."""
+def account(
+    models: Sequence[Model[pl.DataFrame]], kind: Kind, epsilon: float, sign: int = 1, cluster: pl.Series | None = None
+) -> Account:
+    """The account of models of the same samples: old, new, then candidates. sign: -1 where lower scores are better.
+
+    cluster: (n,), the number of each sample's, where samples of one are not independent.
+    """
     places = range(len(models))
     if kind == "discrete":
-        tally, same_mistake = tally_discrete(models), _same_mistake(models[0].runs[0])
+        tally, same_mistake = tally_discrete(models, cluster), _same_mistake(models[0].runs[0])
         scores = [tally.rate(f"score.{a}") for a in places]
         flips = [discrete_flips(tally, a, same_mistake) for a in places[1:]]
     else:
-        tally = tally_continuous(models, epsilon, sign)
+        tally = tally_continuous(models, epsilon, sign, cluster)
         scores = [tally.mean(f"score.{a}") for a in places]
         flips = [continuous_flips(tally, a) for a in places[1:]]
     old, new = (_model_score(tally, a, models[a], scores[a]) for a in places[:2])
     return Account(
         n=tally.n,
+        clusters=_grouping(tally),
         old=old,
         new=new,
         comparison=flips[0],
         nfr_above_noise=_above_noise(tally),
         candidates=tuple(_candidate(tally, a, models[a].name, scores[a], flips[a - 1]) for a in places[2:]),
     )
+
+
+def _grouping(tally: Tally) -> Grouping | None:
+    if tally.clusters is None:
+        return None
+    sizes, columns = tally.clusters.sizes, tally.columns
+    values = {"nfr": columns["regression.1"], "delta_score": columns["score.1"] - columns["score.0"]}
+    effects = {name: tally.clusters.design_effect(column) for name, column in values.items()}
+    return Grouping(count=len(sizes), largest=round(sizes.max()), design_effect=effects)
 
 
 def _same_mistake(table: pl.DataFrame) -> float | None:
@@ -111,7 +139,7 @@ def _above_noise(tally: Tally) -> Estimate | None:
     floors = [tally.columns[name] for name in ("noise.0", "noise.1") if name in tally.columns]
     if not floors:
         return None
-    return within(mean_interval(tally.columns["regression.1"] - np.mean(floors, axis=0), tally.counts), -1.0, 1.0)
+    return within(tally.mean_of(tally.columns["regression.1"] - np.mean(floors, axis=0)), -1.0, 1.0)
 
 
 def _candidate(tally: Tally, a: int, name: str, score: Estimate, flips: Flips) -> Candidate:
@@ -124,14 +152,7 @@ def _candidate(tally: Tally, a: int, name: str, score: Estimate, flips: Flips) -
         delta_score=tally.difference(f"score.{a}", "score.1", f"right_too.{a}"),
         delta_nfr=tally.difference(*flips_of_both),
         delta_nfr_relative=tally.relative(*flips_of_both),
-        delta_nfr_p=_flip_p(tally, a),
+        delta_nfr_p=tally.p(f"restored.{a}", f"newly_lost.{a}"),  # McNemar's of "is a negative flip"
         restored=tally.count(f"restored.{a}"),
         newly_lost=tally.count(f"newly_lost.{a}"),
     )
-
-
-def _flip_p(tally: Tally, a: int) -> float | None:
-    """Exact McNemar test of "is a negative flip", from the flips that only one of candidate and new has."""
-    if not tally.counted:
-        return None
-    return mcnemar_exact(int(tally.count(f"restored.{a}")), int(tally.count(f"newly_lost.{a}")))

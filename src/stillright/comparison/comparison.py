@@ -16,12 +16,16 @@ from pydantic import Field
 
 from stillright.comparison.account import Account, account
 from stillright.comparison.allow import allowed, refuse_unknown_names
+from stillright.comparison.attempts import Attempts, attempts
 from stillright.comparison.examples import Regression, worst_regressions
 from stillright.comparison.identical import identical_runs
 from stillright.comparison.joining import joined
 from stillright.comparison.likeness import Likeness, likeness
+from stillright.comparison.margins import Margins, margins
+from stillright.comparison.measures import Measure, measured
 from stillright.comparison.models import Model, Options, Results, read_models, scored_alike
-from stillright.comparison.pairing import OnMissing, pair
+from stillright.comparison.pairing import OnMissing, Paired, pair
+from stillright.comparison.reliable import Reliable, reliable
 from stillright.comparison.samples import Samples
 from stillright.errors import ConfigError
 from stillright.importers import Selection
@@ -54,7 +58,10 @@ class Comparison(Account):
     file lacks. counted_wrong: samples of either kind that are part of n, as wrong answers. allow: which differences
     between files were allowed; differences: those that there were, a sentence each. sources: for each model, what its
     (first) file records of how it was made: model, dtype, versions of tools. worst_of: how many answers were lost
-    between the first runs, of which worst shows some.
+    between the first runs, of which worst shows some. cluster: the column of samples that belong together.
+    attempts: pass@k and pass^k of "old" and "new" where they have several runs, of answers that are right or wrong;
+    reliable: which of those changed in more runs than chance explains. measures: what answers take.
+    margins: how sure old was of the answers that new lost, in the first runs.
     """
 
     task: str | None
@@ -69,6 +76,11 @@ class Comparison(Account):
     allow: tuple[str, ...] = ()
     differences: tuple[str, ...] = ()
     epsilon: float
+    cluster: str | None = None
+    attempts: dict[str, Attempts] = Field(default_factory=dict)
+    reliable: Reliable | None = None
+    measures: tuple[Measure, ...] = ()
+    margins: Margins | None = None
     movement: Likeness | None = None
     worst: tuple[Regression, ...] = ()
     worst_of: int = 0
@@ -119,6 +131,9 @@ def compare(
     (discrete results only) counts them, and unscored ones, as wrong answers of that file.
     allow: names in comparison.allow.NAMES of what may differ between files; what does is part of the result.
     epsilon: changes of a score up to this size do not count (continuous results only; default 0).
+    cluster: a column of samples that belong together, such as questions about one passage; intervals and tests then
+    take its values to be drawn, not samples.
+    measures: numeric columns, such as latency, of which the ratio of new to old is told.
     Raises DataError for results that cannot be read or compared, ConfigError for an argument without a meaning here,
     and with `score` also MissingExtra and JudgeError.
     """
@@ -145,20 +160,31 @@ def read_and_compare(
     on_missing: OnMissing = "error",
     allow: Collection[str] = (),
     epsilon: float = 0.0,
+    cluster: str | None = None,
+    measures: Sequence[str] = (),
 ) -> Compared:
     """compare(), with what it read. This signature is where the defaults of `Options` stand."""
-    _refuse_bare_strings(candidates=candidates, old_runs=old_runs, new_runs=new_runs, slices=slices, allow=allow)
+    _refuse_bare_strings(
+        candidates=candidates, old_runs=old_runs, new_runs=new_runs, slices=slices, allow=allow, measures=measures
+    )
     refuse_unknown_names(allow)
+    measures = tuple(dict.fromkeys(measures))
     if on_missing not in get_args(OnMissing):
         raise ConfigError(f"on_missing={on_missing!r}: expected one of {', '.join(get_args(OnMissing))}")
     selection = selection or Selection()
-    columns = tuple(dict.fromkeys((*selection.columns, *slices)))
+    columns = tuple(dict.fromkeys((*selection.columns, *slices, *([cluster] if cluster else []), *measures)))
     selection = replace(selection, columns=columns, anew=score is not None)
     models = read_models([old, *old_runs], [new, *new_runs], candidates, selection)
     of_one_run = allowed(identical_runs(models[0].runs, models[1].runs), allow)
     models, by_content = joined(scored_alike(models, score))
-    found = _compare_models(models, [*slices, *_tasks(models)], on_missing, allow, epsilon)
-    found_too = {"joined_by": "content" if by_content else "id", "differences": (*of_one_run, *found.differences)}
+    runs, labels = [run for model in models for run in model.runs], [*slices, *_tasks(models)]
+    paired = pair(runs, on_missing, labels, allow, cluster, measures)
+    found = _compare_models(models, paired, on_missing, allow, epsilon, measures)
+    found_too = {
+        "cluster": cluster,
+        "joined_by": "content" if by_content else "id",
+        "differences": (*of_one_run, *found.differences),
+    }
     return Compared(found.model_copy(update=found_too), models)
 
 
@@ -169,32 +195,41 @@ def _tasks(models: list[Model[PredictionSet]]) -> list[str]:
 
 def _compare_models(
     models: list[Model[PredictionSet]],
-    slices: Sequence[str],
+    paired: Paired,
     on_missing: OnMissing,
     allow: Collection[str],
     epsilon: float,
+    measures: Sequence[str],
 ) -> Comparison:
-    paired = pair([run for model in models for run in model.runs], on_missing, slices, allow)
     tables = iter(paired.tables)
     side_by_side = [Model(model.name, [next(tables) for _ in model.runs]) for model in models]
     first_old, first_new = side_by_side[0].runs[0], side_by_side[1].runs[0]
     least, sign = least_change(epsilon, paired.kind), -1 if paired.lower_is_better else 1
     worst = worst_regressions(first_old, first_new, least, sign)
     comparison = Comparison(
-        **dict(account(side_by_side, paired.kind, least, sign)),
+        **dict(account(side_by_side, paired.kind, least, sign, paired.cluster)),
         **{name: getattr(paired, name) for name in OF_PAIRED},
         on_missing=on_missing,
         allow=tuple(dict.fromkeys(allow)),
         epsilon=epsilon,
+        **(_of_runs(side_by_side[:2], paired.cluster) if paired.kind == "discrete" else {}),
+        margins=margins(first_old, first_new, paired.cluster) if paired.kind == "discrete" else None,
+        measures=tuple(measured(name, side_by_side, paired.cluster) for name in measures),
         worst=worst.shown,
         worst_of=worst.of,
-        movement=likeness(first_old, first_new, least, sign),
+        movement=likeness(first_old, first_new, least, sign, paired.cluster),
         adjustment="holm" if paired.labels else None,
-        slices=_slices(side_by_side, paired.kind, least, sign, paired.labels),
+        slices=_slices(side_by_side, paired, least, sign),
         sources={model.name: source for model in models if (source := model.runs[0].header.source)},
     )
-    comparison._samples = Samples(side_by_side, paired.labels, least, sign)
+    comparison._samples = Samples(side_by_side, paired.labels, least, sign, paired.cluster)
     return comparison
+
+
+def _of_runs(models: list[Model[pl.DataFrame]], cluster: pl.Series | None) -> dict[str, Any]:
+    """What runs of old and of new tell of items that are right or wrong."""
+    found = {place: attempts(model, cluster) for place, model in zip(("old", "new"), models, strict=True)}
+    return {"attempts": {place: each for place, each in found.items() if each}, "reliable": reliable(*models)}
 
 
 def least_change(epsilon: float, kind: Kind) -> float:
@@ -212,15 +247,14 @@ def _refuse_bare_strings(**arguments: Any) -> None:
             raise ConfigError(f"{name}={str(value)!r}: expected a list, as in {name}=[{str(value)!r}]")
 
 
-def _slices(
-    models: list[Model[pl.DataFrame]], kind: Kind, epsilon: float, sign: int, labels: dict[str, pl.Series]
-) -> tuple[Slice, ...]:
-    accounts = []
-    for column, values in labels.items():
+def _slices(models: list[Model[pl.DataFrame]], paired: Paired, epsilon: float, sign: int) -> tuple[Slice, ...]:
+    accounts, kind, cluster = [], paired.kind, paired.cluster
+    for column, values in paired.labels.items():
         for value in sorted(values.drop_nulls().unique()):
             rows = (values == value).fill_null(False)
             within = [Model(model.name, [run.filter(rows) for run in model.runs]) for model in models]
-            accounts.append((column, value, account(within, kind, epsilon, sign)))
+            theirs = None if cluster is None else cluster.filter(rows)
+            accounts.append((column, value, account(within, kind, epsilon, sign, theirs)))
     flips = [each.comparison for *_, each in accounts]
     ps = [each.mcnemar_p if kind == "discrete" else each.sign_p for each in flips]
     adjusted = iter(holm([p for p in ps if p is not None]))

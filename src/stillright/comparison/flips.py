@@ -9,8 +9,7 @@ from __future__ import annotations
 from pydantic import BaseModel
 
 from stillright.comparison.tally import Tally
-from stillright.significance import mcnemar_exact
-from stillright.stats import UNDEFINED, Estimate, over, smallest_difference
+from stillright.stats import UNDEFINED, Estimate, over, smallest_difference, smallest_shown_rate
 
 Count = int | float  # a mean where a model has several runs
 
@@ -41,6 +40,7 @@ class Flips(BaseModel, frozen=True):
     mcnemar_p: float | None = None
     sign_p: float | None = None
     smallest_difference: float | None = None
+    smallest_nfr: float | None = None
 
 
 def discrete_flips(tally: Tally, a: int, same_mistake: float | None) -> Flips:
@@ -63,8 +63,9 @@ def discrete_flips(tally: Tally, a: int, same_mistake: float | None) -> Flips:
         nfr_of_chance=_of_chance(tally, a, flip, 1.0),
         nfr_mc_of_chance=_of_chance(tally, a, changed, same_mistake) if known and same_mistake else UNDEFINED,
         delta_score=tally.difference(f"score.{a}", "score.0", f"both_right.{a}"),
-        mcnemar_p=mcnemar_exact(int(counts["gain"]), int(counts["regression"])) if tally.counted else None,
-        smallest_difference=smallest_difference(tally.sums[f"square.{a}"] / tally.n, tally.n),
+        mcnemar_p=tally.p(f"gain.{a}", flip),
+        smallest_difference=_smallest_difference(tally, a),
+        smallest_nfr=_smallest_nfr(tally, a),
     )
 
 
@@ -86,6 +87,29 @@ def continuous_flips(tally: Tally, a: int) -> Flips:
         mean_gain=tally.mean_size(f"gain_size.{a}", f"gain.{a}"),
         mean_regression=tally.mean_size(f"regression_size.{a}", f"regression.{a}"),
         delta_score=tally.difference(f"score.{a}", "score.0"),
-        sign_p=mcnemar_exact(int(gain), int(regression)) if tally.counted else None,
-        smallest_difference=smallest_difference(tally.sums[f"square.{a}"] / tally.n, tally.n),
+        sign_p=tally.p(f"gain.{a}", f"regression.{a}"),
+        smallest_difference=_smallest_difference(tally, a),
+        smallest_nfr=_smallest_nfr(tally, a),
     )
+
+
+def _smallest_difference(tally: Tally, a: int) -> float | None:
+    """The least true difference in score of model `a` from old that so many samples would show; see stats."""
+    variance = tally.sums[f"square.{a}"] / tally.n
+    if tally.clusters is not None:
+        variance *= tally.clusters.design_effect(tally.columns[f"score.{a}"] - tally.columns["score.0"]) or 1.0
+    return smallest_difference(variance, tally.n)
+
+
+def _smallest_nfr(tally: Tally, a: int) -> float | None:
+    """The least true NFR of which so many samples would show any; None with several runs.
+
+    Samples in clusters are worth fewer by the design effect, or one a cluster where no flip tells it.
+    """
+    if not tally.counted:
+        return None
+    worth = float(tally.n)
+    if tally.clusters is not None:
+        effect = tally.clusters.design_effect(tally.columns[f"regression.{a}"])
+        worth = len(tally.clusters.sizes) if effect is None else tally.n / max(1.0, effect)
+    return smallest_shown_rate(worth)

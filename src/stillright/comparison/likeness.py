@@ -11,11 +11,12 @@ import numpy as np
 import polars as pl
 from pydantic import BaseModel
 
-from stillright.comparison.tally import parts_between
+from stillright.clusters import mean_of_fractions
+from stillright.comparison.quadrants import parts_between
 from stillright.scoring.rouge import rouge1
 from stillright.scoring.words import words
 from stillright.significance import Array
-from stillright.stats import Estimate, mean_interval, within
+from stillright.stats import Estimate
 
 MOST = 10_000  # pairs of texts compared; if there are more, this many drawn with a fixed seed
 ORDER = ("both_right", "gain", "both_wrong", "unchanged", "regression")
@@ -34,25 +35,32 @@ class Likeness(BaseModel, frozen=True):
     parts: dict[str, Estimate]
 
 
-def likeness(old: pl.DataFrame, new: pl.DataFrame, epsilon: float, sign: int = 1) -> Likeness | None:
+def likeness(
+    old: pl.DataFrame, new: pl.DataFrame, epsilon: float, sign: int = 1, cluster: pl.Series | None = None
+) -> Likeness | None:
     """The likeness of two tables of the same samples; None if outputs are missing or choices, or if none has words.
 
-    sign: -1 where lower scores are better.
+    sign: -1 where lower scores are better. cluster: (n,), the number of each sample's.
     """
     if old["choices"].null_count() < len(old) or old["output"].null_count() or new["output"].null_count():
         return None
+    numbers = None if cluster is None else cluster.to_numpy()
     if len(old) > MOST:
         drawn = np.sort(np.random.default_rng(0).choice(len(old), MOST, replace=False))
-        old, new = old[drawn], new[drawn]
+        old, new, numbers = old[drawn], new[drawn], None if numbers is None else numbers[drawn]
     before, now = old["output"].to_list(), new["output"].to_list()
     values = np.array([_alike(a, b) for a, b in zip(before, now, strict=True)])
     known = ~np.isnan(values)
     if not known.any():
         return None
-    values = values[known]
-    parts = {name: part[known] for name, part in parts_between(old, new, epsilon, sign).items()}
-    found = {name: _mean(values[parts[name] > 0]) for name in ORDER if name in parts and parts[name].any()}
-    return Likeness(pairs=len(values), similarity=_mean(values), parts=found)
+    parts = parts_between(old, new, epsilon, sign)
+
+    def mean(which: Array) -> Estimate:
+        return mean_of_fractions(values[which], None if numbers is None else numbers[which])
+
+    found = {name: mean(known & (parts[name] > 0)) for name in ORDER if name in parts}
+    occurring = {name: each for name, each in found.items() if each.value is not None}
+    return Likeness(pairs=int(known.sum()), similarity=mean(known), parts=occurring)
 
 
 def _alike(before: str, now: str) -> float:
@@ -60,7 +68,3 @@ def _alike(before: str, now: str) -> float:
     if before == now:
         return 1.0
     return rouge1(before, now) if words(before) or words(now) else math.nan
-
-
-def _mean(values: Array) -> Estimate:
-    return within(mean_interval(values, np.ones(len(values))), 0.0, 1.0)

@@ -49,6 +49,8 @@ class Options(Settings, total=False):
 
     old_runs: Sequence[Results]
     new_runs: Sequence[Results]
+    cluster: str | None
+    measures: Sequence[str]
 
 
 def read_models(

@@ -18,14 +18,17 @@ from stillright.comparison.sameness import same_form
 from stillright.errors import ConfigError, DataError, NothingScored, spelled
 from stillright.records import COLUMNS, EXAMPLES, Kind, PredictionSet
 
+MEASURE = "measure "  # begins the name of a column of numbers, among those of a paired table
 OnMissing = Literal["error", "drop", "wrong"]
 
 
 class Paired(NamedTuple):
     """The same n samples in every table, in the same order.
 
-    tables: COLUMNS of PredictionSet.table, with `right` (bool) and `answer` (text) for discrete results.
+    tables: COLUMNS of PredictionSet.table, with `right` (bool) and `answer` (text) for discrete results; under MEASURE
+    columns of numbers.
     labels: the columns to slice by, as text; for each sample the value in the first file that has one.
+    cluster: which samples belong together, a number for each value of the column that says so, if one does.
     """
 
     kind: Kind
@@ -38,6 +41,7 @@ class Paired(NamedTuple):
     counted_wrong: int  # samples that count as wrong in a file that lacks or does not score them
     missing: int  # samples that some file lacks
     differences: tuple[str, ...]  # between the files, all of them allowed
+    cluster: pl.Series | None = None
 
 
 def pair(
@@ -45,11 +49,14 @@ def pair(
     on_missing: OnMissing = "error",
     columns: Sequence[str] = (),
     allow: Collection[str] = (),
+    cluster: str | None = None,
+    measures: Sequence[str] = (),
 ) -> Paired:
     """The samples that all of `runs` score.
 
     on_missing: whether a sample that some file lacks is an error, dropped, or (discrete only) wrong there; "wrong" also
     counts what a file has but does not score. columns: to slice by. allow: names of differences that are not refused.
+    cluster: the column of samples that belong together. measures: numeric columns to keep.
     Raises DataError if the runs differ in kind, metric or filter, or in task, settings, document or prompt of an id
     where that is not allowed, or in the reference; if ids are missing that must not be; and if no sample is left.
     Raises ConfigError for an unknown column.
@@ -61,23 +68,71 @@ def pair(
     if on_missing == "wrong" and kind == "continuous":
         given = spelled(command="--on-missing wrong", python="on_missing='wrong'")
         raise DataError(f"{given}: scores have no wrong answer; use 'drop' or 'error'")
-    tables, missing = _aligned(runs, on_missing)
-    differences += allowed(differing_questions(runs, tables), allow)
-    labels = _labels(tables, columns)
-    tables = [table.select(*COLUMNS) for table in tables]
+    held, missing = _aligned(runs, on_missing)
+    differences += allowed(differing_questions(runs, held), allow)
+    labels = _labels(held, columns)
+    tables = [_with_measures(run, table, measures) for run, table in zip(runs, held, strict=True)]
+    tables = [table.select(*COLUMNS, *(MEASURE + name for name in measures)) for table in tables]
     tables = [with_verdicts(table) if kind == "discrete" else table for table in tables]
     scored = _everywhere(table["right" if kind == "discrete" else "score"].is_not_null() for table in tables)
     task = next((run.header.task for run in runs if run.header.task is not None), None)
-    paired = Paired(kind, task, metric, lower, tables, labels, int((~scored).sum()), 0, missing, differences)
-    if on_missing == "wrong":
-        _refuse_unjudged(runs, tables)
-        tables = [table.with_columns(pl.col("right").fill_null(False)) for table in tables]
-        return paired._replace(tables=tables, unscored=0, counted_wrong=paired.unscored)
+    clusters = None if cluster is None else _labels(held, [cluster], "cluster")[cluster]
+    counts = int((~scored).sum()), 0, missing
+    paired = Paired(kind, task, metric, lower, tables, labels, *counts, differences, clusters)
+    found = _unscored_as_wrong(paired, runs) if on_missing == "wrong" else _only_scored(paired, scored, runs)
+    return found._replace(cluster=_numbered(found.cluster, found.tables[0]["id"]))
+
+
+def _unscored_as_wrong(paired: Paired, runs: Sequence[PredictionSet]) -> Paired:
+    _refuse_unjudged(runs, paired.tables)
+    tables = [table.with_columns(pl.col("right").fill_null(False)) for table in paired.tables]
+    return paired._replace(tables=tables, unscored=0, counted_wrong=paired.unscored)
+
+
+def _only_scored(paired: Paired, scored: pl.Series, runs: Sequence[PredictionSet]) -> Paired:
+    """Without the other samples. Raises NothingScored if none is left."""
     if not scored.any():
         names = " and ".join(dict.fromkeys(run.name for run in runs))
-        raise NothingScored(f"{names}: no sample is scored in every file; {_why_unscored(tables, kind)}")
-    labels = {column: values.filter(scored) for column, values in labels.items()}
-    return paired._replace(tables=[table.filter(scored) for table in tables], labels=labels)
+        why = _why_unscored(paired.tables, paired.kind)
+        raise NothingScored(f"{names}: no sample is scored in every file; {why}")
+    return paired._replace(
+        tables=[table.filter(scored) for table in paired.tables],
+        labels={column: values.filter(scored) for column, values in paired.labels.items()},
+        cluster=None if paired.cluster is None else paired.cluster.filter(scored),
+    )
+
+
+def _numbered(clusters: pl.Series | None, ids: pl.Series) -> pl.Series | None:
+    """A number for each value. Raises DataError naming a sample without one."""
+    if clusters is None:
+        return None
+    lacking = ids.filter(clusters.is_null() | (clusters == ""))
+    if len(lacking):
+        option = spelled(command=f"--cluster {clusters.name}", python=f"cluster={clusters.name!r}")
+        raise DataError(
+            f"{option}: {len(lacking):,} samples have no value in it in any file, the first of them {lacking[0]!r}; "
+            "give every sample the name of its cluster, its own id where it stands alone"
+        )
+    return clusters.rank("dense")
+
+
+def _with_measures(run: PredictionSet, table: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
+    """The table with each of these columns as numbers, under MEASURE. Raises ConfigError where the run has no such
+    column, DataError naming the first sample whose value is no number, or below zero."""
+    for name in names:
+        if name not in table.columns or table[name].null_count() == len(table):
+            raise ConfigError(f"measure {name!r}: {run.name} has no such column with a value in it; check the name")
+        texts = table[name].cast(pl.String)
+        numbers = texts.cast(pl.Float64, strict=False)
+        wrong = texts.is_not_null() & ~(numbers.is_finite() & (numbers >= 0)).fill_null(False)
+        if wrong.any():
+            i = wrong.arg_true()[0]
+            raise DataError(
+                f"{run.name}: measure {name!r}: sample {table['id'][i]!r} has {texts[i]!r:.40}; every value must be a "
+                "number, not below zero"
+            )
+        table = table.with_columns(numbers.alias(MEASURE + name))
+    return table
 
 
 def _direction(kind: Kind, runs: Sequence[PredictionSet]) -> bool | None:
@@ -111,16 +166,16 @@ def _why_unscored(tables: list[pl.DataFrame], kind: Kind) -> str:
     return "; ".join(filter(None, [fix, *map(answer_beside_reference, silent[:1])]))
 
 
-def _labels(tables: list[pl.DataFrame], columns: Sequence[str]) -> dict[str, pl.Series]:
+def _labels(tables: list[pl.DataFrame], columns: Sequence[str], use: str = "slice") -> dict[str, pl.Series]:
     """For each column the samples' values as text. Raises ConfigError if no file has a value in it."""
     labels = {}
     for column in dict.fromkeys(columns):
         held = [table[column] for table in tables if column in table.columns]
         held = [values for values in held if values.null_count() < len(values)]
         if not held:
-            raise ConfigError(f"slice {column!r}: no file has such a column with a value in it; check the name")
+            raise ConfigError(f"{use} {column!r}: no file has such a column with a value in it; check the name")
         texts = [each.list.join(" | ") if column == "reference" else each.cast(pl.String) for each in held]
-        labels[column] = pl.select(pl.coalesce(texts)).to_series()
+        labels[column] = pl.select(pl.coalesce(texts)).to_series().alias(column)
     return labels
 
 

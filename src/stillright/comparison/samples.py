@@ -10,8 +10,11 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
+from stillright.comparison.attempts import runs_right
 from stillright.comparison.models import Model
-from stillright.comparison.tally import changed, exchanged, parts_between
+from stillright.comparison.quadrants import exchanged, parts_between
+from stillright.comparison.reliable import ALPHA, adjusted_ps
+from stillright.comparison.tally import changed
 from stillright.errors import ConfigError, spelled
 from stillright.records import TASK
 from stillright.significance import Array
@@ -26,32 +29,34 @@ QUADRANTS = {  # part of `parts_between` -> what it is called here
 OF_ANSWERS = ("kept", "gained", "lost", "still_wrong", "still_wrong_same", "still_wrong_changed")
 OF_SCORES = ("gained", "unchanged", "lost")
 AGAINST_NEW = ("restored", "newly_lost")
-ANSWER = ("prediction", "output", "score")
+OF_RUNS = ("reliably_lost", "reliably_gained", "undecided")
+ANSWER = ("prediction", "output", "score", "margin")
 
 
 @dataclass(frozen=True)
 class Samples:
     """The samples of a comparison: tables of old, new and candidates as `pair` makes them, and columns to slice by.
 
-    least: what a difference of scores must exceed to count. sign: -1 where lower scores are better. Any two are equal,
-    since comparisons are equal where their numbers are.
+    least: what a difference of scores must exceed to count. sign: -1 where lower scores are better. cluster: (n,), the
+    number of each sample's. Any two are equal, since comparisons are equal where their numbers are.
     """
 
     models: Sequence[Model[pl.DataFrame]] = field(compare=False, repr=False)
     labels: Mapping[str, pl.Series] = field(compare=False, repr=False)
     least: float = field(compare=False)
     sign: int = field(compare=False)
+    cluster: pl.Series | None = field(compare=False, default=None, repr=False)
 
     def table(self, task: str | None, wanted: Sequence[str]) -> pl.DataFrame:
         """One row a sample, of those in a `wanted` quadrant of any model if some are named; columns: docs/flips.md.
 
-        task: of samples that do not say theirs. Raises ConfigError for a quadrant that there is not, and for a model
-        with several runs, where a sample is in several quadrants.
+        task: of samples that do not say theirs. Raises ConfigError for a quadrant that there is not, and for scores
+        of a model with several runs, of which a sample is in several quadrants.
         """
-        self._refuse_several_runs()
+        self._refuse_runs_of_scores()
         tables = [model.runs[0] for model in self.models]
         names = ["old", "new", *(f"candidate_{i}" for i in range(1, len(tables) - 1))]
-        quadrants = list(self._quadrants(names, tables))
+        quadrants, counts = self._of_runs() if self._has_runs else (list(self._quadrants(names, tables)), [])
         answers = [
             table[column].alias(f"{name}_{column}")
             for column in ANSWER
@@ -63,6 +68,7 @@ class Samples:
                 tables[0]["id"],
                 self.labels.get(TASK, pl.Series([task], dtype=pl.String).new_from_index(0, len(tables[0]))).alias(TASK),
                 *quadrants,
+                *counts,
                 *(_first_known(tables, column) for column in ("prompt", "reference")),
                 *answers,
                 *(values.alias(f"slice_{name}") for name, values in labels.items()),
@@ -84,19 +90,36 @@ class Samples:
                 against = exchanged(lost_by_new, parts["regression"])
                 yield _words({part: against[part] for part in AGAINST_NEW}).alias(f"{name}_against_new")
 
-    def _refuse_several_runs(self) -> None:
+    @property
+    def _has_runs(self) -> bool:
+        return any(len(model.runs) > 1 for model in self.models)
+
+    def _of_runs(self) -> tuple[list[pl.Series], list[pl.Series]]:
+        """Whether new lost or gained each sample reliably, alone and with the counts and p that say so."""
+        old, new = self.models[:2]
+        ps = adjusted_ps(old, new)
+        found = {"reliably_lost": ps["lost"].to_numpy() <= ALPHA, "reliably_gained": ps["gained"].to_numpy() <= ALPHA}
+        counts = [
+            pl.Series(f"{name}_right_runs", runs_right(each), dtype=pl.Int64)
+            for name, each in (("old", old), ("new", new))
+        ]
+        adjusted = [ps[part].fill_nan(None).alias(f"p_{part}") for part in ("lost", "gained")]
+        return [_words(found).fill_null("undecided").alias("new_quadrant")], [*counts, *adjusted]
+
+    def _refuse_runs_of_scores(self) -> None:
         for model, place in zip(self.models, ("old", "new"), strict=False):
-            if len(model.runs) > 1:
+            if len(model.runs) > 1 and "right" not in model.runs[0].columns:
                 flips = spelled(command="--flips", python="flips()")
                 runs = spelled(command=f"--{place}-run", python=f"{place}_runs")
                 raise ConfigError(
-                    f"{flips}: {model.name} has {len(model.runs)} runs, in which a sample may be both kept and lost; "
+                    f"{flips}: {model.name} has {len(model.runs)} runs, whose scores may both rise and fall; "
                     f"compare one run of each model, without {runs}"
                 )
 
     def _named(self, wanted: Sequence[str], of_answers: bool) -> Collection[str]:
         """The quadrants that `wanted` names; still_wrong names those of the same and of another wrong answer too."""
-        known = [*(OF_ANSWERS if of_answers else OF_SCORES), *(AGAINST_NEW if len(self.models) > 2 else ())]
+        of_one = [*(OF_ANSWERS if of_answers else OF_SCORES), *(AGAINST_NEW if len(self.models) > 2 else ())]
+        known = OF_RUNS if self._has_runs else of_one
         for name in wanted:
             if name not in known:
                 option = spelled(command="--quadrant", python="flips()")

@@ -149,7 +149,13 @@ def read_and_compare_suite(
             name,
             [side[name] for side in sides],
             slices,
-            {**settings, "old_runs": [run[name] for run in olds], "new_runs": [run[name] for run in news]},
+            {
+                **settings,
+                "old_runs": [run[name] for run in olds],
+                "new_runs": [run[name] for run in news],
+                "cluster": None,
+                "measures": (),
+            },
         )
         for name in names
     ]

@@ -13,28 +13,44 @@ from itertools import permutations, product
 import numpy as np
 import polars as pl
 
+from stillright.clusters import Clusters
 from stillright.comparison.models import Model
-from stillright.significance import Z_95, Array
-from stillright.stats import Estimate, mean_interval, ratio_interval, relative_change, student_95, tango, wilson, within
+from stillright.comparison.quadrants import exchanged, quadrants, score_parts
+from stillright.significance import Z_95, Array, mcnemar_exact
+from stillright.stats import (
+    UNDEFINED,
+    Estimate,
+    mean_interval,
+    ratio_interval,
+    reaching_zero,
+    relative_change,
+    student_95,
+    tango,
+    wilson,
+    within,
+)
 
+CLUSTER = "cluster"  # the column of clusters among flags, if there are some
 Lost = Callable[[Array, Array], Array]  # old and another model, (n,) each -> where that has a negative flip, (n,)
 
 
 @dataclass(frozen=True)
 class Tally:
-    """Per-sample columns and their sums."""
+    """Per-sample columns and their sums. clusters: those that the rows are in, if samples are not drawn one by one."""
 
     n: int
     columns: Mapping[str, Array]  # (m,) each, one value per distinct row of samples
     counts: Array  # (m,), how many samples share the row
     sums: Mapping[str, float]
     pairs: int  # pairs of an old and a new run
+    clusters: Clusters | None = None
 
     @classmethod
-    def of(cls, columns: Mapping[str, Array], counts: Array, pairs: int) -> Tally:
-        """The tally of `columns`, which are means over `pairs` of an old and a new run."""
+    def of(cls, columns: Mapping[str, Array], counts: Array, pairs: int, cluster: Array | None = None) -> Tally:
+        """The tally of `columns`, which are means over `pairs` of an old and a new run. cluster: (m,), of each row."""
         sums = {name: float(counts @ column) for name, column in columns.items()}
-        return cls(round(counts.sum()), columns, counts, sums, pairs)
+        clusters = None if cluster is None else Clusters.of(cluster, counts)
+        return cls(round(counts.sum()), columns, counts, sums, pairs, clusters)
 
     @property
     def counted(self) -> bool:
@@ -57,47 +73,82 @@ class Tally:
         and at most one per pair of runs.
         """
         whole = self.n if bottom is None else self.sums[bottom]
-        if self.counted or whole == 0:
+        if whole == 0:
+            return UNDEFINED
+        if self.counted and self.clusters is None:
             return wilson(round(self.sums[top]), round(whole))
-        share = self.sums[top] / whole
-        part = 1.0 if bottom is None else self.columns[bottom]
-        variance = float(self.counts @ (self.columns[top] - share * part) ** 2) / whole**2
+        part = np.ones_like(self.counts) if bottom is None else self.columns[bottom]
+        freedom = max(self.n - 1, 1) if self.clusters is None else math.inf  # of clusters they are counted there
+        effective = whole if self.counted else self._effective(self.columns[top], part, freedom)
+        if self.clusters is not None:
+            return self.clusters.rate(self.columns[top], part, effective)
+        return wilson(self.sums[top] / whole * effective, effective)
+
+    def worth(self, name: str) -> float:
+        """How many single answers tell as much of the mean of a column as its samples do with all their runs."""
+        return self.n if self.counted else self._effective(self.columns[name], np.ones_like(self.counts), math.inf)
+
+    def _effective(self, top: Array, part: Array, freedom: float) -> float:
+        """The number of single answers whose share has the variance of that of `top` in `part`."""
+        whole = float(self.counts @ part)
+        share = float(self.counts @ top) / whole
+        variance = float(self.counts @ (top - share * part) ** 2) / whole**2
         effective = share * (1 - share) / variance if variance > 0 else whole
-        effective *= (Z_95 / student_95(max(self.n - 1, 1))) ** 2
-        effective = min(effective or whole, whole * self.pairs)
-        return wilson(share * effective, effective)
+        effective *= (Z_95 / student_95(freedom)) ** 2
+        return min(effective or whole, whole * self.pairs)
 
     def mean(self, name: str) -> Estimate:
         """The mean of a column of scores, its interval within 0 and 1 where all scores are."""
-        found = mean_interval(self.columns[name], self.counts, self._span(name))
+        found = self.mean_of(self.columns[name], self._span(name))
         return within(found, 0.0, 1.0) if self._of_fractions(name) else found
+
+    def mean_of(self, values: Array, span: float = 1.0) -> Estimate:
+        """The mean of values (m,) of the rows; span: the largest difference that a sample could show."""
+        return mean_interval(values, self.counts, span) if self.clusters is None else self.clusters.mean(values, span)
+
+    def _ratio(self, tops: Array, bottoms: Array, span: float = 1.0) -> Estimate:
+        if self.clusters is None:
+            return ratio_interval(tops, bottoms, self.counts, span)
+        return self.clusters.ratio(tops, bottoms, span)
 
     def difference(self, first: str, second: str, both: str | None = None) -> Estimate:
         """Mean of `first` less that of `second`: Tango's interval where both count samples, else that of the mean.
 
         both: the column of samples that count in both; None, or a name without a column, if they are not counts.
         """
-        if both is None or both not in self.sums or not self.counted:
-            found = mean_interval(self.columns[first] - self.columns[second], self.counts, self._span(first, second))
-            return within(found, -1.0, 1.0) if self._of_fractions(first, second) else found
-        alone = [round(self.sums[name] - self.sums[both]) for name in (first, second)]
-        return tango(alone[0], alone[1], self.n)
+        counts = self.counted and both in self.sums
+        if counts and self.clusters is None:
+            alone = [round(self.sums[name] - self.sums[str(both)]) for name in (first, second)]
+            return tango(alone[0], alone[1], self.n)
+        found = self.mean_of(self.columns[first] - self.columns[second], self._span(first, second))
+        found = within(found, -1.0, 1.0) if self._of_fractions(first, second) else found
+        return reaching_zero(found, self.p(first, second) or 0.0) if counts else found
 
     def relative(self, first: str, second: str, both: str | None = None) -> Estimate:
         """`difference` over the mean of `second`: the score interval where both count samples, else of the ratio.
 
         Not below -1: no rate falls by more than all of it.
         """
-        if both is not None and both in self.sums and self.counted:
-            alone = [round(self.sums[name] - self.sums[both]) for name in (first, second)]
-            return relative_change(round(self.sums[both]), alone[0], alone[1], self.n)
-        found = ratio_interval(self.columns[first] - self.columns[second], self.columns[second], self.counts)
-        return within(found, -1.0, math.inf)
+        counts = self.counted and both in self.sums
+        if counts and self.clusters is None:
+            alone = [round(self.sums[name] - self.sums[str(both)]) for name in (first, second)]
+            return relative_change(round(self.sums[str(both)]), alone[0], alone[1], self.n)
+        found = within(self._ratio(self.columns[first] - self.columns[second], self.columns[second]), -1.0, math.inf)
+        return reaching_zero(found, self.p(first, second) or 0.0) if counts else found
 
     def mean_size(self, sizes: str, which: str) -> Estimate:
         """Mean of `sizes` of the differences in `which`, all above zero."""
-        found = ratio_interval(self.columns[sizes], self.columns[which], self.counts, self._span(sizes))
+        found = self._ratio(self.columns[sizes], self.columns[which], self._span(sizes))
         return within(found, 0.0, 1.0 if self._of_fractions(sizes) else math.inf)
+
+    def p(self, up: str, down: str) -> float | None:
+        """Exact two-sided p of as many samples in `up` as in `down`: McNemar's, where none is in both, or for clusters
+        that of flipping their signs. None where sums are no counts."""
+        if not self.counted:
+            return None
+        if self.clusters is not None:
+            return self.clusters.sign_flip_p(self.columns[up], self.columns[down])
+        return mcnemar_exact(round(self.sums[up]), round(self.sums[down]))
 
     def _span(self, *names: str) -> float:
         """The largest difference between two samples of these columns, at least 1."""
@@ -107,55 +158,7 @@ class Tally:
         return all(self.columns[name].min() >= 0 and self.columns[name].max() <= 1 for name in names)
 
 
-def quadrants(old: Array, new: Array) -> dict[str, Array]:
-    """Of right and wrong answers: gain, regression (a negative flip), both_right and both_wrong; they sum to 1, (n,).
-
-    old, new: (n,), 1 where the model is right and 0 where it is wrong, or the share of its runs that are right: then
-    parts are means over pairs of runs.
-    """
-    return {
-        "gain": (1 - old) * new,
-        "regression": old * (1 - new),
-        "both_right": old * new,
-        "both_wrong": (1 - old) * (1 - new),
-    }
-
-
-def score_parts(old: Array, new: Array, epsilon: float = 0.0) -> dict[str, Array]:
-    """Of scores: gain, regression (a negative flip) and unchanged, each 0 or 1, (n,).
-
-    old, new: (n,). epsilon: changes up to this size do not count.
-    """
-    difference = new - old
-    parts = {
-        "gain": difference > epsilon,
-        "regression": difference < -epsilon,
-        "unchanged": np.abs(difference) <= epsilon,
-    }
-    return {name: part.astype(np.float64) for name, part in parts.items()}
-
-
-def parts_between(old: pl.DataFrame, new: pl.DataFrame, epsilon: float, sign: int) -> dict[str, Array]:
-    """`quadrants` of two tables of the same samples that have `right`, else `score_parts`.
-
-    sign: -1 where lower scores are better.
-    """
-    if "right" in old.columns:
-        return quadrants(*(table["right"].cast(pl.Float64).to_numpy() for table in (old, new)))
-    return score_parts(sign * old["score"].to_numpy(), sign * new["score"].to_numpy(), epsilon)
-
-
-def exchanged(by_new: Array, by_candidate: Array) -> dict[str, Array]:
-    """Of answers that old has: restored (lost by new, kept by the candidate) and newly_lost (kept by new, lost by the
-    candidate), each 0 or 1, (n,).
-
-    by_new, by_candidate: (n,), 1 for a negative flip against the same run of old, else 0. So the mean of newly_lost
-    less that of restored is NFR of the candidate less that of new.
-    """
-    return {"restored": by_new * (1 - by_candidate), "newly_lost": by_candidate * (1 - by_new)}
-
-
-def tally_discrete(models: Sequence[Model[pl.DataFrame]]) -> Tally:
+def tally_discrete(models: Sequence[Model[pl.DataFrame]], cluster: pl.Series | None = None) -> Tally:
     """Columns "score.A" (1 where right) and, of every A but the first, those of `quadrants`, "wrong", "square" (of the
     difference), "changed" and "answer_changed"; A counts models from 0 (old). Tables have `right` and `answer`.
 
@@ -168,7 +171,7 @@ def tally_discrete(models: Sequence[Model[pl.DataFrame]]) -> Tally:
     def lost(old: Array, now: Array) -> Array:
         return quadrants(old, now)["regression"]
 
-    flags, counts = _distinct(_flags(models))
+    flags, counts = _distinct(_flags(models, cluster))
     runs = [[flags[f"right.{a}.{r}"] for r in range(len(model.runs))] for a, model in enumerate(models)]
     columns = {"score.0": _mean(runs[0])}
     for a in range(1, len(models)):
@@ -185,16 +188,18 @@ def tally_discrete(models: Sequence[Model[pl.DataFrame]]) -> Tally:
             columns[f"right_too.{a}"] = right * columns["score.1"]
             columns |= _of_model(a, _exchanged(runs[0], runs[1], runs[a], lost))
     columns |= _noise(runs, lost)
-    return Tally.of(columns, counts, len(runs[0]) * len(runs[1]))
+    return Tally.of(columns, counts, len(runs[0]) * len(runs[1]), flags.get(CLUSTER))
 
 
-def tally_continuous(models: Sequence[Model[pl.DataFrame]], epsilon: float, sign: int = 1) -> Tally:
+def tally_continuous(
+    models: Sequence[Model[pl.DataFrame]], epsilon: float, sign: int = 1, cluster: pl.Series | None = None
+) -> Tally:
     """Columns "score.A" and, of every A but the first, those of `score_parts`, "gain_size.A", "regression_size.A" and
     "square.A". Tables have `score`.
 
     Sizes are those of differences over `epsilon`, zero elsewhere; `square` is the squared deviation of the difference
     from its mean. `flipped_too`, `noise` and those of `exchanged` are as in `tally_discrete`. sign: -1 where lower
-    scores are better, so that a gain is a score that fell.
+    scores are better, so that a gain is a score that fell. cluster: (n,), the number of each sample's.
     """
 
     def lost(old: Array, now: Array) -> Array:
@@ -216,7 +221,8 @@ def tally_continuous(models: Sequence[Model[pl.DataFrame]], epsilon: float, sign
             columns[f"flipped_too.{a}"] = columns[f"regression.{a}"] * columns["regression.1"]
             columns |= _of_model(a, _exchanged(runs[0], runs[1], runs[a], lost))
     columns |= _noise(runs, lost)
-    return Tally.of(columns, np.ones(len(columns["score.0"])), len(runs[0]) * len(runs[1]))
+    ones = np.ones(len(columns["score.0"]))
+    return Tally.of(columns, ones, len(runs[0]) * len(runs[1]), None if cluster is None else cluster.to_numpy())
 
 
 def _of_model(a: int, columns: Mapping[str, Array]) -> dict[str, Array]:
@@ -243,9 +249,12 @@ def _mean(columns: list[Array]) -> Array:
     return mean
 
 
-def _flags(models: Sequence[Model[pl.DataFrame]]) -> pl.DataFrame:
-    """For every sample: whether each run is right, and how its answer changed from each run of old."""
-    flags = [run["right"].alias(f"right.{a}.{r}") for a, model in enumerate(models) for r, run in enumerate(model.runs)]
+def _flags(models: Sequence[Model[pl.DataFrame]], cluster: pl.Series | None) -> pl.DataFrame:
+    """For every sample: whether each run is right, how its answer changed from each run of old, and its cluster."""
+    flags = [] if cluster is None else [cluster.alias(CLUSTER)]
+    flags += [
+        run["right"].alias(f"right.{a}.{r}") for a, model in enumerate(models) for r, run in enumerate(model.runs)
+    ]
     known = [all(run["answer"].null_count() == 0 for run in model.runs) for model in models]
     several = _several_right([run for model in models for run in model.runs])
     for a, model in enumerate(models[1:], start=1):

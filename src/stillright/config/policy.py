@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from stillright.config.measures import MeasureLimit
 from stillright.config.strict import Strict, parse, read_yaml
 
 OfAnswers = Literal["nfr_mc", "nfr_of_old_right", "nfi", "btc", "nfr_of_chance", "nfr_mc_of_chance"]
@@ -156,11 +157,14 @@ class Policy(Strict):
     must_pass: tuple[Id, ...] = Field(
         (), description="ids that new must answer right (continuous: not worse than old); of a suite TASK/ID"
     )
+    measures: dict[str, MeasureLimit] = Field(
+        default_factory=dict, description="numeric columns, such as latency_ms, and how many times as much new may take"
+    )
 
     @model_validator(mode="after")
     def _has_rules(self) -> Policy:
-        if not self.limits and not self.must_pass:
-            raise ValueError("the policy has no rules; add limits or must_pass")
+        if not self.limits and not self.must_pass and not self.measures:
+            raise ValueError("the policy has no rules; add limits, measures or must_pass")
         for limit in self.limits:
             if limit.true_value == limit.threshold and self.power_of(limit) is not None:
                 raise ValueError(

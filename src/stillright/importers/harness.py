@@ -24,6 +24,7 @@ from stillright.importers.selection import Selection, choose, choose_metric, lis
 from stillright.jsonl import first_bytes, read_json, read_objects
 from stillright.messages import chat_text
 from stillright.records import TASK, Header, PredictionSet
+from stillright.scoring.margins import margin
 
 NOT_METRICS = {
     *("doc_id", "doc", "target", "arguments", "resps", "filtered_resps", "filter", "metrics"),
@@ -236,8 +237,8 @@ def _chosen(sample: Sample, pairs: list[tuple[Any, Any]], metric: str | None, de
     if metric not in RANKS or not len(likelihoods) == len(texts) == len(alone):
         return row
     ranks = list(map(RANKS[metric], likelihoods, alone, texts))
-    best = ranks.index(max(ranks))
-    return row | {"prediction": str(best), "output": texts[best]}
+    best, right = ranks.index(max(ranks)), {int(each) for each in row["reference"] or () if each.isdecimal()}
+    return row | {"prediction": str(best), "output": texts[best], "margin": margin(ranks, right)}
 
 
 def _likelihoods(responses: Any) -> list[float]:
@@ -282,5 +283,5 @@ def _without_wrong_derivations(found: PredictionSet) -> PredictionSet:
     contradicted = found.table.filter(pl.col("choices").is_not_null(), right != pl.col("correct"))
     if contradicted.is_empty():
         return found
-    nothing = pl.lit(None, pl.String)
-    return replace(found, table=found.table.with_columns(prediction=nothing, output=nothing))
+    nothing = {"prediction": pl.String, "output": pl.String, "margin": pl.Float64}
+    return replace(found, table=found.table.with_columns(pl.lit(None, t).alias(name) for name, t in nothing.items()))

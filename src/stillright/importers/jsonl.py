@@ -33,6 +33,7 @@ FIELDS: list[tuple[str, Any, Any]] = [
     ("asked", str | None, None),
     ("output", str | None, None),
     ("choices", int | None, None),
+    ("margin", float | None, None),
     ("header", dict[str, Any] | None, None),
 ]
 

@@ -13,7 +13,8 @@ import numpy as np
 import polars as pl
 
 from stillright.comparison.pairing import pair
-from stillright.comparison.tally import Tally, changed, quadrants, score_parts
+from stillright.comparison.quadrants import quadrants, score_parts
+from stillright.comparison.tally import Tally, changed
 from stillright.records import Kind, PredictionSet
 from stillright.significance import Array, sign_flip
 from stillright.stats import UNDEFINED, Estimate, reaching_zero

@@ -17,6 +17,7 @@ from stillright.prediction.ensemble import refuse_unlike
 from stillright.prediction.harness_model import asked, loaded_to_answer
 from stillright.progress import Progress
 from stillright.records import Header, PredictionSet, Row
+from stillright.scoring.margins import margin
 from stillright.tasks import Task
 from stillright.tasks.ranking import chosen, normalized
 from stillright.tasks.samples import choice_row, generation_row, sample_ids
@@ -62,8 +63,13 @@ def _log_likelihoods(sample: Sample) -> list[float]:
 
 def _chosen(task: Task, sample: Sample) -> int:
     """Number of the choice that the metric ranks first."""
+    return int(chosen(_ranked(task, sample)))
+
+
+def _ranked(task: Task, sample: Sample) -> torch.Tensor:
+    """(K,) what the metric ranks the choices by."""
     sums = torch.tensor(_log_likelihoods(sample), dtype=torch.float64)
-    return int(chosen(normalized(sums, torch.tensor(task.choice_lengths(task.choices(sample["doc"]))))))
+    return normalized(sums, torch.tensor(task.choice_lengths(task.choices(sample["doc"]))))
 
 
 def _samples(refs: Sequence[ModelRef], task: Task, job: PredictJob) -> list[Sample]:
@@ -112,7 +118,7 @@ def _choice_row(task: Task, sample: Sample, identifier: str) -> Row:
             f"choice ranked first is {row['prediction']}, and right is one of {row['reference']}; please report this "
             "task"
         )
-    return row
+    return {**row, "margin": margin(_ranked(task, sample).tolist(), task.accepted(sample["doc"]))}
 
 
 def _generation_row(task: Task, sample: Sample, identifier: str) -> Row:

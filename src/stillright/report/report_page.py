@@ -12,7 +12,7 @@ from stillright.errors import ConfigError
 from stillright.report.explorer import explorer
 from stillright.report.made import Origin, how_made
 from stillright.report.page import Block, Checks, Lines, Page, Section, Terms
-from stillright.report.pages import comparison_page, likeness, lost_answers, metrics, origins, verdict_page
+from stillright.report.pages import comparison_page, likeness, lost_answers, measured, metrics, origins, verdict_page
 from stillright.report.pictures import flows, headline, plane, score_chart, slice_sections
 from stillright.verdict import Verdict
 
@@ -47,6 +47,7 @@ def _sections(comparison: Comparison, origin: Origin, further: Sequence[Section]
     yield from _of_samples(comparison)
     yield Section(f"Answers that {comparison.new.name} lost", [lost_answers(comparison)], folded=True)
     yield Section("All metrics", metrics(comparison), folded=True)
+    yield from measured(comparison)
     yield from (section._replace(folded=True) for section in likeness(comparison))
     yield from further
     yield Section("How it was made", [Terms([*origins(comparison), *how_made(comparison, origin)])])

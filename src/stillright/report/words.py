@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from stillright.clusters import SURE
 from stillright.comparison import Candidate, Comparison
 from stillright.stats import FEWEST, TOO_FEW, Estimate
 
@@ -71,6 +72,11 @@ def points(estimate: Estimate | float | None) -> str:
     return _interval(estimate, "+", 100, "")
 
 
+def ratio(estimate: Estimate) -> str:
+    """ "1.08 [1.02, 1.15]", a dash if undefined."""
+    return _interval(estimate, "", 1, "")
+
+
 def _interval(estimate: Estimate | float | None, sign: str, scale: int, unit: str) -> str:
     if isinstance(estimate, float):
         return f"{scale * estimate:{sign}.2f}{unit}"
@@ -128,7 +134,8 @@ def note(comparison: Comparison) -> str:
     if max(runs) > 1:
         parts.append(f"{runs[0]} x {runs[1]} runs, means over pairs")
     based_on = f"{', '.join(parts)}. Intervals are 95 %, of differences paired."
-    further = (_few(comparison), _power(comparison), _direction(comparison), _ids(comparison))
+    could = (_power(comparison), _seen(comparison))
+    further = (_clusters(comparison), _few(comparison), *could, _direction(comparison), _ids(comparison))
     return " ".join(filter(None, (based_on, *further, allowed(comparison.differences))))
 
 
@@ -140,7 +147,22 @@ def _few(comparison: Comparison) -> str:
     shown += [change for each in candidates for change in (each.delta_score, each.delta_nfr, each.delta_nfr_relative)]
     shown += [] if likeness is None else [likeness.similarity, *likeness.parts.values()]
     few = any(each is not None and each.too_few for each in shown)
-    return f"{TOO_FEW.capitalize()}: a mean of fewer than {FEWEST} samples has no interval." if few else ""
+    those = "clusters have" if comparison.clusters else "samples has"
+    what = "numbers from fewer" if comparison.clusters else "a mean of fewer"
+    return f"{TOO_FEW.capitalize()}: {what} than {FEWEST} {those} no interval." if few else ""
+
+
+def _clusters(comparison: Comparison) -> str:
+    """Which samples belong together, what that does to intervals, and whether there are enough for them."""
+    found = comparison.clusters
+    if found is None:
+        return ""
+    known = {"nfr": "NFR", "delta_score": "the change of score"}
+    effects = [f"{effect:.2f} of {known[name]}" for name, effect in found.design_effect.items() if effect is not None]
+    effect = f"; design effect {' and '.join(effects)}" if effects else ""
+    few = f" Fewer than {SURE} clusters: intervals hold less surely." if FEWEST <= found.count < SURE else ""
+    among = f"{found.count:,} clusters by {comparison.cluster}, the largest of {found.largest:,} samples"
+    return f"Intervals and tests take clusters to be drawn, not samples: {among}{effect}.{few}"
 
 
 def _direction(comparison: Comparison) -> str:
@@ -173,6 +195,14 @@ def _power(comparison: Comparison) -> str:
         return "These samples are too few to show any difference reliably."
     size = f"{100 * least:.2f} points" if are_fractions(comparison) else f"{least:.2f}"
     return f"With these samples, a true difference in score of {size} would show in 8 of 10 tests."
+
+
+def _seen(comparison: Comparison) -> str:
+    """Which NFR could hide behind none that was seen."""
+    least = comparison.comparison.smallest_nfr
+    if least is None:
+        return ""
+    return f"A true NFR of {percent(least)} or more would have shown some lost answer in 8 of 10 such comparisons."
 
 
 def sentences(comparison: Comparison) -> list[str]:

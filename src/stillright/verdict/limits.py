@@ -73,7 +73,7 @@ def _limit_check(place: Place, least: int, power: float | None) -> Check:
 
 def _too_few(place: Place, value: float) -> str:
     """Why an end of the interval cannot be compared: there is none."""
-    rests = f"it rests on {place.resting:,} samples, and fewer than {FEWEST} are too few"
+    rests = f"it rests on {place.resting:,} {place.unit}, and fewer than {FEWEST} are too few"
     return f"{place.limit.metric} = {value:.4f} has no interval: {rests}; bound: value compares the point"
 
 

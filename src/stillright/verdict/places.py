@@ -17,9 +17,9 @@ from stillright.stats import Estimate
 class Place(NamedTuple):
     """A limit, and the numbers that it is held against.
 
-    n: samples. whole: how many the metric is a share of, None if it is no share, or a mean over several runs. resting:
-    of how many samples it is a mean. where: " where COLUMN = VALUE" of a slice, " in TASK", ", macro", or empty.
-    is_part: whether it is of a slice or a task, one of many. hint: what a reader may look at.
+    n: samples. whole: how many the metric is a share of, None if it is no share, or a mean over several runs or of
+    clusters. resting: of how many it is a mean, unit: of what. where: " where COLUMN = VALUE" of a slice, " in TASK",
+    ", macro", or empty. is_part: whether it is of a slice or a task, one of many. hint: what a reader may look at.
     """
 
     limit: Limit
@@ -31,6 +31,7 @@ class Place(NamedTuple):
     task: str | None = None
     is_part: bool = False
     hint: str = ""
+    unit: str = "samples"
 
 
 def places(limit: Limit, comparison: Comparison) -> Iterator[Place]:
@@ -78,18 +79,19 @@ def _places(limit: Limit, comparison: Comparison) -> Iterator[Place]:
 def _place(
     limit: Limit, account: Comparison | Slice, comparison: Comparison, where: str, task: str | None, is_part: bool
 ) -> Place:
-    flips = account.comparison
-    resting = {"mean_gain": flips.gain, "mean_regression": flips.regression}
+    flips, clusters = account.comparison, account.clusters
+    changed = {"mean_gain": flips.gain, "mean_regression": flips.regression}
     return Place(
         limit,
         _estimate(limit.metric, account, comparison),
         account.n,
         _whole(limit.metric, account),
-        resting.get(limit.metric, account.n),
+        changed.get(limit.metric, account.n) if clusters is None else clusters.count,
         where,
         task,
         is_part,
         f"; sample {comparison.worst[0].id!r}" if limit.metric == "largest_drop" and comparison.worst else "",
+        "samples" if clusters is None else "clusters at most",
     )
 
 
@@ -123,7 +125,7 @@ def _across(limit: Limit, account: Across, suite: SuiteComparison) -> Place:
 def _whole(metric: str, account: Comparison | Slice) -> int | None:
     flips, n = account.comparison, account.n
     lost, kept, wrong = flips.regression, flips.both_right, flips.both_wrong
-    if not isinstance(lost, int):
+    if not isinstance(lost, int) or account.clusters is not None:
         return None
     wholes = {"nfr": n, "pfr": n}
     if isinstance(kept, int) and isinstance(wrong, int):  # right or wrong answers

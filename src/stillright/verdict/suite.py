@@ -42,6 +42,8 @@ def gate_suite(
     Raises what compare_suite() raises, and ConfigError for a task, a slice, an id or a metric that the results do not
     have, and for a limit that does not say of which task, or of what over all.
     """
+    if policy.measures:
+        raise ConfigError("policy: measures are of one task, and these are several; leave them out")
     try:
         compared = read_and_compare_suite([old, new], suite, policy.columns, old_runs, new_runs, **settings)
     except NothingScored as error:

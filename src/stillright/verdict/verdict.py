@@ -14,6 +14,7 @@ from stillright.config.policy import DISCRETE_FRACTIONS, OfAnswers, OfScores
 from stillright.errors import ConfigError, NothingScored, one_line
 from stillright.verdict.check import Check, Outcome
 from stillright.verdict.limits import limit_checks
+from stillright.verdict.measures import measure_checks
 from stillright.verdict.must_pass import must_pass_check
 from stillright.verdict.nothing_right import nothing_right_checks
 from stillright.verdict.places import places
@@ -59,6 +60,7 @@ def gate(old: Results, new: Results, policy: Policy, **options: Unpack[Options])
     Raises what compare() raises, and ConfigError for a slice, an id or a metric that the results do not have.
     """
     try:
+        options = {**options, "measures": [*options.get("measures", ()), *policy.measures]}
         comparison, models = read_and_compare(old, new, (), policy.columns, **options)
     except NothingScored as error:
         return Gated(Verdict.of_one("scored", "cannot tell", one_line(error)), None)
@@ -66,6 +68,7 @@ def gate(old: Results, new: Results, policy: Policy, **options: Unpack[Options])
         refuse_limit(limit, comparison)
     checks = [_unscored_check(policy, comparison), *nothing_right_checks(comparison, *models)]
     checks += limit_checks(policy, [place for limit in policy.limits for place in places(limit, comparison)])
+    checks += measure_checks(policy, comparison)
     if policy.must_pass:
         checks.append(must_pass_check(policy, comparison, *models))
     outcome = max((check.outcome for check in checks), key=WORSE.index)

@@ -1,0 +1,123 @@
+"""Intervals and tests of samples in clusters, such as questions about one passage: clusters are drawn, not samples.
+
+Every estimate is a ratio of two sums over clusters, and clusters are independent where their samples are not. So its
+interval is that of the mean of the clusters' linearised values: clustered standard errors (Miller, 2024, arXiv
+2411.00640; Liang and Zeger, 1986) with Student's t of one degree less than there are clusters. Knows arrays alone.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from stillright.significance import Z_95, Array, sign_flip
+from stillright.stats import FEWEST, UNDEFINED, Estimate, away_from_median, mean_interval, student_95, wilson, within
+
+SURE = 20  # clusters below which intervals hold less surely
+EXACT = 5_000  # clusters whose signs are flipped exactly: then the normal p is the same to three digits
+
+
+@dataclass(frozen=True)
+class Clusters:
+    """Which cluster each row of samples is in.
+
+    codes: (m,), the clusters as 0, 1, ... without a gap; counts: (m,), how many samples each row stands for.
+    """
+
+    codes: npt.NDArray[np.int64]
+    counts: Array
+
+    @classmethod
+    def of(cls, numbers: Array, counts: Array) -> Clusters:
+        """The clusters of rows by their `numbers`, which may have gaps."""
+        return cls(np.unique(numbers, return_inverse=True)[1], counts)
+
+    @property
+    def sizes(self) -> Array:
+        """The samples of each cluster, (G,)."""
+        return self.sums(np.ones(len(self.codes)))
+
+    def sums(self, column: Array) -> Array:
+        """That of a column (m,) within each cluster, (G,)."""
+        return np.bincount(self.codes, weights=self.counts * column).astype(np.float64)
+
+    def ratio(self, tops: Array, bottoms: Array, span: float = 1.0) -> Estimate:
+        """The ratio of two sums of columns, (m,) each, bottoms not below zero, with its interval.
+
+        span: the largest difference that a sample could show. Clusters of which both sums are zero do not count; no
+        interval for fewer than FEWEST others. Undefined where all bottoms are zero.
+        """
+        above, below = self.sums(tops), self.sums(bottoms)
+        tell = (above != 0) | (below != 0)
+        above, below = above[tell], below[tell]
+        if not (below > 0).any():
+            return UNDEFINED
+        value, bottom, ones = float(above.sum() / below.sum()), float(below.mean()), np.ones(len(above))
+        means = np.divide(above, below, out=np.zeros_like(above), where=below > 0)
+        varying = away_from_median(means, ones)  # a cluster that only is larger shows nothing else
+        linear = value + (above - value * below) / bottom
+        found = mean_interval(linear, ones, span * float(below.max()) / bottom, varying)
+        return Estimate(value, found.low, found.high)
+
+    def mean(self, values: Array, span: float = 1.0) -> Estimate:
+        """The mean over samples of a column (m,), with its interval; see `ratio`."""
+        return self.ratio(values, np.ones(len(values)), span)
+
+    def rate(self, tops: Array, wholes: Array, independent: float) -> Estimate:
+        """The share of `tops` in `wholes`, columns (m,), with Wilson's interval at the effective number of samples.
+
+        independent: how many samples it would be worth without clusters. No interval for fewer than FEWEST clusters.
+        """
+        above, below = self.sums(tops), self.sums(wholes)
+        above, below = above[below > 0], below[below > 0]
+        share, clusters = float(above.sum() / below.sum()), len(below)
+        if clusters < FEWEST:
+            return Estimate(share, None, None)
+        effect = self._cautious_effect(tops - share * wholes, above, below)
+        effective = independent / effect * (clusters - 1) / clusters * (Z_95 / student_95(clusters - 1)) ** 2
+        return wilson(share * effective, effective)
+
+    def _cautious_effect(self, deviations: Array, above: Array, below: Array) -> float:
+        """The design effect, at least 1, as if one cluster more were seen: the largest, all of whose samples count,
+        where none was seen in which any does (or in which any does not), and the farthest where FEWEST were.
+
+        So a few events are not taken to be independent because no two of them were in one cluster.
+        """
+        sums = self.sums(deviations)
+        seen = min(int((above > 0).sum()), int((above < below).sum()))
+        farthest = float(np.interp(seen, (0, FEWEST), (below.max(), np.abs(sums).max())))
+        of_clusters = float(sums @ sums) + farthest**2
+        of_samples = float(self.counts @ deviations**2) + farthest
+        return max(1.0, of_clusters / of_samples)
+
+    def design_effect(self, values: Array) -> float | None:
+        """The variance of the mean of a column (m,) over that of as many independent samples (Kish, 1965); None where
+        it does not vary."""
+        n, clusters = float(self.counts.sum()), len(self.sizes)
+        deviations = values - float(self.counts @ values) / n
+        of_samples = float(self.counts @ deviations**2)
+        if clusters < 2 or of_samples <= 0:
+            return None
+        sums = self.sums(deviations)
+        return float(sums @ sums) / of_samples * clusters / (clusters - 1) * (n - 1) / n
+
+    def sign_flip_p(self, up: Array, down: Array) -> float:
+        """Two-sided p of the test that the sums of two columns of counts, (m,), are equal: without a difference, all
+        that differs in a cluster could have the other sign. Exact, but for more than EXACT differing clusters normal.
+        """
+        differences, counts = np.unique(self.sums(up - down), return_counts=True)
+        if counts[differences != 0].sum() > EXACT:
+            return math.erfc(abs(float(counts @ differences)) / math.sqrt(2 * float(counts @ differences**2)))
+        return sign_flip(differences, counts.astype(np.float64))
+
+
+def mean_of_fractions(values: Array, numbers: Array | None = None) -> Estimate:
+    """The mean of values (n,) between 0 and 1, undefined without any. numbers: (n,), of their clusters."""
+    if not len(values):
+        return UNDEFINED
+    ones = np.ones(len(values))
+    found = mean_interval(values, ones) if numbers is None else Clusters.of(numbers, ones).mean(values)
+    return within(found, 0.0, 1.0)

@@ -1,0 +1,78 @@
+"""What answers cost: paired ratios of any numeric column, such as latency, tokens or price."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+from pydantic import BaseModel
+
+from stillright.clusters import Clusters
+from stillright.comparison.models import Model
+from stillright.comparison.pairing import MEASURE
+from stillright.errors import ConfigError
+from stillright.significance import Array
+from stillright.stats import UNDEFINED, Estimate, mean_interval, ratio_interval, within
+
+
+class ModelMeasure(BaseModel, frozen=True):
+    """One model after old. ratio: its mean over that of old, so that large samples weigh more; geometric_ratio: the
+    geometric mean of each sample's ratio, undefined where any value is zero."""
+
+    name: str
+    mean: float
+    ratio: Estimate
+    geometric_ratio: Estimate
+
+
+class Measure(BaseModel, frozen=True):
+    """A column over the n samples that have a value in every file; unmeasured: those of the comparison that lack it."""
+
+    column: str
+    n: int
+    unmeasured: int
+    old_mean: float
+    models: tuple[ModelMeasure, ...]
+
+
+def measured(name: str, models: Sequence[Model[pl.DataFrame]], cluster: pl.Series | None) -> Measure:
+    """A column of paired tables, means over runs. Raises ConfigError where no sample has it in every file."""
+    columns = [run[MEASURE + name] for model in models for run in model.runs]
+    known = pl.select(pl.all_horizontal(*(column.is_not_null() for column in columns))).to_series()
+    if not known.any():
+        raise ConfigError(f"measure {name!r}: no sample has a value in every file; leave it out")
+    old, *others = (_means(model, name, known) for model in models)
+    numbers = None if cluster is None else cluster.filter(known).to_numpy()
+    return Measure(
+        column=name,
+        n=int(known.sum()),
+        unmeasured=int((~known).sum()),
+        old_mean=float(old.mean()),
+        models=tuple(_model(model.name, old, now, numbers) for model, now in zip(models[1:], others, strict=True)),
+    )
+
+
+def _means(model: Model[pl.DataFrame], name: str, known: pl.Series) -> Array:
+    means: Array = np.mean([run[MEASURE + name].filter(known).to_numpy() for run in model.runs], axis=0)
+    return means
+
+
+def _model(name: str, old: Array, now: Array, numbers: Array | None) -> ModelMeasure:
+    ones = np.ones(len(old))
+    clusters = None if numbers is None else Clusters.of(numbers, ones)
+    span = float(max(np.ptp(old), np.ptp(now)))
+    ratio = ratio_interval(now, old, ones, span) if clusters is None else clusters.ratio(now, old, span)
+    geometric = UNDEFINED
+    if old.min() > 0 and now.min() > 0:
+        logs = np.log(now) - np.log(old)
+        width = float(np.ptp(logs))
+        geometric = _powers(mean_interval(logs, ones, width) if clusters is None else clusters.mean(logs, width))
+    return ModelMeasure(
+        name=name, mean=float(now.mean()), ratio=within(ratio, 0.0, math.inf), geometric_ratio=geometric
+    )
+
+
+def _powers(logs: Estimate) -> Estimate:
+    return Estimate(*(None if each is None else math.exp(each) for each in (logs.value, logs.low, logs.high)))
