@@ -117,8 +117,8 @@ def test_no_mean_of_scores_on_other_scales_or_in_other_directions() -> None:
     assert found.macro.nfr.value == pytest.approx((1 / 10 + 1) / 2)  # a higher perplexity is a loss
     alike = compare_suite({"a": old["texts"], "b": old["texts"]}, {"a": new["texts"], "b": new["texts"]})
     assert alike.macro.delta_score.value == pytest.approx(1.0)
-    nameless = [{task: scores(n, [s] * 10) for task in "ab"} for n, s in (("o", 30.0), ("n", 31.0))]
-    assert compare_suite(*nameless).macro.delta_score.value is None
+    old, new = ({task: scores(n, [s] * 10) for task in "ab"} for n, s in (("o", 30.0), ("n", 31.0)))
+    assert compare_suite(old, new).macro.delta_score.value is None  # of metrics without a name
 
 
 def test_every_flip_names_its_task() -> None:
