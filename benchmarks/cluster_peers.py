@@ -59,11 +59,15 @@ def main() -> None:
     numbers, old, new = drawn()
     comparison = compare(as_set("old", old, numbers), as_set("new", new, numbers), cluster="passage")
     flips, clusters = comparison.comparison, comparison.clusters
+    assert clusters is not None
     columns = {
         "nfr": ((old & ~new).astype(float), flips.nfr),
         "delta_score": (new.astype(float) - old.astype(float), flips.delta_score),
     }
-    rows = [row(name, values, numbers, ours, clusters.design_effect[name]) for name, (values, ours) in columns.items()]
+    rows = [
+        row(name, values, numbers, ours, clusters.design_effect[name] or 0.0)
+        for name, (values, ours) in columns.items()
+    ]
     peers = ("stillright", "statsmodels", "bootstrap")
     print(f"{len(old):,} samples in {CLUSTERS} clusters", end="\n\n")
     print(table(["", *(f"error, {each}" for each in peers), *(f"interval, {each}" for each in peers)], rows))

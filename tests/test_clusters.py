@@ -91,7 +91,7 @@ def test_a_larger_cluster_is_no_other_one() -> None:
     codes = [g for g, size in enumerate(sizes) for _ in range(size)]
     found = clusters(codes).mean(np.zeros(55))
     half = 10 / 5.5 * Z_95**2 / (10 + Z_95**2)
-    assert (found.value, found.low, found.high) == (0.0, pytest.approx(-half), pytest.approx(half))
+    assert (found.value, found.low, found.high) == pytest.approx((0.0, -half, half))
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -56,11 +56,15 @@ class Clusters:
         if not (below > 0).any():
             return UNDEFINED
         value, bottom, ones = float(above.sum() / below.sum()), float(below.mean()), np.ones(len(above))
+        if len(above) < FEWEST:
+            return Estimate(value, None, None)
         means = np.divide(above, below, out=np.zeros_like(above), where=below > 0)
         varying = away_from_median(means, ones)  # a cluster that only is larger shows nothing else
-        linear = value + (above - value * below) / bottom
-        found = mean_interval(linear, ones, span * float(below.max()) / bottom, varying)
-        return Estimate(value, found.low, found.high)
+        linear = _left_out(above - value * below, below) / bottom
+        found = mean_interval(linear - linear.mean(), ones, span * float(below.max()) / bottom, varying)
+        assert found.low is not None
+        assert found.high is not None
+        return Estimate(value, value + found.low, value + found.high)
 
     def mean(self, values: Array, span: float = 1.0) -> Estimate:
         """The mean over samples of a column (m,), with its interval; see `ratio`."""
@@ -76,22 +80,23 @@ class Clusters:
         share, clusters = float(above.sum() / below.sum()), len(below)
         if clusters < FEWEST:
             return Estimate(share, None, None)
-        effect = self._cautious_effect(tops - share * wholes, above, below)
-        effective = independent / effect * (clusters - 1) / clusters * (Z_95 / student_95(clusters - 1)) ** 2
+        effect = self._cautious_effect(float(self.counts @ (tops - share * wholes) ** 2), share, above, below)
+        alike = max(float(below.sum() ** 2 / (below @ below)), FEWEST)  # as many of one size weigh as unequally
+        effective = independent / effect * (clusters - 1) / clusters * (Z_95 / student_95(alike - 1)) ** 2
         return wilson(share * effective, effective)
 
-    def _cautious_effect(self, deviations: Array, above: Array, below: Array) -> float:
+    def _cautious_effect(self, squares: float, share: float, above: Array, below: Array) -> float:
         """The design effect, at least 1, as if one cluster more were seen: the largest, all of whose samples count,
         where none was seen in which any does (or in which any does not), and the farthest where FEWEST were.
 
-        So a few events are not taken to be independent because no two of them were in one cluster.
+        So a few events are not taken to be independent because no two of them were in one cluster. squares: the sum of
+        those of the samples' deviations; above, below: sums of clusters, (G,).
         """
-        sums = self.sums(deviations)
+        sums = _left_out(above - share * below, below)
         seen = min(int((above > 0).sum()), int((above < below).sum()))
         farthest = float(np.interp(seen, (0, FEWEST), (below.max(), np.abs(sums).max())))
         of_clusters = float(sums @ sums) + farthest**2
-        of_samples = float(self.counts @ deviations**2) + farthest
-        return max(1.0, of_clusters / of_samples)
+        return max(1.0, of_clusters / (squares + farthest))
 
     def design_effect(self, values: Array) -> float | None:
         """The variance of the mean of a column (m,) over that of as many independent samples (Kish, 1965); None where
@@ -112,6 +117,13 @@ class Clusters:
         if counts[differences != 0].sum() > EXACT:
             return math.erfc(abs(float(counts @ differences)) / math.sqrt(2 * float(counts @ differences**2)))
         return sign_flip(differences, counts.astype(np.float64))
+
+
+def _left_out(sums: Array, sizes: Array) -> Array:
+    """Deviations of clusters' sums, (G,), each from what the others say, by as much as its size holds them back: so
+    that squares are not too small where sizes differ (the jackknife; Bell and McCaffrey, 2002, MacKinnon et al., 2023,
+    CV3). As they are where all sizes are equal."""
+    return sums * (1 - 1 / len(sizes)) / (1 - sizes / sizes.sum())
 
 
 def mean_of_fractions(values: Array, numbers: Array | None = None) -> Estimate:

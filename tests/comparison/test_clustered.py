@@ -34,10 +34,12 @@ def rows(name: str, seed: int, passages: int, scores: bool = False) -> list[dict
     return found
 
 
-def sets(passages: int = 25, scores: bool = False) -> list[PredictionSet]:
-    return [
+def sets(passages: int = 25, scores: bool = False) -> tuple[PredictionSet, PredictionSet, PredictionSet]:
+    """Old, new and a candidate."""
+    old, new, candidate = (
         PredictionSet.from_rows(Header(name=name), rows(name, 0, passages, scores)) for name in ("old", "new", "compat")
-    ]
+    )
+    return old, new, candidate
 
 
 def values(comparison: Comparison) -> list[float | None]:
@@ -104,19 +106,20 @@ def test_slices_have_the_clusters_of_their_samples() -> None:
         )
         for each in (old, new)
     ]
-    comparison = compare(*halves, cluster="passage", slices=["half"])
+    comparison = compare(halves[0], halves[1], cluster="passage", slices=["half"])
     assert [part.clusters.count for part in comparison.slices if part.clusters] == [12, 12]
     assert all(part.comparison.nfr.low is not None for part in comparison.slices)
 
 
 def test_few_clusters_are_said_to_be_few() -> None:
-    assert "Fewer than 20 clusters" in note(compare(*sets(12)[:2], cluster="passage"))
-    assert "Fewer than 20" not in note(compare(*sets(25)[:2], cluster="passage"))
-    few = compare(*sets(9)[:2], cluster="passage")
+    assert "Fewer than 20 clusters" in note(compare(sets(12)[0], sets(12)[1], cluster="passage"))
+    assert "Fewer than 20" not in note(compare(sets(25)[0], sets(25)[1], cluster="passage"))
+    old, new, _ = sets(9)
+    few = compare(old, new, cluster="passage")
     assert few.comparison.nfr.too_few
     assert "Too few: numbers from fewer than 10 clusters have no interval." in note(few)
     policy = Policy.model_validate({"limits": [{"metric": "nfr", "max": 0.9}]})
-    verdict, _ = gate(*sets(9)[:2], policy, cluster="passage")
+    verdict, _ = gate(old, new, policy, cluster="passage")
     assert verdict.outcome == "cannot tell"
     assert "9 clusters at most, and fewer than 10 are too few" in verdict.checks[-1].reason
 
@@ -147,7 +150,7 @@ def test_what_has_no_cluster_is_refused() -> None:
         for each in (old, new)
     ]
     with pytest.raises(DataError, match="cluster='passage': 1 samples have no value in it in any file, .* '3-2'; give"):
-        compare(*holed, cluster="passage")
+        compare(holed[0], holed[1], cluster="passage")
     assert compare(holed[0], new, cluster="passage").clusters is not None  # the other file has it
 
 

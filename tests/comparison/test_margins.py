@@ -30,7 +30,7 @@ def test_a_margin_is_that_of_the_best_right_choice_over_the_best_other() -> None
 
 def test_bins_by_hand() -> None:
     # right answers of old by margin 0.1 ... 1.0; new loses those of 0.1, 0.2 and 0.7; the last sample's is unknown
-    old = answered("old", [True] * 11 + [False], [i / 10 for i in range(1, 11)] + [None, -0.3])
+    old = answered("old", [True] * 11 + [False], [*(i / 10 for i in range(1, 11)), None, -0.3])
     new = answered("new", [i not in (0, 1, 6) for i in range(12)])
     found = compare(old, new).margins
     assert found is not None

@@ -32,7 +32,7 @@ def test_ratios_by_hand() -> None:
     (found,) = compare(old, new, measures=["ms"]).measures
     assert (found.column, found.n, found.unmeasured, found.old_mean) == ("ms", 2, 1, 15)
     (model,) = found.models
-    assert (model.mean, model.ratio.value) == (25, pytest.approx(5 / 3))
+    assert (model.mean, model.ratio.value) == pytest.approx((25, 5 / 3))
     assert model.geometric_ratio.value == pytest.approx(3**0.5)
     assert model.ratio.too_few
 

@@ -22,10 +22,10 @@ def _plan(args: argparse.Namespace) -> int:
         terminal = console()
         of_all = selection_of(args, ())
         baseline, *old_runs = (read_results(text, of_all) for text in (args.baseline, *args.old_run))
-        new, *new_runs = [read_results(text, of_all) for text in args.new_run] or [None]
+        new_runs = [read_results(text, of_all) for text in args.new_run]
         aim = Aim(args.nfr, args.power, args.true_nfr, args.change)
-        runs: Any = {"old_runs": old_runs, "new_runs": new_runs, "cluster": args.cluster}
-        found = plan(baseline, new, aim, **runs, **settings(args))
+        runs: Any = {"old_runs": old_runs, "new_runs": new_runs[1:], "cluster": args.cluster}
+        found = plan(baseline, new_runs[0] if new_runs else None, aim, **runs, **settings(args))
         write(files, {"--json": found.to_json()})
         print_page(plan_page(found), terminal)
     return 0

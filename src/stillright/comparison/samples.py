@@ -98,7 +98,7 @@ class Samples:
         """Whether new lost or gained each sample reliably, alone and with the counts and p that say so."""
         old, new = self.models[:2]
         ps = adjusted_ps(old, new)
-        found = {"reliably_lost": ps["lost"].to_numpy() <= ALPHA, "reliably_gained": ps["gained"].to_numpy() <= ALPHA}
+        found = {f"reliably_{part}": (ps[part].to_numpy() <= ALPHA) * 1.0 for part in ("lost", "gained")}
         counts = [
             pl.Series(f"{name}_right_runs", runs_right(each), dtype=pl.Int64)
             for name, each in (("old", old), ("new", new))

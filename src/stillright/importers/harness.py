@@ -233,11 +233,12 @@ def _chosen(sample: Sample, pairs: list[tuple[Any, Any]], metric: str | None, de
     texts = [text.removeprefix(delimiter) for _, text in pairs]
     if len(set(texts)) == 1:  # the choices are in the prompts
         texts = [prompt for prompt, _ in pairs]
-    row = {"choices": len(texts), "reference": _target_numbers(sample.get("target"), texts)}
+    reference = _target_numbers(sample.get("target"), texts)
+    row = {"choices": len(texts), "reference": reference}
     if metric not in RANKS or not len(likelihoods) == len(texts) == len(alone):
         return row
     ranks = list(map(RANKS[metric], likelihoods, alone, texts))
-    best, right = ranks.index(max(ranks)), {int(each) for each in row["reference"] or () if each.isdecimal()}
+    best, right = ranks.index(max(ranks)), {int(each) for each in reference or () if each.isdecimal()}
     return row | {"prediction": str(best), "output": texts[best], "margin": margin(ranks, right)}
 
 
