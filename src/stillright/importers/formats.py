@@ -56,6 +56,24 @@ def _is_harness(seen: Glimpse) -> bool:
     return seen.has("doc_id") and bool(seen.keys & {"arguments", "resps", "filtered_resps"})
 
 
+def _is_every_eval_ever(seen: Glimpse) -> bool:
+    return seen.has("evaluation_id", "sample_id", "evaluation_name") or seen.has("evaluation_id", "evaluation_results")
+
+
+def _is_helm(seen: Glimpse) -> bool:
+    if seen.is_folder:
+        return (seen.path / "per_instance_stats.json").is_file()
+    return seen.has("instance_id", "train_trial_index", "stats") or seen.has("adapter_spec", "request_states")
+
+
+def _is_lighteval(seen: Glimpse) -> bool:
+    return seen.magic == PARQUET and seen.keys >= {"doc", "model_response", "metric"}
+
+
+def _is_output_items(seen: Glimpse) -> bool:
+    return seen.has("object", "data", "has_more") or seen.has("datasource_item_id", "results", "status")
+
+
 LOGS = (
     Format("lm-evaluation-harness", _is_harness, _in("harness")),
     Format("Inspect", lambda seen: seen.magic == ZIP or seen.has("eval", "plan"), _in("inspect")),
@@ -64,6 +82,15 @@ LOGS = (
         lambda seen: seen.has("results", "config") or seen.has("promptIdx", "success"),
         _in("promptfoo"),
     ),
+    Format("every_eval_ever", _is_every_eval_ever, _in("every_eval_ever")),
+    Format("EvalScope", lambda seen: seen.has("index", "sample_score"), _in("evalscope")),
+    Format("LightEval", _is_lighteval, _in("lighteval")),
+    Format("DeepEval", lambda seen: seen.has("testCases", "metricsScores"), _in("deepeval")),
+    Format("HELM", _is_helm, _in("helm")),
+    Format("OpenAI evals", lambda seen: seen.one_per_line and seen.keys == {"spec"}, _in("openai_evals")),
+    Format("OpenAI output items", _is_output_items, _in("openai_items")),
+    Format("EvalPlus", lambda seen: seen.has("eval", "hash", "date"), _in("evalplus")),
+    Format("SWE-bench", lambda seen: seen.has("resolved_ids", "unresolved_ids"), _in("swebench")),
 )
 TOTALS = (
     Format(
