@@ -129,7 +129,7 @@ def _sample(row: Row, metric: str | None, unknown: bool, file: Path) -> Judged:
     place = f"{file}: sample {row.sample_id}: score"
     known = row.error is None and row.metric == metric
     value = number(row.evaluation.get("score"), place) if known else None
-    final = next((each for each in reversed(row.attribution) if each.get("is_terminal") is True), {})
+    final: dict[str, Any] = next((each for each in reversed(row.attribution) if each.get("is_terminal") is True), {})
     more = row.metadata or {}
     asked = more.get("doc_hash") or row.sample_hash
     extracted = final.get("extraction_method") != NOT_EXTRACTED

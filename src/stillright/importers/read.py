@@ -8,6 +8,7 @@ from pathlib import Path
 from stillright.errors import DataError
 from stillright.importers.formats import FORMATS, LOGS, Format
 from stillright.importers.glimpse import DELIMITED, Glimpse, glimpse
+from stillright.importers.remote import copied
 from stillright.importers.selection import KINDS, Selection, refuse_renaming, refuse_unknown
 from stillright.records import PredictionSet
 
@@ -21,15 +22,22 @@ KNOWN = (
 def read_predictions(path: str | Path, selection: Selection | None = None) -> PredictionSet:
     """The PredictionSet in `path`, whose format is recognized by its name and content.
 
+    path: a file or folder; as a text also s3://, gs://, hf:// or https:// something, with stillright[remote].
     Raises DataError for what no importer understands, or if `selection` leaves several results or none.
     """
     if not str(path).strip():
         raise DataError(f"{path!r}: the path is empty, which would be the current folder; give a file or folder")
-    path = Path(path)
+    selection = selection or Selection()
+    if isinstance(path, str) and "://" in path:
+        with copied(path) as copy:
+            return replace(_read(copy, selection), file=Path(path))
+    return _read(Path(path), selection)
+
+
+def _read(path: Path, selection: Selection) -> PredictionSet:
     if not path.exists():
         raise DataError(f"{path}: no such file (looked from {Path.cwd()})")
     found = _format(glimpse(path, KNOWN))
-    selection = selection or Selection()
     if found.is_log:
         refuse_renaming(selection, str(path))
         return replace(found.read(path, selection), file=path)
