@@ -15,6 +15,9 @@ from stillright.cli.results import add_results, inputs, options, read_results, s
 from stillright.errors import ConfigError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from stillright.records import PredictionSet
     from stillright.report.page import Page
     from stillright.verdict import Verdict
 
@@ -38,8 +41,17 @@ def _compare(args: argparse.Namespace) -> int:
         page = comparison_page(comparison)
         reports = {"--json": comparison.to_json(), "--markdown": markdown(page), "--html": html(page)}
         write(files, {**reports, **flips_of(args, comparison)})
+        if args.export is not None:
+            _export([old, new, *candidates], args.export)
         print_page(page, terminal)
     return 0
+
+
+def _export(models: Sequence[PredictionSet], folder: Path) -> None:
+    from stillright.report.every_eval_ever import export
+
+    for each in models:
+        export(each, folder)
 
 
 def _gate(args: argparse.Namespace) -> int:
@@ -123,6 +135,9 @@ def add_compare_commands(commands: Any) -> None:
         flips=MEANING,
     )
     add_quadrant(compare)
+    compare.add_argument(
+        "--export", type=path, metavar="FOLDER", help="write the results of each model as every_eval_ever has them"
+    )
     gate = command(
         commands,
         "gate",
