@@ -27,6 +27,7 @@ CHOICES = {  # what to take from a log that holds several results
     "model": "which provider of promptfoo, if a log holds several",
     "prompt": "which prompt of promptfoo: its label, or its number from 1",
     "run": "which epoch of Inspect or repeat of promptfoo, from 1",
+    "preset": "the tool whose names the columns of a table have: azure, langsmith, ragas; scores are those of --metric",
 }
 
 
