@@ -289,3 +289,31 @@ def test_several_matches_of_a_sample_are_their_share(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
     path.write_text("".join(json.dumps(each) + "\n" for each in [{"spec": {"eval_name": "e"}}, *events]))
     assert read_predictions(path).table["score"].to_list() == [0.5]
+
+
+def test_two_rows_of_a_sample_and_a_metric_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a_samples.jsonl"
+    line = (LOGS / CHOICE).read_text().splitlines()[0]
+    path.write_text(f"{line}\n{line}\n")
+    with pytest.raises(DataError, match="sample 0 has several rows of acc; keep one"):
+        read_predictions(path)
+
+
+@pytest.mark.parametrize(("results", "right"), [([True, True], True), ([True, False], False), ([], None)])
+def test_an_item_is_right_where_every_grader_passed_it(tmp_path: Path, results: list[bool], right: bool | None) -> None:
+    graders = [{"name": f"g{n}", "passed": passed, "score": 0.5} for n, passed in enumerate(results)]
+    path = tmp_path / "items.json"
+    path.write_text(json.dumps([{"datasource_item_id": 0, "results": graders, "sample": None}]))
+    assert read_predictions(path).table["correct"].to_list() == [right]
+
+
+def test_an_error_of_every_eval_ever_is_unscored(tmp_path: Path) -> None:
+    row = json.loads((LOGS / CHOICE).read_text().splitlines()[0])
+    path = tmp_path / "a_samples.jsonl"
+    path.write_text(json.dumps(row | {"error": "timeout"}))
+    assert read_predictions(path).table["correct"].to_list() == [None]
+
+
+def test_of_choices_an_answer_that_was_not_extracted_is_not_read() -> None:
+    table = read(CHOICE, metric="acc_norm").table
+    assert table["prediction"].null_count() == table["output"].null_count() == 8

@@ -5,6 +5,7 @@ The verdict is the score: what `is_correct` means differs from one converter to 
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -119,9 +120,9 @@ def _judged(rows: list[Row], metric: str | None, unknown: bool, file: Path) -> l
 
 
 def _refuse_repeated(rows: list[Row], metric: str | None, file: Path) -> None:
-    ids = [row.sample_id for row in rows if row.metric == metric]
-    if len(set(ids)) < len(ids):
-        repeated = next(each for each in ids if ids.count(each) > 1)
+    counts = Counter(row.sample_id for row in rows if row.metric == metric)
+    repeated = next((sample for sample, count in counts.items() if count > 1), None)
+    if repeated is not None:
         raise DataError(f"{file}: sample {repeated} has several rows of {metric or 'no metric'}; keep one")
 
 

@@ -71,7 +71,7 @@ def _is_lighteval(seen: Glimpse) -> bool:
 
 
 def _is_output_items(seen: Glimpse) -> bool:
-    return seen.has("object", "data", "has_more") or seen.has("datasource_item_id", "results", "status")
+    return seen.has("object", "data", "has_more") or seen.has("datasource_item_id", "results")
 
 
 LOGS = (

@@ -18,14 +18,12 @@ from stillright.messages import chat_text
 from stillright.records import Header, PredictionSet
 
 PASS = "pass"  # noqa: S105 - the metric that is the verdict on all graders
-STATES = {"pass": 1.0, "fail": 0.0}  # of an output item; there are errors too
 
 
 class Item(msgspec.Struct):
     """An output item; only the fields that are read."""
 
     id: int = msgspec.field(name="datasource_item_id")
-    status: str
     eval_id: str | None = None
     run_id: str | None = None
     datasource_item: dict[str, Any] = {}
@@ -83,9 +81,12 @@ def _judged(item: Item, metric: str, place: str) -> Judged:
         "prompt": chat_text(sample.get("input")),
         "output": chat_text(sample.get("output")) if answered else None,
     }
-    if metric == PASS:
-        value = STATES.get(item.status)
-    else:
-        found = next((each for each in item.results if each.get("name") == metric), {})
-        value = number(found.get("score"), place)
-    return Judged(row, value if answered else None, item.datasource_item)
+    return Judged(row, _value(item, metric, place) if answered else None, item.datasource_item)
+
+
+def _value(item: Item, metric: str, place: str) -> float | None:
+    """A grader's score, or whether all graders passed the item; None without a grader."""
+    if metric != PASS:
+        return number(next((each.get("score") for each in item.results if each.get("name") == metric), None), place)
+    passed = [each.get("passed") for each in item.results]
+    return float(all(passed)) if passed and all(isinstance(each, bool) for each in passed) else None
