@@ -49,6 +49,7 @@ REAL = {
     "events": (find("openai_evals/events.jsonl"), Selection()),
     "items": (find("openai_evals/output_items.json"), Selection(columns=("expected",))),
     "evalplus": (find("evalplus/tiny_eval_results.json"), Selection(run=1)),
+    "opencompass": (find("opencompass/results/*/twice.json"), Selection(run=2)),
     "swebench": (find("swebench/*.json"), Selection(columns=("repository",))),
 }
 STRANGE: list[Any] = [

@@ -60,6 +60,8 @@ def verdicts(log: str, **chosen: Any) -> dict[str, bool | None]:
         (SOLUTIONS, {"run": 1}, {"HumanEval/0": True, "HumanEval/1": False, "HumanEval/2": False}),
         (SOLUTIONS, {"run": 1, "metric": "base"}, {"HumanEval/0": True, "HumanEval/1": True, "HumanEval/2": False}),
         (SOLUTIONS, {"run": 2}, {"HumanEval/0": True, "HumanEval/1": False, "HumanEval/2": True}),
+        ("opencompass/results/tiny/colours.json", {}, {"colours_0": True, "colours_1": False, "colours_2": True}),
+        ("opencompass/results/tiny/twice.json", {"run": 2}, {"colours_0": False, "colours_1": True, "colours_2": True}),
         ("evalplus/base_eval_results.json", {}, {"HumanEval/0": True, "HumanEval/1": True, "HumanEval/2": False}),
         (
             REPORT,
@@ -317,3 +319,11 @@ def test_an_error_of_every_eval_ever_is_unscored(tmp_path: Path) -> None:
 def test_of_choices_an_answer_that_was_not_extracted_is_not_read() -> None:
     table = read(CHOICE, metric="acc_norm").table
     assert table["prediction"].null_count() == table["output"].null_count() == 8
+
+
+def test_details_by_number_have_prompts(tmp_path: Path) -> None:
+    details = {"type": "GEN", "0": {"prompt": "Which?", "predictions": "b", "references": "a", "correct": False}}
+    path = tmp_path / "colours.json"
+    path.write_text(json.dumps({"accuracy": 0.0, "details": details}, indent=4))
+    row = read_predictions(path).table.row(0, named=True)
+    assert (row["id"], row["prompt"], row["reference"], row["correct"]) == ("0", "Which?", ["a"], False)

@@ -74,6 +74,10 @@ def _is_output_items(seen: Glimpse) -> bool:
     return seen.has("object", "data", "has_more") or seen.has("datasource_item_id", "results")
 
 
+def _is_opencompass(seen: Glimpse) -> bool:
+    return seen.has("details") and not seen.one_per_line and "id" not in seen.keys
+
+
 LOGS = (
     Format("lm-evaluation-harness", _is_harness, _in("harness")),
     Format("Inspect", lambda seen: seen.magic == ZIP or seen.has("eval", "plan"), _in("inspect")),
@@ -90,6 +94,7 @@ LOGS = (
     Format("OpenAI evals", lambda seen: seen.one_per_line and seen.keys == {"spec"}, _in("openai_evals")),
     Format("OpenAI output items", _is_output_items, _in("openai_items")),
     Format("EvalPlus", lambda seen: seen.has("eval", "hash", "date"), _in("evalplus")),
+    Format("OpenCompass", _is_opencompass, _in("opencompass")),
     Format("SWE-bench", lambda seen: seen.has("resolved_ids", "unresolved_ids"), _in("swebench")),
 )
 TOTALS = (
