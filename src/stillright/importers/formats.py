@@ -110,4 +110,4 @@ TABLES = (
     Format("stillright's own JSONL", lambda seen: seen.one_per_line, read_jsonl, is_log=False),
     Format("JSON objects", lambda seen: not seen.is_folder, read_records, is_log=False),
 )
-FORMATS = (*LOGS, *TOTALS, *TABLES)
+FORMATS = (*TOTALS, *LOGS, *TABLES)
