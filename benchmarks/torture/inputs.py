@@ -96,6 +96,13 @@ def originals(folder: Path) -> dict[str, list[Input]]:
             _log("inspect/partial.json", "json"),
             _log("promptfoo/models.json", "json", model="terse", metric="score"),
             _log("promptfoo/models.jsonl", "jsonl"),
+            _log("every_eval_ever/choice_samples.jsonl", "jsonl", metric="acc"),
+            _log("evalscope/reviews/*/sums_main.jsonl", "jsonl"),
+            _log("deepeval/*.json", "json"),
+            _log("openai_evals/events.jsonl", "jsonl"),
+            _log("openai_evals/output_items.json", "json"),
+            _log("evalplus/tiny_eval_results.json", "json", run=1),
+            _log("swebench/*.json", "json"),
             *_own(folder),
         ],
         "policies": [

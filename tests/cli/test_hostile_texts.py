@@ -130,7 +130,7 @@ def test_no_memory_and_a_panic_are_one_line(
     def fail(*_: Any) -> None:
         raise error
 
-    monkeypatch.setattr("stillright.importers.read.read_jsonl", fail)
+    monkeypatch.setattr("stillright.importers.read._as_wanted", fail)
     path = write_rows(tmp_path / "old.jsonl", rows(2))
     assert main(["compare", str(path), str(path)]) == 2
     line = capsys.readouterr().err

@@ -65,7 +65,7 @@ def test_packed_samples(tmp_path: Path) -> None:
         (
             "a.html",
             b"<!DOCTYPE html>\n<html>",
-            "logs of lm-evaluation-harness, Inspect and promptfoo, and tables: .csv",
+            "logs of lm-evaluation-harness, Inspect, promptfoo, ",
         ),
         ("a.jsonl", b'{"id":"a","score":NaN}', "a.jsonl:1: NaN is not JSON; write null for a missing value"),
         ("a.jsonl", b'{"id":"a","score":-Infinity}', "a.jsonl:1: Infinity is not JSON"),

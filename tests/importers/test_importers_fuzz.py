@@ -42,6 +42,15 @@ REAL = {
     "inspect": (find("inspect/partial.json"), Selection(columns=("grade",))),
     "promptfoo": (find("promptfoo/models.json"), Selection(model="terse", metric="score", columns=("thing",))),
     "lines": (find("promptfoo/models.jsonl"), Selection()),
+    "every_eval_ever": (find("every_eval_ever/choice_samples.jsonl"), Selection(metric="acc", columns=("filter",))),
+    "evalscope": (find("evalscope/reviews/*/sums_twice.jsonl"), Selection(run=2, columns=("kind",))),
+    "lighteval": (find("lighteval/details/**/details_sums_*.parquet"), Selection(columns=("unit",))),
+    "deepeval": (find("deepeval/*.json"), Selection(columns=("kind",))),
+    "events": (find("openai_evals/events.jsonl"), Selection()),
+    "items": (find("openai_evals/output_items.json"), Selection(columns=("expected",))),
+    "evalplus": (find("evalplus/tiny_eval_results.json"), Selection(run=1)),
+    "opencompass": (find("opencompass/results/*/twice.json"), Selection(run=2)),
+    "swebench": (find("swebench/*.json"), Selection(columns=("repository",))),
 }
 STRANGE: list[Any] = [
     None,
@@ -113,7 +122,7 @@ def test_spoilt_bytes(name: str, tmp_path: Path) -> None:
     run()
 
 
-@pytest.mark.parametrize("name", [name for name in REAL if name != "eval"])
+@pytest.mark.parametrize("name", [name for name in REAL if name not in ("eval", "lighteval")])
 def test_strange_values(name: str, tmp_path: Path) -> None:
     original, selection = REAL[name]
     lines = original.suffix == ".jsonl"
@@ -149,6 +158,25 @@ def test_spoilt_tables(name: str, tmp_path: Path) -> None:
         path = tmp_path / name
         path.write_bytes(changed)
         check(path, Selection())
+
+    run()
+
+
+@pytest.mark.parametrize("name", ["per_instance_stats.json", "scenario_state.json", "run_spec.json"])
+def test_a_folder_with_strange_values(name: str, tmp_path: Path) -> None:
+    for original in LOGS.glob("helm/*/*.json"):
+        (tmp_path / original.name).write_bytes(original.read_bytes())
+    whole = json.loads((tmp_path / name).read_text())
+    count = len(parts(whole))
+
+    @steady(150)
+    @given(st.integers(0, count - 1), st.sampled_from(STRANGE))
+    def run(place: int, value: Any) -> None:
+        changed = copy.deepcopy(whole)
+        container, key = parts(changed)[place]
+        container[key] = value
+        (tmp_path / name).write_text(json.dumps(changed))
+        check(tmp_path, Selection(metric="exact_match", columns=("split",)))
 
     run()
 

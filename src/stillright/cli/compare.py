@@ -54,9 +54,14 @@ def _compare(args: argparse.Namespace) -> int:
 
 def _one_compared(args: argparse.Namespace, of_all: Selection) -> Comparison:
     from stillright.comparison import compare
+    from stillright.report.every_eval_ever import export
 
-    old, new, *candidates = (read_results(text, of_all) for text in (args.old, args.new, *args.candidates))
-    return compare(old, new, candidates, slices=args.slice, **options(args, of_all))
+    old, new, *candidates = models = [read_results(text, of_all) for text in (args.old, args.new, *args.candidates)]
+    comparison = compare(old, new, candidates, slices=args.slice, **options(args, of_all))
+    if args.export is not None:
+        for model in models:
+            export(model, args.export)
+    return comparison
 
 
 def _gate(args: argparse.Namespace) -> int:
@@ -166,6 +171,9 @@ def add_compare_commands(commands: Any) -> None:
         flips=MEANING,
     )
     add_quadrant(compare)
+    compare.add_argument(
+        "--export", type=path, metavar="FOLDER", help="write the results of each model as every_eval_ever has them"
+    )
     gate = command(
         commands,
         "gate",

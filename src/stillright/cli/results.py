@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from stillright.records import PredictionSet
     from stillright.scoring.judge import JudgeSettings
 
-FORMATS = "a file or folder of results: stillright's JSONL, lm-eval, Inspect or promptfoo logs, CSV, TSV, Parquet"
+FORMATS = "a file or folder of results: stillright's JSONL, logs of evaluation tools (lm-eval, Inspect, ...), tables"
 CHOICES = {  # what to take from a log that holds several results
     "task": "which task, if a log holds several; a group (mmlu) or a pattern ('mmlu_*') is one comparison",
     "metric": "which metric; acc for choice tasks by default",
@@ -27,6 +27,7 @@ CHOICES = {  # what to take from a log that holds several results
     "model": "which provider of promptfoo, if a log holds several",
     "prompt": "which prompt of promptfoo: its label, or its number from 1",
     "run": "which epoch of Inspect or repeat of promptfoo, from 1",
+    "preset": "the tool whose names the columns of a table have: azure, langsmith, ragas; scores are those of --metric",
 }
 
 

@@ -100,9 +100,9 @@ def suite_gated(args: argparse.Namespace, of_all: Selection, policy: Policy) -> 
 
 def _suite(args: argparse.Namespace) -> Suite | None:
     """Raises ConfigError for options that are of one task."""
-    for option, given in (("--cluster", args.cluster), ("--measure", args.measure)):
-        if given:
-            raise ConfigError(f"{option}: is of one task, and these are several; choose one with --task NAME")
+    for option in ("cluster", "measure", "export"):
+        if getattr(args, option, None):
+            raise ConfigError(f"--{option}: is of one task, and these are several; choose one with --task NAME")
     from stillright.config.suite import load_suite
 
     return load_suite(args.suite) if isinstance(args.suite, Path) else None

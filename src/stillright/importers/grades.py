@@ -28,7 +28,7 @@ def number(value: Any, place: str) -> float | None:
 
     Raises DataError for anything but a number.
     """
-    if value is None or value == "NaN":
+    if value is None or value == "NaN" or value != value:
         return None
     with suppress(OverflowError):
         if isinstance(value, int | float):

@@ -51,7 +51,7 @@ class Part(NamedTuple):
     samples: list[Judged]
 
 
-def read_harness(path: Path, selection: Selection) -> PredictionSet:
+def read(path: Path, selection: Selection) -> PredictionSet:
     """The samples of one task, metric and filter in a file, or in a folder as the harness fills it.
 
     Of a group or a pattern, the samples of all its tasks: ids are TASK/ID, and the column `task` names the task.

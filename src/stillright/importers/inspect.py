@@ -104,7 +104,7 @@ class Log(msgspec.Struct):
     samples: list[Sample] | None = None
 
 
-def read_inspect(path: Path, selection: Selection) -> PredictionSet:
+def read(path: Path, selection: Selection) -> PredictionSet:
     """The samples of one epoch with the values of one scorer, in a .eval or .json log.
 
     Raises DataError for anything that Inspect has not written, and if `selection` leaves several results or none.

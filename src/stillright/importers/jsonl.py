@@ -59,7 +59,7 @@ def read_jsonl(path: Path, selection: Selection) -> PredictionSet:
 
     Raises DataError naming file and line.
     """
-    if selection.rename:
+    if selection.rename or selection.preset:
         return read_records(path, selection)
     known = {name for name, _, _ in FIELDS}
     # as attributes, since a column's name need not be an identifier

@@ -95,7 +95,7 @@ class File(msgspec.Struct):
     options: dict[str, Any] | None = msgspec.field(default=None, name="runtimeOptions")
 
 
-def read_promptfoo(path: Path, selection: Selection) -> PredictionSet:
+def read(path: Path, selection: Selection) -> PredictionSet:
     """The results of one provider and one prompt, judged by one metric: `pass`, `score` or a named score.
 
     Raises DataError for anything that promptfoo has not written, and if `selection` leaves several results or none.

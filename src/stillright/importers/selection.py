@@ -24,6 +24,7 @@ class Selection:
     anew: bool = False  # outputs are scored anew, so it does not matter how, or whether, the log scored them
     columns: tuple[str, ...] = ()  # further columns to keep, as text, to slice by
     rename: Mapping[str, str] = field(default_factory=dict)  # our column -> theirs; of logs only `id` can be another
+    preset: str | None = None  # the tool whose names the columns of tables have, see presets.py
     lower_is_better: bool = False  # of the metric, where files do not say so
 
 
@@ -50,6 +51,12 @@ def refuse_unknown(selection: Selection, names: Mapping[str, Sequence[str]], pla
 
 def refuse_renaming(selection: Selection, place: str) -> None:
     """Raises DataError for a new name of a column: a log has its own, but any may be the id, or the right answer."""
+    if selection.preset is not None:
+        given = spelled(command=f"--preset {selection.preset}", python=f"preset={selection.preset}")
+        raise DataError(
+            f"{place}: is a log, whose columns are known; {given} is for tables (in a command: "
+            f"FILE::preset={selection.preset})"
+        )
     for ours, theirs in selection.rename.items():
         if ours in ("id", "reference"):
             continue

@@ -15,6 +15,7 @@ import polars as pl
 from stillright import bounds
 from stillright.directions import is_lower_better
 from stillright.errors import DataError, one_line
+from stillright.importers import presets
 from stillright.importers.answer_lists import with_listed_references
 from stillright.importers.selection import Selection, choose, listed, refuse_unknown
 from stillright.jsonl import decode_json, filled_lines, read_json, without_nan
@@ -107,7 +108,8 @@ def columns_of(names: Sequence[str], selection: Selection, place: str) -> dict[s
     unknown = [own for own in selection.rename if own not in COLUMNS]
     if unknown:
         raise DataError(f"{place}: nothing can be renamed to {unknown[0]!r}; our columns are {listed(list(COLUMNS))}")
-    renamed = {own: choose("column", names, theirs, place) for own, theirs in selection.rename.items()}
+    theirs_of = presets.renamed(selection, names, place)
+    renamed = {own: choose("column", names, theirs, place) for own, theirs in theirs_of.items()}
     free = set(names) - set(renamed.values())  # there is no prediction if output=prediction was asked for
     ours = {own: renamed.get(own, own) for own in COLUMNS if own in renamed or own in free}
     if "id" not in ours or not any(own in ours for own in ANSWERS):

@@ -1,0 +1,70 @@
+"""Tables of other tools, by the names of their columns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from places import LOGS
+from stillright.errors import DataError
+from stillright.importers import Selection, read_predictions
+
+RAGAS = (
+    "user_input,retrieved_contexts,response,reference,faithfulness\nWhich knot?,[],Bowline,bowline,0.5\nWhy?,[],,,\n"
+)
+LANGSMITH = (
+    "inputs.question,outputs.answer,error,reference.answer,feedback.exact,execution_time,example_id,id\n"
+    "Which knot?,Bowline,,bowline,1.0,0.2,e1,r1\nWhy?,,timeout,,,0.1,e2,r2\n"
+)
+AZURE = '{"inputs.query": "Which?", "inputs.response": "Bowline", "outputs.F1.f1_score": 0.5}\n'
+
+
+def table(tmp_path: Path, name: str, text: str) -> Path:
+    path = tmp_path / name
+    path.write_text(text)
+    return path
+
+
+def test_ragas(tmp_path: Path) -> None:
+    found = read_predictions(table(tmp_path, "a.csv", RAGAS), Selection(preset="ragas", metric="faithfulness"))
+    assert found.header.metric == "faithfulness"
+    assert found.table.select("id", "prompt", "output", "reference", "score").rows() == [
+        ("Which knot?", "Which knot?", "Bowline", ["bowline"], 0.5),
+        ("Why?", "Why?", "", None, None),
+    ]
+
+
+def test_langsmith(tmp_path: Path) -> None:
+    chosen = Selection(preset="langsmith", metric="exact", rename={"output": "outputs.answer"})
+    found = read_predictions(table(tmp_path, "a.csv", LANGSMITH), chosen)
+    assert found.table.select("id", "output", "score").rows() == [("e1", "Bowline", 1.0), ("e2", "", None)]
+
+
+def test_azure(tmp_path: Path) -> None:
+    found = read_predictions(table(tmp_path, "a.jsonl", AZURE), Selection(preset="azure", metric="F1.f1_score"))
+    assert found.table.select("id", "output", "score").rows() == [("Which?", "Bowline", 0.5)]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "message"),
+    [
+        (Selection(preset="ragas"), "the preset ragas needs a metric, choose one with metric=NAME"),
+        (Selection(preset="ragas", metric="x"), "no column 'x'; there is user_input, retrieved_contexts"),
+        (Selection(preset="rags", metric="x"), "no preset 'rags'; there is azure, langsmith, ragas"),
+    ],
+)
+def test_what_is_not_there(tmp_path: Path, chosen: Selection, message: str) -> None:
+    with pytest.raises(DataError) as caught:
+        read_predictions(table(tmp_path, "a.csv", RAGAS), chosen)
+    assert message in str(caught.value)
+
+
+def test_the_metrics_that_there_are_are_listed(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"choose one with metric=NAME; there is exact$"):
+        read_predictions(table(tmp_path, "a.csv", LANGSMITH), Selection(preset="langsmith"))
+
+
+def test_a_preset_is_not_for_logs() -> None:
+    with pytest.raises(DataError, match="is a log, whose columns are known; preset=ragas is for tables"):
+        read_predictions(LOGS / "promptfoo/models.jsonl", Selection(preset="ragas"))
