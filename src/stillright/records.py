@@ -134,7 +134,21 @@ def joined_table(parts: Iterable[Mapping[str, Column]], place: str, most: int) -
         if answers > bounds.ALL_ANSWERS:
             raise DataError(f"{place}: more than {bounds.ALL_ANSWERS:,} right answers up to row {rows:,}")
         tables.append(table)
-    return pl.concat(tables) if tables else table_of({}, place)
+    return _concatenated(tables) if tables else table_of({}, place)
+
+
+def _concatenated(tables: list[pl.DataFrame]) -> pl.DataFrame:
+    """One table of all rows, in one piece, since operations on many pieces are slow."""
+    names = tables[0].columns
+    held = set[str]().union(*map(filled, tables))
+    whole = pl.concat([table.select(name for name in names if name in held) for table in tables], rechunk=True)
+    n = sum(map(len, tables))
+    return pl.DataFrame([whole[name] if name in held else nulls(name, n) for name in names])
+
+
+def nulls(name: str, n: int) -> pl.Series:
+    """A column of a PredictionSet's table in which nothing is known."""
+    return pl.Series(name, [None], dtype=COLUMNS.get(name, pl.String)).new_from_index(0, n)
 
 
 def _column(name: str, values: Column | None, n: int, place: str, before: int) -> pl.Series:
@@ -156,17 +170,23 @@ def _series(name: str, values: Column | None, n: int, place: str, before: int) -
     if isinstance(values, pl.Series):
         if values.dtype == dtype:
             return values.alias(name)
+        if name == "reference" and values.dtype == pl.String:
+            return _one_each(name, values)
         values = (_widened(values) if values.dtype == pl.Float32 else values).to_list()
     kinds = set(map(type, values or ()))
     if values is None or kinds <= {NoneType}:
-        return pl.Series(name, [None], dtype=dtype).new_from_index(0, n)
+        return nulls(name, n)
     if name == "reference" and kinds <= {str, NoneType}:  # one right answer each: nested lists are slow to build
-        column = pl.col(name)
-        table = pl.DataFrame({name: values}, schema={name: pl.String})
-        return table.select(pl.when(column.is_not_null()).then(pl.concat_list(column))).to_series()
+        return _one_each(name, pl.Series(values, dtype=pl.String))
     if not kinds <= {PLAIN.get(dtype), NoneType}:
         values = _typed(name, values, place, before)
     return pl.Series(name, values, dtype=dtype)
+
+
+def _one_each(name: str, texts: pl.Series) -> pl.Series:
+    """Lists of one text each; null where there is none."""
+    column = pl.col(name)
+    return texts.alias(name).to_frame().select(pl.when(column.is_not_null()).then(pl.concat_list(column))).to_series()
 
 
 def _widened(values: pl.Series) -> pl.Series:
@@ -254,7 +274,7 @@ def _refuse_invalid(table: pl.DataFrame, place: str) -> None:
         fix = renaming("prediction", "THEIRS")
         raise DataError(f"{place}: no row has a prediction, correct, score or output; name one with {fix}")
     ids = table["id"]
-    if ids.n_unique() < len(ids):
+    if ids.hash().n_unique() < len(ids) and ids.n_unique() < len(ids):  # hashes are several times as fast
         repeated = ids.filter(ids.is_duplicated())
         named = ", ".join(repr(sample) for sample in repeated.unique(maintain_order=True)[:EXAMPLES])
         first, second = ((ids == repeated[0]).arg_true() + 1)[:2]

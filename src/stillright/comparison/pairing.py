@@ -76,6 +76,8 @@ def pair(
     if not scored.any():
         names = " and ".join(dict.fromkeys(run.name for run in runs))
         raise NothingScored(f"{names}: no sample is scored in every file; {_why_unscored(tables, kind)}")
+    if scored.all():
+        return paired  # as it is: a copy of a million texts takes memory
     labels = {column: values.filter(scored) for column, values in labels.items()}
     return paired._replace(tables=[table.filter(scored) for table in tables], labels=labels)
 
