@@ -110,6 +110,6 @@ class Policy(Strict):
         return tuple(dict.fromkeys(limit.column for limit in self.limits if limit.column is not None))
 
 
-def load_policy(path: Path) -> Policy:
+def load_policy(path: str | Path) -> Policy:
     """The policy in a YAML file. Raises ConfigError naming the key and the rule."""
     return parse(Policy, read_yaml(path), str(path))

@@ -67,8 +67,9 @@ PLAIN = {  # pydantic's own messages are about Python's types
 }
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: str | Path) -> dict[str, Any]:
     """The mapping in a YAML file. Raises ConfigError if there is none."""
+    path = Path(path)
     try:
         with path.open("rb") as file:
             data = file.read(YAML_BYTES + 1)

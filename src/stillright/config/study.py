@@ -182,6 +182,6 @@ def _refuse_unknown(place: str, names: Iterable[Any], known: Iterable[Any]) -> N
             raise ValueError(f"{place}: there is no {name!r} in this study; there are {', '.join(map(str, known))}")
 
 
-def load_study(path: Path, overrides: Iterable[str] = ()) -> StudyConfig:
+def load_study(path: str | Path, overrides: Iterable[str] = ()) -> StudyConfig:
     """The study in a YAML file, with --set overrides. Raises ConfigError."""
     return parse(StudyConfig, with_overrides(read_yaml(path), overrides), str(path))

@@ -283,6 +283,6 @@ def parse_update(values: Mapping[str, Any], source: str) -> UpdateConfig:
     return parse(UpdateConfig, values, source)
 
 
-def load_update(path: Path, overrides: Iterable[str] = ()) -> UpdateConfig:
+def load_update(path: str | Path, overrides: Iterable[str] = ()) -> UpdateConfig:
     """The update in a YAML file, with --set overrides. Raises ConfigError."""
     return parse_update(with_overrides(read_yaml(path), overrides), str(path))

@@ -156,9 +156,10 @@ def _header(written: dict[str, Any] | None, path: Path, selection: Selection) ->
         raise DataError(f"{path}:1: header: {'.'.join(map(str, wrong['loc']))}: {wrong['msg']}") from None
 
 
-def write_predictions(predictions: PredictionSet, path: Path) -> None:
+def write_predictions(predictions: PredictionSet, path: str | Path) -> None:
     """One JSON object per line: first the header, under the key `header`, then the rows without their nulls."""
     header = {"header": predictions.header.model_dump(exclude_none=True)}
+    path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8") as file:
         file.write(json.dumps(header) + "\n")
