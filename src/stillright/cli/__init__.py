@@ -18,6 +18,7 @@ from stillright import ranks
 from stillright.cli.command import Parser
 from stillright.cli.compare import add_compare_commands, replace_old_outputs
 from stillright.cli.failures import explained, reason_of
+from stillright.cli.setup import add_setup_commands
 from stillright.cli.study_results import add_study_results_command
 from stillright.cli.train import add_pipeline_commands, add_stage_commands, add_study_command, add_weight_commands
 from stillright.errors import ConfigError, StillrightError, on_command_line, one_line
@@ -42,6 +43,7 @@ def parser() -> argparse.ArgumentParser:
     add_weight_commands(commands)
     add_compare_commands(commands)
     add_study_results_command(commands)
+    add_setup_commands(commands)
     return parser
 
 

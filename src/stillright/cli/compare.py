@@ -27,8 +27,8 @@ def _compare(args: argparse.Namespace) -> int:
     from stillright.report.terminal import print_page
 
     files = outputs(args)
-    with saying_failures(files, [*inputs(args), *args.candidates], _failed_comparison):
-        terminal = console()
+    with saying_failures(files, inputs(args), _failed_comparison):
+        terminal = console(args)
         refuse_quadrant_alone(args)
         if "" in args.slice:
             raise ConfigError("--slice: name a column")
@@ -50,7 +50,7 @@ def _gate(args: argparse.Namespace) -> int:
 
     files = outputs(args)
     with saying_failures(files, [*inputs(args), args.policy], _failed_gate):
-        terminal = console()
+        terminal = console(args)
         refuse_quadrant_alone(args)
         policy = load_policy(args.policy)
         of_all = selection_of(args, policy.columns)

@@ -19,7 +19,9 @@ FRACTIONS = {**dict.fromkeys(RATES, (0.0, 1.0)), "nfr_above_noise": (-1.0, 1.0)}
 DISCRETE_FRACTIONS = {"score": (0.0, 1.0), "delta_score": (-1.0, 1.0)}  # of answers that are right or wrong
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]  # strict: yes is not 1
 Count = Annotated[int, Field(strict=True, ge=1)]
-Id = Annotated[str, BeforeValidator(lambda value: str(value) if type(value) is int else value)]
+Id = Annotated[
+    str, BeforeValidator(lambda value: str(value) if type(value) is int else value, json_schema_input_type=str | int)
+]
 
 
 class Limit(Strict):

@@ -75,7 +75,12 @@ class TaskConfig(Strict):
             raise ValueError(f"the metric {metric} is for generated answers; leave choices out")
 
 
-TaskOrName = Annotated[TaskConfig, BeforeValidator(lambda value: {"name": value} if isinstance(value, str) else value)]
+TaskOrName = Annotated[
+    TaskConfig,
+    BeforeValidator(
+        lambda value: {"name": value} if isinstance(value, str) else value, json_schema_input_type=str | TaskConfig
+    ),
+]
 
 
 class LoraConfig(Strict):
