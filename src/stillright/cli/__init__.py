@@ -16,7 +16,7 @@ from importlib.metadata import version
 
 from stillright import ranks
 from stillright.cli.command import Parser
-from stillright.cli.compare import add_compare_commands, replace_old_outputs
+from stillright.cli.compare import add_compare_commands, replace_old_outputs, with_example
 from stillright.cli.failures import explained, reason_of
 from stillright.cli.setup import add_setup_commands
 from stillright.cli.study_results import add_study_results_command
@@ -32,7 +32,8 @@ def parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="stillright",
         description="Keeps right answers right when a language model is updated: measures the flips, trains them away.",
-        epilog="start with:\n  stillright compare old.jsonl new.jsonl\n  stillright demo    (needs the extra train)",
+        epilog="start with:\n  stillright compare --example\n  stillright compare old.jsonl new.jsonl\n"
+        "  stillright demo    (needs the extra train)",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"stillright {version('stillright')}")
@@ -71,6 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parsed(words: list[str]) -> argparse.Namespace:
+    words = with_example(words)
     try:
         return parser().parse_args(words)
     except ConfigError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stillright.cli.command import command, console
@@ -13,6 +14,8 @@ from stillright.cli.outputs import Contents, add_outputs, outputs, replace_old, 
 from stillright.cli.paths import given, path
 from stillright.cli.results import add_results, inputs, options, read_results, selection_of
 from stillright.errors import ConfigError
+
+EXAMPLE = Path(__file__).parent / "example"
 
 if TYPE_CHECKING:
     from stillright.report.page import Page
@@ -100,6 +103,14 @@ def replace_old_outputs(words: Sequence[str], reason: str) -> None:
         replace_old(words, texts, texts)
 
 
+def with_example(words: Sequence[str]) -> list[str]:
+    """`compare --example` with the sample logs of the package in its place, so that it needs no files."""
+    if words[:1] != ["compare"] or "--example" not in words:
+        return list(words)
+    others = [word for word in words if word != "--example"]
+    return [*others, *(str(EXAMPLE / f"{name}.jsonl") for name in ("old", "new", "compat")), "--slice", "queue"]
+
+
 def add_compare_commands(commands: Any) -> None:
     """Adds compare and gate."""
     compare = command(
@@ -112,6 +123,9 @@ def add_compare_commands(commands: Any) -> None:
     add_results(compare)
     compare.add_argument(
         "--slice", action="append", default=[], metavar="COLUMN", help="account for each value of a column; repeatable"
+    )
+    compare.add_argument(
+        "--example", action="store_true", help="compare three invented logs of a router of tickets, in place of files"
     )
     further = "further models to compare with OLD in place of NEW"
     compare.add_argument("candidates", nargs="*", default=[], type=given, metavar="CANDIDATE", help=further)

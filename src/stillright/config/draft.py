@@ -40,7 +40,7 @@ task:
 # The defaults are those of the paper; small bases need less.
 lora: {{r: 128, alpha: 256}}
 training: {{epochs: 10, learning_rate: 1.0e-4, batch_size: 8, gradient_accumulation: 8}}
-strategy: {mask: auto}      # as far towards old as validation allows
+strategy: {{mask: auto}}      # as far towards old as validation allows
 seed: 0
 out: runs/my-task
 """
