@@ -37,6 +37,6 @@ def test_all_are_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert (check["failing"], check["unscored"]) == (LOST, ["unscored"])
     suite = ElementTree.parse("a.xml").getroot()
     names = [case.attrib["name"] for case in suite.findall("testcase")]
-    assert names == ["unscored <= 0.5", "must pass", *(f"must pass: {each}" for each in LOST[:1_000])]
+    assert names == ["unscored <= limit", "must pass", *(f"must pass: {each}" for each in LOST[:1_000])]
     assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("1002", "1001", "0")
     assert "q1004" in suite.findall("testcase/system-out")[1].text.splitlines()  # type: ignore[union-attr]

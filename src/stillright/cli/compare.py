@@ -18,6 +18,7 @@ from stillright.errors import ConfigError
 EXAMPLE = Path(__file__).parent / "example"
 
 if TYPE_CHECKING:
+    from stillright.records import PredictionSet
     from stillright.report.page import Page
     from stillright.verdict import Verdict
 
@@ -61,8 +62,19 @@ def _gate(args: argparse.Namespace) -> int:
         verdict, comparison = gate(old, new, policy, **options(args, of_all))
         flips = no_flips(verdict.checks[0].reason) if comparison is None else flips_of(args, comparison)
         write(files, {**_texts_of_gate(verdict, gate_page(verdict, comparison)), **flips})
+        if args.bless is not None and verdict.outcome == "pass":
+            _bless(new, args.bless)
         print_page(verdict_page(verdict), terminal)
     return verdict.exit_code
+
+
+def _bless(new: PredictionSet, file: Path) -> None:
+    """Puts the results of new at the place of the next baseline, whole or not at all."""
+    from stillright.folder.files import write_atomically
+    from stillright.importers.jsonl import predictions_text
+
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(file, predictions_text(new))
 
 
 def _texts_of_gate(verdict: Verdict, page: Page) -> Contents:
@@ -147,6 +159,12 @@ def add_compare_commands(commands: Any) -> None:
     add_results(gate)
     gate.add_argument(
         "--policy", type=path, required=True, metavar="POLICY.YAML", help="the rules that the update must keep"
+    )
+    gate.add_argument(
+        "--bless",
+        type=path,
+        metavar="FILE",
+        help="if the gate passes, write what was read of NEW there, as the next OLD; it may be OLD itself",
     )
     add_outputs(
         gate,

@@ -158,13 +158,21 @@ def _header(written: dict[str, Any] | None, path: Path, selection: Selection) ->
 
 def write_predictions(predictions: PredictionSet, path: str | Path) -> None:
     """One JSON object per line: first the header, under the key `header`, then the rows without their nulls."""
-    header = {"header": predictions.header.model_dump(exclude_none=True)}
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8") as file:
-        file.write(json.dumps(header) + "\n")
-        for row in predictions.table.iter_rows(named=True):
-            kept = {name: value for name, value in row.items() if value is not None}
-            if len(kept.get("reference", ())) == 1 and not kept["reference"][0].startswith("["):  # else read as several
-                kept["reference"] = kept["reference"][0]
-            file.write(json.dumps(kept, ensure_ascii=False) + "\n")
+        file.writelines(_lines_to_write(predictions))
+
+
+def predictions_text(predictions: PredictionSet) -> str:
+    """What write_predictions writes."""
+    return "".join(_lines_to_write(predictions))
+
+
+def _lines_to_write(predictions: PredictionSet) -> Iterator[str]:
+    yield json.dumps({"header": predictions.header.model_dump(exclude_none=True)}) + "\n"
+    for row in predictions.table.iter_rows(named=True):
+        kept = {name: value for name, value in row.items() if value is not None}
+        if len(kept.get("reference", ())) == 1 and not kept["reference"][0].startswith("["):  # else read as several
+            kept["reference"] = kept["reference"][0]
+        yield json.dumps(kept, ensure_ascii=False) + "\n"

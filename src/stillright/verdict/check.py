@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from pydantic import BaseModel
@@ -30,3 +31,8 @@ class Check(BaseModel, frozen=True):
     p_adjusted: float | None = None
     failing: tuple[str, ...] = ()
     unscored: tuple[str, ...] = ()
+
+    @property
+    def lasting_name(self) -> str:
+        """The name without the limit's value, by which systems that keep a history know the check again."""
+        return re.sub(r"([<>]=) \S+", r"\1 limit", self.name, count=1)
