@@ -33,7 +33,8 @@ def main() -> None:
     draw = random.Random(4)
     tickets = [_ticket(i, draw) for i in range(TICKETS)]
     for name in RIGHT:
-        rows = [{"header": {"name": f"router-{name}", "task": "ticket-routing", "metric": "acc", "kind": "discrete"}}]
+        header = {"name": f"router-{name}", "task": "ticket-routing", "metric": "acc", "kind": "discrete"}
+        rows: list[dict[str, Any]] = [{"header": header}]
         rows += [{**ticket, "prediction": _answer(name, ticket)} for ticket in tickets]
         text = "".join(json.dumps(row) + "\n" for row in rows)
         (FOLDER / f"{name}.jsonl").write_text(text, encoding="utf-8")

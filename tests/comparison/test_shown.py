@@ -40,7 +40,7 @@ def test_headline_numbers(comparison: Comparison) -> None:
 def test_one_line(comparison: Comparison) -> None:
     line = repr(comparison)
     assert line == str(comparison)
-    assert line.startswith(f"<Comparison of {HOSTILE!r} to 'new', 10 samples: NFR 10.00 % [")
+    assert line.startswith(f"<Comparison of {HOSTILE!r} to 'new', n = 10: NFR 10.00 % [")
     assert "\n" not in line
     assert len(line) < 200
 

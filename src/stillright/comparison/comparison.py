@@ -89,7 +89,7 @@ class Comparison(Account):
         score = self.comparison.delta_score.shown("+", 100, " points")
         nfr = self.comparison.nfr.shown(scale=100, unit=" %")
         names = f"{self.old.name!r} to {self.new.name!r}"
-        return f"<Comparison of {names}, {self.n:,} samples: NFR {nfr}, {self.metric or 'score'} {score}>"
+        return f"<Comparison of {names}, n = {self.n:,}: NFR {nfr}, {self.metric or 'score'} {score}>"
 
     __str__ = __repr__
 

@@ -35,7 +35,7 @@ def junit(verdict: Verdict) -> str:
 def _add_check(suite: ElementTree.Element, check: Check) -> None:
     kind = {"pass": None, "fail": "failure"}.get(check.outcome, "error")
     named = [*_all_of("do not pass", check.failing), *_all_of("are unscored or missing", check.unscored)]
-    _add_case(suite, check.lasting_name, kind, check.reason, [f"{check.name}: {check.reason}", *named])
+    _add_case(suite, check.lasting_name, kind, check.reason, [check.reason, *named])
     ids = [(sample, "failure", "does not pass") for sample in check.failing]
     ids += [(sample, "error", "is unscored or missing") for sample in check.unscored]
     for sample, kind_of_id, reason in ids[:MOST_IDS]:
