@@ -129,7 +129,8 @@ def the_flips(paths: list[Path]) -> dict[str, float | None]:
     from stillright.report.flips_file import FORMATS, flips_file
 
     old, new = (read_predictions(path) for path in paths[:2])
-    comparison = compare(*(replace(each, table=each.table.head(EXPORTED)) for each in (old, new)))
+    old, new = (replace(each, table=each.table.head(EXPORTED)) for each in (old, new))
+    comparison = compare(old, new)
     seconds: dict[str, float | None] = {}
     for suffix in FORMATS:
         started = time.perf_counter()

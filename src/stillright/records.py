@@ -139,11 +139,9 @@ def joined_table(parts: Iterable[Mapping[str, Column]], place: str, most: int) -
 
 def _concatenated(tables: list[pl.DataFrame]) -> pl.DataFrame:
     """One table of all rows, in one piece, since operations on many pieces are slow."""
-    names = tables[0].columns
-    held = set[str]().union(*map(filled, tables))
-    whole = pl.concat([table.select(name for name in names if name in held) for table in tables], rechunk=True)
-    n = sum(map(len, tables))
-    return pl.DataFrame([whole[name] if name in held else nulls(name, n) for name in names])
+    held, n = set[str]().union(*map(filled, tables)), sum(map(len, tables))
+    whole = pl.concat([table.select(sorted(held)) for table in tables], rechunk=True)
+    return pl.DataFrame([whole[name] if name in held else nulls(name, n) for name in tables[0].columns])
 
 
 def nulls(name: str, n: int) -> pl.Series:
@@ -185,8 +183,8 @@ def _series(name: str, values: Column | None, n: int, place: str, before: int) -
 
 def _one_each(name: str, texts: pl.Series) -> pl.Series:
     """Lists of one text each; null where there is none."""
-    column = pl.col(name)
-    return texts.alias(name).to_frame().select(pl.when(column.is_not_null()).then(pl.concat_list(column))).to_series()
+    table = texts.alias(name).to_frame()
+    return table.select(pl.when(pl.col(name).is_not_null()).then(pl.concat_list(name))).to_series()
 
 
 def _widened(values: pl.Series) -> pl.Series:
@@ -271,15 +269,15 @@ def _refuse_invalid(table: pl.DataFrame, place: str) -> None:
         is_long = pl.col(name).str.len_bytes() > bounds.TEXT_BYTES
         _refuse_rows(table, is_long, f"{place}: {name}: a text of more than {bounds.TEXT_BYTES:,} bytes")
     if filled(table).isdisjoint(ANSWERS):
-        fix = renaming("prediction", "THEIRS")
-        raise DataError(f"{place}: no row has a prediction, correct, score or output; name one with {fix}")
+        what = "no row has a prediction, correct, score or output"
+        raise DataError(f"{place}: {what}; name one with {renaming('prediction', 'THEIRS')}")
     ids = table["id"]
     if ids.hash().n_unique() < len(ids) and ids.n_unique() < len(ids):  # hashes are several times as fast
         repeated = ids.filter(ids.is_duplicated())
         named = ", ".join(repr(sample) for sample in repeated.unique(maintain_order=True)[:EXAMPLES])
         first, second = ((ids == repeated[0]).arg_true() + 1)[:2]
-        where = f"rows {first} and {second} are {repeated[0]!r}"
-        raise DataError(f"{place}: {len(repeated)} rows share an id (such as {named}; {where}); ids must be unique")
+        where = f"(such as {named}; rows {first} and {second} are {repeated[0]!r})"
+        raise DataError(f"{place}: {len(repeated)} rows share an id {where}; ids must be unique")
 
 
 def _refuse_two_answers(table: pl.DataFrame, place: str) -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import stillright
@@ -61,8 +62,12 @@ def test_plot(comparison: Comparison, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     figure = comparison.plot()
     parts, rates = figure.axes
-    assert [bar.get_width() for bar in parts.patches] == [80, 10, 10]  # both right, both wrong, lost; none gained
-    assert rates.lines[0].get_xdata().tolist() == [10]
+    assert [bar.get_width() for bars in parts.containers for bar in bars] == [
+        80,
+        10,
+        10,
+    ]  # both right, both wrong, lost; none gained
+    assert np.asarray(rates.lines[0].get_xdata()).tolist() == [10]
     figure.savefig(tmp_path / "figure.png")
 
 

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from stillright.cli.command import Parser, command, console
+from stillright.cli.command import command, console
 from stillright.cli.paths import given, path
 from stillright.errors import ConfigError
 
@@ -67,7 +67,7 @@ def _completion(args: argparse.Namespace) -> int:
 
 def add_setup_commands(commands: Any) -> None:
     """Adds init, schema and completion."""
-    init: Parser = command(
+    init = command(
         commands,
         "init",
         _init,

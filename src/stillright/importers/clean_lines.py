@@ -57,7 +57,7 @@ def _is_all(table: pl.DataFrame, data: bytes) -> bool:
     filled = {name: len(table) - count for name, count in table.null_count().row(0, named=True).items()}
     texts = sum(filled[name] for name, dtype in table.schema.items() if dtype == pl.String)
     before_text = b'": "' if b'": "' in data[: data.find(b"\n")] else b'":"'
-    return _count(data, b'":') == sum(filled.values()) and _count(data, before_text) == texts
+    return (_count(data, b'":'), _count(data, before_text)) == (sum(filled.values()), texts)
 
 
 def _count(data: bytes, mark: bytes) -> int:

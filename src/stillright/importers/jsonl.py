@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
+from functools import partial
 from itertools import chain
 from operator import attrgetter
 from pathlib import Path
@@ -118,7 +119,7 @@ def _submitted(
     """An error of `found` is the last part, so that it comes after those of the blocks before it."""
     try:
         for block in found:
-            yield pool.submit(copy_context().run, read, *block)
+            yield pool.submit(copy_context().run, partial(read, *block))
     except StillrightError as error:
         failed: Future[_Part] = Future()
         failed.set_exception(error)
