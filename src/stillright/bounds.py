@@ -24,6 +24,7 @@ ALL_ANSWERS = 2**24  # of a file
 # what a mark of JSON stands for once decoded, at most, in bytes: an object, a list, a value, its key
 MARKS = ((b"{", 250), (b"[", 90), (b",", 70), (b":", 60))
 WIDE = 4  # bytes of every character of a text that has a rare one
+MEMORY_OF_A_BYTE = WIDE + max(size for _, size in MARKS)  # at most
 
 
 class Unpacked(io.RawIOBase):

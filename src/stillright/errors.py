@@ -13,7 +13,8 @@
 The command line prints the message and exits with 2.
 """
 
-from collections.abc import Iterator
+import difflib
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
@@ -69,6 +70,16 @@ def on_command_line() -> Iterator[None]:
 def spelled(*, command: str, python: str) -> str:
     """How a user of the command line, or of the library, gives an argument; for the fix in an error."""
     return command if _on_command_line.get() else python
+
+
+def did_you_mean(word: str, known: Iterable[str], cutoff: float = 0.6) -> str:
+    """ "did you mean 'X'?" of the known name that `word` is probably meant to be, whatever its case; else empty.
+
+    cutoff: how alike they must be, 1 for equal ones.
+    """
+    names = {name.lower(): name for name in known}
+    close = difflib.get_close_matches(word.lower(), names, n=1, cutoff=cutoff)
+    return f"did you mean {names[close[0]]!r}?" if close else ""
 
 
 def one_line(error: BaseException) -> str:

@@ -107,18 +107,22 @@ def _read(file: IO[bytes], count: int, path: Path, problem: str, of_line: bool =
         raise DataError(f"{path}: {problem} ({error})") from None
 
 
-def blocks(path: Path) -> Iterator[tuple[int, list[bytes]]]:
-    """Lines of the file, some 4 MB at a time, with the number (from 1) of the first. Raises DataError."""
+def blocks(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Whole lines of the file, some 4 MB at a time, with the number (from 1) of the first. Raises DataError."""
     number = 1
     with open_binary(path) as file:
-        while lines := _block(file, path, number - 1):
-            if number == 1:
-                lines[0] = lines[0].removeprefix(b"\xef\xbb\xbf")  # the mark some editors put before UTF-8
-            yield number, lines
-            number += len(lines)
+        while data := _block(file, path, number - 1):
+            # without the mark that some editors put before UTF-8
+            yield number, data.removeprefix(b"\xef\xbb\xbf") if number == 1 else data
+            number += data.count(b"\n")
 
 
-def _block(file: IO[bytes], path: Path, before: int) -> list[bytes]:
+def lines_of(data: bytes) -> list[bytes]:
+    """The lines, which end at a line feed alone."""
+    return io.BytesIO(data).readlines()
+
+
+def _block(file: IO[bytes], path: Path, before: int) -> bytes:
     """Some whole lines; before: how many were read before them. Raises DataError for what no samples would need."""
     problem = f"damaged or cut off after line {before}"
     data = _read(file, BLOCK_BYTES, path, problem)
@@ -128,8 +132,10 @@ def _block(file: IO[bytes], path: Path, before: int) -> list[bytes]:
     data += rest
     if data.count(b"\n\n") > bounds.BLANK_LINES:
         raise DataError(f"{path}:{before + 1}: more than {bounds.BLANK_LINES:,} blank lines; write one sample per line")
-    bounds.refuse_heavy(bounds.memory(data), bounds.memory_limit(path), f"{path}:{before + 1}")
-    return io.BytesIO(data).readlines()
+    limit = bounds.memory_limit(path)
+    if len(data) * bounds.MEMORY_OF_A_BYTE > limit:
+        bounds.refuse_heavy(bounds.memory(data), limit, f"{path}:{before + 1}")
+    return data
 
 
 def read_lines(path: Path, kind: Any = Any, constant: Constant = str) -> Iterator[tuple[int, Any]]:
@@ -146,8 +152,8 @@ def read_lines(path: Path, kind: Any = Any, constant: Constant = str) -> Iterato
 
 def filled_lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """Number (from 1) and content of every line that is not blank. Raises DataError."""
-    for first, lines in blocks(path):
-        yield from ((number, line) for number, line in enumerate(lines, start=first) if line.strip())
+    for first, data in blocks(path):
+        yield from ((number, line) for number, line in enumerate(lines_of(data), start=first) if line.strip())
 
 
 def read_objects(path: Path, constant: Constant = str) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -135,7 +135,19 @@ def joined_table(parts: Iterable[Mapping[str, Column]], place: str, most: int) -
         if answers > bounds.ALL_ANSWERS:
             raise DataError(f"{place}: more than {bounds.ALL_ANSWERS:,} right answers up to row {rows:,}")
         tables.append(table)
-    return pl.concat(tables) if tables else table_of({}, place)
+    return _concatenated(tables) if tables else table_of({}, place)
+
+
+def _concatenated(tables: list[pl.DataFrame]) -> pl.DataFrame:
+    """One table of all rows, in one piece, since operations on many pieces are slow."""
+    held, n = set[str]().union(*map(filled, tables)), sum(map(len, tables))
+    whole = pl.concat([table.select(sorted(held)) for table in tables], rechunk=True)
+    return pl.DataFrame([whole[name] if name in held else nulls(name, n) for name in tables[0].columns])
+
+
+def nulls(name: str, n: int) -> pl.Series:
+    """A column of a PredictionSet's table in which nothing is known."""
+    return pl.Series(name, [None], dtype=COLUMNS.get(name, pl.String)).new_from_index(0, n)
 
 
 def _column(name: str, values: Column | None, n: int, place: str, before: int) -> pl.Series:
@@ -157,17 +169,23 @@ def _series(name: str, values: Column | None, n: int, place: str, before: int) -
     if isinstance(values, pl.Series):
         if values.dtype == dtype:
             return values.alias(name)
+        if name == "reference" and values.dtype == pl.String:
+            return _one_each(name, values)
         values = (_widened(values) if values.dtype == pl.Float32 else values).to_list()
     kinds = set(map(type, values or ()))
     if values is None or kinds <= {NoneType}:
-        return pl.Series(name, [None], dtype=dtype).new_from_index(0, n)
+        return nulls(name, n)
     if name == "reference" and kinds <= {str, NoneType}:  # one right answer each: nested lists are slow to build
-        column = pl.col(name)
-        table = pl.DataFrame({name: values}, schema={name: pl.String})
-        return table.select(pl.when(column.is_not_null()).then(pl.concat_list(column))).to_series()
+        return _one_each(name, pl.Series(values, dtype=pl.String))
     if not kinds <= {PLAIN.get(dtype), NoneType}:
         values = _typed(name, values, place, before)
     return pl.Series(name, values, dtype=dtype)
+
+
+def _one_each(name: str, texts: pl.Series) -> pl.Series:
+    """Lists of one text each; null where there is none."""
+    table = texts.alias(name).to_frame()
+    return table.select(pl.when(pl.col(name).is_not_null()).then(pl.concat_list(name))).to_series()
 
 
 def _widened(values: pl.Series) -> pl.Series:
@@ -254,15 +272,15 @@ def _refuse_invalid(table: pl.DataFrame, place: str) -> None:
         is_long = pl.col(name).str.len_bytes() > bounds.TEXT_BYTES
         _refuse_rows(table, is_long, f"{place}: {name}: a text of more than {bounds.TEXT_BYTES:,} bytes")
     if filled(table).isdisjoint(ANSWERS):
-        fix = renaming("prediction", "THEIRS")
-        raise DataError(f"{place}: no row has a prediction, correct, score or output; name one with {fix}")
+        what = "no row has a prediction, correct, score or output"
+        raise DataError(f"{place}: {what}; name one with {renaming('prediction', 'THEIRS')}")
     ids = table["id"]
-    if ids.n_unique() < len(ids):
+    if ids.hash().n_unique() < len(ids) and ids.n_unique() < len(ids):  # hashes are several times as fast
         repeated = ids.filter(ids.is_duplicated())
         named = ", ".join(repr(sample) for sample in repeated.unique(maintain_order=True)[:EXAMPLES])
         first, second = ((ids == repeated[0]).arg_true() + 1)[:2]
-        where = f"rows {first} and {second} are {repeated[0]!r}"
-        raise DataError(f"{place}: {len(repeated)} rows share an id (such as {named}; {where}); ids must be unique")
+        where = f"(such as {named}; rows {first} and {second} are {repeated[0]!r})"
+        raise DataError(f"{place}: {len(repeated)} rows share an id {where}; ids must be unique")
 
 
 def _refuse_two_answers(table: pl.DataFrame, place: str) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from itertools import permutations
 
 import numpy as np
@@ -20,6 +21,7 @@ MOST_ORDERED = 8  # points whose orders are all tried: 40,320
 ORDERS = 20_000  # tried of more points
 
 
+@lru_cache
 def mcnemar_exact(gains: int, regressions: int) -> float:
     """Two-sided p of the exact McNemar test: without a difference, each discordant pair is a fair coin.
 

@@ -126,8 +126,8 @@ def test_usage_errors_are_one_line(arguments: list[str], capsys: pytest.CaptureF
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ("run update.yaml --dryrun", "--dryrun; did you mean --dry-run?; see stillright run --help"),
-        ("gate a b --polcy=p --policy p", "did you mean --policy?; see stillright gate --help"),
+        ("run update.yaml --dryrun", "--dryrun; did you mean '--dry-run'?; see stillright run --help"),
+        ("gate a b --polcy=p --policy p", "did you mean '--policy'?; see stillright gate --help"),
         ("study-results out more", "unrecognized arguments: more; see stillright study-results --help"),
         ("compare old.jsonl", "the following arguments are required: NEW; see stillright compare --help"),
     ],

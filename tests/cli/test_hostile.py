@@ -71,7 +71,7 @@ def test_one_clear_line(run: Run, arguments: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("new", "arguments", "message", "on_command_line"),
     [
-        ("new.jsonl", {"score": "rogue1"}, "score='rogue1': no such score; did you mean rouge1?", None),
+        ("new.jsonl", {"score": "rogue1"}, "score='rogue1': no such score; did you mean 'rouge1'?", None),
         (
             "choices.jsonl",
             {"score": "rouge1"},

@@ -70,7 +70,7 @@ def test_of_objects_the_keys_that_differ_are_named() -> None:
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (["promt"], "did you mean prompt"),
+        (["promt"], "did you mean 'prompt'"),
         (["reference"], "there are identical, prompt, task, generation"),
         ("task", "a list"),
     ],

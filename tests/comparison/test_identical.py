@@ -80,5 +80,7 @@ def test_one_folder_twice_and_one_log_twice() -> None:
 
 
 def test_a_name_that_allows_nothing_is_refused() -> None:
-    with pytest.raises(ConfigError, match="allow=\\['identicl'\\]: no such difference can be allowed; did you mean id"):
+    with pytest.raises(
+        ConfigError, match="allow=\\['identicl'\\]: no such difference can be allowed; did you mean 'id"
+    ):
         compare("old.jsonl", "copy.jsonl", allow=["identicl"])

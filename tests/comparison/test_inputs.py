@@ -35,7 +35,7 @@ def test_outputs_are_scored_anew() -> None:
     assert rouge.comparison.mean_regression.value == pytest.approx(1 / 3)
     match = compare(old, new, score="exact_match")
     assert (match.kind, match.comparison.regression, match.comparison.gain) == ("discrete", 1, 1)
-    with pytest.raises(ConfigError, match="did you mean rouge1"):
+    with pytest.raises(ConfigError, match="did you mean 'rouge1'"):
         compare(old, new, score="rouge_1")
 
 

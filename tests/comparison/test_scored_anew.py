@@ -197,7 +197,7 @@ def test_frames(make: Callable[[list[dict[str, Any]]], Any]) -> None:
         (inspect(), [None] * 4, "rouge1", r"no sample has an output to score \(status success\); run the evaluation"),
         (harness(bypass=999), OLD, None, "no sample has a score; to score the outputs anew"),
         (promptfoo, OLD, "rouge1", "no sample can be scored; none has a reference, .* with column reference=THEIRS"),
-        (FORMATS["jsonl"], ["?"] * 4, "rogue1", "did you mean rouge1"),
+        (FORMATS["jsonl"], ["?"] * 4, "rogue1", "did you mean 'rouge1'"),
     ],
 )
 def test_what_cannot_be_scored(tmp_path: Path, write: Write, outputs: Outputs, score: str | None, message: str) -> None:

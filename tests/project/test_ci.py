@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import shutil
@@ -19,7 +20,9 @@ from places import ROOT
 from samples import environment, write_rows
 from stillright.cli import main
 from stillright.config import Limit, Policy, load_policy
+from stillright.report.junit import junit
 from stillright.stats import wilson
+from stillright.verdict import Verdict
 
 EXAMPLES = ROOT / "examples" / "ci"
 DOCS = (ROOT / "docs" / "ci.md").read_text(encoding="utf-8")
@@ -54,6 +57,7 @@ def run_action(folder: Path, policy: str, **inputs: str) -> tuple[int, dict[str,
     defaults = {name.upper().replace("-", "_"): str(spec.get("default", "")) for name, spec in ACTION["inputs"].items()}
     variables = environment(
         **{**defaults, "OLD": "old.jsonl", "NEW": "-new $(touch owned).jsonl", "POLICY": policy, **inputs},
+        ACTION=str(ROOT),
         GITHUB_OUTPUT=str(folder / "output"),
         GITHUB_STEP_SUMMARY=str(folder / "summary.md"),
     )
@@ -61,8 +65,11 @@ def run_action(folder: Path, policy: str, **inputs: str) -> tuple[int, dict[str,
     script = next(step["run"] for step in STEPS if step.get("id") == "gate")
     command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script]
     done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, timeout=PATIENCE)
-    lines = (folder / "output").read_text().splitlines()
-    return done.returncode, dict(line.split("=", 1) for line in lines), done.stdout + done.stderr
+    outputs = dict(line.split("=", 1) for line in (folder / "output").read_text().splitlines())
+    comment = Path(outputs.pop("comment"))
+    if comment.exists():
+        comment.replace(folder / "comment.md")
+    return done.returncode, outputs, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("outcome", POLICIES)
@@ -71,8 +78,10 @@ def test_the_action_says_what_the_gate_says(folder: Path, outcome: str) -> None:
     assert code == CODES[outcome], log
     assert outputs == {"outcome": outcome, "exit-code": str(code)}
     assert not (folder / "owned").exists()  # names of files are run by no shell
+    assert (folder / "summary.md").read_text().startswith(f"# gate: {outcome}")
+    assert (folder / "comment.md").read_text().startswith(f"<!-- stillright gate -->\n### Model gate: {outcome}\n")
+    assert f"gate: {outcome}" in (folder / "stillright-gate.html").read_text()
     if outcome != "error":
-        assert (folder / "summary.md").read_text().startswith(f"# gate: {outcome}")
         assert ElementTree.parse(folder / "stillright-gate.xml").getroot().get("tests") == "2"
 
 
@@ -98,10 +107,66 @@ def test_a_crash_is_no_verdict(folder: Path) -> None:
 
 def test_results_cannot_command_the_runner(folder: Path) -> None:
     _, _, log = run_action(folder, "fail.yaml")
-    first, *between, last = [line for line in log.splitlines() if line.startswith("::")]
+    first, last, *errors = [line for line in log.splitlines() if line.startswith("::")]
     assert first == f"::stop-commands::{last.strip(':')}"
     assert len(last.strip(":")) == 32
-    assert not between
+    assert [error[:40] for error in errors] == ["::error title=stillright gate::nfr, uppe"]  # ours, after the results
+
+
+@pytest.mark.parametrize(("outcome", "errors"), [("pass", 0), ("fail", 1), ("cannot tell", 1), ("error", 1)])
+def test_what_does_not_pass_is_an_error_line(folder: Path, outcome: str, errors: int) -> None:
+    _, _, log = run_action(folder, f"{outcome}.yaml")
+    found = [line for line in log.splitlines() if line.startswith("::error")]
+    assert len(found) == errors
+    if outcome == "error":
+        assert "limits.0.metric: should be 'score'" in found[0]
+
+
+def test_bad_words_on_the_command_line_and_a_crash_have_a_summary_too(folder: Path) -> None:
+    run_action(folder, "pass.yaml", ARGUMENTS="--polcy x")
+    assert "unrecognized arguments: --polcy" in (folder / "summary.md").read_text()
+    (folder / "summary.md").unlink()
+    python = folder / "bin" / "python"
+    python.write_text(f'#!/bin/sh\n[ "$1" = -m ] && exit 1\nexec "{sys.executable}" "$@"\n')
+    _, outputs, log = run_action(folder, "pass.yaml")
+    assert outputs["outcome"] == "error"
+    assert "no verdict was written" in (folder / "summary.md").read_text()
+    assert "::error title=stillright gate::gate: no verdict was written" in log
+
+
+def test_texts_of_results_command_and_mention_nobody(tmp_path: Path) -> None:
+    hostile = "a`@team`\n::warning::100%"
+    verdict = Verdict.of_one(hostile, "fail", hostile)
+    (tmp_path / "gate.xml").write_text(junit(verdict))
+    command = [sys.executable, str(ROOT / "scripts" / "action" / "say.py"), "gate.xml", "fail", "comment.md"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert [line[:10] for line in done.stdout.splitlines()] == ["::error ti"]
+    assert "100%25" in done.stdout
+    assert "@team" not in re.sub("`[^`]*`", "", (tmp_path / "comment.md").read_text())
+
+
+def test_junit_names_last_when_the_limit_changes(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    names = []
+    for limit in (0.5, 0.01):
+        Path("policy.yaml").write_text(f"limits: [{{metric: nfr, max: {limit}}}]\nmax_unscored: {limit}\n")
+        main(["gate", "--policy", "policy.yaml", "--junit", "gate.xml", "--", "old.jsonl", "-new $(touch owned).jsonl"])
+        names.append([case.get("name") for case in ElementTree.parse("gate.xml").getroot().iter("testcase")])
+    assert names == [["unscored <= limit", "nfr, upper end <= limit"]] * 2
+
+
+def test_only_a_gate_that_passes_blesses(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    new = "-new $(touch owned).jsonl"
+    before = Path("old.jsonl").read_bytes()
+    words = ["--bless", "old.jsonl", "--quiet", "--", "old.jsonl", new]
+    assert main(["gate", "--policy", "fail.yaml", *words]) == 1
+    assert main(["gate", "--policy", "cannot tell.yaml", *words]) == 3
+    assert Path("old.jsonl").read_bytes() == before
+    assert main(["gate", "--policy", "pass.yaml", *words]) == 0
+    assert main(["compare", "--json", "found.json", "--allow", "identical", "--", "old.jsonl", new]) == 0
+    found = json.loads(Path("found.json").read_text())
+    assert (found["n"], found["comparison"]["regression"], found["comparison"]["gain"]) == (20, 0, 0)
 
 
 def test_no_script_holds_an_input() -> None:
@@ -147,7 +212,8 @@ def test_docs_say_from_where_on_a_faultless_update_passes(limit: float, n: int) 
 
 GITLAB = yaml.safe_load((EXAMPLES / "gitlab-ci.yml").read_text(encoding="utf-8"))["gate"]
 TEXTS = [DOCS, (EXAMPLES / "README.md").read_text(encoding="utf-8")]
-COMMANDS = [*GITLAB["script"], *re.findall(r"^stillright gate .*", "\n".join(TEXTS), flags=re.MULTILINE)]
+JENKINS = re.findall(r"stillright gate [^']*", (EXAMPLES / "Jenkinsfile").read_text(encoding="utf-8"))
+COMMANDS = [*GITLAB["script"], *JENKINS, *re.findall(r"^stillright gate .*", "\n".join(TEXTS), flags=re.MULTILINE)]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -157,5 +223,6 @@ def test_commands_run(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPa
         shutil.copy(EXAMPLES / name, tmp_path)
     for name in ("old", "new"):
         shutil.copy(EXAMPLES / f"{name}.jsonl", tmp_path / f"{name}-2.jsonl")
+    shutil.copy(EXAMPLES / "old.jsonl", tmp_path / "baseline.jsonl")
     monkeypatch.chdir(tmp_path)
     assert main(shlex.split(command)[1:]) == 0

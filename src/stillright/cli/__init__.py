@@ -16,10 +16,11 @@ from importlib.metadata import version
 
 from stillright import ranks
 from stillright.cli.command import Parser
-from stillright.cli.compare import add_compare_commands, replace_old_outputs
+from stillright.cli.compare import add_compare_commands, replace_old_outputs, with_example
 from stillright.cli.failures import explained, reason_of
 from stillright.cli.interrupts import interrupts_are_heard
 from stillright.cli.plan import add_plan_command
+from stillright.cli.setup import add_setup_commands
 from stillright.cli.study_results import add_study_results_command
 from stillright.cli.train import add_pipeline_commands, add_stage_commands, add_study_command, add_weight_commands
 from stillright.errors import ConfigError, StillrightError, on_command_line, one_line
@@ -33,7 +34,8 @@ def parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="stillright",
         description="Keeps right answers right when a language model is updated: measures the flips, trains them away.",
-        epilog="start with:\n  stillright compare old.jsonl new.jsonl\n  stillright demo    (needs the extra train)",
+        epilog="start with:\n  stillright compare --example\n  stillright compare old.jsonl new.jsonl\n"
+        "  stillright demo    (needs the extra train)",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"stillright {version('stillright')}")
@@ -45,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
     add_compare_commands(commands)
     add_plan_command(commands)
     add_study_results_command(commands)
+    add_setup_commands(commands)
     return parser
 
 
@@ -72,6 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parsed(words: list[str]) -> argparse.Namespace:
+    words = with_example(words)
     try:
         return parser().parse_args(words, argparse.Namespace(words=words))  # reports show them
     except ConfigError as error:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import difflib
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from stillright.errors import ConfigError
+from stillright.errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+
+STANDARD_OUTPUT = Path("-")
 
 
 class Parser(argparse.ArgumentParser):
@@ -25,10 +28,15 @@ class Parser(argparse.ArgumentParser):
         """The arguments. Raises ConfigError for unknown ones here, so that it points to the command's own help."""
         found, unknown = super().parse_known_args(args, namespace)
         if unknown:
-            near = difflib.get_close_matches(unknown[0].partition("=")[0], self._option_string_actions, n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            self.error(f"unrecognized arguments: {' '.join(unknown)}{hint}")
+            hint = did_you_mean(unknown[0].partition("=")[0], self._option_string_actions)
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{hint and '; ' + hint}")
         return found, unknown
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Raises ArgumentError for a value, such as a command, that is none of those to choose from."""
+        if action.choices is not None and value not in action.choices:
+            hint = did_you_mean(str(value), action.choices) or f"choose from {', '.join(action.choices)}"
+            raise argparse.ArgumentError(action, f"invalid choice: {value!r}; {hint}")
 
 
 class Once(argparse.Action):
@@ -45,10 +53,11 @@ class Once(argparse.Action):
         setattr(namespace, self.dest, values)
 
 
-def console() -> Console:
+def console(args: argparse.Namespace) -> Console:
     """The terminal; pipes and CI logs have no width, and folded tables are hard to read, so there it is wide.
 
-    Of several processes only the main one prints. Raises ConfigError if nothing can be printed.
+    Silent with --quiet, where an output is standard output, and in all processes but the main one. Raises ConfigError
+    if nothing can be printed.
     """
     from rich.console import Console
 
@@ -62,7 +71,13 @@ def console() -> Console:
             """Rich would exit with 1, which from the gate means that it fails."""
             raise BrokenPipeError
 
-    return Terminal(width=None if sys.stdout.isatty() else 140, quiet=not ranks.is_main())
+    quiet = args.quiet or _is_printed_to(args) or not ranks.is_main()
+    return Terminal(width=None if sys.stdout.isatty() else 140, quiet=quiet)
+
+
+def _is_printed_to(args: argparse.Namespace) -> bool:
+    """Whether an output of the command is standard output, which then has nothing else."""
+    return any(getattr(args, name) == STANDARD_OUTPUT for name in getattr(args, "outputs", ()))
 
 
 def command(
@@ -76,5 +91,6 @@ def command(
         epilog=f"example:\n  {example}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
     parser.set_defaults(action=action)
     return parser

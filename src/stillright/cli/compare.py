@@ -6,6 +6,7 @@ import argparse
 import json
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stillright.cli.command import command, console
@@ -16,10 +17,13 @@ from stillright.cli.results import add_results, inputs, options, read_results, s
 from stillright.cli.suite import add_suite, is_suite, suite_compared, suite_gated, suite_inputs
 from stillright.errors import ConfigError
 
+EXAMPLE = Path(__file__).parent / "example"
+
 if TYPE_CHECKING:
     from stillright.comparison import Comparison
     from stillright.config import Policy
     from stillright.importers import Selection
+    from stillright.records import PredictionSet
     from stillright.report.page import Page
     from stillright.verdict import Gated, Verdict
 
@@ -34,8 +38,8 @@ def _compare(args: argparse.Namespace) -> int:
     from stillright.report.terminal import print_page
 
     files = outputs(args)
-    with saying_failures(files, [*inputs(args), *suite_inputs(args), *args.candidates], _failed_comparison):
-        terminal = console()
+    with saying_failures(files, [*inputs(args), *suite_inputs(args)], _failed_comparison):
+        terminal = console(args)
         refuse_quadrant_alone(args)
         if "" in args.slice:
             raise ConfigError("--slice: name a column")
@@ -75,11 +79,14 @@ def _gate(args: argparse.Namespace) -> int:
 
     files = outputs(args)
     with saying_failures(files, [*inputs(args), *suite_inputs(args), args.policy], _failed_gate):
-        terminal = console()
+        terminal = console(args)
         refuse_quadrant_alone(args)
         policy = load_policy(args.policy)
         of_all = selection_of(args, (*policy.columns, *policy.measures))
-        verdict, comparison = suite_gated(args, of_all, policy) if is_suite(args) else _one_gated(args, of_all, policy)
+        if is_suite(args):
+            (verdict, comparison), new = suite_gated(args, of_all, policy), None
+        else:
+            (verdict, comparison), new = _one_gated(args, of_all, policy)
         explored: Page | Callable[[], Page]
         if isinstance(comparison, SuiteComparison):
             page = explored = gate_suite_page(verdict, comparison)
@@ -88,15 +95,27 @@ def _gate(args: argparse.Namespace) -> int:
             page, explored = gate_page(verdict, comparison), partial(gate_report_page, verdict, comparison, origin)
         flips = no_flips(verdict.checks[0].reason) if comparison is None else flips_of(args, comparison)
         write(files, {**_texts_of_gate(verdict, page), **_html_of(args, explored), **flips})
+        if new is not None and args.bless is not None and verdict.outcome == "pass":
+            _bless(new, args.bless)
         print_page(verdict_page(verdict), terminal)
     return verdict.exit_code
 
 
-def _one_gated(args: argparse.Namespace, of_all: Selection, policy: Policy) -> Gated:
+def _one_gated(args: argparse.Namespace, of_all: Selection, policy: Policy) -> tuple[Gated, PredictionSet]:
+    """The verdict, and the results of new."""
     from stillright.verdict import gate
 
     old, new = (read_results(text, of_all) for text in (args.old, args.new))
-    return gate(old, new, policy, **options(args, of_all))
+    return gate(old, new, policy, **options(args, of_all)), new
+
+
+def _bless(new: PredictionSet, file: Path) -> None:
+    """Puts the results of new at the place of the next baseline, whole or not at all."""
+    from stillright.folder.files import write_atomically
+    from stillright.importers.jsonl import predictions_text
+
+    file.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(file, predictions_text(new))
 
 
 def _html_of(args: argparse.Namespace, page: Page | Callable[[], Page]) -> Contents:
@@ -147,6 +166,14 @@ def replace_old_outputs(words: Sequence[str], reason: str) -> None:
         replace_old(words, texts, texts)
 
 
+def with_example(words: Sequence[str]) -> list[str]:
+    """`compare --example` with the sample logs of the package in its place, so that it needs no files."""
+    if words[:1] != ["compare"] or "--example" not in words:
+        return list(words)
+    others = [word for word in words if word != "--example"]
+    return [*others, *(str(EXAMPLE / f"{name}.jsonl") for name in ("old", "new", "compat")), "--slice", "queue"]
+
+
 def add_compare_commands(commands: Any) -> None:
     """Adds compare and gate."""
     compare = command(
@@ -160,6 +187,9 @@ def add_compare_commands(commands: Any) -> None:
     add_suite(compare)
     compare.add_argument(
         "--slice", action="append", default=[], metavar="COLUMN", help="account for each value of a column; repeatable"
+    )
+    compare.add_argument(
+        "--example", action="store_true", help="compare three invented logs of a router of tickets, in place of files"
     )
     further = "further models to compare with OLD in place of NEW"
     compare.add_argument("candidates", nargs="*", default=[], type=given, metavar="CANDIDATE", help=further)
@@ -185,6 +215,12 @@ def add_compare_commands(commands: Any) -> None:
     add_suite(gate)
     gate.add_argument(
         "--policy", type=path, required=True, metavar="POLICY.YAML", help="the rules that the update must keep"
+    )
+    gate.add_argument(
+        "--bless",
+        type=path,
+        metavar="FILE",
+        help="if the gate passes, write what was read of NEW there, as the next OLD; it may be OLD itself",
     )
     add_outputs(
         gate,

@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from stillright.cli.command import STANDARD_OUTPUT
 from stillright.cli.failures import reason_of
-from stillright.cli.paths import path, path_of, table_path
+from stillright.cli.paths import STANDARD_INPUT, path, path_of, table_path
 from stillright.errors import ConfigError
 from stillright.folder.files import write_atomically
 
@@ -22,7 +24,9 @@ UNFINISHED = "it has not finished: it still runs, or was killed"
 def add_outputs(parser: argparse.ArgumentParser, **meanings: str) -> None:
     """An option for each file that the command can write."""
     for name, meaning in meanings.items():
-        parser.add_argument(f"--{name}", type=_type_of(f"--{name}"), metavar="FILE", help=meaning)
+        parser.add_argument(
+            f"--{name}", type=_type_of(f"--{name}"), metavar="FILE", help=f"{meaning}; - prints it alone"
+        )
     parser.set_defaults(outputs=tuple(meanings))
 
 
@@ -93,6 +97,9 @@ def write(outputs: Mapping[str, Path], contents: Contents) -> None:
 
 
 def _write(file: Path, content: str | bytes) -> None:
+    if file == STANDARD_OUTPUT:
+        sys.stdout.write(content if isinstance(content, str) else content.decode())
+        return
     if not file.name or file.is_dir():
         raise ConfigError(f"{file}: is not a file to write; give another path")
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -108,7 +115,11 @@ def _bytes(content: str | bytes) -> bytes:
 
 def _is_stream(file: Path) -> bool:
     """Whether it is no file of its own, such as /dev/stdout, /dev/fd/63 or a pipe."""
-    return file.parts[:2] == ("/", "dev") or (file.exists() and not file.is_file() and not file.is_dir())
+    return (
+        file == STANDARD_OUTPUT
+        or file.parts[:2] == ("/", "dev")
+        or (file.exists() and not file.is_file() and not file.is_dir())
+    )
 
 
 def _replace_old(outputs: Mapping[str, Path], contents: Contents) -> None:
@@ -155,6 +166,8 @@ def _read(inputs: Iterable[str | Path | None]) -> Iterable[Path]:
     """The files, those in folders of results, and those read beside them."""
     from stillright.importers.harness_files import files_read
 
-    for file in (Path(path_of(str(each))) for each in inputs if each is not None):
+    for file in (
+        Path(path_of(str(each))) for each in inputs if each is not None and path_of(str(each)) != STANDARD_INPUT
+    ):
         yield file
         yield from files_read(file)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+STANDARD_INPUT = "-"  # in place of a file of results
+
 
 def given(text: str) -> str:
     """An argument as it is. Raises ArgumentTypeError for an empty one, as from a variable that is not set: as a path it

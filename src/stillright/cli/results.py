@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import argparse
 import os
+import shutil
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from stillright.cli.command import Once
-from stillright.cli.paths import given, path, path_of
-from stillright.errors import ConfigError
+from stillright.cli.paths import STANDARD_INPUT, given, path, path_of
+from stillright.errors import ConfigError, DataError, did_you_mean
 
 if TYPE_CHECKING:
     from stillright.comparison.models import Options, Settings
@@ -19,7 +22,10 @@ if TYPE_CHECKING:
     from stillright.records import PredictionSet
     from stillright.scoring.judge import JudgeSettings
 
-FORMATS = "a file or folder of results: stillright's JSONL, logs of evaluation tools (lm-eval, Inspect, ...), tables"
+FORMATS = (
+    "a file or folder of results: stillright's JSONL, logs of evaluation tools (lm-eval, Inspect, ...), tables; - reads "
+    "JSON or JSONL from standard input"
+)
 CHOICES = {  # what to take from a log that holds several results
     "task": "which task, if a log holds several; a group (mmlu) or a pattern ('mmlu_*') is one comparison",
     "metric": "which metric; acc for choice tasks by default",
@@ -43,7 +49,8 @@ def selection_of(args: argparse.Namespace, columns: Sequence[str]) -> Selection:
         if not equals or not ours or not theirs:
             raise ConfigError(f"--column {text}: expected OURS=THEIRS, for instance prediction=answer")
         if ours not in COLUMNS:
-            raise ConfigError(f"--column {text}: there is no column {ours} to fill; there are {', '.join(COLUMNS)}")
+            hint = did_you_mean(ours, COLUMNS) or f"there are {', '.join(COLUMNS)}"
+            raise ConfigError(f"--column {text}: there is no column {ours} to fill; {hint}")
         rename[ours] = theirs
     if args.id is not None:
         if "id" in rename:
@@ -61,7 +68,17 @@ def read_results(text: str, of_all: Selection) -> PredictionSet:
     """The results in "PATH" or "PATH::KEY=VALUE::...", whose choices come before those for all files."""
     from stillright.importers import read_predictions
 
-    return read_predictions(path_of(text), selection_in(text, of_all))
+    selection = selection_in(text, of_all)
+    if path_of(text) != STANDARD_INPUT:
+        return read_predictions(path_of(text), selection)
+    with TemporaryDirectory() as folder:
+        file = Path(folder) / "stdin"
+        with file.open("wb") as copy:
+            shutil.copyfileobj(sys.stdin.buffer, copy)
+        try:
+            return read_predictions(file, selection)
+        except DataError as error:
+            raise type(error)(str(error).replace(str(file), "stdin")) from None
 
 
 def selection_in(text: str, selection: Selection) -> Selection:
@@ -81,8 +98,11 @@ def selection_in(text: str, selection: Selection) -> Selection:
 
 
 def inputs(args: argparse.Namespace) -> list[str | Path | None]:
-    """The files that both commands read, by the paths given."""
-    return [args.old, args.new, *args.old_run, *args.new_run, args.judge]
+    """The files that both commands read, by the paths given. Raises ConfigError for standard input as two of them."""
+    results = [args.old, args.new, *args.old_run, *args.new_run, *getattr(args, "candidates", ())]
+    if [path_of(each) for each in results].count(STANDARD_INPUT) > 1:
+        raise ConfigError("-: standard input can be read once, as one file; write the others to files")
+    return [*results, args.judge]
 
 
 def options(args: argparse.Namespace, of_all: Selection) -> Options:

@@ -13,7 +13,7 @@ def _study_results(args: argparse.Namespace) -> int:
     from stillright.paper import write_results
 
     written = write_results(args.out)
-    console().print(
+    console(args).print(
         f"wrote {len(written)} files: {args.out}/tables, figures, findings.md, findings.csv", soft_wrap=True
     )
     return 0

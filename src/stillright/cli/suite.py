@@ -100,7 +100,7 @@ def suite_gated(args: argparse.Namespace, of_all: Selection, policy: Policy) -> 
 
 def _suite(args: argparse.Namespace) -> Suite | None:
     """Raises ConfigError for options that are of one task."""
-    for option in ("cluster", "measure", "export"):
+    for option in ("cluster", "measure", "export", "bless"):
         if getattr(args, option, None):
             raise ConfigError(f"--{option}: is of one task, and these are several; choose one with --task NAME")
     from stillright.config.suite import load_suite

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
@@ -21,8 +22,10 @@ SHARE = 0.5  # of a transfer without a task, which cannot choose one
 MODEL_HELP = "base[@revision][+adapter]; hub id or folder"
 
 
-def _quiet_libraries() -> None:
-    """Silences the libraries' own bars and notes, so that only our progress and errors are shown."""
+def _quiet_libraries(args: argparse.Namespace) -> None:
+    """Silences the libraries' own bars and notes, unless --verbose: only our progress and errors are shown."""
+    if args.verbose:
+        return
     os.environ.setdefault("TQDM_DISABLE", "1")
     os.environ.setdefault("HF_HUB_VERBOSITY", "error")
     os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
@@ -52,10 +55,10 @@ def _stage_config(args: argparse.Namespace, old: str, new: str) -> UpdateConfig:
     return parse_update(with_overrides(values, args.set), "options")
 
 
-def _pipeline(dry_run: bool = False) -> ModuleType:
+def _pipeline(args: argparse.Namespace) -> ModuleType:
     """What makes stages, or prints what they cost; imported only once the configuration is known to be good."""
-    _quiet_libraries()
-    return import_module("stillright.dry_run" if dry_run else "stillright.pipeline")
+    _quiet_libraries(args)
+    return import_module("stillright.dry_run" if getattr(args, "dry_run", False) else "stillright.pipeline")
 
 
 def _done() -> int:
@@ -69,7 +72,7 @@ def _run(args: argparse.Namespace) -> int:
     from stillright.config import load_update
 
     config = load_update(args.update, args.set)
-    _pipeline(args.dry_run).run_update(config, console())
+    _pipeline(args).run_update(config, console(args))
     return _done()
 
 
@@ -77,14 +80,14 @@ def _study(args: argparse.Namespace) -> int:
     from stillright.config import load_study
 
     config = load_study(args.study, args.set)
-    _quiet_libraries()
+    _quiet_libraries(args)
     if args.dry_run:
         from stillright.study.forecast import print_forecast
 
-        return 1 if print_forecast(config, str(args.study), console()) else 0
+        return 1 if print_forecast(config, str(args.study), console(args)) else 0
     from stillright.study.run import run_study
 
-    return 1 if run_study(config, str(args.study), console(), args.ray) else 0
+    return 1 if run_study(config, str(args.study), console(args), args.ray) else 0
 
 
 def _demo(args: argparse.Namespace) -> int:
@@ -92,19 +95,19 @@ def _demo(args: argparse.Namespace) -> int:
     from stillright.demo import demo_update
 
     config = parse_update(with_overrides(demo_update(args.out), args.set), "demo")
-    _pipeline(args.dry_run).run_update(config, console())
+    _pipeline(args).run_update(config, console(args))
     return _done()
 
 
 def _fit(args: argparse.Namespace) -> int:
     config = _stage_config(args, args.base, args.base)
-    _pipeline(args.dry_run).fit_alone(config, args.out, console())
+    _pipeline(args).fit_alone(config, args.out, console(args))
     return _done()
 
 
 def _align(args: argparse.Namespace) -> int:
     config = _stage_config(args, args.old, args.new)
-    _pipeline(args.dry_run).align_alone(config, args.out, console())
+    _pipeline(args).align_alone(config, args.out, console(args))
     return _done()
 
 
@@ -121,7 +124,7 @@ def _transfer(args: argparse.Namespace) -> int:
             "strategy": {"mask": "transfer", **given},
         }
         config = parse_update(with_overrides(values, args.set), "options")
-        _pipeline().align_alone(config, args.out, console())
+        _pipeline(args).align_alone(config, args.out, console(args))
         return _done()
     if args.set:
         raise ConfigError(f"--set {args.set[0]}: has no effect without --task; leave it out, or give a task")
@@ -130,12 +133,12 @@ def _transfer(args: argparse.Namespace) -> int:
         raise ConfigError(
             "--share auto: is chosen on validation rows, which need --task; or give a number, such as 0.5"
         )
-    _pipeline().transfer_alone(args.old, args.new, strategy.rank, strategy.share, args.out, console())
+    _pipeline(args).transfer_alone(args.old, args.new, strategy.rank, strategy.share, args.out, console(args))
     return _done()
 
 
 def _merge(args: argparse.Namespace) -> int:
-    _quiet_libraries()
+    _quiet_libraries(args)
     from stillright.models import ModelRef, compute_dtype
     from stillright.models.merge import write_merged
 
@@ -145,8 +148,14 @@ def _merge(args: argparse.Namespace) -> int:
 
 def _predict(args: argparse.Namespace) -> int:
     config = _stage_config(args, args.model, args.model)
-    _pipeline().predict_alone(config, args.out, console())
+    _pipeline(args).predict_alone(config, args.out, console(args))
     return _done()
+
+
+def _command(commands: Any, name: str, action: Callable[[argparse.Namespace], int], summary: str, example: str) -> Any:
+    parser = command(commands, name, action, summary, example)
+    parser.add_argument("--verbose", action="store_true", help="show the warnings of the libraries too")
+    return parser
 
 
 def _add_set(parser: argparse.ArgumentParser) -> None:
@@ -170,11 +179,11 @@ def _add_task(parser: argparse.ArgumentParser) -> None:
 
 
 def add_pipeline_commands(commands: Any) -> None:
-    demo = command(commands, "demo", _demo, "the whole pipeline on embedded tiny bases, offline", "stillright demo")
+    demo = _command(commands, "demo", _demo, "the whole pipeline on embedded tiny bases, offline", "stillright demo")
     demo.add_argument("--out", type=path, default=Path("runs/demo"), help="run folder (default: %(default)s)")
     _add_dry_run(demo)
     _add_set(demo)
-    run = command(
+    run = _command(
         commands,
         "run",
         _run,
@@ -188,7 +197,7 @@ def add_pipeline_commands(commands: Any) -> None:
 
 
 def add_study_command(commands: Any) -> None:
-    study = command(
+    study = _command(
         commands,
         "study",
         _study,
@@ -204,14 +213,14 @@ def add_study_command(commands: Any) -> None:
 
 
 def add_stage_commands(commands: Any) -> None:
-    fit = command(
+    fit = _command(
         commands, "fit", _fit, "train a task adapter", "stillright fit ./new-base --task piqa --out adapters/new"
     )
     fit.add_argument("base", type=given, metavar="BASE", help=MODEL_HELP)
     fit.add_argument("--out", type=path, required=True, help="folder for the adapter")
     _add_dry_run(fit)
     _add_task(fit)
-    align = command(
+    align = _command(
         commands,
         "align",
         _align,
@@ -226,7 +235,7 @@ def add_stage_commands(commands: Any) -> None:
     align.add_argument("--out", type=path, required=True, help="folder for the adapter")
     _add_dry_run(align)
     _add_task(align)
-    predict = command(
+    predict = _command(
         commands,
         "predict",
         _predict,
@@ -239,7 +248,7 @@ def add_stage_commands(commands: Any) -> None:
 
 
 def add_weight_commands(commands: Any) -> None:
-    transfer = command(
+    transfer = _command(
         commands,
         "transfer",
         _transfer,
@@ -256,7 +265,7 @@ def add_weight_commands(commands: Any) -> None:
         "--task", type=given, help="chooses the share, and weighs the ranks by what layers read of its texts"
     )
     _add_set(transfer)
-    merge = command(
+    merge = _command(
         commands,
         "merge",
         _merge,

@@ -75,6 +75,36 @@ class Account(BaseModel, frozen=True):
     candidates: tuple[Candidate, ...] = ()
 
     @property
+    def lost(self) -> Count:
+        """How many samples old answers better than new; a mean over pairs of runs, if there are several."""
+        return self.comparison.regression
+
+    @property
+    def gained(self) -> Count:
+        """How many samples new answers better than old."""
+        return self.comparison.gain
+
+    @property
+    def nfr(self) -> Estimate:
+        """Negative flips of new: `lost` as a fraction of n."""
+        return self.comparison.nfr
+
+    @property
+    def pfr(self) -> Estimate:
+        """Positive flips of new: `gained` as a fraction of n."""
+        return self.comparison.pfr
+
+    @property
+    def nfr_mc(self) -> Estimate:
+        """Lost answers and changed mistakes of new, as a fraction of n."""
+        return self.comparison.nfr_mc
+
+    @property
+    def delta_score(self) -> Estimate:
+        """The score of new less that of old."""
+        return self.comparison.delta_score
+
+    @property
     def models(self) -> list[ModelScore | Candidate]:
         """Old, new and candidates."""
         return [self.old, self.new, *self.candidates]

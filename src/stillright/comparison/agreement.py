@@ -101,11 +101,17 @@ def _unequal(field: str, runs: Sequence[PredictionSet], tables: Sequence[pl.Data
 
 def unequal(first: pl.DataFrame, second: pl.DataFrame, field: str) -> pl.Series:
     """The rows (bool) in which both tables have a value, and not the same (sameness.same_question)."""
-    rows = (first[field] != second[field]).fill_null(False)
+    rows = _differ(first[field], second[field]).fill_null(False)
     if rows.any():
         before, now = (same_question(table[field].filter(rows)) for table in (first, second))
         rows = rows.scatter(rows.arg_true(), (before != now).fill_null(False))
     return rows
+
+
+def _differ(first: pl.Series, second: pl.Series) -> pl.Series:
+    if all(each.dtype == pl.List and (each.list.len() == 1).all() for each in (first, second)):
+        first, second = first.explode(), second.explode()  # lists are slow to compare
+    return first != second
 
 
 def _hint(pair: _Pair) -> str:

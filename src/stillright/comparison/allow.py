@@ -5,11 +5,10 @@ Knows no tables: whoever finds a difference says under which name it may be allo
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
-from stillright.errors import ConfigError, DataError, spelled
+from stillright.errors import ConfigError, DataError, did_you_mean, spelled
 
 NAMES = {
     "identical": "old and new are one run",
@@ -31,8 +30,7 @@ def refuse_unknown_names(names: Collection[str]) -> None:
     """Raises ConfigError for a name that is not in NAMES."""
     for name in names:
         if name not in NAMES:
-            close = difflib.get_close_matches(name, NAMES, n=1)
-            hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(NAMES)}"
+            hint = did_you_mean(name, NAMES) or f"there are {', '.join(NAMES)}"
             given = spelled(command=f"--allow {name}", python=f"allow=[{name!r}]")
             raise ConfigError(f"{given}: no such difference can be allowed; {hint}")
 

@@ -9,11 +9,12 @@ import math
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Unpack, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Unpack, get_args
 
 import polars as pl
 from pydantic import Field
 
+import stillright
 from stillright.comparison.account import Account, account
 from stillright.comparison.allow import allowed, refuse_unknown_names
 from stillright.comparison.attempts import Attempts, attempts
@@ -32,6 +33,9 @@ from stillright.importers import Selection
 from stillright.records import TASK, Kind, PredictionSet
 from stillright.scoring.judge import JudgeSettings
 from stillright.significance import holm
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 OF_PAIRED = ("task", "metric", "kind", "lower_is_better", "unscored", "counted_wrong", "missing", "differences")
 ROUNDING = 1e-9  # a smaller excess over epsilon comes from rounding: 0.8 - 0.7 is above 0.1
@@ -92,6 +96,31 @@ class Comparison(Account):
     def to_json(self) -> str:
         """The contract that other programs read (docs/metrics.md): estimates are objects, null where undefined."""
         return self.model_dump_json(indent=2) + "\n"
+
+    def __repr__(self) -> str:
+        score = self.comparison.delta_score.shown("+", 100, " points")
+        nfr = self.comparison.nfr.shown(scale=100, unit=" %")
+        names = f"{self.old.name!r} to {self.new.name!r}"
+        return f"<Comparison of {names}, n = {self.n:,}: NFR {nfr}, {self.metric or 'score'} {score}>"
+
+    __str__ = __repr__
+
+    # reports know comparisons, so a comparison asks the package for its own
+
+    def to_html(self) -> str:
+        """The report as one page, as `stillright compare --html` writes it."""
+        return stillright.as_html(self)
+
+    def to_markdown(self) -> str:
+        """The report as Markdown, as `stillright compare --markdown` writes it."""
+        return stillright.as_markdown(self)
+
+    def plot(self) -> Figure:
+        """A matplotlib figure: what new and each candidate changed, and their NFR. Raises MissingExtra without it."""
+        return stillright.as_figure(self)
+
+    def _repr_html_(self) -> str:
+        return stillright.as_cell(self)
 
     def flips(self, *quadrants: str) -> pl.DataFrame:
         """Every sample with its quadrant for new and for each candidate, its texts and its scores; one row each, in the

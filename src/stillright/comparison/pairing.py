@@ -95,6 +95,8 @@ def _only_scored(paired: Paired, scored: pl.Series, runs: Sequence[PredictionSet
         names = " and ".join(dict.fromkeys(run.name for run in runs))
         why = _why_unscored(paired.tables, paired.kind)
         raise NothingScored(f"{names}: no sample is scored in every file; {why}")
+    if scored.all():
+        return paired  # as it is: a copy of a million texts takes memory
     return paired._replace(
         tables=[table.filter(scored) for table in paired.tables],
         labels={column: values.filter(scored) for column, values in paired.labels.items()},

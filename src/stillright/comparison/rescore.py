@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import replace
 
 import numpy as np
 import polars as pl
 
-from stillright.errors import ConfigError, DataError, NothingScored, spelled
+from stillright.errors import ConfigError, DataError, NothingScored, did_you_mean, spelled
 from stillright.records import PredictionSet
 from stillright.scoring import SCORES
 from stillright.scoring.judge import JudgeSettings, judge
@@ -73,7 +72,6 @@ def _values(table: pl.DataFrame, score: str | JudgeSettings) -> Array:
     if isinstance(score, JudgeSettings):
         return judge([prompt or "" for prompt in table["prompt"].to_list()], outputs, references, score)
     if score not in SCORES:
-        close = difflib.get_close_matches(score, SCORES, n=1)
-        hint = f"did you mean {close[0]}?" if close else f"there are {', '.join(SCORES)}"
+        hint = did_you_mean(score, SCORES) or f"there are {', '.join(SCORES)}"
         raise ConfigError(f"score={score!r}: no such score; {hint}")
     return SCORES[score](outputs, references) if outputs else np.empty(0)

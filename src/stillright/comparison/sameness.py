@@ -13,11 +13,18 @@ OTHER_FORMS = r"(?i)^([+-]?[0-9]*\.[0-9]*(e[+-]?[0-9]+)?|[+-]?[0-9]+e[+-]?[0-9]+
 def same_form(values: pl.Series) -> pl.Series:
     """Texts, or lists of them, as `canonical` writes each; equal where they are the same answer."""
     is_list = values.dtype == pl.List
-    texts = (values.explode() if is_list else values).str.normalize("NFC")
+    texts = values.explode() if is_list else values
+    if _is_ascii(texts) and not texts.str.contains(OTHER_FORMS).any():
+        return values  # as `canonical` would write them
+    texts = texts.str.normalize("NFC")
     odd = texts.filter(texts.str.contains(OTHER_FORMS)).unique().to_list()
     each = (pl.element() if is_list else pl.col(values.name)).str.normalize("NFC")
     form = each.replace(dict(zip(odd, map(canonical, odd), strict=True)))
     return values.to_frame().select(pl.col(values.name).list.eval(form) if is_list else form).to_series()
+
+
+def _is_ascii(texts: pl.Series) -> bool:
+    return bool((texts.str.len_bytes() == texts.str.len_chars()).all())
 
 
 def same_question(values: pl.Series) -> pl.Series:

@@ -26,7 +26,9 @@ Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]  # strict: ye
 Power = Annotated[float, Field(strict=True, gt=0, lt=1)]
 Name = Annotated[str, Field(min_length=1)]
 Count = Annotated[int, Field(strict=True, ge=1)]
-Id = Annotated[str, BeforeValidator(lambda value: str(value) if type(value) is int else value)]
+Id = Annotated[
+    str, BeforeValidator(lambda value: str(value) if type(value) is int else value, json_schema_input_type=str | int)
+]
 
 
 class Limit(Strict):
@@ -182,6 +184,6 @@ class Policy(Strict):
         return tuple(dict.fromkeys(limit.column for limit in self.limits if limit.column is not None))
 
 
-def load_policy(path: Path) -> Policy:
+def load_policy(path: str | Path) -> Policy:
     """The policy in a YAML file. Raises ConfigError naming the key and the rule."""
     return parse(Policy, read_yaml(path), str(path))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections import Counter
 from collections.abc import Hashable, Mapping
@@ -12,7 +11,7 @@ from typing import Annotated, Any, TypeVar, get_args
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, ValidationInfo, field_validator
 
-from stillright.errors import ConfigError, one_line
+from stillright.errors import ConfigError, did_you_mean, one_line
 
 
 class Strict(BaseModel):
@@ -76,8 +75,9 @@ PLAIN = {  # pydantic's own messages are about Python's types
 }
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: str | Path) -> dict[str, Any]:
     """The mapping in a YAML file. Raises ConfigError if there is none."""
+    path = Path(path)
     try:
         with path.open("rb") as file:
             data = file.read(YAML_BYTES + 1)
@@ -124,8 +124,8 @@ def _describe(model: type[BaseModel], error: ValidationError) -> str:
     message = PLAIN.get(first["type"], first["msg"].removeprefix("Value error, ").removeprefix("Input "))
     given = first["input"]
     if first["type"] == "literal_error":
-        close = difflib.get_close_matches(str(given).lower(), re.findall("'([^']+)'", message), n=1)
-        message += f"; did you mean {close[0]!r}?" if close else ""
+        hint = did_you_mean(str(given), re.findall("'([^']+)'", message))
+        message += f"; {hint}" if hint else ""
     if isinstance(given, str):
         given = re.sub("//[^/@]*@", "//***@", given)  # the password in an address
     shown = f" (given: {given!r})" if isinstance(given, str | int | float | bool) else ""
@@ -137,8 +137,7 @@ def _nearest(model: type[BaseModel], location: tuple[int | str, ...]) -> str:
         if field := model.model_fields.get(str(part)):
             model = _model_in(field.annotation) or model
     known = list(model.model_fields)
-    close = difflib.get_close_matches(str(location[-1]), known, n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else f"; known here: {', '.join(known)}"
+    return f"; {did_you_mean(str(location[-1]), known, cutoff=0.5) or 'known here: ' + ', '.join(known)}"
 
 
 def _model_in(annotation: Any) -> type[BaseModel] | None:

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, GetJsonSchemaHandler, field_validator, model_validator
+from pydantic_core import CoreSchema
 
 from stillright.config.masks import Mask
 from stillright.config.strict import GivenPath, Strict, parse, read_yaml
@@ -32,6 +33,11 @@ class StudyUpdate(Strict):
         if isinstance(values, dict) and not values.get("name"):
             values = {**values, "name": f"{values.get('old')}-to-{values.get('new')}"}
         return values
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        pair = {"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": 2}
+        return {"anyOf": [pair, handler.resolve_ref_schema(handler(core))]}
 
 
 class StudyStrategy(StrategyConfig):
@@ -119,9 +125,9 @@ class StudyConfig(Strict):
     bases: dict[str, str] = Field(description="name -> folder, or hub id with perhaps @revision", min_length=1)
     updates: list[StudyUpdate] = Field(description="[old, new], or {old: , new: , name: }", min_length=1)
     tasks: dict[str, TaskOrName] = Field(description="name -> task, as in update.yaml", min_length=1)
-    strategies: Annotated[dict[str, StudyStrategy], BeforeValidator(_named)] = Field(
-        description="name -> strategy of update.yaml, or baseline", min_length=1
-    )
+    strategies: Annotated[
+        dict[str, StudyStrategy], BeforeValidator(_named, json_schema_input_type=dict[str, StudyStrategy | None])
+    ] = Field(description="name -> strategy of update.yaml, or baseline", min_length=1)
     seeds: list[Seed] = Field([0], description="of task adapters and of alignment", min_length=1)
     common: dict[str, Any] = Field(
         {}, description="any other key of update.yaml, such as training.epochs, for all cells"
@@ -182,6 +188,6 @@ def _refuse_unknown(place: str, names: Iterable[Any], known: Iterable[Any]) -> N
             raise ValueError(f"{place}: there is no {name!r} in this study; there are {', '.join(map(str, known))}")
 
 
-def load_study(path: Path, overrides: Iterable[str] = ()) -> StudyConfig:
+def load_study(path: str | Path, overrides: Iterable[str] = ()) -> StudyConfig:
     """The study in a YAML file, with --set overrides. Raises ConfigError."""
     return parse(StudyConfig, with_overrides(read_yaml(path), overrides), str(path))

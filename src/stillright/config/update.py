@@ -75,7 +75,12 @@ class TaskConfig(Strict):
             raise ValueError(f"the metric {metric} is for generated answers; leave choices out")
 
 
-TaskOrName = Annotated[TaskConfig, BeforeValidator(lambda value: {"name": value} if isinstance(value, str) else value)]
+TaskOrName = Annotated[
+    TaskConfig,
+    BeforeValidator(
+        lambda value: {"name": value} if isinstance(value, str) else value, json_schema_input_type=str | TaskConfig
+    ),
+]
 
 
 class LoraConfig(Strict):
@@ -283,6 +288,6 @@ def parse_update(values: Mapping[str, Any], source: str) -> UpdateConfig:
     return parse(UpdateConfig, values, source)
 
 
-def load_update(path: Path, overrides: Iterable[str] = ()) -> UpdateConfig:
+def load_update(path: str | Path, overrides: Iterable[str] = ()) -> UpdateConfig:
     """The update in a YAML file, with --set overrides. Raises ConfigError."""
     return parse_update(with_overrides(read_yaml(path), overrides), str(path))

@@ -50,8 +50,8 @@ def with_listed_references(columns: Mapping[str, Column], place: str) -> Mapping
     references = columns.get("reference")
     if references is None or (isinstance(references, pl.Series) and references.dtype != pl.String):
         return columns
-    values = list(references)
-    bracketed = [i for i, value in enumerate(values) if isinstance(value, str) and value[:1] == "["]
+    bracketed = _bracketed(references)
+    values = list(references) if bracketed else []
     for i in bracketed:
         given = {name: _at(columns.get(name), i) for name in ("prediction", "output", "correct")}
         several = quoted_texts(values[i])
@@ -60,6 +60,13 @@ def with_listed_references(columns: Mapping[str, Column], place: str) -> Mapping
         elif given["correct"] is None:
             _refuse_ambiguous(given["prediction"], values[i], f"{place}: row {i + 1}")
     return {**columns, "reference": values} if bracketed else columns
+
+
+def _bracketed(column: Column) -> list[int]:
+    """The rows with a text that begins as a list does."""
+    if isinstance(column, pl.Series):
+        return column.str.starts_with("[").arg_true().to_list()
+    return [i for i, value in enumerate(column) if isinstance(value, str) and value[:1] == "["]
 
 
 def _at(column: Column | None, row: int) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 
 import polars as pl
@@ -63,8 +64,8 @@ def _columns(path: Path) -> frozenset[str]:
 
 def _first_keys(path: Path, known: str) -> tuple[frozenset[str], bool]:
     """The keys of the first JSON object, and whether the file has one per line; else it is one value."""
-    lines = next((lines for _, lines in blocks(path)), [])
-    line = next((line for line in lines if line.strip()), b"")
+    data = next((data for _, data in blocks(path)), b"")
+    line = next((line for line in BytesIO(data) if line.strip()), b"")
     if line.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise DataError(f"{path}: UTF-16; re-encode the file as UTF-8")
     if line and line.lstrip()[:1] not in (b"{", b"["):

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
+from functools import partial
 from itertools import chain
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import polars as pl
@@ -15,12 +20,13 @@ from pydantic import ValidationError
 
 from stillright import bounds
 from stillright.directions import is_lower_better
-from stillright.errors import DataError
+from stillright.errors import DataError, StillrightError
 from stillright.importers.answer_lists import with_listed_references
+from stillright.importers.clean_lines import clean_columns
 from stillright.importers.selection import Selection
 from stillright.importers.tables import no_column, read_records, refuse_misspelt_reference, without_verdicts
-from stillright.jsonl import blocks, read_objects
-from stillright.records import ANSWERS, COLUMNS, Header, PredictionSet, filled, joined_table
+from stillright.jsonl import blocks, lines_of, read_objects
+from stillright.records import ANSWERS, COLUMNS, Column, Header, PredictionSet, filled, joined_table
 
 Text = str | int | float | bool | None
 FIELDS: list[tuple[str, Any, Any]] = [
@@ -66,22 +72,14 @@ def read_jsonl(path: Path, selection: Selection) -> PredictionSet:
     further = {f"further_{i}": name for i, name in enumerate(selection.columns) if name not in known}
     fields = [*FIELDS, *((attribute, Text, None) for attribute in further)]
     decoder = msgspec.json.Decoder(msgspec.defstruct("Line", fields, rename=further, gc=False))
-    kept = {name: name for name in COLUMNS} | further
-    parts = (_decoded_block(decoder, path, number, lines) for number, lines in blocks(path))
+    kept = {name: name for name in COLUMNS} | {name: attribute for attribute, name in further.items()}
+    parts = _in_order(lambda number, data: _columns_of_block(decoder, kept, path, number, data), blocks(path))
     first = next(parts, None)
     if first is None:
         raise DataError(f"{path}: no samples; write one JSON object per line")
-    header = _header(first[0] if first else None, path, selection)
-    first = first[1:] if first and first[0].header is not None else first
-    columns = (
-        with_listed_references(
-            {name: list(map(attrgetter(attribute), rows)) for attribute, name in kept.items()}, str(path)
-        )
-        for rows in chain([first], parts)
-    )
-    table = joined_table(
-        (with_listed_references(part, str(path)) for part in columns), str(path), bounds.row_limit(path)
-    )
+    header = _header(first.header, path, selection)
+    columns = (with_listed_references(part.columns, str(path)) for part in chain([first], parts))
+    table = joined_table(columns, str(path), bounds.row_limit(path))
     _refuse_other_names(table, path)
     return PredictionSet.checked(header, without_verdicts(table) if selection.anew else table, str(path))
 
@@ -98,17 +96,59 @@ def _refuse_other_names(table: pl.DataFrame, path: Path) -> None:
         refuse_misspelt_reference(keys, str(path))
 
 
-def _decoded_block(decoder: Any, path: Path, first: int, lines: list[bytes]) -> list[Any]:
+class _Part(NamedTuple):
+    """The columns of a block, and the header in its first line."""
+
+    columns: Mapping[str, Column]
+    header: dict[str, Any] | None
+
+
+def _in_order(read: Callable[[int, bytes], _Part], found: Iterator[tuple[int, bytes]]) -> Iterator[_Part]:
+    """`read` of each block, of two at a time, since most of it leaves Python free."""
+    with ThreadPoolExecutor(2) as pool:
+        waiting: deque[Future[_Part]] = deque()
+        for part in _submitted(pool, read, found):
+            waiting.append(part)
+            if len(waiting) > 1:
+                yield waiting.popleft().result()
+        yield from (part.result() for part in waiting)
+
+
+def _submitted(
+    pool: ThreadPoolExecutor, read: Callable[[int, bytes], _Part], found: Iterator[tuple[int, bytes]]
+) -> Iterator[Future[_Part]]:
+    """An error of `found` is the last part, so that it comes after those of the blocks before it."""
     try:
-        return list(decoder.decode_lines(b"".join(lines)))
+        for block in found:
+            yield pool.submit(copy_context().run, partial(read, *block))
+    except StillrightError as error:
+        failed: Future[_Part] = Future()
+        failed.set_exception(error)
+        yield failed
+
+
+def _columns_of_block(decoder: Any, kept: Mapping[str, str], path: Path, first: int, data: bytes) -> _Part:
+    """kept: the decoder's attribute for each column. first: the number of the first line."""
+    clean = clean_columns(data, kept)
+    if clean is not None:
+        return _Part(clean, None)
+    rows = _decoded_block(decoder, path, first, data)
+    header = rows[0].header if rows and first == 1 else None
+    rows = rows[1:] if header is not None else rows
+    return _Part({name: list(map(attrgetter(attribute), rows)) for name, attribute in kept.items()}, header)
+
+
+def _decoded_block(decoder: Any, path: Path, first: int, data: bytes) -> list[Any]:
+    try:
+        return list(decoder.decode_lines(data))
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        numbered = enumerate(lines, start=first)  # once more, to name the line
+        numbered = enumerate(lines_of(data), start=first)  # once more, to name the line
         return [_decoded(decoder, line, f"{path}:{number}") for number, line in numbered if line.strip()]
 
 
-def _header(first: Any, path: Path, selection: Selection) -> Header:
+def _header(written: dict[str, Any] | None, path: Path, selection: Selection) -> Header:
     name = path.name.removesuffix(".gz").removesuffix(".jsonl")
-    given: dict[str, Any] = (first and first.header) or {}
+    given = written or {}
     try:
         header = Header.model_validate({"name": name, **given})
         lower = is_lower_better(header.metric, given.get("lower_is_better"), selection.lower_is_better, str(path))
@@ -118,14 +158,23 @@ def _header(first: Any, path: Path, selection: Selection) -> Header:
         raise DataError(f"{path}:1: header: {'.'.join(map(str, wrong['loc']))}: {wrong['msg']}") from None
 
 
-def write_predictions(predictions: PredictionSet, path: Path) -> None:
+def write_predictions(predictions: PredictionSet, path: str | Path) -> None:
     """One JSON object per line: first the header, under the key `header`, then the rows without their nulls."""
-    header = {"header": predictions.header.model_dump(exclude_none=True)}
+    path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8") as file:
-        file.write(json.dumps(header) + "\n")
-        for row in predictions.table.iter_rows(named=True):
-            kept = {name: value for name, value in row.items() if value is not None}
-            if len(kept.get("reference", ())) == 1 and not kept["reference"][0].startswith("["):  # else read as several
-                kept["reference"] = kept["reference"][0]
-            file.write(json.dumps(kept, ensure_ascii=False) + "\n")
+        file.writelines(_lines_to_write(predictions))
+
+
+def predictions_text(predictions: PredictionSet) -> str:
+    """What write_predictions writes."""
+    return "".join(_lines_to_write(predictions))
+
+
+def _lines_to_write(predictions: PredictionSet) -> Iterator[str]:
+    yield json.dumps({"header": predictions.header.model_dump(exclude_none=True)}) + "\n"
+    for row in predictions.table.iter_rows(named=True):
+        kept = {name: value for name, value in row.items() if value is not None}
+        if len(kept.get("reference", ())) == 1 and not kept["reference"][0].startswith("["):  # else read as several
+            kept["reference"] = kept["reference"][0]
+        yield json.dumps(kept, ensure_ascii=False) + "\n"

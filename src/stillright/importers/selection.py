@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from stillright.errors import DataError, spelled
+from stillright.errors import DataError, did_you_mean, spelled
 
 LISTED = 20  # names in an error
 SHOWN = 80  # characters of each
+NAMES = 1000  # among which a misspelt one is looked for
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,8 @@ def choose(
     names = list(dict.fromkeys(map(str, found)))
     if wanted is not None:
         if str(wanted) not in names:
-            raise DataError(f"{place}: no {kind} {str(wanted)!r}; there is {listed(names)}")
+            hint = did_you_mean(str(wanted), (name for name in names[:NAMES] if len(name) < SHOWN))
+            raise DataError(f"{place}: no {kind} {str(wanted)!r}; {hint and hint + ' '}there is {listed(names)}")
         return str(wanted)
     if len(names) == 1:
         return names[0]

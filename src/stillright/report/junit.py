@@ -17,6 +17,7 @@ MOST_IDS = 1_000  # of a check that have a test case of their own
 def junit(verdict: Verdict) -> str:
     """JUnit XML: one test case per check, and per id that must pass and does not; no name has a limit's number.
 
+    Names do not hold the limits, so that a system that keeps a history knows a check again after its limit has changed.
     "cannot tell" is an error, since it must not pass as green.
     """
     suite = ElementTree.Element("testsuite", name="stillright gate")

@@ -1,4 +1,4 @@
-"""Page -> what people read on a terminal, where the end is seen first: so title and summary stand last."""
+"""Page -> what people read on a terminal: title and summary, then the numbers."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ STYLES = {"pass": "green", "fail": "bold red", "cannot tell": "yellow", "error":
 
 
 def print_page(page: Page, console: Console) -> None:
-    """The sections, but for what is only drawn or to be looked up, then title, summary and note."""
+    """Title and summary, the sections but for what is only drawn or to be looked up, and the note."""
+    style = STYLES.get(page.outcome, "bold")
+    for line in (page.title, *page.summary):
+        console.print(_text(line, style), soft_wrap=bool(page.outcome))
+    if page.summary:
+        console.print()
     for section in page.sections:
         parts = [(part, isinstance(block, Checks)) for block in section.blocks for part in _block(block, console)]
         if parts and section.title:
             console.print(_text(section.title))
         for part, is_check in parts:
             console.print(part, soft_wrap=is_check)  # one line each, for logs
-    if page.summary:
-        console.print()
-    style = STYLES.get(page.outcome, "bold")
-    for line in (page.title, *page.summary):
-        console.print(_text(line, style), soft_wrap=bool(page.outcome))
     if page.note:
         console.print(_text(page.note))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import NamedTuple, Unpack, get_args
 
 from pydantic import BaseModel
@@ -9,7 +10,7 @@ from pydantic import BaseModel
 from stillright.comparison import Comparison
 from stillright.comparison.comparison import read_and_compare
 from stillright.comparison.models import Options, Results
-from stillright.config import Limit, Policy
+from stillright.config import Limit, Policy, load_policy
 from stillright.config.policy import DISCRETE_FRACTIONS, OfAnswers, OfScores
 from stillright.errors import ConfigError, NothingScored, one_line
 from stillright.verdict.check import Check, Outcome
@@ -54,11 +55,12 @@ class Gated(NamedTuple):
     comparison: Comparison | None
 
 
-def gate(old: Results, new: Results, policy: Policy, **options: Unpack[Options]) -> Gated:
-    """The verdict of `policy` on the update from `old` to `new`; options are those of compare().
+def gate(old: Results, new: Results, policy: Policy | str | Path, **options: Unpack[Options]) -> Gated:
+    """The verdict of `policy`, or of that in a file, on the update from `old` to `new`; options are compare()'s.
 
     Raises what compare() raises, and ConfigError for a slice, an id or a metric that the results do not have.
     """
+    policy = policy if isinstance(policy, Policy) else load_policy(policy)
     try:
         options = {**options, "measures": [*options.get("measures", ()), *policy.measures]}
         comparison, models = read_and_compare(old, new, (), policy.columns, **options)
