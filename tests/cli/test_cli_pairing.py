@@ -53,7 +53,6 @@ def test_allow(folder: Path, allow: str, capsys: pytest.CaptureFixture[str]) -> 
         ("old.json new.json", "--allow task"),
         ("old_hot.json new_hot.json --allow task", "--allow generation"),
         ("old.json new.json --allow task,", "--allow : no such difference can be allowed"),
-        ("old new", "choose one with --task NAME: knots_basic, knots_bends; or a group"),
         ("old.json new.json --id x", "old.json: no column 'x'; there is input, target"),
         ("old.json new.json --id x --column id=y", "--id x: --column id=y names another one"),
         ("old.json new.json --column prompt=y", "is a log, where nothing can be renamed to prompt"),

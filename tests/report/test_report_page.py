@@ -84,7 +84,8 @@ def test_gains_and_losses_lie_over_the_score_of_old() -> None:
 
 
 def test_samples_that_cannot_be_listed_are_not_missing_in_silence() -> None:
-    page = page_of(compare(discrete("old", OLD), discrete("new", NEW), old_runs=[discrete("old", "BAAAABBC")]))
+    runs = [continuous("old", [0.1, 0.4])]
+    page = page_of(compare(continuous("old", [0.1, 0.2]), continuous("new", [0.3, 0.2]), old_runs=runs))
     assert not list(blocks(page, Explorer))
     assert any("old has 2 runs" in line for each in blocks(page, Lines) for line in each.lines)
     assert len(list(blocks(page_of(of_letters()), Explorer))) == 1

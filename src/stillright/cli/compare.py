@@ -83,6 +83,7 @@ def _gate(args: argparse.Namespace) -> int:
         refuse_quadrant_alone(args)
         policy = load_policy(args.policy)
         of_all = selection_of(args, (*policy.columns, *policy.measures))
+        comparison: Comparison | SuiteComparison | None
         if is_suite(args):
             (verdict, comparison), new = suite_gated(args, of_all, policy), None
         else:

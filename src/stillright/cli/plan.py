@@ -19,7 +19,7 @@ def _plan(args: argparse.Namespace) -> int:
 
     files = outputs(args)
     with saying_failures(files, [args.baseline, *args.old_run, *args.new_run, args.judge], _failed):
-        terminal = console()
+        terminal = console(args)
         of_all = selection_of(args, ())
         baseline, *old_runs = (read_results(text, of_all) for text in (args.baseline, *args.old_run))
         new_runs = [read_results(text, of_all) for text in args.new_run]

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from stillright.scoring.judge import JudgeSettings
 
 FORMATS = (
-    "a file or folder of results: stillright's JSONL, logs of evaluation tools (lm-eval, Inspect, ...), tables; - reads "
-    "JSON or JSONL from standard input"
+    "a file or folder of results: stillright's JSONL, logs of evaluation tools (lm-eval, Inspect, ...), tables; "
+    "- reads JSON or JSONL from standard input"
 )
 CHOICES = {  # what to take from a log that holds several results
     "task": "which task, if a log holds several; a group (mmlu) or a pattern ('mmlu_*') is one comparison",

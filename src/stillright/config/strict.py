@@ -38,7 +38,7 @@ def _kinds_in(annotation: Any) -> set[Any]:
 class _Loader(yaml.SafeLoader):
     """YAML's plain types, texts that can be written, and no key twice in a mapping: one would be lost silently."""
 
-    def construct_scalar(self, node: yaml.ScalarNode) -> Any:
+    def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> Any:
         value = super().construct_scalar(node)
         if isinstance(value, str) and LONE_SURROGATE.search(value):
             raise yaml.constructor.ConstructorError(

@@ -1,6 +1,9 @@
 // Ties it together: the form, the address, the list and the sample that is read.
 
-const QUADRANTS = ["lost", "gained", "still_wrong", "still_wrong_changed", "still_wrong_same", "unchanged", "kept", "restored", "newly_lost"];
+const QUADRANTS = [
+  ...["lost", "gained", "still_wrong", "still_wrong_changed", "still_wrong_same", "unchanged", "kept"],
+  ...["restored", "newly_lost", "reliably_lost", "reliably_gained", "undecided"],
+];
 const WAIT = 150; // milliseconds after the last key: browsers refuse to change the address for every step of a held one
 const at = (id) => document.getElementById(id);
 
