@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import polars as pl
 
 from stillright.comparison.attempts import runs_right
@@ -98,7 +99,7 @@ class Samples:
         """Whether new lost or gained each sample reliably, alone and with the counts and p that say so."""
         old, new = self.models[:2]
         ps = adjusted_ps(old, new)
-        found = {f"reliably_{part}": (ps[part].to_numpy() <= ALPHA) * 1.0 for part in ("lost", "gained")}
+        found = {f"reliably_{part}": (ps[part].to_numpy() <= ALPHA).astype(np.float64) for part in ("lost", "gained")}
         counts = [
             pl.Series(f"{name}_right_runs", runs_right(each), dtype=pl.Int64)
             for name, each in (("old", old), ("new", new))
