@@ -123,8 +123,8 @@ def _left_out(sums: Array, sizes: Array) -> Array:
     """Deviations of clusters' sums, (G,), each from what the others say, by as much as its size holds them back: so
     that squares are not too small where sizes differ (the jackknife; Bell and McCaffrey, 2002, MacKinnon et al., 2023,
     CV3). As they are where all sizes are equal."""
-    left_out: Array = sums * (1 - 1 / len(sizes)) / (1 - sizes / sizes.sum())
-    return left_out
+    deviations: Array = sums * (1 - 1 / len(sizes)) / (1 - sizes / sizes.sum())
+    return deviations
 
 
 def mean_of_fractions(values: Array, numbers: Array | None = None) -> Estimate:

@@ -144,6 +144,8 @@ def test_an_error_names_the_task() -> None:
 def test_what_is_of_one_task_is_refused() -> None:
     with pytest.raises(ConfigError, match="a PredictionSet is of one task; give a folder, or a mapping"):
         compare_suite(verdicts("o", "r"), verdicts("n", "r"))
+    with pytest.raises(ConfigError, match="cluster: is of one task, and these are several"):
+        compare_suite(side("o", OLD), side("n", NEW), cluster="passage")  # type: ignore[call-arg]
 
 
 def test_folders_of_the_harness(tmp_path: Path) -> None:

@@ -135,6 +135,8 @@ def read_and_compare_suite(
     **settings: Unpack[Settings],
 ) -> ComparedSuite:
     """compare_suite() of old, new and candidates, with what it read of each task."""
+    for name in settings.keys() & {"cluster", "measures"}:
+        raise ConfigError(f"{name}: is of one task, and these are several; compare those tasks one by one")
     selection = settings.pop("selection", None) or Selection()
     columns = tuple(dict.fromkeys((*selection.columns, *slices)))
     reading = replace(selection, columns=columns, anew=settings.get("score") is not None)
