@@ -177,6 +177,11 @@ def with_example(words: Sequence[str]) -> list[str]:
 
 def add_compare_commands(commands: Any) -> None:
     """Adds compare and gate."""
+    _add_compare(commands)
+    _add_gate(commands)
+
+
+def _add_compare(commands: Any) -> None:
     compare = command(
         commands,
         "compare",
@@ -205,6 +210,9 @@ def add_compare_commands(commands: Any) -> None:
     compare.add_argument(
         "--export", type=path, metavar="FOLDER", help="write the results of each model as every_eval_ever has them"
     )
+
+
+def _add_gate(commands: Any) -> None:
     gate = command(
         commands,
         "gate",

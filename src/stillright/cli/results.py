@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from stillright.records import PredictionSet
     from stillright.scoring.judge import JudgeSettings
 
-FORMATS = (
+RESULTS_HELP = (
     "a file or folder of results: stillright's JSONL, logs of evaluation tools (lm-eval, Inspect, ...), tables; "
     "- reads JSON or JSONL from standard input"
 )
@@ -157,7 +157,7 @@ def _judge(path: Path) -> JudgeSettings:
 def add_results(parser: argparse.ArgumentParser) -> None:
     """The arguments that say which results, and what to take from them."""
     chosen = "the same; FILE::model=NAME chooses in one file, as --model in all, FILE::OURS=THEIRS names its column"
-    parser.add_argument("old", type=given, metavar="OLD", help=FORMATS)
+    parser.add_argument("old", type=given, metavar="OLD", help=RESULTS_HELP)
     parser.add_argument("new", type=given, metavar="NEW", help=chosen)
     for model in ("old", "new"):
         text = f"one more run (seed, repeat) of {model.upper()}; repeatable"
@@ -174,6 +174,11 @@ def add_results(parser: argparse.ArgumentParser) -> None:
 
 def add_selection(parser: argparse.ArgumentParser) -> None:
     """The arguments that say what to take from results, and how to compare them."""
+    _add_choices(parser)
+    _add_settings(parser)
+
+
+def _add_choices(parser: argparse.ArgumentParser) -> None:
     for kind, text in CHOICES.items():
         number: dict[str, Any] = {"type": int, "metavar": "N"} if kind == "run" else {}
         parser.add_argument(f"--{kind}", action=Once, help=text, **number)
@@ -197,6 +202,9 @@ def add_selection(parser: argparse.ArgumentParser) -> None:
         help="in tables, the column that holds id, prediction, reference, correct, score, prompt or output; "
         "of one table FILE::OURS=THEIRS",
     )
+
+
+def _add_settings(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--on-missing",
         choices=["error", "drop", "wrong"],
