@@ -11,7 +11,7 @@ import pytest
 from stillright.errors import DataError
 from stillright.importers import Selection, read_predictions
 from stillright.importers.jsonl import write_predictions
-from stillright.records import Header, PredictionSet, as_text
+from stillright.records import Header, PredictionSet
 
 
 def rows_of(path: Path) -> list[dict[str, Any]]:
@@ -70,13 +70,6 @@ def test_packed_and_marked_files(tmp_path: Path) -> None:
     (tmp_path / "packed.jsonl.gz").write_bytes(gzip.compress(line))
     assert rows_of(tmp_path / "plain.jsonl") == rows_of(tmp_path / "packed.jsonl.gz")
     assert read_predictions(tmp_path / "packed.jsonl.gz").name == "packed"
-
-
-@pytest.mark.parametrize(
-    ("value", "text"), [(3, "3"), (3.0, "3"), (0.5, "0.5"), (True, "true"), (None, None), (float("nan"), None)]
-)
-def test_scalars_as_text(value: Any, text: str | None) -> None:
-    assert as_text(value) == text
 
 
 @pytest.mark.parametrize(

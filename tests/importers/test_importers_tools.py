@@ -82,28 +82,6 @@ def test_verdicts(log: str, chosen: dict[str, Any], expected: dict[str, bool | N
     assert verdicts(log, **chosen) == expected
 
 
-@pytest.mark.parametrize(("metric", "harness"), [("acc", "acc"), ("acc_norm", "acc_norm")])
-def test_every_eval_ever_has_the_verdicts_of_the_log_that_was_converted(metric: str, harness: str) -> None:
-    converted, log = read(CHOICE, metric=metric), read("harness/choice", metric=harness)
-    assert converted.table["correct"].to_list() == log.table["correct"].to_list()
-    assert converted.table["asked"].to_list() == log.table["asked"].to_list()
-    assert converted.table["prompt"].to_list() == log.table["prompt"].to_list()
-    assert converted.table["choices"].to_list() == log.table["choices"].to_list()
-
-
-def test_every_eval_ever_totals_lead_to_their_samples() -> None:
-    totals, samples = read("every_eval_ever/choice.json", metric="acc"), read(CHOICE, metric="acc")
-    assert totals.table.equals(samples.table)
-    assert totals.header == samples.header
-
-
-def test_tasks_of_every_eval_ever_are_its_filters_too() -> None:
-    strict = read(GSM8K, task="sums/strict-match")
-    log = read("harness/gsm8k", filter="strict-match")
-    assert strict.table["correct"].to_list() == log.table["correct"].to_list()
-    assert strict.table["prediction"].to_list() == log.table["prediction"].to_list()
-
-
 @pytest.mark.parametrize(
     ("log", "chosen", "name", "task", "metric", "settings"),
     [
@@ -293,32 +271,12 @@ def test_several_matches_of_a_sample_are_their_share(tmp_path: Path) -> None:
     assert read_predictions(path).table["score"].to_list() == [0.5]
 
 
-def test_two_rows_of_a_sample_and_a_metric_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "a_samples.jsonl"
-    line = (LOGS / CHOICE).read_text().splitlines()[0]
-    path.write_text(f"{line}\n{line}\n")
-    with pytest.raises(DataError, match="sample 0 has several rows of acc; keep one"):
-        read_predictions(path)
-
-
 @pytest.mark.parametrize(("results", "right"), [([True, True], True), ([True, False], False), ([], None)])
 def test_an_item_is_right_where_every_grader_passed_it(tmp_path: Path, results: list[bool], right: bool | None) -> None:
     graders = [{"name": f"g{n}", "passed": passed, "score": 0.5} for n, passed in enumerate(results)]
     path = tmp_path / "items.json"
     path.write_text(json.dumps([{"datasource_item_id": 0, "results": graders, "sample": None}]))
     assert read_predictions(path).table["correct"].to_list() == [right]
-
-
-def test_an_error_of_every_eval_ever_is_unscored(tmp_path: Path) -> None:
-    row = json.loads((LOGS / CHOICE).read_text().splitlines()[0])
-    path = tmp_path / "a_samples.jsonl"
-    path.write_text(json.dumps(row | {"error": "timeout"}))
-    assert read_predictions(path).table["correct"].to_list() == [None]
-
-
-def test_of_choices_an_answer_that_was_not_extracted_is_not_read() -> None:
-    table = read(CHOICE, metric="acc_norm").table
-    assert table["prediction"].null_count() == table["output"].null_count() == 8
 
 
 def test_details_by_number_have_prompts(tmp_path: Path) -> None:
