@@ -13,7 +13,7 @@ import msgspec
 
 from stillright.directions import is_lower_better
 from stillright.errors import DataError
-from stillright.importers.grades import Judged, graded, number
+from stillright.importers.grades import Judged, graded, number, text
 from stillright.importers.selection import Selection, choose, choose_metric, refuse_unknown
 from stillright.jsonl import read_json, read_lines
 from stillright.records import Header, PredictionSet
@@ -136,10 +136,10 @@ def _sample(row: Row, metric: str | None, unknown: bool, file: Path) -> Judged:
     extracted = final.get("extraction_method") != NOT_EXTRACTED
     columns = {
         "id": row.sample_id,
-        "prediction": _text(final.get("extracted_value")) if extracted else None,
+        "prediction": text(final.get("extracted_value")) if extracted else None,
         "reference": row.input.reference or None,
         "prompt": row.input.raw,
-        "asked": _text(asked),
+        "asked": text(asked),
         "output": None if row.error is not None or (row.input.choices and not extracted) else _output(row),
         "choices": len(row.input.choices) if row.input.choices else None,
     }
@@ -150,10 +150,6 @@ def _output(row: Row) -> str | None:
     """The first response; of a conversation what the model said last."""
     raw = (row.output or {}).get("raw")
     if isinstance(raw, list):
-        return _text(raw[0]) if raw else None
+        return text(raw[0]) if raw else None
     said = [each.get("content") for each in row.messages or () if each.get("role") == "assistant"]
-    return _text(said[-1]) if said else None
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
+    return text(said[-1]) if said else None

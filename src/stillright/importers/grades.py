@@ -36,6 +36,11 @@ def number(value: Any, place: str) -> float | None:
     raise DataError(f"{place} is {value!r:.40}, not a number")
 
 
+def text(value: Any) -> str | None:
+    """A text as it is; None for anything else."""
+    return value if isinstance(value, str) else None
+
+
 def graded(samples: Sequence[Judged], header: Header, selection: Selection, place: str) -> PredictionSet:
     """The set of `samples`, with verdicts or scores as the header's kind says.
 

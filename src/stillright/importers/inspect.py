@@ -19,6 +19,7 @@ import msgspec
 from stillright import bounds
 from stillright.directions import is_lower_better, lower_by_name
 from stillright.errors import DataError, one_line
+from stillright.importers.glimpse import ZIP
 from stillright.importers.grades import Judged, graded
 from stillright.importers.selection import Selection, choose, choose_metric, refuse_unknown
 from stillright.jsonl import decode_json, first_bytes, read_json
@@ -109,7 +110,7 @@ def read(path: Path, selection: Selection) -> PredictionSet:
 
     Raises DataError for anything that Inspect has not written, and if `selection` leaves several results or none.
     """
-    log = _unpacked(path) if first_bytes(path, 4) == b"PK\x03\x04" else read_json(path, Log)
+    log = _unpacked(path) if first_bytes(path, 4) == ZIP else read_json(path, Log)
     named = {"task": [log.eval.task], "model": [log.eval.model], "filter": (), "prompt": ()}
     refuse_unknown(selection, named, str(path))
     samples = _epoch(log.samples or [], selection.run, path)
@@ -125,7 +126,7 @@ def read(path: Path, selection: Selection) -> PredictionSet:
 
 def task_in(path: Path) -> str:
     """The task of a log, of which only the head is read from a .eval file. Raises DataError."""
-    if first_bytes(path, 4) == b"PK\x03\x04":
+    if first_bytes(path, 4) == ZIP:
         with _opened(path) as archive:
             return _head(archive, path).eval.task
     head: Head = read_json(path, Head)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from stillright.importers.grades import Judged, graded, number
+from stillright.importers.grades import Judged, graded, number, text
 from stillright.importers.selection import Selection, choose, choose_metric, refuse_unknown
 from stillright.jsonl import read_json
 from stillright.messages import chat_text
@@ -69,14 +69,10 @@ def _judged(example: Example, metric: str | None, path: Path) -> Judged:
     answer = values.get("answer", values.get("references"))
     row = {
         "id": example.id,
-        "prediction": _text(values.get("pred", values.get("predictions"))),
-        "reference": [each for each in answer if isinstance(each, str)] if isinstance(answer, list) else _text(answer),
+        "prediction": text(values.get("pred", values.get("predictions"))),
+        "reference": [each for each in answer if isinstance(each, str)] if isinstance(answer, list) else text(answer),
         "prompt": chat_text(values.get("prompt")),
-        "output": _text(values.get("origin_prediction")),
+        "output": text(values.get("origin_prediction")),
     }
     value = None if metric is None else number(values.get(metric), f"{path}: {example.id}: {metric}")
     return Judged(row, value, {name: each for name, each in values.items() if isinstance(each, str | int | float)})
-
-
-def _text(value: Any) -> str | None:
-    return value if isinstance(value, str) else None
