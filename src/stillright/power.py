@@ -11,13 +11,12 @@ import math
 from statistics import NormalDist
 from typing import NamedTuple
 
-import numpy as np
+from stillright.significance import binomial_tail
 
 CONFIDENCE = 0.95  # of the two-sided interval that must lie on one side of the limit
 NORMAL = NormalDist()
 ROUNDING = 1e-9
 TEETH = 12
-FAR = 12
 
 
 def seen_with(n: int, true_rate: float, limit: float, confidence: float = CONFIDENCE) -> float:
@@ -28,8 +27,8 @@ def seen_with(n: int, true_rate: float, limit: float, confidence: float = CONFID
     _refuse_equal(true_rate, limit)
     deviation = _z(confidence) * math.sqrt(n * limit * (1 - limit))
     if true_rate < limit:
-        return 1 - _at_least(math.floor(n * limit - deviation + ROUNDING) + 1, n, true_rate)
-    return _at_least(math.ceil(n * limit + deviation - ROUNDING), n, true_rate)
+        return 1 - binomial_tail(math.floor(n * limit - deviation + ROUNDING) + 1, n, true_rate)
+    return binomial_tail(math.ceil(n * limit + deviation - ROUNDING), n, true_rate)
 
 
 def needed(true_rate: float, limit: float, power: float, confidence: float = CONFIDENCE) -> int:
@@ -102,24 +101,3 @@ def _size(events: float, limit: float, sign: int, confidence: float) -> float:
     (sign 1), or no longer one above it (sign -1)."""
     spread = _z(confidence) * math.sqrt(limit * (1 - limit))
     return float((sign * spread + math.sqrt(spread**2 + 4 * limit * events)) / (2 * limit)) ** 2
-
-
-def _at_least(events: int, n: int, rate: float) -> float:
-    """The probability of so many events or more among n, from those within FAR deviations of the mean."""
-    if events <= 0 or rate in (0, 1):
-        return 1.0 if events <= n * rate else 0.0
-    mean, reach = n * rate, math.ceil(FAR * math.sqrt(n * rate * (1 - rate)) + FAR)
-    if events > mean:
-        return _between(events, min(n, math.ceil(mean) + reach), n, rate)
-    return 1 - _between(max(0, math.floor(mean) - reach), events - 1, n, rate)
-
-
-def _between(least: int, most: int, n: int, rate: float) -> float:
-    """The probability of `least` to `most` events among n."""
-    if least > most:
-        return 0.0
-    k = np.arange(least, most)
-    ratios = np.log((n - k) / (k + 1)) + math.log(rate) - math.log1p(-rate)  # of k + 1 to k events
-    ways = math.lgamma(n + 1) - math.lgamma(least + 1) - math.lgamma(n - least + 1)
-    first = ways + least * math.log(rate) + (n - least) * math.log1p(-rate)
-    return min(1.0, float(np.exp(first + np.concatenate([[0.0], np.cumsum(ratios)])).sum()))

@@ -19,6 +19,7 @@ Z_95 = 1.959963984540054  # standard normal quantile at 0.975
 
 MOST_ORDERED = 8  # points whose orders are all tried: 40,320
 ORDERS = 20_000  # tried of more points
+FAR = 12  # standard deviations, beyond which a binomial has nothing to add
 
 
 @lru_cache
@@ -56,11 +57,25 @@ def _fair_coins(n: int) -> Array:
 
 
 def binomial_tail(least: int, n: int, p: float) -> float:
-    """The probability of `least` or more successes in n independent draws with probability `p`, 0 < p < 1."""
-    logs = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, n + 1)))])  # of factorials
-    k = np.arange(least, n + 1)
-    terms = logs[n] - logs[k] - logs[n - k] + k * math.log(p) + (n - k) * math.log1p(-p)
-    return min(1.0, float(np.exp(terms).sum()))
+    """The probability of `least` or more successes in n independent draws with probability `p`: of those within FAR
+    deviations of the mean, since all others together have none that a float could show."""
+    if least <= 0 or p in (0, 1):
+        return 1.0 if least <= n * p else 0.0
+    mean, reach = n * p, math.ceil(FAR * math.sqrt(n * p * (1 - p)) + FAR)
+    if least > mean:
+        return _binomial_between(least, min(n, math.ceil(mean) + reach), n, p)
+    return 1 - _binomial_between(max(0, math.floor(mean) - reach), least - 1, n, p)
+
+
+def _binomial_between(least: int, most: int, n: int, p: float) -> float:
+    """The probability of `least` to `most` successes."""
+    if least > most:
+        return 0.0
+    k = np.arange(least, most)
+    ratios = np.log((n - k) / (k + 1)) + math.log(p) - math.log1p(-p)  # of k + 1 to k successes
+    ways = math.lgamma(n + 1) - math.lgamma(least + 1) - math.lgamma(n - least + 1)
+    first = ways + least * math.log(p) + (n - least) * math.log1p(-p)
+    return min(1.0, float(np.exp(first + np.concatenate([[0.0], np.cumsum(ratios)])).sum()))
 
 
 def normal_tail(distance: float, half: float) -> float:
@@ -79,6 +94,12 @@ def holm(p_values: Sequence[float]) -> list[float]:
     result = np.empty(m)
     result[order] = np.minimum(np.maximum.accumulate(ranked * (m - np.arange(m))), 1.0)
     return [float(p) for p in result]
+
+
+def holm_of_known(p_values: Sequence[float | None]) -> list[float | None]:
+    """`holm` of those that are known; None where there is no test."""
+    adjusted = iter(holm([p for p in p_values if p is not None]))
+    return [None if p is None else next(adjusted) for p in p_values]
 
 
 def benjamini_hochberg(p_values: Array) -> Array:
