@@ -14,11 +14,9 @@ from pydantic import BaseModel
 from stillright.comparison.comparison import read_and_compare
 from stillright.comparison.models import Options, Results
 from stillright.comparison.reliable import least_runs
-from stillright.comparison.samples import Samples
-from stillright.comparison.tally import Tally, tally_continuous, tally_discrete
+from stillright.comparison.tally import Tally
 from stillright.errors import ConfigError, spelled
 from stillright.power import needed, needed_for_change, seen_change_with, seen_with
-from stillright.records import Kind
 from stillright.stats import smallest_shown_rate
 
 SHARES = (0.0, 0.25, 0.5, 2.0, 3.0)  # of the limit: true rates that are planned for where none is given
@@ -93,7 +91,7 @@ def plan(baseline: Results, new: Results | None, aim: Aim, **options: Unpack[Opt
     if not pilot:  # its samples, scores and noise are those of a comparison with itself
         options = {**options, "allow": [*options.get("allow", ()), "identical"]}
     comparison, models = read_and_compare(baseline, baseline if new is None else new, (), (), **options)
-    tally = _tally(comparison.sampled(), comparison.kind)
+    tally = comparison.sampled().tally()
     expected = tally.share("regression.1") if pilot else None
     effect = _design_effect(tally, pilot)
     worth = (tally.worth("regression.1") if pilot else tally.n) / (effect or 1.0)
@@ -177,12 +175,6 @@ def _refuse(aim: Aim, new: Results | None) -> None:
         fix = f"give {option}" if new is None else "give another"
         reason = "how much scores differ between models needs results of a new one" if new is None else "is no change"
         raise ConfigError(f"change {aim.change:g}: {reason}; {fix}")
-
-
-def _tally(samples: Samples, kind: Kind) -> Tally:
-    if kind == "discrete":
-        return tally_discrete(samples.models, samples.cluster)
-    return tally_continuous(samples.models, samples.least, samples.sign, samples.cluster)
 
 
 def _design_effect(tally: Tally, pilot: bool) -> float | None:

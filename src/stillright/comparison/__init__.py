@@ -1,8 +1,10 @@
 """Results of an old, a new and further models -> Comparison: what changed.
 
 models (read, scored anew) -> pairing (the same samples side by side) -> tally (per-sample columns such as quadrants)
--> flips (metrics) -> account (one set of samples) -> comparison (with slices, worst regressions and how
-alike the texts are). Several tasks: strata (means with tasks as strata) -> across (metrics over all) -> suite.
+-> flips (metrics) -> account (one set of samples) -> comparison (with slices, worst regressions and how alike the texts
+are; attempts and reliable, of several runs; measures; margins); samples (every flip).
+
+Several tasks: strata (means with tasks as strata) -> across (metrics over all) -> suite.
 """
 
 from stillright.comparison.account import Account, Candidate, ModelScore

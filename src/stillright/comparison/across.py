@@ -140,16 +140,12 @@ def _one_scale(tasks: Tasks) -> bool:
     metrics = {each.metric for each in tasks.comparisons}
     one_metric = len(metrics) == 1 and None not in metrics
     one_direction = len({bool(each.lower_is_better) for each in tasks.comparisons}) == 1
-    return one_direction and (one_metric or all(_are_fractions(tally, "score.0", "score.1") for tally in tasks.tallies))
-
-
-def _are_fractions(tally: Tally, *columns: str) -> bool:
-    return all(tally.columns[name].min() >= 0 and tally.columns[name].max() <= 1 for name in columns)
+    return one_direction and (one_metric or all(tally.of_fractions("score.0", "score.1") for tally in tasks.tallies))
 
 
 def _range(tallies: Sequence[Tally], column: str, less: str | None = None) -> tuple[float, float]:
     """What a mean, or a difference of means, lies between."""
     names = (column,) if less is None else (column, less)
-    if not all(_are_fractions(tally, *names) for tally in tallies):
+    if not all(tally.of_fractions(*names) for tally in tallies):
         return -np.inf, np.inf
     return (0.0, 1.0) if less is None else (-1.0, 1.0)

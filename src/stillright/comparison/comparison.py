@@ -32,7 +32,7 @@ from stillright.errors import ConfigError
 from stillright.importers import Selection
 from stillright.records import TASK, Kind, PredictionSet
 from stillright.scoring.judge import JudgeSettings
-from stillright.significance import holm
+from stillright.significance import holm_of_known
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -127,8 +127,8 @@ class Comparison(Account):
         order of the first file. docs/flips.md has the columns.
 
         quadrants: rows of these alone, such as "lost" or "restored"; of any model. Raises ConfigError for a quadrant
-        that this comparison has not, for models with several runs, and for a comparison that was read from JSON, which
-        has no samples.
+        that this comparison has not, for scores of models with several runs, and for a comparison that was read from
+        JSON, which has no samples.
         """
         return self.sampled().table(self.task, quadrants)
 
@@ -284,10 +284,8 @@ def _slices(models: list[Model[pl.DataFrame]], paired: Paired, epsilon: float, s
             within = [Model(model.name, [run.filter(rows) for run in model.runs]) for model in models]
             theirs = None if cluster is None else cluster.filter(rows)
             accounts.append((column, value, account(within, kind, epsilon, sign, theirs)))
-    flips = [each.comparison for *_, each in accounts]
-    ps = [each.mcnemar_p if kind == "discrete" else each.sign_p for each in flips]
-    adjusted = iter(holm([p for p in ps if p is not None]))
+    ps = [each.comparison.p for *_, each in accounts]
     return tuple(
-        Slice(**dict(each), column=column, value=value, p=p, p_adjusted=None if p is None else next(adjusted))
-        for (column, value, each), p in zip(accounts, ps, strict=True)
+        Slice(**dict(each), column=column, value=value, p=p, p_adjusted=adjusted)
+        for (column, value, each), p, adjusted in zip(accounts, ps, holm_of_known(ps), strict=True)
     )

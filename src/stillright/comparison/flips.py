@@ -42,6 +42,11 @@ class Flips(BaseModel, frozen=True):
     smallest_difference: float | None = None
     smallest_nfr: float | None = None
 
+    @property
+    def p(self) -> float | None:
+        """Of "one model is right (continuous: better) as often as the other": McNemar's, or the sign test's."""
+        return self.mcnemar_p if self.sign_p is None else self.sign_p
+
 
 def discrete_flips(tally: Tally, a: int, same_mistake: float | None) -> Flips:
     """What model `a` of the tally changed against old.

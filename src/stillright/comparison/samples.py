@@ -15,7 +15,7 @@ from stillright.comparison.attempts import runs_right
 from stillright.comparison.models import Model
 from stillright.comparison.quadrants import exchanged, parts_between
 from stillright.comparison.reliable import ALPHA, adjusted_ps
-from stillright.comparison.tally import changed
+from stillright.comparison.tally import Tally, changed, tally_continuous, tally_discrete
 from stillright.errors import ConfigError, spelled
 from stillright.records import TASK
 from stillright.significance import Array
@@ -48,6 +48,12 @@ class Samples:
     sign: int = field(compare=False)
     cluster: pl.Series | None = field(compare=False, default=None, repr=False)
 
+    def tally(self) -> Tally:
+        """Their columns, whose means are the metrics."""
+        if self._of_answers:
+            return tally_discrete(self.models, self.cluster)
+        return tally_continuous(self.models, self.least, self.sign, self.cluster)
+
     def table(self, task: str | None, wanted: Sequence[str]) -> pl.DataFrame:
         """One row a sample, of those in a `wanted` quadrant of any model if some are named; columns: docs/flips.md.
 
@@ -75,7 +81,7 @@ class Samples:
                 *(values.alias(f"slice_{name}") for name, values in labels.items()),
             ]
         )
-        named = self._named(wanted, "right" in tables[0].columns)
+        named = self._named(wanted)
         return (
             whole.filter(pl.any_horizontal(pl.col(each.name).is_in(named) for each in quadrants)) if wanted else whole
         )
@@ -90,6 +96,11 @@ class Samples:
             if table is not new:
                 against = exchanged(lost_by_new, parts["regression"])
                 yield _words({part: against[part] for part in AGAINST_NEW}).alias(f"{name}_against_new")
+
+    @property
+    def _of_answers(self) -> bool:
+        """Whether samples are right or wrong."""
+        return "right" in self.models[0].runs[0].columns
 
     @property
     def _has_runs(self) -> bool:
@@ -109,7 +120,7 @@ class Samples:
 
     def _refuse_runs_of_scores(self) -> None:
         for model, place in zip(self.models, ("old", "new"), strict=False):
-            if len(model.runs) > 1 and "right" not in model.runs[0].columns:
+            if len(model.runs) > 1 and not self._of_answers:
                 flips = spelled(command="--flips", python="flips()")
                 runs = spelled(command=f"--{place}-run", python=f"{place}_runs")
                 raise ConfigError(
@@ -117,9 +128,9 @@ class Samples:
                     f"compare one run of each model, without {runs}"
                 )
 
-    def _named(self, wanted: Sequence[str], of_answers: bool) -> Collection[str]:
+    def _named(self, wanted: Sequence[str]) -> Collection[str]:
         """The quadrants that `wanted` names; still_wrong names those of the same and of another wrong answer too."""
-        of_one = [*(OF_ANSWERS if of_answers else OF_SCORES), *(AGAINST_NEW if len(self.models) > 2 else ())]
+        of_one = [*(OF_ANSWERS if self._of_answers else OF_SCORES), *(AGAINST_NEW if len(self.models) > 2 else ())]
         known = OF_RUNS if self._has_runs else of_one
         for name in wanted:
             if name not in known:

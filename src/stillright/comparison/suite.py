@@ -13,13 +13,12 @@ from pydantic import BaseModel
 from stillright.comparison.across import Across, Tasks, joint_p, macro, pooled
 from stillright.comparison.comparison import Compared, Comparison, read_and_compare
 from stillright.comparison.models import Options, Results, Settings
-from stillright.comparison.tally import Tally, tally_continuous, tally_discrete
 from stillright.config.suite import Suite
 from stillright.errors import ConfigError, DataError, one_line, spelled
 from stillright.importers import Selection
 from stillright.importers.selection import listed
 from stillright.importers.tasks import read_tasks
-from stillright.significance import holm
+from stillright.significance import holm_of_known
 
 OfTasks = Results | Mapping[str, Results]
 
@@ -202,9 +201,8 @@ def _compared(name: str, models: Sequence[Results], slices: Sequence[str], optio
 def _suite(names: Sequence[str], weights: Sequence[float], comparisons: Sequence[Comparison]) -> SuiteComparison:
     shares = [weight / sum(weights) for weight in weights]
     counting = [i for i, share in enumerate(shares) if share]
-    of_all = Tasks(
-        [comparisons[i] for i in counting], [_tally(comparisons[i]) for i in counting], [shares[i] for i in counting]
-    )
+    tallies = [comparisons[i].sampled().tally() for i in counting]
+    of_all = Tasks([comparisons[i] for i in counting], tallies, [shares[i] for i in counting])
     places = range(1, len(comparisons[0].models))
     labels = _labels(comparisons)
     accounts = [
@@ -223,13 +221,6 @@ def _suite(names: Sequence[str], weights: Sequence[float], comparisons: Sequence
     )
 
 
-def _tally(comparison: Comparison) -> Tally:
-    samples = comparison.sampled()
-    if comparison.kind == "discrete":
-        return tally_discrete(samples.models)
-    return tally_continuous(samples.models, samples.least, samples.sign)
-
-
 def _labels(comparisons: Sequence[Comparison]) -> list[str]:
     """A name for each model: the one that it has in all tasks, else its place."""
     names = [{each.models[a].name for each in comparisons} for a in range(len(comparisons[0].models))]
@@ -240,10 +231,9 @@ def _with_p(
     names: Sequence[str], shares: Sequence[float], comparisons: Sequence[Comparison]
 ) -> tuple[TaskComparison, ...]:
     """The tasks with p-values adjusted for each other (Holm)."""
-    flips = [each.comparison for each in comparisons]
-    ps = [each.mcnemar_p if each.sign_p is None else each.sign_p for each in flips]
-    adjusted = iter(holm([p for p in ps if p is not None]))
+    ps = [each.comparison.p for each in comparisons]
+    known = zip(names, shares, comparisons, ps, holm_of_known(ps), strict=True)
     return tuple(
-        TaskComparison.of(each, name=name, weight=share, p=p, p_adjusted=None if p is None else next(adjusted))
-        for name, share, each, p in zip(names, shares, comparisons, ps, strict=True)
+        TaskComparison.of(each, name=name, weight=share, p=p, p_adjusted=adjusted)
+        for name, share, each, p, adjusted in known
     )

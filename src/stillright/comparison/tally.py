@@ -100,7 +100,7 @@ class Tally:
     def mean(self, name: str) -> Estimate:
         """The mean of a column of scores, its interval within 0 and 1 where all scores are."""
         found = self.mean_of(self.columns[name], self._span(name))
-        return within(found, 0.0, 1.0) if self._of_fractions(name) else found
+        return within(found, 0.0, 1.0) if self.of_fractions(name) else found
 
     def mean_of(self, values: Array, span: float = 1.0) -> Estimate:
         """The mean of values (m,) of the rows; span: the largest difference that a sample could show."""
@@ -121,7 +121,7 @@ class Tally:
             alone = [round(self.sums[name] - self.sums[str(both)]) for name in (first, second)]
             return tango(alone[0], alone[1], self.n)
         found = self.mean_of(self.columns[first] - self.columns[second], self._span(first, second))
-        found = within(found, -1.0, 1.0) if self._of_fractions(first, second) else found
+        found = within(found, -1.0, 1.0) if self.of_fractions(first, second) else found
         return reaching_zero(found, self.p(first, second) or 0.0) if counts else found
 
     def relative(self, first: str, second: str, both: str | None = None) -> Estimate:
@@ -139,7 +139,7 @@ class Tally:
     def mean_size(self, sizes: str, which: str) -> Estimate:
         """Mean of `sizes` of the differences in `which`, all above zero."""
         found = self._ratio(self.columns[sizes], self.columns[which], self._span(sizes))
-        return within(found, 0.0, 1.0 if self._of_fractions(sizes) else math.inf)
+        return within(found, 0.0, 1.0 if self.of_fractions(sizes) else math.inf)
 
     def p(self, up: str, down: str) -> float | None:
         """Exact two-sided p of as many samples in `up` as in `down`: McNemar's, where none is in both, or for clusters
@@ -154,7 +154,8 @@ class Tally:
         """The largest difference between two samples of these columns, at least 1."""
         return max(1.0, *(float(np.ptp(self.columns[name])) for name in names))
 
-    def _of_fractions(self, *names: str) -> bool:
+    def of_fractions(self, *names: str) -> bool:
+        """Whether all values of these columns lie between 0 and 1."""
         return all(self.columns[name].min() >= 0 and self.columns[name].max() <= 1 for name in names)
 
 
