@@ -17,7 +17,7 @@ from stillright.verdict.limits import limit_checks
 from stillright.verdict.must_pass import must_pass_check
 from stillright.verdict.nothing_right import nothing_right_checks
 from stillright.verdict.places import suite_places
-from stillright.verdict.verdict import WORSE, Verdict, left_out, refuse_limit
+from stillright.verdict.verdict import Verdict, left_out, refuse_limit
 
 
 class GatedSuite(NamedTuple):
@@ -56,8 +56,7 @@ def gate_suite(
                 refuse_limit(limit, task, f"those of {task.name}")
     checks = [_unscored_check(policy, found), *_nothing_right(compared), *limit_checks(policy, places)]
     checks += _must_pass(policy, compared)
-    outcome = max((check.outcome for check in checks), key=WORSE.index)
-    return GatedSuite(Verdict(outcome=outcome, checks=tuple(checks), differences=found.differences), found)
+    return GatedSuite(Verdict.of(checks, found.differences), found)
 
 
 def _unscored_check(policy: Policy, suite: SuiteComparison) -> Check:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple, Unpack, get_args
 
@@ -32,6 +33,13 @@ class Verdict(BaseModel, frozen=True):
     outcome: Outcome
     checks: tuple[Check, ...]
     differences: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, checks: Iterable[Check], differences: Sequence[str]) -> Verdict:
+        """The verdict of all rules; differences: between the files."""
+        found = tuple(checks)
+        outcome = max((check.outcome for check in found), key=WORSE.index)
+        return cls(outcome=outcome, checks=found, differences=tuple(differences))
 
     @classmethod
     def of_one(cls, name: str, outcome: Outcome, reason: str) -> Verdict:
@@ -73,8 +81,7 @@ def gate(old: Results, new: Results, policy: Policy | str | Path, **options: Unp
     checks += measure_checks(policy, comparison)
     if policy.must_pass:
         checks.append(must_pass_check(policy, comparison, *models))
-    outcome = max((check.outcome for check in checks), key=WORSE.index)
-    return Gated(Verdict(outcome=outcome, checks=tuple(checks), differences=comparison.differences), comparison)
+    return Gated(Verdict.of(checks, comparison.differences), comparison)
 
 
 def refuse_limit(limit: Limit, comparison: Comparison, these: str = "these") -> None:
