@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from stillright.comparison import Comparison
 from stillright.comparison.examples import Regression
@@ -50,7 +51,7 @@ def _sections(comparison: Comparison) -> Iterator[Section]:
         yield Section("Slices", [slices_table(comparison)])
     yield Section(f"Answers that {new} lost", [lost_answers(comparison)])
     if comparison.sources:
-        yield Section("What answered", [Terms(origins(comparison))])
+        yield Section("What answered", [Terms(origins(comparison.sources))])
 
 
 def likeness(comparison: Comparison) -> list[Section]:
@@ -63,10 +64,9 @@ def likeness(comparison: Comparison) -> list[Section]:
     return [Section(title, [Table(["", "likeness"], [["all", words.percent(alike.similarity)], *parts])])]
 
 
-def origins(comparison: Comparison) -> list[tuple[str, str]]:
+def origins(sources: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, str]]:
     """For each model, what its file records of how it was made."""
-    facts = {name: [f"{key}: {text}" for key, text in each.items()] for name, each in comparison.sources.items()}
-    return [(name, "; ".join(each)) for name, each in facts.items()]
+    return [(name, "; ".join(f"{key}: {text}" for key, text in each.items())) for name, each in sources.items()]
 
 
 def _counts(comparison: Comparison) -> Table:

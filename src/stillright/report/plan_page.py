@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from stillright.planning import MOST, Needed, Plan
 from stillright.report.page import Page, Section, Table
-from stillright.report.words import percent
+from stillright.report.words import DASH, percent
 
 ABOUT = (
     "Of 95 % intervals: at what true NFR the interval of NFR ends below the limit, or begins above it, and how often."
@@ -32,7 +32,7 @@ def _row(plan: Plan, each: Needed, shown: str) -> list[str]:
 
 def _takes(plan: Plan, each: Needed) -> list[str]:
     samples = f"more than {MOST:,}" if each.samples is None else f"{each.samples:,}"
-    clusters = [] if plan.clusters is None else ["-" if each.clusters is None else f"{each.clusters:,}"]
+    clusters = [] if plan.clusters is None else [DASH if each.clusters is None else f"{each.clusters:,}"]
     return [samples, *clusters, percent(each.seen)]
 
 

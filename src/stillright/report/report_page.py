@@ -50,11 +50,11 @@ def _sections(comparison: Comparison, origin: Origin, further: Sequence[Section]
     yield from measured(comparison)
     yield from (section._replace(folded=True) for section in likeness(comparison))
     yield from further
-    yield Section("How it was made", [Terms([*origins(comparison), *how_made(comparison, origin)])])
+    yield Section("How it was made", [Terms([*origins(comparison.sources), *how_made(comparison, origin)])])
 
 
 def _of_samples(comparison: Comparison) -> Iterator[Section]:
-    """What needs single samples, and why it is not there where models have several runs."""
+    """What needs single samples, and why it is not there, as for scores of several runs."""
     try:
         samples = comparison.flips()
     except ConfigError as error:

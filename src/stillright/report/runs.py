@@ -54,7 +54,7 @@ def _items(comparison: Comparison, found: Reliable, part: Reliably) -> Table:
             each.id,
             f"{each.old_right} of {found.old_runs}",
             f"{each.new_right} of {found.new_runs}",
-            words.p_value(each.p_adjusted).removeprefix("p = ").removeprefix("p "),
+            words.bare_p(each.p_adjusted),
         ]
         for each in part.items
     ]

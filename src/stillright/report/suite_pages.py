@@ -8,7 +8,7 @@ from stillright.comparison.across import Across
 from stillright.comparison.suite import SuiteComparison, SuiteModel, TaskComparison
 from stillright.report import words
 from stillright.report.page import Block, Lines, Page, Section, Table, Terms
-from stillright.report.pages import lost_answers, slices_table, verdict_page
+from stillright.report.pages import lost_answers, origins, slices_table, verdict_page
 from stillright.stats import Estimate
 from stillright.verdict import Verdict
 
@@ -46,8 +46,7 @@ def _sections(suite: SuiteComparison) -> Iterator[Section]:
     for task in [task for task in losing if task.worst][:SHOWN]:
         yield Section(f"{task.name}: answers that {suite.new} lost", [lost_answers(task)])
     if sources := {name: each for task in suite.tasks for name, each in task.sources.items()}:
-        facts = [(name, "; ".join(f"{key}: {text}" for key, text in each.items())) for name, each in sources.items()]
-        yield Section("What answered", [Terms(facts)])
+        yield Section("What answered", [Terms(origins(sources))])
 
 
 def _over_all(suite: SuiteComparison) -> Block:
@@ -60,10 +59,7 @@ def _over_all(suite: SuiteComparison) -> Block:
         ["score", *(_score(suite, each.score) for each in accounts)],
         [f"change in score{unit}", *(_change(suite, each.delta_score).removesuffix(" points") for each in accounts)],
         *([words.METRICS[rate], *(words.percent(getattr(each, rate)) for each in accounts)] for rate in RATES),
-        *(
-            [["NFR, against new (points)", *(words.points(each.delta_nfr) for each in accounts)]]
-            * bool(suite.candidates)
-        ),
+        ["NFR, against new (points)", *(words.points(each.delta_nfr) for each in accounts)],
         ["samples, effective", *(f"{each.n:,.0f}" for each in accounts)],
     ]
     return Table(["", *names], [row for row in rows if set(row[1:]) != {words.DASH}])
@@ -76,7 +72,11 @@ def _tasks(suite: SuiteComparison, a: int) -> Block:
     head = ["task", "n", "old", "new" if a == 0 else "candidate", "change", "lost", "gained", "NFR", "NFR_mc"]
     head += ["p, adjusted"] * (a == 0) + ["weight"] * weighed
     rows = [
-        [*_row(task, a), *([_p(task)] if a == 0 else []), *([words.percent(task.weight)] if weighed else [])]
+        [
+            *_row(task, a),
+            *([words.bare_p(task.p_adjusted)] if a == 0 else []),
+            *([words.percent(task.weight)] if weighed else []),
+        ]
         for task in tasks
     ]
     return Table(head, rows)
@@ -95,10 +95,6 @@ def _row(task: TaskComparison, a: int) -> list[str]:
         words.percent(flips.nfr),
         words.percent(flips.nfr_mc),
     ]
-
-
-def _p(task: TaskComparison) -> str:
-    return words.p_value(task.p_adjusted).removeprefix("p = ").removeprefix("p ")
 
 
 def _sentences(suite: SuiteComparison) -> Iterator[str]:
