@@ -81,6 +81,8 @@ def test_limits_of_the_gate() -> None:
         assert verdict.outcome == outcome
         assert comparison is not None
         assert verdict.checks[-1].metric == "ms ratio"
+        end = "value" if "bound" in limit else "upper end"
+        assert verdict.checks[-1].rule == f"ms ratio max, {end}"  # which stays if the limit changes
         assert verdict.checks[-1].estimate == comparison.measures[0].models[0].ratio
     few = gate(
         timed("old", [1] * 5), timed("new", [1] * 5), Policy.model_validate({"measures": {"ms": {"ratio": 2.0}}})

@@ -21,6 +21,7 @@ def measure_checks(policy: Policy, comparison: Comparison) -> Iterator[Check]:
         outcome, reason = _judged(found, held, limit.most, measure.n)
         yield Check(
             name=f"{measure.column} {limit.metric}, {end} <= {limit.most:g}",
+            rule=f"{measure.column} {limit.metric} max, {end}",
             outcome=outcome,
             reason=reason,
             metric=f"{measure.column} {limit.metric}",
