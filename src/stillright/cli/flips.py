@@ -24,7 +24,8 @@ def add_quadrant(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="NAME[,NAME]",
         help="in --flips, only what new or a candidate kept, gained, lost, left still_wrong (_same, _changed) or "
-        "unchanged, and what a candidate restored or newly_lost; repeatable",
+        "unchanged, and what a candidate restored or newly_lost; of several runs reliably_lost, reliably_gained or "
+        "undecided; repeatable",
     )
 
 

@@ -40,6 +40,7 @@ def _settings(comparison: Comparison) -> str:
         "missing samples": comparison.on_missing,
         "least change": f"{comparison.epsilon:g}" if comparison.epsilon else None,
         "allowed": ", ".join(comparison.allow) or None,
+        "samples in clusters by": comparison.cluster,
         "p-values of slices": comparison.adjustment,
     }
     return "; ".join(f"{name}: {value}" for name, value in known.items() if value is not None)
