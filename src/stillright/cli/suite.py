@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from stillright.cli.paths import path, path_of
 from stillright.cli.results import selection_in, settings
@@ -19,6 +19,14 @@ if TYPE_CHECKING:
     from stillright.importers import Selection
     from stillright.records import PredictionSet
     from stillright.verdict.suite import GatedSuite
+
+
+class Runs(TypedDict):
+    """Further runs of old and new, for each task."""
+
+    old_runs: list[dict[str, PredictionSet]]
+    new_runs: list[dict[str, PredictionSet]]
+
 
 ENDINGS = (".yaml", ".yml")
 MEANING = (
@@ -81,10 +89,9 @@ def suite_compared(args: argparse.Namespace, of_all: Selection) -> SuiteComparis
     from stillright.comparison.suite import compare_suite
 
     suite = _suite(args)
-    old, new, *candidates = (_read(text, suite, of_all) for text in (args.old, args.new, *args.candidates))
-    olds, news = ([_read(text, suite, of_all) for text in runs] for runs in (args.old_run, args.new_run))
+    old, new, *candidates = _read([args.old, args.new, *args.candidates], suite, of_all)
     return compare_suite(
-        old, new, candidates, suite=suite, slices=args.slice, old_runs=olds, new_runs=news, **settings(args)
+        old, new, candidates, suite=suite, slices=args.slice, **_runs(args, suite, of_all), **settings(args)
     )
 
 
@@ -93,9 +100,8 @@ def suite_gated(args: argparse.Namespace, of_all: Selection, policy: Policy) -> 
     from stillright.verdict.suite import gate_suite
 
     suite = _suite(args)
-    old, new = (_read(text, suite, of_all) for text in (args.old, args.new))
-    olds, news = ([_read(text, suite, of_all) for text in runs] for runs in (args.old_run, args.new_run))
-    return gate_suite(old, new, policy, suite=suite, old_runs=olds, new_runs=news, **settings(args))
+    old, new = _read([args.old, args.new], suite, of_all)
+    return gate_suite(old, new, policy, suite=suite, **_runs(args, suite, of_all), **settings(args))
 
 
 def _suite(args: argparse.Namespace) -> Suite | None:
@@ -108,7 +114,12 @@ def _suite(args: argparse.Namespace) -> Suite | None:
     return load_suite(args.suite) if isinstance(args.suite, Path) else None
 
 
-def _read(text: str, suite: Suite | None, of_all: Selection) -> dict[str, PredictionSet]:
+def _runs(args: argparse.Namespace, suite: Suite | None, of_all: Selection) -> Runs:
+    return {"old_runs": _read(args.old_run, suite, of_all), "new_runs": _read(args.new_run, suite, of_all)}
+
+
+def _read(texts: Sequence[str], suite: Suite | None, of_all: Selection) -> list[dict[str, PredictionSet]]:
+    """The tasks of each model or run."""
     from stillright.importers.tasks import read_tasks
 
-    return read_tasks(Path(path_of(text)), suite, selection_in(text, of_all))
+    return [read_tasks(Path(path_of(text)), suite, selection_in(text, of_all)) for text in texts]
