@@ -12,7 +12,7 @@ from scipy.optimize import minimize, minimize_scalar
 from scipy.stats import binom, binomtest, poisson
 
 from stillright.significance import Array, holm, mcnemar_exact, rank_correlation, sign_flip
-from stillright.stats import UNDEFINED, relative_change, smallest_difference, tango, wilson
+from stillright.stats import UNDEFINED, relative_change, tango, wilson
 
 
 def test_wilson_by_hand() -> None:
@@ -186,16 +186,6 @@ def test_a_relative_change_where_nothing_counts_in_the_second() -> None:
     assert (gone.value, gone.low) == (-1.0, -1.0)
     assert gone.high is not None
     assert -1 < gone.high < 0  # p = 2 / 128
-
-
-def test_smallest_difference_is_what_a_test_finds_in_8_of_10() -> None:
-    generator = np.random.default_rng(0)
-    n, discordant = 2_000, 0.1
-    least = smallest_difference(discordant, n)
-    assert least is not None
-    share = [(discordant + least) / 2, (discordant - least) / 2, 1 - discordant]
-    found = [mcnemar_exact(int(up), int(down)) < 0.05 for up, down, _ in generator.multinomial(n, share, 2_000)]
-    assert 0.76 < np.mean(found) < 0.84
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=12))

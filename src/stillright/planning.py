@@ -16,8 +16,7 @@ from stillright.comparison.models import Options, Results
 from stillright.comparison.reliable import least_runs
 from stillright.comparison.tally import Tally
 from stillright.errors import ConfigError, spelled
-from stillright.power import needed, needed_for_change, seen_change_with, seen_with
-from stillright.stats import smallest_shown_rate
+from stillright.power import needed, needed_for_change, seen_change_with, seen_with, smallest_shown_rate
 
 SHARES = (0.0, 0.25, 0.5, 2.0, 3.0)  # of the limit: true rates that are planned for where none is given
 MOST = 10_000_000  # samples; what needs more cannot be told

@@ -1,5 +1,6 @@
 """How likely n samples tell a true value from a limit, and how many samples that takes. Pure functions of numbers.
 
+A value is told from a limit where its two-sided interval of 95 % lies on one side of it.
 Rates are exact: the binomial probability of what the score test, whose limits are Wilson's interval, shows. Changes of
 paired samples are taken as normal, with the variance of one sample's difference; of right and wrong answers that is the
 share of discordant pairs, less the squared change (Miettinen, 1968; Connor, 1987).
@@ -11,27 +12,27 @@ import math
 from statistics import NormalDist
 from typing import NamedTuple
 
-from stillright.significance import binomial_tail
+from stillright.significance import Z_95, binomial_tail
 
-CONFIDENCE = 0.95  # of the two-sided interval that must lie on one side of the limit
+Z_80_POWER = 0.8416212335729143  # standard normal quantile at 0.8
 NORMAL = NormalDist()
-ROUNDING = 1e-9
-TEETH = 12
+ROUNDING = 1e-9  # of a number of events
+TEETH = 12  # in a row that must have the power
 
 
-def seen_with(n: int, true_rate: float, limit: float, confidence: float = CONFIDENCE) -> float:
+def seen_with(n: int, true_rate: float, limit: float) -> float:
     """The probability that the interval of n samples with this true rate lies on its own side of `limit`.
 
     0 <= true_rate <= 1 and 0 < limit < 1; ValueError if they are equal. With a true rate of 0 or 1 it is 0 or 1.
     """
     _refuse_equal(true_rate, limit)
-    deviation = _z(confidence) * math.sqrt(n * limit * (1 - limit))
+    deviation = Z_95 * math.sqrt(n * limit * (1 - limit))
     if true_rate < limit:
         return 1 - binomial_tail(math.floor(n * limit - deviation + ROUNDING) + 1, n, true_rate)
     return binomial_tail(math.ceil(n * limit + deviation - ROUNDING), n, true_rate)
 
 
-def needed(true_rate: float, limit: float, power: float, confidence: float = CONFIDENCE) -> int:
+def needed(true_rate: float, limit: float, power: float) -> int:
     """The number of samples from which on `seen_with` is at least `power`, 0 < power < 1.
 
     Power has saw-teeth (Chernick and Liu, 2002): it falls, or leaps down, where as many or more events are needed among
@@ -40,8 +41,8 @@ def needed(true_rate: float, limit: float, power: float, confidence: float = CON
     _refuse_equal(true_rate, limit)
 
     def is_enough(tooth: int) -> bool:
-        sizes = (_tooth(tooth + i, true_rate, limit, confidence).lowest for i in range(TEETH))
-        return all(seen_with(size, true_rate, limit, confidence) >= power for size in sizes)
+        sizes = (_tooth(tooth + i, true_rate, limit).lowest for i in range(TEETH))
+        return all(seen_with(size, true_rate, limit) >= power for size in sizes)
 
     few, many = -1, 0
     while not is_enough(many):
@@ -49,7 +50,7 @@ def needed(true_rate: float, limit: float, power: float, confidence: float = CON
     while many - few > 1:
         middle = (few + many) // 2
         few, many = (few, middle) if is_enough(middle) else (middle, many)
-    return _tooth(many, true_rate, limit, confidence).first
+    return _tooth(many, true_rate, limit).first
 
 
 class _Tooth(NamedTuple):
@@ -59,36 +60,42 @@ class _Tooth(NamedTuple):
     lowest: int
 
 
-def _tooth(number: int, true_rate: float, limit: float, confidence: float) -> _Tooth:
+def _tooth(number: int, true_rate: float, limit: float) -> _Tooth:
     """Number 0 is that of 0 events below a limit, or of 1 event above it."""
     if true_rate < limit:
-        first, later = (math.ceil(_size(each, limit, 1, confidence) - ROUNDING) for each in (number, number + 1))
+        first, later = (math.ceil(_size(each, limit, 1) - ROUNDING) for each in (number, number + 1))
         return _Tooth(first, later - 1)
-    first = math.floor(_size(number, limit, -1, confidence) + ROUNDING) + 1
+    first = math.floor(_size(number, limit, -1) + ROUNDING) + 1
     return _Tooth(first, first)
 
 
-def seen_change_with(
-    n: float, true_change: float, limit: float, variance: float, confidence: float = CONFIDENCE
-) -> float:
+def seen_change_with(n: float, true_change: float, limit: float, variance: float) -> float:
     """The probability that the interval of n pairs with this true mean change lies on its own side of `limit`.
 
     variance: of the difference of one pair, above zero.
     """
-    return NORMAL.cdf(abs(true_change - limit) * math.sqrt(n / variance) - _z(confidence))
+    return NORMAL.cdf(abs(true_change - limit) * math.sqrt(n / variance) - Z_95)
 
 
-def needed_for_change(
-    true_change: float, limit: float, variance: float, power: float, confidence: float = CONFIDENCE
-) -> int:
+def needed_for_change(true_change: float, limit: float, variance: float, power: float) -> int:
     """The number of pairs from which on `seen_change_with` is at least `power`; ValueError if the two are equal."""
     _refuse_equal(true_change, limit)
-    z = _z(confidence) + NORMAL.inv_cdf(power)
+    z = Z_95 + NORMAL.inv_cdf(power)
     return max(1, math.ceil(variance * (z / (true_change - limit)) ** 2))
 
 
-def _z(confidence: float) -> float:
-    return NORMAL.inv_cdf((1 + confidence) / 2)
+def smallest_difference(variance: float, n: int) -> float | None:
+    """The least mean difference that n pairs show in 80 % of tests at the 5 % level; None if nothing varies.
+
+    variance: of the difference of one pair; for two proportions the share of discordant pairs (Lehr, 1992, without
+    rounding his factor 8).
+    """
+    return (Z_95 + Z_80_POWER) * math.sqrt(variance / n) if n and variance > 0 else None
+
+
+def smallest_shown_rate(n: float, power: float = 0.8) -> float:
+    """The least true rate of which n samples show one event or more with this power: then its interval excludes 0."""
+    return float(-math.expm1(math.log1p(-power) / n))
 
 
 def _refuse_equal(true_value: float, limit: float) -> None:
@@ -96,8 +103,8 @@ def _refuse_equal(true_value: float, limit: float) -> None:
         raise ValueError(f"a true value of {true_value:g} cannot be told from a limit of {limit:g}")
 
 
-def _size(events: float, limit: float, sign: int, confidence: float) -> float:
+def _size(events: float, limit: float, sign: int) -> float:
     """The n at which events = n limit - sign z deviation: from there on so many still show a rate below it
     (sign 1), or no longer one above it (sign -1)."""
-    spread = _z(confidence) * math.sqrt(limit * (1 - limit))
+    spread = Z_95 * math.sqrt(limit * (1 - limit))
     return float((sign * spread + math.sqrt(spread**2 + 4 * limit * events)) / (2 * limit)) ** 2

@@ -13,7 +13,6 @@ import numpy as np
 
 from stillright.significance import Z_95, Array, mcnemar_exact
 
-Z_80_POWER = 0.8416212335729143  # at 0.8
 FEWEST = 10  # samples below which a mean has no interval
 TOO_FEW = "too few"  # what stands in its place, everywhere
 FEW_EVENTS = (0.0, 0.051293, 0.355362, 0.817691)  # Poisson means by which 0, 1, 2, 3 events or more are 5 % likely
@@ -252,17 +251,3 @@ def reaching_zero(found: Estimate, p: float) -> Estimate:
     if p < 0.05 or found.low is None or found.high is None:
         return found
     return Estimate(found.value, min(found.low, 0.0), max(found.high, 0.0))
-
-
-def smallest_difference(variance: float, n: int) -> float | None:
-    """The least mean difference that n pairs show in 80 % of tests at the 5 % level; None if nothing varies.
-
-    variance: of the difference of one pair; for two proportions the share of discordant pairs (Lehr, 1992, without
-    rounding his factor 8).
-    """
-    return (Z_95 + Z_80_POWER) * math.sqrt(variance / n) if n and variance > 0 else None
-
-
-def smallest_shown_rate(n: float, power: float = 0.8) -> float:
-    """The least true rate of which n samples show one event or more with this power: then its interval excludes 0."""
-    return float(-math.expm1(math.log1p(-power) / n))

@@ -10,8 +10,8 @@ import pytest
 from letters import COMPAT, NEW, OLD, continuous, discrete
 from stillright.comparison import compare
 from stillright.errors import ConfigError
+from stillright.power import smallest_difference
 from stillright.records import Header, PredictionSet
-from stillright.stats import smallest_difference
 
 # two runs of old, two of new, right answer A; of pairs (old run, new run) in each row:
 #   row 0: old AA, new AB: one of two new runs loses it     row 1: old AB, new AA: gained against one old run

@@ -13,9 +13,10 @@ from letters import COMPAT, NEW, OLD, continuous, discrete
 from stillright.comparison import Flips, compare
 from stillright.comparison.quadrants import exchanged, quadrants, score_parts
 from stillright.errors import ConfigError
+from stillright.power import smallest_difference
 from stillright.records import Header, PredictionSet
 from stillright.significance import mcnemar_exact
-from stillright.stats import smallest_difference, wilson
+from stillright.stats import wilson
 
 
 def test_quadrants_by_hand() -> None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 from pydantic import BaseModel
 
 from stillright.comparison.tally import Tally
-from stillright.stats import UNDEFINED, Estimate, over, smallest_difference, smallest_shown_rate
+from stillright.power import smallest_difference, smallest_shown_rate
+from stillright.stats import UNDEFINED, Estimate, over
 
 Count = int | float  # a mean where a model has several runs
 
@@ -99,7 +100,7 @@ def continuous_flips(tally: Tally, a: int) -> Flips:
 
 
 def _smallest_difference(tally: Tally, a: int) -> float | None:
-    """The least true difference in score of model `a` from old that so many samples would show; see stats."""
+    """The least true difference in score of model `a` from old that so many samples would show; see power."""
     variance = tally.sums[f"square.{a}"] / tally.n
     if tally.clusters is not None:
         variance *= tally.clusters.design_effect(tally.columns[f"score.{a}"] - tally.columns["score.0"]) or 1.0
