@@ -77,7 +77,7 @@ def test_similarities_are_scores() -> None:
     ("folder", "selection", "message"),
     [
         ("several", Selection(), "several tasks, choose one with task=NAME: colours, summaries"),
-        ("several", Selection(task="sums"), "no task 'sums'; there is colours, summaries"),
+        ("several", Selection(task="sums"), "no task 'sums'; did you mean 'summaries'? there is colours, summaries"),
         ("several", Selection(task="summaries"), "several metrics, choose one with metric=NAME: rouge1, rougeL"),
         ("choice", Selection(metric="f1"), "no metric 'f1'; there is acc, acc_norm"),
         ("gsm8k", Selection(filter="x"), "no filter 'x'; there is strict-match, flexible-extract"),
