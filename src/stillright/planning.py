@@ -93,6 +93,8 @@ def plan(baseline: Results, new: Results | None, aim: Aim, **options: Unpack[Opt
     if not pilot:  # its samples, scores and noise are those of a comparison with itself
         options = {**options, "allow": [*options.get("allow", ()), "identical"]}
     comparison, models = read_and_compare(baseline, baseline if new is None else new, (), (), **options)
+    if comparison.kind == "discrete" and abs(aim.change or 0.0) > 1:
+        raise ConfigError(f"change {aim.change:g}: no share of right answers changes by more than 1; 5 % is 0.05")
     tally = _tally(comparison.sampled(), comparison.kind)
     expected = tally.share("regression.1") if pilot else None
     effect = _design_effect(tally, pilot)
@@ -172,6 +174,8 @@ def _refuse(aim: Aim, new: Results | None) -> None:
         raise ConfigError(
             f"true NFR {aim.true_nfr:g}: is the limit itself, from which no sample tells it; give another"
         )
+    if aim.change is not None and not math.isfinite(aim.change):
+        raise ConfigError(f"change {aim.change:g}: must be a finite number; for 5 % write 0.05")
     if aim.change is not None and (new is None or aim.change == 0):
         option = spelled(command="--new-run FILE", python="new")
         fix = f"give {option}" if new is None else "give another"
