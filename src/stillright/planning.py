@@ -17,12 +17,11 @@ from stillright.comparison.reliable import least_runs
 from stillright.comparison.samples import Samples
 from stillright.comparison.tally import Tally, tally_continuous, tally_discrete
 from stillright.errors import ConfigError, spelled
-from stillright.power import needed, needed_for_change, seen_change_with, seen_with
+from stillright.power import MOST, needed_for_change, needed_up_to_most, seen_change_with, seen_with
 from stillright.records import Kind
 from stillright.stats import smallest_shown_rate
 
 SHARES = (0.0, 0.25, 0.5, 2.0, 3.0)  # of the limit: true rates that are planned for where none is given
-MOST = 10_000_000  # samples; what needs more cannot be told
 
 
 class Needed(BaseModel, frozen=True):
@@ -136,8 +135,7 @@ class _Size(NamedTuple):
 
     def for_rate(self, rate: float, aim: Aim) -> Needed:
         """What it takes to show on which side of the limit a true NFR lies."""
-        rough = needed_for_change(rate, aim.nfr, aim.nfr * (1 - aim.nfr), aim.power)  # exact ones would take too long
-        answers = needed(rate, aim.nfr, aim.power) if rough <= MOST else math.inf
+        answers = needed_up_to_most(rate, aim.nfr, aim.power)
         return self._needed(rate, answers, seen_with(max(1, round(self.worth)), rate, aim.nfr))
 
     def for_change(self, tally: Tally, change: float, power: float) -> Needed:

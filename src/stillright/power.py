@@ -17,6 +17,7 @@ from stillright.significance import Z_95
 from stillright.stats import FEW_EVENTS
 
 NORMAL = NormalDist()
+MOST = 10_000_000  # samples; to count more takes too long
 ROUNDING = 1e-9
 TEETH = 12
 FAR = 12
@@ -61,6 +62,12 @@ def needed(true_rate: float, limit: float, power: float) -> int:
         middle = (few + many) // 2
         few, many = (few, middle) if is_enough(middle) else (middle, many)
     return _tooth(many, true_rate, limit).first
+
+
+def needed_up_to_most(true_rate: float, limit: float, power: float) -> int | float:
+    """`needed`, but infinite where that is more than about MOST."""
+    rough = needed_for_change(true_rate, limit, limit * (1 - limit), power)
+    return needed(true_rate, limit, power) if rough <= MOST else math.inf
 
 
 class _Tooth(NamedTuple):
