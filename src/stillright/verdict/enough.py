@@ -21,6 +21,7 @@ def too_little_power(place: Place, power: float) -> str | None:
         return None
     if not estimate.low < threshold < estimate.high:
         return None
+    enough: int | float
     if place.whole is not None:
         seen, enough = seen_with(place.whole, true, threshold), needed_up_to_most(true, threshold, power)
     else:
