@@ -106,6 +106,19 @@ def test_an_aim_without_a_meaning_is_refused(aim: Aim, message: str) -> None:
         plan(OLD, None, aim)
 
 
+@pytest.mark.parametrize("change", [math.nan, math.inf, -5.0, 0.0])
+def test_a_change_that_cannot_be_is_refused(change: float) -> None:
+    with pytest.raises(ConfigError, match=f"change {change:g}: "):
+        plan(OLD, NEW, Aim(0.02, change=change))
+
+
+def test_what_no_number_of_samples_shows_has_none() -> None:
+    found = plan(OLD, NEW, Aim(1e-300, change=1e-200))
+    assert [each.samples for each in found.below] == [None, None, None]
+    assert found.change is not None
+    assert found.change.samples is None
+
+
 def test_what_millions_do_not_show_is_not_counted() -> None:
     (hopeless,) = plan(OLD, None, Aim(0.02, true_nfr=0.01999)).below
     assert (hopeless.samples, hopeless.clusters) == (None, None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from math import comb
 
 import numpy as np
@@ -25,7 +26,17 @@ def share_of_outcomes(n: int, rate: float, limit: float) -> float:
 
 
 @pytest.mark.parametrize(
-    ("n", "rate", "limit"), [(300, 0.01, 0.03), (300, 0.06, 0.03), (1_000, 0.7, 0.65), (50, 0.1, 0.5), (124, 0.0, 0.03)]
+    ("n", "rate", "limit"),
+    [
+        (300, 0.01, 0.03),
+        (300, 0.06, 0.03),
+        (1_000, 0.7, 0.65),
+        (50, 0.1, 0.5),
+        (124, 0.0, 0.03),
+        (20, 0.1, 0.02),  # 2 of 20 begin at 0.3554 / 20 < 0.02, so three must be lost
+        (3, 0.25, 0.05),  # 1 of 3 begins at 0.0513 / 3 < 0.05
+        (3, 0.75, 0.95),
+    ],
 )
 def test_power_is_the_share_of_outcomes_whose_interval_shows_it(n: int, rate: float, limit: float) -> None:
     assert seen_with(n, rate, limit) == pytest.approx(share_of_outcomes(n, rate, limit), abs=1e-9)
@@ -38,11 +49,13 @@ def test_without_flips_a_limit_needs_as_many_samples_as_the_guide_says() -> None
     assert (seen_with(34, 1, 0.9), seen_with(35, 1, 0.9)) == (0, 1)  # the same of a floor: z² 0.9 / 0.1 = 34.6
 
 
-@pytest.mark.parametrize(("rate", "limit", "power"), [(0.01, 0.03, 0.8), (0.05, 0.03, 0.8), (0.9, 0.85, 0.9)])
+@pytest.mark.parametrize(
+    ("rate", "limit", "power"), [(0.01, 0.03, 0.8), (0.05, 0.03, 0.8), (0.9, 0.85, 0.9), (0.25, 0.02, 0.8)]
+)
 def test_what_is_needed_is_enough_from_there_on(rate: float, limit: float, power: float) -> None:
     n = needed(rate, limit, power)
     assert min(seen_with(size, rate, limit) for size in range(n, n + 300)) >= power
-    assert min(seen_with(size, rate, limit) for size in range(n - 60, n)) < power
+    assert min(seen_with(size, rate, limit) for size in range(max(1, n - 60), n)) < power
 
 
 def test_more_power_needs_more_samples() -> None:
@@ -59,6 +72,10 @@ def test_a_change_needs_the_usual_number_of_pairs() -> None:
     assert needed_for_change(-0.01, 0.0, 0.1, 0.8) == 7_849
     assert seen_change_with(7_849, -0.01, 0.0, 0.1) == pytest.approx(0.8, abs=1e-4)
     assert seen_change_with(7_849, 0.0, -0.01, 0.1) == pytest.approx(0.8, abs=1e-4)  # either may be the limit
+
+
+def test_a_change_too_small_for_any_number_of_pairs_needs_infinitely_many() -> None:
+    assert needed_for_change(1e-200, 0.0, 0.1, 0.8) == math.inf
 
 
 def test_a_true_value_at_the_limit_is_never_told_from_it() -> None:

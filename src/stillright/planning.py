@@ -16,10 +16,16 @@ from stillright.comparison.models import Options, Results
 from stillright.comparison.reliable import least_runs
 from stillright.comparison.tally import Tally
 from stillright.errors import ConfigError, spelled
-from stillright.power import needed, needed_for_change, seen_change_with, seen_with, smallest_shown_rate
+from stillright.power import (
+    MOST,
+    needed_for_change,
+    needed_up_to_most,
+    seen_change_with,
+    seen_with,
+    smallest_shown_rate,
+)
 
 SHARES = (0.0, 0.25, 0.5, 2.0, 3.0)  # of the limit: true rates that are planned for where none is given
-MOST = 10_000_000  # samples; what needs more cannot be told
 
 
 class Needed(BaseModel, frozen=True):
@@ -90,6 +96,8 @@ def plan(baseline: Results, new: Results | None, aim: Aim, **options: Unpack[Opt
     if not pilot:  # its samples, scores and noise are those of a comparison with itself
         options = {**options, "allow": [*options.get("allow", ()), "identical"]}
     comparison, models = read_and_compare(baseline, baseline if new is None else new, (), (), **options)
+    if comparison.kind == "discrete" and abs(aim.change or 0.0) > 1:
+        raise ConfigError(f"change {aim.change:g}: no share of right answers changes by more than 1; 5 % is 0.05")
     tally = comparison.sampled().tally()
     expected = tally.share("regression.1") if pilot else None
     effect = _design_effect(tally, pilot)
@@ -131,8 +139,7 @@ class _Size(NamedTuple):
 
     def for_rate(self, rate: float, aim: Aim) -> Needed:
         """What it takes to show on which side of the limit a true NFR lies."""
-        rough = needed_for_change(rate, aim.nfr, aim.nfr * (1 - aim.nfr), aim.power)  # exact ones would take too long
-        answers = needed(rate, aim.nfr, aim.power) if rough <= MOST else math.inf
+        answers = needed_up_to_most(rate, aim.nfr, aim.power)
         return self._needed(rate, answers, seen_with(max(1, round(self.worth)), rate, aim.nfr))
 
     def for_change(self, tally: Tally, change: float, power: float) -> Needed:
@@ -169,6 +176,8 @@ def _refuse(aim: Aim, new: Results | None) -> None:
         raise ConfigError(
             f"true NFR {aim.true_nfr:g}: is the limit itself, from which no sample tells it; give another"
         )
+    if aim.change is not None and not math.isfinite(aim.change):
+        raise ConfigError(f"change {aim.change:g}: must be a finite number; for 5 % write 0.05")
     if aim.change is not None and (new is None or aim.change == 0):
         option = spelled(command="--new-run FILE", python="new")
         fix = f"give {option}" if new is None else "give another"

@@ -67,6 +67,7 @@ FILES = [
     ("update", ANSWERS / "update.yaml"),
     ("policy", CI / "policy.yaml"),
 ]
+SUITE = {"tasks": [{"name": "gsm8k", "metrics": ["exact_match"], "weight": 2}, {"name": "mmlu"}]}
 
 
 @pytest.mark.parametrize(("kind", "path"), FILES, ids=lambda value: getattr(value, "name", value))
@@ -74,9 +75,14 @@ def test_schemas_accept_what_commands_accept(kind: str, path: Path, capsys: pyte
     schema_of(kind, capsys).validate(yaml.safe_load(path.read_text()))
 
 
+def test_the_schema_of_a_suite_accepts_one(capsys: pytest.CaptureFixture[str]) -> None:
+    schema_of("suite", capsys).validate(SUITE)
+
+
 @pytest.mark.parametrize(
     ("kind", "values"),
     [
+        ("suite", {"tasks": [{"name": "mmlu", "metric": "acc"}]}),
         ("policy", {"limits": [{"metric": "nope", "max": 1}]}),
         ("policy", {"limit": []}),
         ("update", {"old": "a", "new": "b"}),

@@ -30,6 +30,12 @@ def suite(**options: object) -> SuiteComparison:
     return compare_suite(side("o", OLD), side("n", NEW), **options)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(("tasks", "message"), [({}, "old has no tasks"), ({1: "rw"}, "a text, and 1 is none")])
+def test_tasks_without_names_are_refused(tasks: dict[str, str], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        compare_suite(side("o", tasks), side("n", tasks))
+
+
 def test_the_account_over_all_tasks() -> None:
     found = suite()
     assert [(task.name, task.n, task.weight) for task in found.tasks] == [("knots", 20, 0.5), ("ferries", 100, 0.5)]

@@ -40,6 +40,7 @@ def test_a_file_needs_no_task(tmp_path: Path) -> None:
         ("tasks: [{name: a, weight: -1}]", "weight"),
         ("tasks: [{name: a, metric: acc}]", "unknown key 'tasks.0.metric'; did you mean 'metrics'"),
         ("tasks: [{name: a, weight: true}]", "should be a number"),
+        ("tasks: [{name: a, weight: 1.0e+308}, {name: b, weight: 1.0e+308}]", "less than or equal to 1000000"),
     ],
 )
 def test_mistakes(tmp_path: Path, text: str, message: str) -> Any:

@@ -133,6 +133,11 @@ def test_too_little_power_cannot_tell() -> None:
     assert one({**limit, "power": 0.8}, 0, 100).outcome == "cannot tell"
 
 
+def test_samples_beyond_all_count_are_not_counted() -> None:
+    reason = one({"metric": "nfr", "max": 0.03, "sees": 0.0299999}, 3, 100, power=0.8).reason
+    assert "that takes more than 10,000,000; " in reason
+
+
 def test_what_the_interval_shows_needs_no_power() -> None:
     assert one({"metric": "nfr", "max": 0.03}, 20, 100, power=0.8).outcome == "fail"  # lower end 0.13
     assert one({"metric": "nfr", "max": 0.2}, 1, 50, power=0.999).outcome == "pass"  # upper end 0.10

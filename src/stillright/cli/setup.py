@@ -10,7 +10,7 @@ from stillright.cli.command import command, console
 from stillright.cli.paths import given, path
 from stillright.errors import ConfigError
 
-KINDS = ("policy", "update", "study")
+KINDS = ("policy", "update", "study", "suite")
 SHELLS = ("bash", "zsh", "tcsh")
 
 

@@ -177,7 +177,11 @@ def _places(models: Sequence[object]) -> list[str]:
 
 
 def _refuse_other_tasks(names: Sequence[str], sides: Mapping[str, Mapping[str, Results]]) -> None:
-    """Raises DataError if some side has other tasks than `names`: none is left out silently."""
+    """Raises DataError if there are no tasks, or some side has others than `names`: none is left out silently."""
+    if not names:
+        raise DataError("old has no tasks; give a folder of logs, or a mapping from names of tasks to results")
+    if odd := [name for name in names if not isinstance(name, str)]:
+        raise DataError(f"old: the name of a task is a text, and {odd[0]!r} is none")
     for place, tasks in sides.items():
         lacking, further = (
             [each for each in some if each not in other] for some, other in ((names, tasks), (tasks, names))

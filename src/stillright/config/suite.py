@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from stillright.config.strict import GivenPath, Strict, parse, read_yaml
 
 Text = Annotated[str, Field(min_length=1)]
-Weight = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
+Weight = Annotated[float, Field(strict=True, ge=0, le=1e6, allow_inf_nan=False)]  # sums stay finite
 
 
 class Member(NamedTuple):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stillright.planning import MOST, Needed, Plan
+from stillright.planning import Needed, Plan
+from stillright.power import MOST
 from stillright.report.page import Page, Section, Table
 from stillright.report.words import DASH, percent
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from stillright.power import needed, needed_for_change, seen_change_with, seen_with
+from stillright.power import MOST, needed_for_change, needed_up_to_most, seen_change_with, seen_with
 from stillright.significance import Z_95
 from stillright.verdict.places import Place
 
@@ -21,8 +21,9 @@ def too_little_power(place: Place, power: float) -> str | None:
         return None
     if not estimate.low < threshold < estimate.high:
         return None
+    enough: int | float
     if place.whole is not None:
-        seen, enough = seen_with(place.whole, true, threshold), needed(true, threshold, power)
+        seen, enough = seen_with(place.whole, true, threshold), needed_up_to_most(true, threshold, power)
     else:
         variance = place.n * ((estimate.high - estimate.low) / (2 * Z_95)) ** 2
         seen = seen_change_with(place.n, true, threshold, variance)
@@ -30,7 +31,8 @@ def too_little_power(place: Place, power: float) -> str | None:
     if seen >= power:
         return None
     samples = place.n if place.whole is None else place.whole
+    takes = f"{enough:,}" if enough <= MOST else f"more than {MOST:,}"
     return (
         f"{samples:,} samples tell a true {limit.metric} of {true:g} from {threshold:g} with a probability of "
-        f"{math.floor(100 * seen) / 100:g}, less than {power:g}; that takes {enough:,}"
+        f"{math.floor(100 * seen) / 100:g}, less than {power:g}; that takes {takes}"
     )
