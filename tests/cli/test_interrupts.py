@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Iterator
 
 import pytest
 
@@ -17,11 +18,20 @@ class Interrupted:
         signal.raise_signal(signal.SIGINT)
 
 
+@pytest.fixture
+def _interruptible() -> Iterator[None]:
+    """Workers of pytest ignore Ctrl-C."""
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, usual)
+
+
 def run_on() -> None:
     Interrupted()
     threading.Event().wait(60)
 
 
+@pytest.mark.usefixtures("_interruptible")
 def test_an_interruption_within_a_finaliser_is_not_lost() -> None:
     with pytest.raises(KeyboardInterrupt), interrupts_are_heard():
         run_on()

@@ -51,7 +51,7 @@ def test_azure(tmp_path: Path) -> None:
     [
         (Selection(preset="ragas"), "the preset ragas needs a metric, choose one with metric=NAME"),
         (Selection(preset="ragas", metric="x"), "no column 'x'; there is user_input, retrieved_contexts"),
-        (Selection(preset="rags", metric="x"), "no preset 'rags'; there is azure, langsmith, ragas"),
+        (Selection(preset="rags", metric="x"), "no preset 'rags'; did you mean 'ragas'? there is azure, langsmith"),
     ],
 )
 def test_what_is_not_there(tmp_path: Path, chosen: Selection, message: str) -> None:

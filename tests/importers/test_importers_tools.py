@@ -285,3 +285,11 @@ def test_details_by_number_have_prompts(tmp_path: Path) -> None:
     path.write_text(json.dumps({"accuracy": 0.0, "details": details}, indent=4))
     row = read_predictions(path).table.row(0, named=True)
     assert (row["id"], row["prompt"], row["reference"], row["correct"]) == ("0", "Which?", ["a"], False)
+
+
+def test_an_infrastructure_failure_of_nothing_is_refused(tmp_path: Path) -> None:
+    """It would count as resolved or not under the id that was meant."""
+    report = json.loads((LOGS / REPORT).read_text())
+    (tmp_path / "a.json").write_text(json.dumps({**report, "infra_failure_ids": ["quay__quay-9"]}))
+    with pytest.raises(DataError, match="'quay__quay-9' is in infra_failure_ids and in no other list"):
+        read_predictions(tmp_path / "a.json")

@@ -125,7 +125,8 @@ def test_logs_of_a_model_with_another_tokenizer(
     comparison, _ = run({**logged, "strategy": {"mask": "choice_mixture"}})
     assert comparison.n == 12
     answers = read_predictions(Path(logged["out"]) / "predictions/old.jsonl").table
-    assert answers.equals(read_predictions(logged["old"]["test"]).table)
+    asked = read_predictions(logged["old"]["test"]).table
+    assert answers.drop("margin").equals(asked.drop("margin"))  # a log need not say how sure old was
 
 
 def test_right_texts_are_trained_on(told: dict[str, Any]) -> None:

@@ -43,6 +43,9 @@ def read(path: Path, selection: Selection) -> PredictionSet:
             if outcomes.setdefault(each, (name, right)) != (name, right):
                 raise DataError(f"{path}: {each} is listed as {outcomes[each][0]} and as {name}; write the report anew")
     broken = set(report.infra)
+    if homeless := sorted(broken - outcomes.keys()):
+        named = f"{homeless[0]!r:.60} is in infra_failure_ids and in no other list"
+        raise DataError(f"{path}: {named}; write the report anew")
     judged = [
         _judged(each, name, None if each in broken else right, report)
         for each, (name, right) in sorted(outcomes.items())
