@@ -154,6 +154,14 @@ def test_what_has_no_cluster_is_refused() -> None:
     assert compare(holed[0], new, cluster="passage").clusters is not None  # the other file has it
 
 
+def test_files_that_name_other_clusters_are_refused() -> None:
+    old, *_ = sets(12)
+    moved = rows("new", 0, 12)
+    moved[3]["passage"] = "p7"
+    with pytest.raises(DataError, match="'passage': 1 samples are in different .* '0-3', in 'p0' and 'p7'"):
+        compare(old, PredictionSet.from_rows(Header(name="new"), moved), cluster="passage")
+
+
 def test_on_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     old, new = (write_rows(tmp_path / f"{name}.jsonl", rows(name, 0, 25)) for name in ("old", "new"))
     report, page, found = (tmp_path / name for name in ("report.md", "report.html", "comparison.json"))

@@ -76,7 +76,7 @@ def pair(
     tables = [with_verdicts(table) if kind == "discrete" else table for table in tables]
     scored = _everywhere(table["right" if kind == "discrete" else "score"].is_not_null() for table in tables)
     task = next((run.header.task for run in runs if run.header.task is not None), None)
-    clusters = None if cluster is None else _labels(held, [cluster], "cluster")[cluster]
+    clusters = None if cluster is None else _clusters(held, cluster)
     counts = int((~scored).sum()), 0, missing
     paired = Paired(kind, task, metric, lower, tables, labels, *counts, differences, clusters)
     found = _unscored_as_wrong(paired, runs) if on_missing == "wrong" else _only_scored(paired, scored, runs)
@@ -168,17 +168,38 @@ def _why_unscored(tables: list[pl.DataFrame], kind: Kind) -> str:
     return "; ".join(filter(None, [fix, *map(answer_beside_reference, silent[:1])]))
 
 
-def _labels(tables: list[pl.DataFrame], columns: Sequence[str], use: str = "slice") -> dict[str, pl.Series]:
-    """For each column the samples' values as text. Raises ConfigError if no file has a value in it."""
-    labels = {}
-    for column in dict.fromkeys(columns):
-        held = [table[column] for table in tables if column in table.columns]
-        held = [values for values in held if values.null_count() < len(values)]
-        if not held:
-            raise ConfigError(f"{use} {column!r}: no file has such a column with a value in it; check the name")
-        texts = [each.list.join(" | ") if column == "reference" else each.cast(pl.String) for each in held]
-        labels[column] = pl.select(pl.coalesce(texts)).to_series().alias(column)
-    return labels
+def _labels(tables: list[pl.DataFrame], columns: Sequence[str]) -> dict[str, pl.Series]:
+    """For each column the samples' values as text, of the first file that has one."""
+    return {column: _first_known(_texts(tables, column, "slice")).alias(column) for column in columns}
+
+
+def _clusters(tables: list[pl.DataFrame], column: str) -> pl.Series:
+    """The name of each sample's cluster. Raises DataError where files put a sample in different ones."""
+    texts = _texts(tables, column, "cluster")
+    clusters = _first_known(texts).alias(column)
+    for each in texts:
+        other = (each != clusters).fill_null(False).arg_true()
+        if len(other):
+            i = other[0]
+            named = f"{len(other):,} samples are in different clusters in two files, first"
+            raise DataError(
+                f"cluster {column!r}: {named} {tables[0]['id'][i]!r}, in {clusters[i]!r:.40} and {each[i]!r:.40}; "
+                "name the clusters alike"
+            )
+    return clusters
+
+
+def _texts(tables: list[pl.DataFrame], column: str, use: str) -> list[pl.Series]:
+    """The column of every file that has a value in it, as text. Raises ConfigError if none has."""
+    held = [table[column] for table in tables if column in table.columns]
+    held = [values for values in held if values.null_count() < len(values)]
+    if not held:
+        raise ConfigError(f"{use} {column!r}: no file has such a column with a value in it; check the name")
+    return [each.list.join(" | ") if column == "reference" else each.cast(pl.String) for each in held]
+
+
+def _first_known(texts: Sequence[pl.Series]) -> pl.Series:
+    return pl.select(pl.coalesce(texts)).to_series()
 
 
 def _aligned(runs: Sequence[PredictionSet], on_missing: OnMissing) -> tuple[list[pl.DataFrame], int]:
