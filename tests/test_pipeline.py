@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,7 @@ from samples import colour_rows, generation, write_rows
 from stillright import dry_run
 from stillright.comparison import Comparison
 from stillright.config import parse_update
-from stillright.errors import ConfigError, ModelError
+from stillright.errors import ConfigError, ModelError, TaskError
 from stillright.importers import read_predictions
 from stillright.pipeline import run_update
 from stillright.training import loop
@@ -38,11 +39,16 @@ FITS = ("old", "new", "continue_ce")
 
 
 def test_whole_update(update_values: dict[str, Any]) -> None:
-    comparison, printed = run({**update_values, "controls": ["continue_ce"], "align_seed": 5})
+    comparison, printed = run({**update_values, "controls": ["continue_ce"], "align_seed": 5, "slices": ["label"]})
     out = Path(update_values["out"])
     assert comparison.n == 12
     assert [candidate.name for candidate in comparison.candidates] == ["compat", "continue_ce"]
     assert json.loads((out / "comparison.json").read_text())["n"] == 12
+    rows = [json.loads(line) for line in Path(update_values["task"]["test"]).read_text().splitlines()]
+    labels = Counter(str(row["label"]) for row in rows)
+    assert [(part.column, part.value, part.n) for part in comparison.slices] == [
+        ("label", value, labels[value]) for value in sorted(labels)
+    ]
     flips = pl.read_parquet(out / "flips.parquet")
     assert (len(flips), flips["candidate_2_quadrant"].null_count()) == (12, 0)
     assert "## Answers that new lost" in (out / "report.md").read_text()
@@ -55,6 +61,14 @@ def test_whole_update(update_values: dict[str, Any]) -> None:
     assert "warning: of 12 rows to predict 1 are also trained on" in printed  # drawn from a few things and colours
     seeds = {name: json.loads((out / f".stillright/fit-{name}.json").read_text())["inputs"]["seed"] for name in FITS}
     assert seeds == {"old": 0, "new": 0, "continue_ce": 5}  # the control trains on as the compat adapter does
+
+
+def test_a_column_to_slice_by_that_no_test_row_has_is_refused_before_anything_is_trained(
+    update_values: dict[str, Any],
+) -> None:
+    with pytest.raises(TaskError, match="slices: the test rows of .* have no column 'subject'; there is id, question"):
+        run({**update_values, "slices": ["subject"]})
+    assert not (Path(update_values["out"]) / "adapters").exists()
 
 
 def test_an_ensemble_is_a_candidate_of_its_own(update_values: dict[str, Any]) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import yaml
 from rich.console import Console
 
@@ -17,6 +19,7 @@ from stillright.comparison import Comparison, compare
 from stillright.config import TrainingConfig, UpdateConfig
 from stillright.errors import ModelError, TaskError
 from stillright.folder.workspace import Workspace
+from stillright.importers import read_predictions
 from stillright.models import ModelRef, compute_dtype
 from stillright.progress import Progress
 from stillright.report.flips_file import flips_file
@@ -32,6 +35,7 @@ from stillright.stages.labels import Labels
 from stillright.stages.predict import Ensemble
 from stillright.stages.stage import Model, Stage, made
 from stillright.stages.update import aligned, answers_of, answers_together, fitted, models_of, old_model, predictions_of
+from stillright.tasks.samples import labels_of
 from stillright.training.search.auto import ACCOUNT
 from stillright.training.settings import Job, optimizer_steps, warmup_steps
 from stillright.training.transfer.differences import why_unlike
@@ -92,7 +96,7 @@ def run_update(config: UpdateConfig, console: Console | None = None) -> Comparis
         files = [folder.path_of(answers) for answers in predictions_of(models, config)]
         origin = Origin(asked={"update.yaml": config.model_dump(mode="json"), "versions": _versions()})
         return ranks.on_main(
-            lambda: _report(files, folder.account_of(models.get("compat")), origin, workspace, console)
+            lambda: _report(_compared(files, data), folder.account_of(models.get("compat")), origin, workspace, console)
         )
 
 
@@ -150,11 +154,12 @@ def compat_alone(data: Data, name: str) -> Stage:
 
 def checked_data(config: UpdateConfig) -> Data:
     """What the update reads. Raises StillrightError where its strategy or a control does not fit the task or the
-    bases, or a log of old's answers the task's rows."""
+    bases, or a log of old's answers the task's rows, or where these have no column to slice by."""
     data, models = Data(config), models_of(config)
     for model in models.values():
         if isinstance(model, Stage):
             model.refuse_misfit(data)
+    labels_of(data.task, config.slices)
     if "ensemble" in config.controls:
         _refuse_apart(answers_together(models["old"], models["new"], config, "ensemble"), data)
     return data
@@ -217,15 +222,21 @@ def _versions() -> dict[str, str]:
     return {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
 
 
+def _compared(files: list[Path], data: Data) -> Comparison:
+    """Old, new and candidates, by the columns of the test rows that the update slices by."""
+    labels = pl.DataFrame(labels_of(data.task, data.config.slices))
+    answers = [read_predictions(file) for file in files]
+    old, new, *candidates = [replace(each, table=each.table.join(labels, on="id", how="left")) for each in answers]
+    return compare(old, new, candidates, slices=data.config.slices, allow=["identical"])
+
+
 def _report(
-    files: list[Path], searched: dict[str, Any] | None, origin: Origin, workspace: Workspace, console: Console
+    comparison: Comparison, searched: dict[str, Any] | None, origin: Origin, workspace: Workspace, console: Console
 ) -> Comparison:
-    """Compares old, new and candidates, prints the table and writes REPORTS.
+    """Prints the table and writes REPORTS.
 
     searched: the account of the search that made the compat adapter, if one did.
     """
-    old, new, *candidates = files
-    comparison = compare(old, new, candidates, allow=["identical"])
     page = comparison_page(comparison)
     further = [] if searched is None else [search_section(searched)]
     first, second, *others = page.sections

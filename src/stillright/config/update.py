@@ -224,6 +224,9 @@ class UpdateConfig(Strict):
         description="candidates beside the compat adapter: continue_ce, the new adapter trained further; ensemble, old "
         "and new answering together",
     )
+    slices: tuple[str, ...] = Field(
+        (), description="columns of the test rows, such as subject; the report accounts for each of their values"
+    )
     dtype: Literal["auto", "bfloat16", "float32"] = Field("auto", description="auto: bfloat16 if the processor has it")
     predict_batch_size: Positive = 16
     seed: Seed = Field(0, description="default of the three seeds below")

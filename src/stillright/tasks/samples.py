@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from stillright.errors import TaskError
 from stillright.records import Row
 from stillright.tasks.task import Document, Task
 
@@ -17,6 +18,22 @@ def own_ids(documents: Sequence[Document]) -> list[str] | None:
 def sample_ids(documents: Sequence[Document], positions: Sequence[int]) -> list[str]:
     """Their own ids, or else their places in the harness's split."""
     return own_ids(documents) or list(map(str, positions))
+
+
+def labels_of(task: Task, columns: Sequence[str]) -> dict[str, list[str | None]]:
+    """What the test documents have in these columns, as text, beside their `id`. Raises TaskError for one that none
+    has."""
+    documents = task.test_documents
+    for name in columns:
+        if not any(name in document for document in documents):
+            known = ", ".join(dict.fromkeys(key for document in documents for key in document))
+            raise TaskError(f"slices: the test rows of {task.name} have no column {name!r}; there is {known}")
+    values = {name: [_text(document.get(name)) for document in documents] for name in columns}
+    return {"id": list(sample_ids(documents, task.test_positions)), **values}
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)
 
 
 def choice_row(task: Task, document: Document, identifier: str, number: int | None) -> Row:
