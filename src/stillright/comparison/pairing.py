@@ -170,13 +170,13 @@ def _why_unscored(tables: list[pl.DataFrame], kind: Kind) -> str:
 
 def _labels(tables: list[pl.DataFrame], columns: Sequence[str]) -> dict[str, pl.Series]:
     """For each column the samples' values as text, of the first file that has one."""
-    return {column: _first_known(_texts(tables, column, "slice")).alias(column) for column in columns}
+    return {column: first_known(_texts(tables, column, "slice")).alias(column) for column in columns}
 
 
 def _clusters(tables: list[pl.DataFrame], column: str) -> pl.Series:
     """The name of each sample's cluster. Raises DataError where files put a sample in different ones."""
     texts = _texts(tables, column, "cluster")
-    clusters = _first_known(texts).alias(column)
+    clusters = first_known(texts).alias(column)
     for each in texts:
         other = (each != clusters).fill_null(False).arg_true()
         if len(other):
@@ -198,7 +198,8 @@ def _texts(tables: list[pl.DataFrame], column: str, use: str) -> list[pl.Series]
     return [each.list.join(" | ") if column == "reference" else each.cast(pl.String) for each in held]
 
 
-def _first_known(texts: Sequence[pl.Series]) -> pl.Series:
+def first_known(texts: Iterable[pl.Series]) -> pl.Series:
+    """For each sample the value of the first that has one."""
     return pl.select(pl.coalesce(texts)).to_series()
 
 

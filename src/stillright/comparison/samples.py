@@ -13,6 +13,7 @@ import polars as pl
 
 from stillright.comparison.attempts import runs_right
 from stillright.comparison.models import Model
+from stillright.comparison.pairing import first_known
 from stillright.comparison.quadrants import exchanged, parts_between
 from stillright.comparison.reliable import ALPHA, adjusted_ps
 from stillright.comparison.tally import Tally, changed, tally_continuous, tally_discrete
@@ -76,7 +77,7 @@ class Samples:
                 self.labels.get(TASK, pl.Series([task], dtype=pl.String).new_from_index(0, len(tables[0]))).alias(TASK),
                 *quadrants,
                 *counts,
-                *(_first_known(tables, column) for column in ("prompt", "reference")),
+                *(first_known(table[column] for table in tables) for column in ("prompt", "reference")),
                 *answers,
                 *(values.alias(f"slice_{name}") for name, values in labels.items()),
             ]
@@ -154,7 +155,3 @@ def _words(parts: Mapping[str, Array]) -> pl.Series:
     return pl.select(
         pl.coalesce(pl.when(pl.lit(where > 0)).then(pl.lit(name)) for name, where in parts.items())
     ).to_series()
-
-
-def _first_known(tables: Sequence[pl.DataFrame], column: str) -> pl.Series:
-    return pl.select(pl.coalesce(table[column] for table in tables)).to_series()

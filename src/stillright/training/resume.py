@@ -19,9 +19,9 @@ from stillright.errors import RunError, one_line
 from stillright.folder.files import write_atomically
 from stillright.upstream.transformers import TRAINER_STATE, checkpoint_parts
 
+SEAL = "digest.txt"  # of the other files of a checkpoint
 # as Python numbers it, as others word it, and as torch fails where fewer bytes were written than given
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-SEAL = "digest.txt"  # of the other files of a checkpoint
 FULL_WORDS = (*map(os.strerror, FULL), "PytorchStreamWriter failed", "unexpected pos")
 
 
