@@ -33,12 +33,14 @@ LOGS = ROOT / "tests" / "logs"
 CHUNK = 500  # inputs that a process reads
 PATIENCE = 20  # seconds for one input of some kB
 LONGEST = 5000  # letters of an error
-SHARES = {"importers": 0.8, "policies": 0.15, "configs": 0.05}  # of all inputs; a study takes longest to check
+# of all inputs; a study takes long to check, and each Parquet file is read by a process of its own
+SHARES = {"importers": 0.797, "parquet": 0.003, "policies": 0.15, "configs": 0.05}
 CSV = 'id,prediction,reference,correct,score,output\n1,B,B,true,0.5,"x, y"\n2,C,"[""A"", ""B""]",no,,\n3,,B,,1,z\n'
 ROWS = [
     {"id": str(n), "prediction": "AB"[n % 2], "reference": ["A", "C"], "correct": n % 2 == 0, "score": n / 8}
     for n in range(6)
 ]
+HEADER = Header(name="own", task="t", kind="discrete")
 POLICY = (ROOT / "examples" / "ci" / "policy.yaml").read_bytes()
 JUDGE = b"base_url: http://127.0.0.1:8000/v1\nmodel: judge\napi_key_env: null\n"
 
@@ -64,20 +66,23 @@ def _log(pattern: str, form: str, **selected: Any) -> Input:
 
 
 def _own(folder: Path) -> Iterator[Input]:
-    own = PredictionSet.from_rows(Header(name="own", task="t", kind="discrete"), ROWS)
-    write_predictions(own, folder / "own.jsonl")
-    own.table.write_parquet(folder / "own.parquet")
-    lines, parquet, table = (folder / "own.jsonl").read_bytes(), (folder / "own.parquet").read_bytes(), CSV.encode()
+    write_predictions(PredictionSet.from_rows(HEADER, ROWS), folder / "own.jsonl")
+    lines, table = (folder / "own.jsonl").read_bytes(), CSV.encode()
     for file, form, content in (
         ("own.jsonl", "jsonl", lines),
         ("own.jsonl.gz", "jsonl.gz", gzip.compress(lines)),
-        ("own.parquet", "parquet", parquet),
         ("a.json", "json", json.dumps(ROWS).encode()),
         ("a.csv", "csv", table),
         ("a.csv.gz", "csv.gz", gzip.compress(table)),
         ("a.tsv", "tsv", table.replace(b",", b"\t")),
     ):
         yield Input(file, form, content, read_predictions)
+
+
+def _parquet(folder: Path) -> Iterator[Input]:
+    PredictionSet.from_rows(HEADER, ROWS).table.write_parquet(folder / "own.parquet")
+    yield Input("own.parquet", "parquet", (folder / "own.parquet").read_bytes(), read_predictions)
+    yield _log("lighteval/details/**/details_sums_*.parquet", "parquet")
 
 
 def _cells(path: Path) -> list[Cell]:
@@ -105,6 +110,7 @@ def originals(folder: Path) -> dict[str, list[Input]]:
             _log("swebench/*.json", "json"),
             *_own(folder),
         ],
+        "parquet": [*_parquet(folder)],
         "policies": [
             Input("policy.yaml", "yaml", POLICY, load_policy),
             Input("judge.yaml", "yaml", JUDGE, lambda path: parse(JudgeSettings, read_yaml(path), str(path))),

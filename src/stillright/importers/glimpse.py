@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
-import polars as pl
-
 from stillright.errors import DataError
+from stillright.importers import parquet
 from stillright.jsonl import Keys, blocks, decode_json, first_bytes, read_json
 
 ZIP, PARQUET = b"PK\x03\x04", b"PAR1"
@@ -57,8 +56,8 @@ def glimpse(path: Path, known: str) -> Glimpse:
 
 
 def _columns(path: Path) -> frozenset[str]:
-    with suppress(pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError):
-        return frozenset(pl.read_parquet_schema(path))
+    with suppress(DataError):
+        return frozenset(parquet.schema(path))
     return frozenset()  # damaged, as its reader says
 
 

@@ -10,15 +10,18 @@ import polars as pl
 
 from stillright import bounds
 from stillright.directions import is_lower_better
-from stillright.errors import DataError, one_line
+from stillright.errors import DataError
+from stillright.importers import parquet
 from stillright.importers.grades import Judged, graded, number
 from stillright.importers.selection import Selection, choose_metric, refuse_unknown
 from stillright.messages import chat_text
 from stillright.records import Header, PredictionSet
 
 NAME = re.compile(r"details_(?P<task>.+)_(?P<date>\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d[.\d]*)\.parquet")
-DOC = ("id", "query", "choices", "gold_index", "specific")
-RESPONSE = ("input", "text", "text_post_processed")
+READ = {
+    "doc": ("id", "query", "choices", "gold_index", "specific"),
+    "model_response": ("input", "text", "text_post_processed"),
+}
 Row = dict[str, Any]
 
 
@@ -52,18 +55,10 @@ def _model(path: Path) -> str | None:
 
 def _rows(path: Path) -> list[Row]:
     """What is read of each row. Raises DataError for a file that is damaged, too large, or lacks a field."""
-    try:
-        lazy = pl.scan_parquet(path)
-        bounds.refuse_rows(lazy.select(pl.len()).collect().item(), bounds.row_limit(path), str(path))
-        schema = lazy.collect_schema()
-        _fields(schema, "metric", path)
-        frame = lazy.select(
-            "metric",
-            _struct("doc", [name for name in _fields(schema, "doc", path) if name in DOC]),
-            _struct("model_response", [name for name in _fields(schema, "model_response", path) if name in RESPONSE]),
-        ).collect()
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as error:
-        raise DataError(f"{path}: not Parquet of LightEval, or damaged ({one_line(error)[:200]})") from None
+    schema = parquet.schema(path)
+    _fields(schema, "metric", path)
+    columns = {"metric": None} | {name: _known(schema, name, path) for name in READ}
+    frame = parquet.read(path, columns)
     bounds.refuse_heavy(int(frame.estimated_size()), bounds.memory_limit(path), str(path))
     return frame.to_dicts()
 
@@ -76,8 +71,12 @@ def _fields(schema: pl.Schema, name: str, path: Path) -> list[str]:
     return [field.name for field in dtype.fields]
 
 
-def _struct(name: str, fields: list[str]) -> pl.Expr:
-    return pl.struct(pl.col(name).struct.field(field) for field in fields).alias(name)
+def _known(schema: pl.Schema, name: str, path: Path) -> list[str]:
+    """The fields of a column that are read. Raises DataError where it has none of them."""
+    known = [field for field in _fields(schema, name, path) if field in READ[name]]
+    if not known:
+        raise DataError(f"{path}: {name} has none of the fields {', '.join(READ[name])}; not a file of LightEval")
+    return known
 
 
 def _judged(row: Row, metric: str | None, path: Path) -> Judged:

@@ -14,15 +14,14 @@ import polars as pl
 
 from stillright import bounds
 from stillright.directions import is_lower_better
-from stillright.errors import DataError, one_line
-from stillright.importers import presets
+from stillright.errors import DataError
+from stillright.importers import parquet, presets
 from stillright.importers.answer_lists import with_listed_references
 from stillright.importers.selection import Selection, choose, listed, refuse_unknown
 from stillright.jsonl import decode_json, filled_lines, read_json, without_nan
 from stillright.records import ANSWERS, COLUMNS, Column, Header, PredictionSet, joined_table, renaming
 
 ROWS = 2**16  # made a table of at once
-ANSWER_BYTES = 16  # of one of several right answers, besides its text
 NAMES = 1000  # of columns that a misspelt one is looked for among
 
 
@@ -48,29 +47,10 @@ def read_frame(frame: Any, name: str, selection: Selection | None = None) -> Pre
 
 def read_parquet(path: Path, selection: Selection) -> PredictionSet:
     """The PredictionSet in a Parquet file. Raises DataError naming file and row."""
-    try:
-        ours = columns_of(list(pl.read_parquet_schema(path)), selection, str(path))
-        lazy = pl.scan_parquet(path).select(set(ours.values()))
-        bounds.refuse_rows(lazy.select(pl.len()).collect().item(), bounds.row_limit(path), str(path))
-        frame = lazy.collect()
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as error:
-        raise DataError(f"{path}: not Parquet, or damaged ({one_line(error)[:200]})") from None
-    _refuse_large(sum(map(_text_bytes, frame)), path)
+    ours = columns_of(list(parquet.schema(path)), selection, str(path))
+    frame = parquet.read(path, dict.fromkeys(ours.values()))
     parts = ({own: part[theirs] for own, theirs in ours.items()} for part in frame.iter_slices(ROWS))
     return from_parts(parts, path, selection)
-
-
-def _refuse_large(size: int, path: Path) -> None:
-    """Equal values take no room in a Parquet file, and hardly any in memory, but later steps write them all out."""
-    limit = max(bounds.UNPACKED_BYTES, path.stat().st_size)
-    if size > limit:
-        raise DataError(f"{path}: unpacks to {size:,} bytes, more than {limit:,}; write it as JSONL")
-
-
-def _text_bytes(column: pl.Series) -> int:
-    """Of all its texts, each written out."""
-    texts = column.explode() if isinstance(column.dtype, pl.List) else column
-    return int(texts.str.len_bytes().sum()) if texts.dtype == pl.String else ANSWER_BYTES * len(texts)
 
 
 def read_records(path: Path, selection: Selection) -> PredictionSet:
