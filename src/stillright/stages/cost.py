@@ -5,13 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from peft import get_peft_model
 
 from stillright.config import LoraConfig, TrainingConfig
 from stillright.models import ModelRef, load_adapter_config, load_skeleton
+from stillright.prediction.harness_model import grow
+from stillright.tasks import Task
+from stillright.tasks.encoding import encode_pairs
 from stillright.training.lora import lora_config
 from stillright.training.settings import optimizer_steps
 from stillright.training.teachers.forms import Form, Hidden
@@ -81,3 +84,21 @@ def teacher_bytes(rows: int, form: Form, hidden: int, vocabulary: int, dtype: to
     row = sum(math.prod(shape) * kind.itemsize for shape, kind in form.columns(hidden, dtype).values())
     head = vocabulary * hidden * dtype.itemsize if isinstance(form, Hidden) else 0
     return rows * (row + 8 + 4) + head
+
+
+def tested_tokens(task: Task, tokenizer: Any, longest: int) -> int:
+    """Tokens of the test documents as trees of their choices, or of prompts with the longest answers allowed.
+
+    longest: tokens of a text, at most.
+    """
+    documents = task.test_documents
+    if not task.is_choice:
+        encoded = tokenizer([task.prompt(document) for document in documents])["input_ids"]
+        return sum(min(len(ids), longest) + task.longest_answer for ids in encoded)
+    pairs = [
+        (task.prompt(document), task.continuation(choice))
+        for document in documents
+        for choice in task.choices(document)
+    ]
+    trees, _ = grow(encode_pairs(pairs, tokenizer), longest)
+    return sum(tree.tokens(apart=False) for tree in trees)

@@ -11,6 +11,7 @@ from typing import TypeVar
 from stillright.config import OldAnswers, StrategyConfig, UpdateConfig
 from stillright.errors import DataError, ModelError, TaskError
 from stillright.models import ModelRef, Source, compute_dtype, load_tokenizer, longest_text, shared_vocabulary
+from stillright.stages.cost import tested_tokens
 from stillright.stages.old_log import OldLog
 from stillright.tasks import Task, load_task
 from stillright.tasks.task import Document
@@ -43,6 +44,8 @@ class Data:
         self.dtype = compute_dtype(config.dtype)
         self._texts: dict[tuple[Source, int], list[Text]] = {}
         self._choices: dict[tuple[Source, int], list[ChoiceText]] = {}
+        self._deciding: dict[Source, list[ChoiceText]] = {}
+        self._tested_tokens: dict[Source, int] = {}
         self._refuse_long_answers()
 
     @property
@@ -116,7 +119,16 @@ class Data:
 
     def deciding_choices(self, base: Source) -> list[ChoiceText]:
         """The same as trees of choices."""
-        return encode_documents(self.task, self.deciding(), load_tokenizer(base), self.longest)
+        if base not in self._deciding:
+            self._deciding[base] = encode_documents(self.task, self.deciding(), load_tokenizer(base), self.longest)
+        return self._deciding[base]
+
+    def tested_tokens(self, base: Source) -> int:
+        """How many tokens a model of this base reads of the test documents: of trees of their choices, or of prompts
+        with the longest answers allowed."""
+        if base not in self._tested_tokens:
+            self._tested_tokens[base] = tested_tokens(self.task, load_tokenizer(base), self.longest_of(base))
+        return self._tested_tokens[base]
 
     def aligned_choices(self, base: Source) -> Texts[ChoiceText]:
         """The same, with the rows without answers added to the training part; where the old model is gone, only those

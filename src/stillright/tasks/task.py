@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import random
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lm_eval.api.metrics import mean, nanmean
@@ -40,6 +40,7 @@ class Task:
     test_documents: list[Document]
     test_positions: list[int]  # theirs among the harness's evaluation documents
     unlabelled: list[tuple[str, Document]]  # rows without answers, with their prompts
+    _prompts: dict[str, str] = field(default_factory=dict, repr=False, compare=False)  # by the document's content
 
     @property
     def kind(self) -> Kind:
@@ -68,7 +69,10 @@ class Task:
 
     def prompt(self, document: Document) -> str:
         """The text before the answer, exactly as it is scored."""
-        return str(self.harness.fewshot_context(document, 0))
+        content = repr(document)
+        if content not in self._prompts:  # the harness compiles its template for each document anew
+            self._prompts[content] = str(self.harness.fewshot_context(document, 0))
+        return self._prompts[content]
 
     def right_answer(self, document: Document) -> str:
         """The text a model is trained on: delimiter and right choice (the first of several), or the reference.
