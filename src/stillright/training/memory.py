@@ -22,10 +22,12 @@ def frees_memory(train: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(train)
     def freed(*args: P.args, **kwargs: P.kwargs) -> R:
+        gc.freeze()  # what is there already, most of it modules, is not searched: that took longer than small trainings
         try:
             return train(*args, **kwargs)
         finally:
             gc.collect()
+            gc.unfreeze()
             if torch.accelerator.is_available():
                 torch.accelerator.empty_cache()
 
