@@ -31,7 +31,7 @@ def main() -> int:
     try:
         for tally in tried(args):
             tallies.append(tally)
-            print(table([tally]), flush=True)
+            print(f"{table([tally])}\n{faults([tally])}", flush=True)
     finally:
         print(f"\nseed {args.seed}\n{table(tallies)}\n{faults(tallies)}")
     if interrupts := [seconds for tally in tallies for seconds in tally.interrupts]:

@@ -1,7 +1,5 @@
 """python -m stillright"""
 
-import sys
+from stillright.cli import command_line
 
-from stillright.cli import main
-
-sys.exit(main())
+command_line()

@@ -13,12 +13,18 @@ import time
 import traceback
 from collections.abc import Sequence
 from importlib.metadata import version
+from typing import NoReturn
 
 from stillright import ranks
 from stillright.cli.command import Parser
 from stillright.cli.compare import add_compare_commands, replace_old_outputs, with_example
 from stillright.cli.failures import explained, reason_of
-from stillright.cli.interrupts import interrupts_are_heard
+from stillright.cli.interrupts import (
+    INTERRUPTED,
+    interrupts_are_heard,
+    interrupts_end_silently,
+    say_interrupted,
+)
 from stillright.cli.plan import add_plan_command
 from stillright.cli.setup import add_setup_commands
 from stillright.cli.study_results import add_study_results_command
@@ -62,9 +68,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
         return code
     except KeyboardInterrupt:
-        if ranks.is_main():
-            print("stillright: interrupted; run the same command again to continue", file=sys.stderr)
-        return 130
+        say_interrupted()
+        return INTERRUPTED
     except BrokenPipeError:  # `stillright ... | head` has read enough
         _print_no_more()
         return 141
@@ -72,6 +77,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         if isinstance(error, SystemExit) and not error.code:  # --help
             raise
         return _failed(error)
+
+
+def command_line() -> NoReturn:
+    """What the installed command is: `main`, and the end of the process."""
+    code = main()
+    interrupts_end_silently()
+    sys.exit(code)
 
 
 def _parsed(words: list[str]) -> argparse.Namespace:

@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from stillright.cli.command import command, console
+from stillright.cli.interrupts import interrupts_end_at_once
 from stillright.cli.paths import given, path
 from stillright.errors import ConfigError
 
@@ -55,10 +56,16 @@ def _stage_config(args: argparse.Namespace, old: str, new: str) -> UpdateConfig:
     return parse_update(with_overrides(values, args.set), "options")
 
 
-def _pipeline(args: argparse.Namespace) -> ModuleType:
-    """What makes stages, or prints what they cost; imported only once the configuration is known to be good."""
+def _imported(module: str, args: argparse.Namespace) -> ModuleType:
+    """A module that needs the large libraries; imported only once the configuration is known to be good."""
     _quiet_libraries(args)
-    return import_module("stillright.dry_run" if getattr(args, "dry_run", False) else "stillright.pipeline")
+    with interrupts_end_at_once():
+        return import_module(module)
+
+
+def _pipeline(args: argparse.Namespace) -> ModuleType:
+    """What makes stages, or prints what they cost."""
+    return _imported("stillright.dry_run" if getattr(args, "dry_run", False) else "stillright.pipeline", args)
 
 
 def _done() -> int:
@@ -80,14 +87,12 @@ def _study(args: argparse.Namespace) -> int:
     from stillright.config import load_study
 
     config = load_study(args.study, args.set)
-    _quiet_libraries(args)
     if args.dry_run:
-        from stillright.study.forecast import print_forecast
-
-        return 1 if print_forecast(config, str(args.study), console(args)) else 0
-    from stillright.study.run import run_study
-
-    return 1 if run_study(config, str(args.study), console(args), args.ray) else 0
+        forecast = _imported("stillright.study.forecast", args)
+        return 1 if forecast.print_forecast(config, str(args.study), console(args)) else 0
+    return (
+        1 if _imported("stillright.study.run", args).run_study(config, str(args.study), console(args), args.ray) else 0
+    )
 
 
 def _demo(args: argparse.Namespace) -> int:
@@ -138,9 +143,8 @@ def _transfer(args: argparse.Namespace) -> int:
 
 
 def _merge(args: argparse.Namespace) -> int:
-    _quiet_libraries(args)
+    write_merged = _imported("stillright.models.merge", args).write_merged
     from stillright.models import ModelRef, compute_dtype
-    from stillright.models.merge import write_merged
 
     write_merged(ModelRef.parse(args.model), compute_dtype(args.dtype), args.out)
     return 0
