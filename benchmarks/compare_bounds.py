@@ -76,6 +76,12 @@ def wide_csv(path: Path, size: int, side: str, *, columns: int) -> None:
     path.write_text(",".join(names) + "\n" + ",".join([side] * len(names)) + "\n")
 
 
+def pages(path: Path, size: int, side: str) -> None:
+    """Texts of which no two are equal, so that pages unpack to far more than the file."""
+    texts = [f"{side} {i} {'word ' * 5_000_000}" for i in range(40)]
+    pl.DataFrame({"id": range(40), "prediction": texts}).write_parquet(path, compression="zstd")
+
+
 def parquet(path: Path, size: int, side: str, *, rows: int, text: str) -> None:
     """Rows that take no room, since their values are all the same."""
     values = {"id": side, "prediction": text or side, "reference": "a"}
@@ -169,6 +175,7 @@ CASES = {
     "eval of lists": Case(".eval", partial(archive, part=b'",' + b"[]," * 2_000_000 + b'"', samples=20)),
     "parquet rows": Case(".parquet", partial(parquet, rows=5_000_000, text="")),
     "parquet texts": Case(".parquet", partial(parquet, rows=5_000, text="word " * 20_000)),
+    "parquet pages": Case(".parquet", pages),
 }
 
 
