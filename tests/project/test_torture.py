@@ -17,7 +17,7 @@ from torture.doubts import Changed, verdict
 from torture.kills import outcome_of_signal
 from torture.table import Tally, table
 
-PART = {"seed": 0, "commands": 1, "kills": 4, "damages": 6, "inputs": 2000, "workers": 2}
+PART = {"seed": 0, "commands": 1, "kills": 2, "damages": 4, "inputs": 1500, "workers": 2}
 ROWS = '{"id": "1", "prediction": "A", "reference": "A"}\n{"id": "2", "prediction": "A", "reference": "B"}\n'
 
 

@@ -19,7 +19,7 @@ from stillright.config import TaskConfig
 from stillright.demo import DATA
 from stillright.errors import DataError, TaskError
 from stillright.models import Source, load_tokenizer
-from stillright.tasks import Task, load_task
+from stillright.tasks import Task, load_task, registry
 from stillright.training.encode import encode_texts
 
 SCRIPT = ROOT / "scripts" / "split_rows.py"
@@ -122,6 +122,12 @@ def test_a_harness_task_is_scored_by_any_of_its_metrics_per_sample(
     by_f1, by_em = (on_rows("drop", [PASSAGE], tmp_path, metric=metric) for metric in ("f1", "em"))
     assert [scored(task, output) for task in (by_f1, by_em)] == [f1, em]
     assert by_f1.kind == "continuous"
+
+
+def test_a_task_is_found_without_parsing_the_files_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(registry, "_manager", lambda: pytest.fail("all files were parsed"))
+    config = registry.harness_config("mmlu_anatomy")  # in mmlu/default/mmlu_anatomy.yaml
+    assert (config["task"], config["dataset_name"]) == ("mmlu_anatomy", "anatomy")
 
 
 @pytest.mark.parametrize("name", ["piqa", "hellaswag"])
