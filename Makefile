@@ -4,7 +4,7 @@ BIN := .venv/bin
 NEWEST := .venv-newest/bin
 LIGHT := .venv-light/bin
 
-.PHONY: demo test newest light audit torture
+.PHONY: demo test docs newest light audit torture
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -20,6 +20,10 @@ test: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	HF_HUB_OFFLINE=1 $(BIN)/pytest
+
+# The site of docs/, in docs/_build; a warning is an error.
+docs: .venv/installed
+	$(BIN)/python -m sphinx -n -W --keep-going -b html docs docs/_build
 
 # Kills, damages, faults and mutated inputs; an hour or two on two cores. A part, with another seed:
 # `make torture TORTURE="--seed 7 --kills 20 --commands 2 --damages 10 --inputs 10000"`.
