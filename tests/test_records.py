@@ -23,12 +23,27 @@ def test_round_trip(tmp_path: Path) -> None:
     rows: list[dict[str, Any]] = [
         {"id": "1", "prediction": "A", "reference": ["A", "B"]},
         {"id": "ü", "prediction": "B", "reference": "A", "output": "x\ny", "choices": 4},
+        {"id": "3", "choices": 2, "choice_texts": ["", '["x"]'], "loglikelihoods": [-1.5, -0.25]},
+        {"id": "4", "prediction": "A", "output_tokens": 7},
     ]
     predictions = PredictionSet.from_rows(header, rows)
     write_predictions(predictions, tmp_path / "old.jsonl")
     again = read_predictions(tmp_path / "old.jsonl")
     assert again.header == header
     assert again.table.equals(predictions.table)
+
+
+def test_what_is_known_of_choices_is_a_column_only_where_a_row_has_it(tmp_path: Path) -> None:
+    path = tmp_path / "old.jsonl"
+    told = '{"id": "a", "prediction": "0", "choice_texts": ["x", "y"], "loglikelihoods": [-1, -2.5]}'
+    path.write_text('{"id": "b", "prediction": "1"}\n' + told + "\n")
+    table = read_predictions(path).table
+    assert table["choice_texts"].to_list() == [None, ["x", "y"]]
+    assert table["loglikelihoods"].to_list() == [None, [-1.0, -2.5]]
+    assert "output_tokens" not in table.columns
+    assert not {"choice_texts", "loglikelihoods"} & {
+        *read_predictions(path, Selection(all_choices=False)).table.columns
+    }
 
 
 def test_least_form(tmp_path: Path) -> None:
@@ -90,6 +105,23 @@ def test_packed_and_marked_files(tmp_path: Path) -> None:
         ),
         ('{"header": {"name": 3}}\n', "f.jsonl:1: header: name"),
         ("[" * 5000, "f.jsonl: Expected object, got array"),
+        (
+            '{"id": "1", "correct": true, "choice_texts": "a"}\n',
+            "f.jsonl:1: choice_texts: Expected array | null, got str",
+        ),
+        (
+            '{"id": "1", "correct": true, "choice_texts": [null]}\n',
+            "f.jsonl:1: choice_texts[0]: Expected str, got null",
+        ),
+        ('{"id": "1", "correct": true, "output_tokens": 1.5}\n', "row 1: output_tokens: 1.5 is not a count"),
+        (
+            '{"id": "1", "correct": true, "choices": 3, "choice_texts": ["a", "b"]}\n',
+            "choices and choice_texts differ in number (row 1, id '1')",
+        ),
+        (
+            '{"id": "1", "correct": true, "choice_texts": ["a", "b"], "loglikelihoods": [-1]}\n',
+            "choice_texts and loglikelihoods differ in number (row 1, id '1')",
+        ),
     ],
 )
 def test_malformed_files_are_refused(tmp_path: Path, content: str, message: str) -> None:
@@ -118,5 +150,10 @@ def test_a_cut_off_archive_is_refused(tmp_path: Path) -> None:
 def test_scores_that_are_no_numbers_are_refused() -> None:
     with pytest.raises(DataError, match=r"the score is not a finite number \(row 2, id 'b'\)"):
         PredictionSet.from_rows(Header(name="x"), [{"id": "a", "score": 1}, {"id": "b", "score": float("inf")}])
+    row = {"id": "a", "correct": True, "loglikelihoods": [-1.0, float("-inf")]}
+    with pytest.raises(DataError, match=r"loglikelihoods: not all are finite numbers \(row 1, id 'a'\)"):
+        PredictionSet.from_rows(Header(name="x"), [row])
+    with pytest.raises(DataError, match="row 1: loglikelihoods: log-likelihood 1 is missing"):
+        PredictionSet.from_rows(Header(name="x"), [{**row, "loglikelihoods": [-1.0, None]}])
     with pytest.raises(DataError, match="row 1: score: 'high' is not a number"):
         PredictionSet.from_rows(Header(name="x"), [{"id": "a", "score": "high"}])

@@ -5,8 +5,10 @@ Knows the columns and what makes a row valid; knows neither the formats of other
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from types import NoneType
 from typing import Any, Literal
@@ -19,7 +21,7 @@ from stillright.errors import DataError, spelled
 from stillright.values import READERS, as_text
 
 Kind = Literal["discrete", "continuous"]
-Row = Mapping[str, Any]  # values by the names in COLUMNS, and by those of columns to slice by
+Row = Mapping[str, Any]  # values by the names in TYPES, and by those of columns to slice by
 Column = Sequence[Any] | pl.Series  # a value per row
 
 COLUMNS: dict[str, Any] = {
@@ -34,6 +36,14 @@ COLUMNS: dict[str, Any] = {
     "choices": pl.Int64,  # how many answers there were to choose from
     "margin": pl.Float64,  # of choices: how far the best right one is ahead of the best other, as the metric ranks them
 }
+DETAILS: dict[str, Any] = {  # columns that a table has only where any row has a value, since most files have none
+    "choice_texts": pl.List(pl.String),  # of each choice, by its number
+    "loglikelihoods": pl.List(pl.Float64),  # of each choice after the prompt, by its number: sums over tokens, in nats
+    "output_tokens": pl.Int64,  # how many the model wrote, as its own tokenizer cuts them
+}
+TYPES = COLUMNS | DETAILS
+OF_CHOICES = ("choice_texts", "loglikelihoods")
+LISTS = {"reference": "right answers", "choice_texts": "choices", "loglikelihoods": "log-likelihoods"}  # of a sample
 TASK = "task"  # the further column that names each sample's task, in a set of several tasks
 ANSWERS = ("prediction", "correct", "score", "output")  # a table needs at least one
 PLAIN: dict[Any, type] = {pl.String: str, pl.Float64: float, pl.Boolean: bool}  # whose values need no conversion
@@ -62,9 +72,10 @@ class Header(BaseModel):
 class PredictionSet:
     """The answers of one model to one task.
 
-    table: all of COLUMNS, null if unknown, then text columns to slice by. Ids are unique; a row without prediction,
-    verdict and score is unscored. guessed: the kind is discrete only because all values of a metric are 0 or 1; they
-    are scores if another file of the metric has other values. file: what it was read from; None if made in memory.
+    table: all of COLUMNS, null if unknown, those of DETAILS that are known, then text columns to slice by. Ids are
+    unique; a row without prediction, verdict and score is unscored. guessed: the kind is discrete only because all
+    values of a metric are 0 or 1; they are scores if another file of the metric has other values. file: what it was
+    read from; None if made in memory.
     """
 
     header: Header
@@ -113,26 +124,28 @@ def table_of(columns: Mapping[str, Column], place: str, before: int = 0) -> pl.D
     before: how many rows of the same file come before these.
     """
     n = len(next(iter(columns.values()), ()))
-    names = dict.fromkeys((*COLUMNS, *columns))
-    return pl.DataFrame([_column(name, columns.get(name), n, place, before) for name in names])
+    names = dict.fromkeys((*TYPES, *columns))
+    made = [_column(name, columns.get(name), n, place, before) for name in names]
+    return pl.DataFrame([each for each in made if each.name not in DETAILS or each.null_count() < n])
 
 
 def joined_table(parts: Iterable[Mapping[str, Column]], place: str, most: int) -> pl.DataFrame:
     """The table of columns whose rows, `most` at most, come part by part.
 
-    Raises DataError for a value of the wrong type, and for too many rows or right answers.
+    Raises DataError for a value of the wrong type, and for too many rows, right answers or choices.
     """
     tables: list[pl.DataFrame] = []
-    rows = answers = 0
+    rows, listed = 0, Counter[str]()
     for columns in parts:
         table = table_of(columns, place, rows)
         rows += len(table)
         bounds.refuse_rows(rows, most, place)
-        lengths = pl.col("reference").list.len()
-        _refuse_rows(table, lengths > bounds.ANSWERS, f"{place}: more than {bounds.ANSWERS:,} right answers")
-        answers += table.select(lengths.sum()).item()
-        if answers > bounds.ALL_ANSWERS:
-            raise DataError(f"{place}: more than {bounds.ALL_ANSWERS:,} right answers up to row {rows:,}")
+        for name in LISTS.keys() & set(table.columns):
+            lengths, what = pl.col(name).list.len(), LISTS[name]
+            _refuse_rows(table, lengths > bounds.ANSWERS, f"{place}: more than {bounds.ANSWERS:,} {what}")
+            listed[name] += table.select(lengths.sum()).item()
+            if listed[name] > bounds.ALL_ANSWERS:
+                raise DataError(f"{place}: more than {bounds.ALL_ANSWERS:,} {what} up to row {rows:,}")
         tables.append(table)
     return _concatenated(tables) if tables else table_of({}, place)
 
@@ -140,13 +153,17 @@ def joined_table(parts: Iterable[Mapping[str, Column]], place: str, most: int) -
 def _concatenated(tables: list[pl.DataFrame]) -> pl.DataFrame:
     """One table of all rows, in one piece, since operations on many pieces are slow."""
     held, n = set[str]().union(*map(filled, tables)), sum(map(len, tables))
-    whole = pl.concat([table.select(sorted(held)) for table in tables], rechunk=True)
-    return pl.DataFrame([whole[name] if name in held else nulls(name, n) for name in tables[0].columns])
+    found = dict.fromkeys(name for table in tables for name in table.columns)
+    names = [name for name in dict.fromkeys((*TYPES, *found)) if name in found]
+    kept = ([name for name in names if name in held and name in table.columns] for table in tables)
+    parts = [table.select(each) for table, each in zip(tables, kept, strict=True)]
+    whole = pl.concat(parts, how="diagonal", rechunk=True)
+    return pl.DataFrame([whole[name] if name in held else nulls(name, n) for name in names])
 
 
 def nulls(name: str, n: int) -> pl.Series:
     """A column of a PredictionSet's table in which nothing is known."""
-    return pl.Series(name, [None], dtype=COLUMNS.get(name, pl.String)).new_from_index(0, n)
+    return pl.Series(name, [None], dtype=TYPES.get(name, pl.String)).new_from_index(0, n)
 
 
 def _column(name: str, values: Column | None, n: int, place: str, before: int) -> pl.Series:
@@ -164,7 +181,7 @@ def _whole(value: Any) -> Any:
 
 
 def _series(name: str, values: Column | None, n: int, place: str, before: int) -> pl.Series:
-    dtype = COLUMNS.get(name, pl.String)
+    dtype = TYPES.get(name, pl.String)
     if isinstance(values, pl.Series):
         if values.dtype == dtype:
             return values.alias(name)
@@ -210,6 +227,7 @@ def _refuse_invalid(table: pl.DataFrame, place: str) -> None:
     for name in ("score", "margin"):
         number = pl.col(name)
         _refuse_rows(table, number.is_nan() | number.is_infinite(), f"{place}: the {name} is not a finite number")
+    _refuse_uneven(table, place)
     for name in [name for name, dtype in table.schema.items() if dtype == pl.String]:
         is_long = pl.col(name).str.len_bytes() > bounds.TEXT_BYTES
         _refuse_rows(table, is_long, f"{place}: {name}: a text of more than {bounds.TEXT_BYTES:,} bytes")
@@ -223,6 +241,18 @@ def _refuse_invalid(table: pl.DataFrame, place: str) -> None:
         first, second = ((ids == repeated[0]).arg_true() + 1)[:2]
         where = f"(such as {named}; rows {first} and {second} are {repeated[0]!r})"
         raise DataError(f"{place}: {len(repeated)} rows share an id {where}; ids must be unique")
+
+
+def _refuse_uneven(table: pl.DataFrame, place: str) -> None:
+    """Raises DataError for a sample whose choices are not as many in each column that tells of them, or whose
+    log-likelihoods are no finite numbers."""
+    lists = [name for name in OF_CHOICES if name in table.columns]
+    counts = {"choices": pl.col("choices"), **{name: pl.col(name).list.len() for name in lists}}
+    for first, second in combinations(counts, 2):
+        _refuse_rows(table, counts[first] != counts[second], f"{place}: {first} and {second} differ in number")
+    if "loglikelihoods" in lists:
+        odd = pl.col("loglikelihoods").list.eval(~pl.element().is_finite()).list.any()
+        _refuse_rows(table, odd, f"{place}: loglikelihoods: not all are finite numbers")
 
 
 def _refuse_two_answers(table: pl.DataFrame, place: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from stillright.messages import chat_text
@@ -55,11 +56,26 @@ def _as_prompt(value: Any) -> str | None:
     return chat_text(value) if isinstance(value, list) else as_text(value)
 
 
+def _as_list(value: Any, read: Callable[[Any], Any], what: str) -> list[Any] | None:
+    """A list with a value at each place, since its places are numbers of choices."""
+    if value is None:
+        return None
+    if not isinstance(value, list | tuple):
+        raise TypeError(f"{value!r:.40} is not a list")
+    found = list(map(read, value))
+    if None in found:
+        raise TypeError(f"{what} {found.index(None)} is missing")
+    return found
+
+
 READERS = {  # column -> what reads a value of it; of all others as_text
     "prompt": _as_prompt,
     "reference": _as_texts,
     "score": _as_number,
     "margin": _as_number,
     "choices": _as_count,
+    "choice_texts": lambda value: _as_list(value, as_text, "choice"),
+    "loglikelihoods": lambda value: _as_list(value, _as_number, "log-likelihood"),
+    "output_tokens": _as_count,
     "correct": _as_flag,
 }

@@ -13,6 +13,7 @@ import pytest
 
 from samples import write_rows
 from stillright.cli import main
+from stillright.importers import Selection, read_predictions
 
 # of answers that a spreadsheet, a shell or a reader of lines might take for something else
 HOSTILE = [
@@ -66,6 +67,19 @@ def test_a_file_holds_every_sample_and_texts_as_they_are(suffix: str) -> None:
     assert flips["slice_area"].to_list() == ["x"] * 10
     references = ["A", '["A", "AA"]'] if suffix == ".csv" else [["A"], ["A", "AA"]]
     assert flips["reference"].to_list()[8:] == references
+
+
+@pytest.mark.parametrize("suffix", READ)
+def test_choices_are_lists_that_can_be_read_again(suffix: str) -> None:
+    for name, taken in (("old", 0), ("new", 1)):
+        row = {"id": 1, "prediction": str(taken), "reference": "0", "margin": 0.5, "choices": 2, "output_tokens": 1}
+        lists = {"choice_texts": ['a "b", [c]', "=d\n"], "loglikelihoods": [-0.5, -1.0 - taken]}
+        write_rows(Path(f"{name}.jsonl"), [row | lists])
+    assert main(["compare", "old.jsonl", "new.jsonl", "--flips", f"flips{suffix}"]) == 0
+    renamed = {name: f"new_{name}" for name in ("prediction", "loglikelihoods", "margin", "output_tokens")}
+    again = read_predictions(f"flips{suffix}", Selection(rename=renamed)).table
+    wanted = ["prediction", "choice_texts", "loglikelihoods", "margin", "output_tokens"]
+    assert again.select(wanted).row(0) == ("1", ['a "b", [c]', "=d\n"], [-0.5, -2.0], 0.5, 1)
 
 
 def test_a_file_of_some_quadrants_of_a_gate() -> None:

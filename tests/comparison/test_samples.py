@@ -85,6 +85,29 @@ def test_columns_to_slice_by_and_tasks_of_samples() -> None:
     assert "slice_task" not in flips.columns
 
 
+def of_choices(name: str, *logs: list[float] | None, texts: list[str] | None) -> PredictionSet:
+    """A row for each list of log-likelihoods of the choices `texts`, of which the first is right."""
+    rows = [
+        {"id": str(i), "prediction": "0", "reference": "0", "choice_texts": texts, "loglikelihoods": each}
+        for i, each in enumerate(logs)
+    ]
+    return PredictionSet.from_rows(Header(name=name, task="letters", metric="acc"), rows)
+
+
+def test_all_choices_and_how_likely_they_are_to_each_model() -> None:
+    old = of_choices("old", [-1.0, -2.0], None, texts=["red", "blue"])
+    new = of_choices("new", [-3.0, -4.0], [-5.0, -6.0], texts=None)
+    other = of_choices("other", [-1.0, -2.0], [-1.0, -2.0], texts=["red", "green"])  # other choices are not told of
+    flips = compare(old, new, [other]).flips()
+    assert flips["choice_texts"].to_list() == [["red", "blue"]] * 2
+    assert flips["old_loglikelihoods"].to_list() == [[-1.0, -2.0], None]
+    assert flips["new_loglikelihoods"].to_list() == [[-3.0, -4.0], [-5.0, -6.0]]
+    assert flips["candidate_1_loglikelihoods"].to_list() == [None, None]
+    assert flips["old_output_tokens"].to_list() == [None, None]
+    three = of_choices("three", [-1.0, -2.0, -3.0], None, texts=None)
+    assert compare(old, three).flips()["new_loglikelihoods"].to_list() == [None, None]
+
+
 def test_unscored_samples_are_left_out_and_missing_ones_are_wrong_where_they_count() -> None:
     old, new = discrete("old", "AAA"), discrete("new", "AB", prompt="pq")
     assert compare(old, new, on_missing="drop").flips()["id"].to_list() == ["0", "1"]

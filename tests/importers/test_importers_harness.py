@@ -50,6 +50,18 @@ def test_header_and_columns() -> None:
     assert (first["thing"], first["hard"]) == ("sky", "true")
 
 
+def test_every_choice_has_its_text_and_log_likelihood() -> None:
+    file, table = samples_file("choice"), read_predictions(LOGS / "choice").table
+    logged = [json.loads(line) for line in file.read_text().splitlines()]
+    assert table["choice_texts"].to_list()[0] == logged[0]["doc"]["options"]
+    assert table["loglikelihoods"].to_list() == [[float(each[0]) for each in row["filtered_resps"]] for row in logged]
+    for row in table.iter_rows(named=True):  # acc ranks by these sums
+        assert row["loglikelihoods"].index(max(row["loglikelihoods"])) == int(row["prediction"])
+        assert row["choice_texts"][int(row["prediction"])] == row["output"]
+    without = read_predictions(LOGS / "choice", Selection(all_choices=False)).table
+    assert without.columns == [name for name in table.columns if name not in ("choice_texts", "loglikelihoods")]
+
+
 @pytest.mark.parametrize(("name", "right"), [("strict-match", 2), ("flexible-extract", 4)])
 def test_filters(name: str, right: int) -> None:
     predictions = read_predictions(LOGS / "gsm8k", Selection(filter=name))

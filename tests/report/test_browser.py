@@ -15,7 +15,6 @@ from stillright.comparison import Comparison, compare
 from stillright.records import Header, PredictionSet
 from stillright.report.html import html
 from stillright.report.made import Origin
-from stillright.report.page import Explorer, Page, Section
 from stillright.report.report_page import report_page
 
 if TYPE_CHECKING:
@@ -190,18 +189,38 @@ def test_scores_are_sorted_by_loss(browser: Browser, tmp_path: Path) -> None:
     assert visit.page.inner_text("#sample h3") == "s0"  # the sample that was read stays
 
 
+def chosen(name: str, number: int, logs: list[float] | None, **more: Any) -> PredictionSet:
+    """One sample with three choices, of which the second is right and one is hostile."""
+    texts = ["red", "blue\n sky", EVIL]
+    row = {"id": "x", "prediction": str(number), "reference": "1", "choices": 3, "choice_texts": texts}
+    return PredictionSet.from_rows(Header(name=name), [{**row, "loglikelihoods": logs, **more}])
+
+
 def test_choices_stand_beside_what_each_model_gave_them(browser: Browser, tmp_path: Path) -> None:
-    lists = {"texts": [["red", "blue"]], "old_loglikelihoods": [[-1.5, -2.25]], "new_loglikelihoods": [[-3.0, -0.125]]}
-    samples = pl.DataFrame({"id": ["x"], "new_quadrant": ["lost"], "old_margin": [0.75], **lists})
-    file = tmp_path / "report.html"
-    models = {"old": "before", "new": "after"}
-    page = Page("choices", [], "", [Section("", [Explorer(models, samples, False, True, "")])])
-    file.write_text(html(page), encoding="utf-8")
-    visit = Visit(browser, file).ready()
-    rows = visit.page.locator("#sample table tr").all_inner_texts()
-    assert [row.split("\t") for row in rows[1:]] == [["red", "-1.5", "-3"], ["blue", "-2.25", "-0.125"]]
-    assert "margin: 0.75" in visit.page.inner_text(".sides")
-    visit.page.select_option("#sort", "old_margin")
+    old = chosen("before", 1, None)  # a log that only says what it chose
+    new = chosen("after", 0, [-0.5, -2.25, -1000.123456], margin=-1.75)
+    visit = Visit(browser, written(compare(old, new, [chosen("compat", 2, [-3.0, -2.0, -1.0])]), tmp_path)).ready()
+    page = visit.page
+    rows = [row.split("\t") for row in page.locator("#sample table tr").all_inner_texts()]
+    assert rows[0] == ["choice", "before", "after", "compat"]
+    assert rows[1] == ["red", "", "-0.5 chosen", "-3"]
+    assert rows[3][1:] == ["", "-1000.12", "-1 chosen"]
+    right = page.locator("#sample tbody tr").nth(1)
+    assert right.locator("th").evaluate("(cell) => cell.textContent") == "blue\n sky right"
+    assert right.locator("td").all_inner_texts() == ["chosen", "-2.25", "-2"]
+    assert "margin: -1.75" in page.inner_text(".sides")
+    assert (page.evaluate("window.owned"), page.locator("img").count()) == (None, 0)
+    assert "\u202e" not in page.inner_text("#sample")
+    page.uncheck("text=lost (1)")
+    page.fill("#query", "BLUE")
+    visit.count("1 of 1 samples")
+    page.fill("#query", "green")
+    visit.count("0 of 1 samples")
+    assert visit.said == []
+
+
+def test_a_sample_without_choices_has_no_table_of_them(visit: Visit) -> None:
+    assert visit.page.locator("#sample table").count() == 0
 
 
 def test_hostile_texts_are_text(browser: Browser, tmp_path: Path) -> None:

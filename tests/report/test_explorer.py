@@ -70,6 +70,26 @@ def test_all_texts_together_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None
     assert block.note.startswith("2 of 5 samples")
 
 
+def of_choices(name: str, n: int) -> PredictionSet:
+    row = {"correct": name == "old", "choice_texts": ["aaaa", "bbbb"], "loglikelihoods": [-1.234567, -100.0]}
+    return PredictionSet.from_rows(Header(name=name), [{"id": str(i), **row} for i in range(n)])
+
+
+def test_choices_are_in_the_page_with_four_decimals(monkeypatch: pytest.MonkeyPatch) -> None:
+    comparison = compare(of_choices("old", 5), of_choices("new", 5))
+    found = decoded(explored(comparison))["columns"]
+    assert found["choice_texts"] == [["aaaa", "bbbb"]] * 5
+    assert found["old_loglikelihoods"] == found["new_loglikelihoods"] == [[-1.2346, -100.0]] * 5
+    # a row has 1 character of id, 4 of the quadrant lost, 8 of choices, and 2 numbers in each model, of 8 each: 45
+    monkeypatch.setattr(bounds, "MOST_CHARACTERS", 100)
+    block = explored(comparison)
+    assert block.samples["id"].to_list() == ["0", "1"]
+    assert block.note.startswith("2 of 5 samples")
+    monkeypatch.setattr(bounds, "MOST_CHARACTERS", 1000)
+    monkeypatch.setattr(bounds, "LONGEST", 3)
+    assert explored(comparison).samples["choice_texts"][0].to_list()[1] == "bbb… [3 of 4 characters]"
+
+
 def test_a_long_text_is_cut_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bounds, "LONGEST", 5)
     old, new = (with_outputs(name, ["abcdefg", "abcde"], "0123456789") for name in ("old", "new"))

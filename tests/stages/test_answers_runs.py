@@ -126,7 +126,27 @@ def test_logs_of_a_model_with_another_tokenizer(
     assert comparison.n == 12
     answers = read_predictions(Path(logged["out"]) / "predictions/old.jsonl").table
     asked = read_predictions(logged["old"]["test"]).table
-    assert answers.drop("margin").equals(asked.drop("margin"))  # a log need not say how sure old was
+    assert answers.equals(asked)  # also how sure old was
+    assert comparison.margins is not None
+    assert comparison.margins.n == comparison.old.score * 12
+
+
+def test_how_sure_old_was_is_kept_where_the_log_is_of_the_same_choices_and_metric(logged: dict[str, Any]) -> None:
+    right, wrong_one = TEST[0], TEST[1]
+    rows = [
+        {"prediction": str(right["label"]), "margin": 0.5, "choice_texts": right["choices"]},
+        {"prediction": str(wrong(wrong_one)), "margin": 0.5, "choice_texts": ["another", "order", "of them"]},
+    ]
+    rows = [{**row, "id": TEST[i]["id"], "loglikelihoods": [-1, -2, -3]} for i, row in enumerate(rows)]
+
+    def kept(header: dict[str, Any]) -> list[tuple[Any, ...]]:
+        write_rows(Path(logged["old"]["test"]), [{"header": {"name": "log", **header}}, *rows])
+        log = Data(parse_update(logged, "test")).old_log
+        return log.test.predictions("old").table.select("margin", "loglikelihoods").rows()
+
+    # the margin of the second would be that of a right answer
+    assert kept({"metric": "acc"}) == kept({}) == [(0.5, [-1.0, -2.0, -3.0]), *[(None, None)] * 11]
+    assert kept({"metric": "acc_norm"}) == [(None, [-1.0, -2.0, -3.0]), *[(None, None)] * 11]
 
 
 def test_right_texts_are_trained_on(told: dict[str, Any]) -> None:

@@ -36,20 +36,22 @@ CHOICES = {  # what to take from a log that holds several results
     "preset": "the tool whose names the columns of a table have: azure, langsmith, ragas; scores are those of --metric",
 }
 
+SHOWING = ("flips", "html", "bless")  # the outputs that hold every sample
+
 
 def selection_of(args: argparse.Namespace, columns: Sequence[str]) -> Selection:
     """What to take from every file; columns: further ones to keep, for slices, besides those of clusters and
     measures."""
     from stillright.importers import Selection
-    from stillright.records import COLUMNS
+    from stillright.records import TYPES
 
     rename = {}
     for text in args.column:
         ours, equals, theirs = text.partition("=")
         if not equals or not ours or not theirs:
             raise ConfigError(f"--column {text}: expected OURS=THEIRS, for instance prediction=answer")
-        if ours not in COLUMNS:
-            hint = did_you_mean(ours, COLUMNS) or f"there are {', '.join(COLUMNS)}"
+        if ours not in TYPES:
+            hint = did_you_mean(ours, TYPES) or f"there are {', '.join(TYPES)}"
             raise ConfigError(f"--column {text}: there is no column {ours} to fill; {hint}")
         rename[ours] = theirs
     if args.id is not None:
@@ -61,7 +63,9 @@ def selection_of(args: argparse.Namespace, columns: Sequence[str]) -> Selection:
     if args.cluster == "":
         raise ConfigError("--cluster: name a column")
     kept = (*columns, *filter(None, [args.cluster]), *measures(args))
-    return Selection(**chosen, anew=anew, columns=kept, rename=rename, lower_is_better=args.lower_is_better)
+    shows_samples = any(getattr(args, name, None) for name in SHOWING)
+    given = {"columns": kept, "rename": rename, "lower_is_better": args.lower_is_better}
+    return Selection(**chosen, **given, anew=anew, all_choices=shows_samples)
 
 
 def read_results(text: str, of_all: Selection) -> PredictionSet:
@@ -83,10 +87,10 @@ def read_results(text: str, of_all: Selection) -> PredictionSet:
 
 def selection_in(text: str, selection: Selection) -> Selection:
     """The selection for the file in "PATH::KEY=VALUE::..."; `selection` is that for all files."""
-    from stillright.records import COLUMNS
+    from stillright.records import TYPES
 
     chosen: dict[str, Any] = {"rename": dict(selection.rename)}
-    known = dict.fromkeys((*CHOICES, *COLUMNS))
+    known = dict.fromkeys((*CHOICES, *TYPES))
     for choice in text.split("::")[1:]:
         key, _, value = choice.partition("=")
         if key not in known or not value:

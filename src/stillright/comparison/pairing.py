@@ -16,7 +16,7 @@ from stillright.comparison.allow import allowed
 from stillright.comparison.examples import answer_beside_reference
 from stillright.comparison.sameness import same_form
 from stillright.errors import ConfigError, DataError, NothingScored, spelled
-from stillright.records import COLUMNS, EXAMPLES, Kind, PredictionSet
+from stillright.records import COLUMNS, DETAILS, EXAMPLES, Kind, PredictionSet
 
 MEASURE = "measure "  # begins the name of a column of numbers, among those of a paired table
 OnMissing = Literal["error", "drop", "wrong"]
@@ -25,8 +25,8 @@ OnMissing = Literal["error", "drop", "wrong"]
 class Paired(NamedTuple):
     """The same n samples in every table, in the same order.
 
-    tables: COLUMNS of PredictionSet.table, with `right` (bool) and `answer` (text) for discrete results; under MEASURE
-    columns of numbers.
+    tables: COLUMNS of PredictionSet.table, and those of DETAILS that it has, with `right` (bool) and `answer` (text) for
+    discrete results; under MEASURE columns of numbers.
     labels: the columns to slice by, as text; for each sample the value in the first file that has one.
     cluster: which samples belong together, a number for each value of the column that says so, if one does.
     """
@@ -72,7 +72,8 @@ def pair(
     differences += allowed(differing_questions(runs, held), allow)
     labels = _labels(held, columns)
     tables = [_with_measures(run, table, measures) for run, table in zip(runs, held, strict=True)]
-    tables = [table.select(*COLUMNS, *(MEASURE + name for name in measures)) for table in tables]
+    names = [*COLUMNS, *DETAILS, *(MEASURE + name for name in measures)]
+    tables = [table.select(name for name in names if name in table.columns) for table in tables]
     tables = [with_verdicts(table) if kind == "discrete" else table for table in tables]
     scored = _everywhere(table["right" if kind == "discrete" else "score"].is_not_null() for table in tables)
     task = next((run.header.task for run in runs if run.header.task is not None), None)

@@ -18,7 +18,7 @@ from stillright.comparison.quadrants import exchanged, parts_between
 from stillright.comparison.reliable import ALPHA, adjusted_ps
 from stillright.comparison.tally import Tally, changed, tally_continuous, tally_discrete
 from stillright.errors import ConfigError, spelled
-from stillright.records import TASK
+from stillright.records import DETAILS, TASK, nulls
 from stillright.significance import Array
 
 QUADRANTS = {  # part of `parts_between` -> what it is called here
@@ -32,7 +32,7 @@ OF_ANSWERS = ("kept", "gained", "lost", "still_wrong", "still_wrong_same", "stil
 OF_SCORES = ("gained", "unchanged", "lost")
 AGAINST_NEW = ("restored", "newly_lost")
 OF_RUNS = ("reliably_lost", "reliably_gained", "undecided")
-ANSWER = ("prediction", "output", "score", "margin")
+ANSWER = ("prediction", "output", "score", "margin", "loglikelihoods", "output_tokens")
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Samples:
         of a model with several runs, of which a sample is in several quadrants.
         """
         self._refuse_runs_of_scores()
-        tables = [model.runs[0] for model in self.models]
+        tables = _with_comparable_choices([_in_full(model.runs[0]) for model in self.models])
         names = ["old", "new", *(f"candidate_{i}" for i in range(1, len(tables) - 1))]
         quadrants, counts = self._of_runs() if self._has_runs else (list(self._quadrants(names, tables)), [])
         answers = [
@@ -77,7 +77,7 @@ class Samples:
                 self.labels.get(TASK, pl.Series([task], dtype=pl.String).new_from_index(0, len(tables[0]))).alias(TASK),
                 *quadrants,
                 *counts,
-                *(first_known(table[column] for table in tables) for column in ("prompt", "reference")),
+                *(first_known(table[column] for table in tables) for column in ("prompt", "reference", "choice_texts")),
                 *answers,
                 *(values.alias(f"slice_{name}") for name, values in labels.items()),
             ]
@@ -138,6 +138,24 @@ class Samples:
                 option = spelled(command="--quadrant", python="flips()")
                 raise ConfigError(f"{option}: {name!r} is no quadrant of this comparison, which has {', '.join(known)}")
         return [each for each in known for name in wanted if each == name or each.startswith(f"{name}_")]
+
+
+def _in_full(table: pl.DataFrame) -> pl.DataFrame:
+    """With all columns of DETAILS, unknown where the table lacks them."""
+    return table.with_columns(nulls(name, len(table)) for name in DETAILS if name not in table.columns)
+
+
+def _with_comparable_choices(tables: Sequence[pl.DataFrame]) -> list[pl.DataFrame]:
+    """Without the log-likelihoods of choices that differ, in texts or number, from those of the first table that has
+    any, which are shown for all."""
+    texts = first_known(table["choice_texts"] for table in tables)
+    lengths = texts.list.len()
+    found = []
+    for table in tables:
+        others = (table["choice_texts"] != texts) | (table["loglikelihoods"].list.len() != lengths)
+        known = pl.when(~pl.lit(others).fill_null(False)).then("loglikelihoods")
+        found.append(table.with_columns(known.alias("loglikelihoods")))
+    return found
 
 
 def _quadrant(parts: Mapping[str, Array], old: pl.DataFrame, now: pl.DataFrame) -> pl.Series:

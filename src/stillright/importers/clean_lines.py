@@ -12,10 +12,11 @@ from typing import Any
 import msgspec
 import polars as pl
 
-from stillright.records import COLUMNS, nulls
+from stillright.records import TYPES, nulls
 
-TYPES: dict[type, Any] = {str: pl.String, bool: pl.Boolean, int: pl.Float64, float: pl.Float64}
-WHOLE = ("id", "prediction", "reference", "choices")  # of which the strict reader takes whole numbers
+READ_AS: dict[type, Any] = {str: pl.String, bool: pl.Boolean, int: pl.Float64, float: pl.Float64}
+COUNTS = ("choices", "output_tokens")
+WHOLE = ("id", "prediction", "reference", *COUNTS)  # of which the strict reader takes whole numbers
 # older releases take 1.5 for the whole number 1, and overflow the stack on nested lists
 KNOWN = tuple(int(part) for part in pl.__version__.split(".")[:2] if part.isdecimal()) >= (2, 1)
 ODD = (b"\t", b"\r", b" :")  # white space that may be before a colon, where a key would not be counted
@@ -41,7 +42,7 @@ def _schema(line: bytes) -> dict[str, Any] | None:
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     types = {
-        name: pl.Int64 if type(value) is int and name in WHOLE else TYPES.get(type(value))
+        name: pl.Int64 if type(value) is int and name in WHOLE else READ_AS.get(type(value))
         for name, value in row.items()
     }
     return types if types and "header" not in row and all(types.values()) else None
@@ -67,11 +68,11 @@ def _count(data: bytes, mark: bytes) -> int:
 def _of_wanted(table: pl.DataFrame, names: Collection[str]) -> dict[str, pl.Series] | None:
     """Ours in their types; None without any, and where the strict reader must say what another type means."""
     found = {name: table[name] for name in names if name in table.columns}
-    wanted = {name: pl.String if name == "reference" else COLUMNS.get(name, pl.String) for name in found}
+    wanted = {name: pl.String if name == "reference" else TYPES.get(name, pl.String) for name in found}
     numbered = {name: each.cast(pl.String) if each.dtype == pl.Int64 else each for name, each in found.items()}
     found |= {name: numbered[name] for name in found if wanted[name] == pl.String}
     if not found or any(found[name].dtype != wanted[name] for name in found):
         return None
-    if "choices" in found and (found["choices"] < 0).any():
+    if any((found[name] < 0).any() for name in COUNTS if name in found):
         return None
     return {name: found.get(name, nulls(name, len(table))) for name in names}

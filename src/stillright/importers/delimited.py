@@ -13,6 +13,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO
 
+import msgspec
+
 from stillright import bounds
 from stillright.errors import DataError
 from stillright.importers.selection import Selection
@@ -120,15 +122,31 @@ def _value(name: str, cell: str, path: Path, line: int) -> Any:
         raise DataError(f"{path}:{line}: {name}: {cell!r:.40} is not {EXPECTED[name]}") from None
 
 
-def _score(cell: str) -> float:
+def _number(cell: str) -> float:
     if "_" in cell:  # which Python would accept
         raise ValueError
     return float(cell)
 
 
+def _list(cell: str) -> list[Any]:
+    try:
+        return msgspec.json.decode(cell, type=list[Any])
+    except (msgspec.DecodeError, RecursionError):
+        raise ValueError from None
+
+
 READERS: dict[str, Callable[[str], Any]] = {
     "correct": lambda cell: FLAGS[cell.strip().lower()],
-    "score": _score,
+    "score": _number,
+    "margin": _number,
     "choices": int,
+    "output_tokens": _number,  # 12.0 too, as pandas writes whole numbers where some are missing
+    "choice_texts": _list,
+    "loglikelihoods": _list,
 }
-EXPECTED = {"correct": f"one of {', '.join(FLAGS)}", "score": "a number", "choices": "a whole number"}
+EXPECTED = {
+    "correct": f"one of {', '.join(FLAGS)}",
+    **dict.fromkeys(("score", "margin", "output_tokens"), "a number"),
+    "choices": "a whole number",
+    **dict.fromkeys(("choice_texts", "loglikelihoods"), "a list in JSON"),
+}

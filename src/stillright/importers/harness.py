@@ -7,6 +7,7 @@ files are read, also of groups of tasks, is in harness_files.
 from __future__ import annotations
 
 import ast
+import math
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -23,7 +24,7 @@ from stillright.importers.harness_files import choose_files, results_of
 from stillright.importers.selection import Selection, choose, choose_metric, listed, refuse_unknown
 from stillright.jsonl import first_bytes, read_json, read_objects
 from stillright.messages import chat_text
-from stillright.records import TASK, Header, PredictionSet
+from stillright.records import OF_CHOICES, TASK, Header, PredictionSet
 from stillright.scoring.margins import margin
 
 NOT_METRICS = {
@@ -94,7 +95,8 @@ def _part(file: Path, task: str | None, selection: Selection) -> Part:
         source={"tool": "lm-evaluation-harness", "model": model, **{key: results.get(key) for key in RECORDED}},
     )
     delimiter = _delimiter(of_task.get("configs"))
-    return Part(header, [_judged(sample, metric, delimiter, f"{file}:{line}") for line, sample in samples])
+    judged = (_judged(sample, metric, delimiter, f"{file}:{line}") for line, sample in samples)
+    return Part(header, list(judged if selection.all_choices else map(_without_choices, judged)))
 
 
 def _header_of_group(headers: dict[str, Header], path: Path, name: str) -> Header:
@@ -189,6 +191,10 @@ def _judged(sample: Sample, metric: str | None, delimiter: str, place: str) -> J
     return Judged(_row(sample, metric, delimiter), value, doc if isinstance(doc, dict) else {})
 
 
+def _without_choices(sample: Judged) -> Judged:
+    return sample._replace(row={name: value for name, value in sample.row.items() if name not in OF_CHOICES})
+
+
 def _row(sample: Sample, metric: str | None, delimiter: str) -> dict[str, Any]:
     """The columns of a sample, without the verdict."""
     requests = _requests(sample)
@@ -239,7 +245,11 @@ def _chosen(sample: Sample, pairs: list[tuple[Any, Any]], metric: str | None, de
         return row
     ranks = list(map(RANKS[metric], likelihoods, alone, texts))
     best, right = ranks.index(max(ranks)), {int(each) for each in reference or () if each.isdecimal()}
-    return row | {"prediction": str(best), "output": texts[best], "margin": margin(ranks, right)}
+    row |= {"prediction": str(best), "output": texts[best], "margin": margin(ranks, right)}
+    return row | {
+        "choice_texts": texts,
+        "loglikelihoods": likelihoods if all(map(math.isfinite, likelihoods)) else None,
+    }
 
 
 def _likelihoods(responses: Any) -> list[float]:
@@ -285,4 +295,5 @@ def _without_wrong_derivations(found: PredictionSet) -> PredictionSet:
     if contradicted.is_empty():
         return found
     nothing = {"prediction": pl.String, "output": pl.String, "margin": pl.Float64}
-    return replace(found, table=found.table.with_columns(pl.lit(None, t).alias(name) for name, t in nothing.items()))
+    table = found.table.drop(OF_CHOICES, strict=False)
+    return replace(found, table=table.with_columns(pl.lit(None, t).alias(name) for name, t in nothing.items()))

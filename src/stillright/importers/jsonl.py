@@ -26,7 +26,7 @@ from stillright.importers.clean_lines import clean_columns
 from stillright.importers.selection import Selection
 from stillright.importers.tables import no_column, read_records, refuse_misspelt_reference, without_verdicts
 from stillright.jsonl import blocks, lines_of, read_objects
-from stillright.records import ANSWERS, COLUMNS, Column, Header, PredictionSet, filled, joined_table
+from stillright.records import ANSWERS, TYPES, Column, Header, PredictionSet, filled, joined_table
 
 Text = str | int | float | bool | None
 FIELDS: list[tuple[str, Any, Any]] = [
@@ -40,7 +40,12 @@ FIELDS: list[tuple[str, Any, Any]] = [
     ("output", str | None, None),
     ("choices", int | None, None),
     ("margin", float | None, None),
+    ("output_tokens", int | float | None, None),
     ("header", dict[str, Any] | None, None),
+]
+CHOICE_FIELDS: list[tuple[str, Any, Any]] = [
+    ("choice_texts", list[str] | None, None),
+    ("loglikelihoods", list[float] | None, None),
 ]
 
 
@@ -67,12 +72,13 @@ def read_jsonl(path: Path, selection: Selection) -> PredictionSet:
     """
     if selection.rename or selection.preset:
         return read_records(path, selection)
-    known = {name for name, _, _ in FIELDS}
+    known = {name for name, _, _ in (*FIELDS, *CHOICE_FIELDS)}
     # as attributes, since a column's name need not be an identifier
     further = {f"further_{i}": name for i, name in enumerate(selection.columns) if name not in known}
-    fields = [*FIELDS, *((attribute, Text, None) for attribute in further)]
+    ours = [*FIELDS, *(CHOICE_FIELDS if selection.all_choices else ())]
+    fields = [*ours, *((attribute, Text, None) for attribute in further)]
     decoder = msgspec.json.Decoder(msgspec.defstruct("Line", fields, rename=further, gc=False))
-    kept = {name: name for name in COLUMNS} | {name: attribute for attribute, name in further.items()}
+    kept = {name: name for name, _, _ in ours if name in TYPES} | {name: key for key, name in further.items()}
     parts = _in_order(lambda number, data: _columns_of_block(decoder, kept, path, number, data), blocks(path))
     first = next(parts, None)
     if first is None:

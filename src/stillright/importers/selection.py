@@ -23,6 +23,9 @@ class Selection:
     prompt: str | None = None  # of promptfoo: its label, or its number from 1
     run: int | None = None  # an epoch of Inspect, a repeat of promptfoo, from 1
     anew: bool = False  # outputs are scored anew, so it does not matter how, or whether, the log scored them
+    all_choices: bool = (
+        True  # whether what every choice says, and how likely it is, is kept; flips and the page show it
+    )
     columns: tuple[str, ...] = ()  # further columns to keep, as text, to slice by
     rename: Mapping[str, str] = field(default_factory=dict)  # our column -> theirs; of logs only `id` can be another
     preset: str | None = None  # the tool whose names the columns of tables have, see presets.py

@@ -19,7 +19,7 @@ from stillright.importers import parquet, presets
 from stillright.importers.answer_lists import with_listed_references
 from stillright.importers.selection import Selection, choose, listed, refuse_unknown
 from stillright.jsonl import decode_json, filled_lines, read_json, without_nan
-from stillright.records import ANSWERS, COLUMNS, Column, Header, PredictionSet, joined_table, renaming
+from stillright.records import ANSWERS, TYPES, Column, Header, PredictionSet, joined_table, renaming
 
 ROWS = 2**16  # made a table of at once
 NAMES = 1000  # of columns that a misspelt one is looked for among
@@ -85,13 +85,13 @@ def columns_of(names: Sequence[str], selection: Selection, place: str) -> dict[s
     twice = next((name for name, count in Counter(names).items() if count > 1), None)
     if twice is not None:
         raise DataError(f"{place}: several columns are called {listed([twice])}")
-    unknown = [own for own in selection.rename if own not in COLUMNS]
+    unknown = [own for own in selection.rename if own not in TYPES]
     if unknown:
-        raise DataError(f"{place}: nothing can be renamed to {unknown[0]!r}; our columns are {listed(list(COLUMNS))}")
+        raise DataError(f"{place}: nothing can be renamed to {unknown[0]!r}; our columns are {listed(list(TYPES))}")
     theirs_of = presets.renamed(selection, names, place)
     renamed = {own: choose("column", names, theirs, place) for own, theirs in theirs_of.items()}
     free = set(names) - set(renamed.values())  # there is no prediction if output=prediction was asked for
-    ours = {own: renamed.get(own, own) for own in COLUMNS if own in renamed or own in free}
+    ours = {own: renamed.get(own, own) for own in TYPES if own in renamed or own in free}
     if "id" not in ours or not any(own in ours for own in ANSWERS):
         raise no_column(("id",) if "id" not in ours else ANSWERS, names, place)
     refuse_misspelt_reference([*ours, *sorted(free - set(ours))], place)

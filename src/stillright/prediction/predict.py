@@ -14,13 +14,13 @@ from stillright.errors import TaskError
 from stillright.models import ModelRef
 from stillright.prediction import SCORING
 from stillright.prediction.ensemble import refuse_unlike
-from stillright.prediction.harness_model import asked, loaded_to_answer
+from stillright.prediction.harness_model import HarnessModel, asked, loaded_to_answer
 from stillright.progress import Progress
 from stillright.records import Header, PredictionSet, Row
 from stillright.scoring.margins import margin
 from stillright.tasks import Task
 from stillright.tasks.ranking import chosen, normalized
-from stillright.tasks.samples import choice_row, generation_row, sample_ids
+from stillright.tasks.samples import choice_row, generation_row, sample_ids, with_short_columns
 from stillright.upstream.lm_eval import logged_samples
 
 Sample = dict[str, Any]
@@ -83,7 +83,14 @@ def _samples(refs: Sequence[ModelRef], task: Task, job: PredictJob) -> list[Samp
     with job.progress.bar(f"predict {job.name}", requests) as lm.bar:
         logged = logged_samples(lm, task.name, task.harness, positions) if positions else []
     samples = [sample for sample in logged if sample["filter"] == task.filter]
+    if not task.is_choice:
+        samples = [{**sample, "tokens": _tokens(lm, sample)} for sample in samples]
     return sorted(ranks.gather(samples), key=lambda sample: int(sample["doc_id"]))
+
+
+def _tokens(lm: HarnessModel, sample: Sample) -> int:
+    """Of all that the model wrote, before a filter took the answer out of it."""
+    return len(lm.tok_encode(str(sample["resps"][0][0]), add_special_tokens=False))
 
 
 def _header(model: str, task: Task, job: PredictJob) -> Header:
@@ -107,7 +114,8 @@ def _header(model: str, task: Task, job: PredictJob) -> Header:
 def _rows(task: Task, samples: list[Sample]) -> list[Row]:
     ids = sample_ids([sample["doc"] for sample in samples], [sample["doc_id"] for sample in samples])
     row = _choice_row if task.is_choice else _generation_row
-    return [row(task, sample, identifier) for sample, identifier in zip(samples, ids, strict=True)]
+    rows = [row(task, sample, identifier) for sample, identifier in zip(samples, ids, strict=True)]
+    return with_short_columns(rows, [sample["doc"] for sample in samples])
 
 
 def _choice_row(task: Task, sample: Sample, identifier: str) -> Row:
@@ -118,10 +126,11 @@ def _choice_row(task: Task, sample: Sample, identifier: str) -> Row:
             f"choice ranked first is {row['prediction']}, and right is one of {row['reference']}; please report this "
             "task"
         )
-    return {**row, "margin": margin(_ranked(task, sample).tolist(), task.accepted(sample["doc"]))}
+    ahead = margin(_ranked(task, sample).tolist(), task.accepted(sample["doc"]))
+    return {**row, "loglikelihoods": _log_likelihoods(sample), "margin": ahead}
 
 
 def _generation_row(task: Task, sample: Sample, identifier: str) -> Row:
     response = sample["filtered_resps"][0]
     output = str(response[0] if isinstance(response, list) else response).strip()
-    return generation_row(task, sample["doc"], identifier, output, float(sample[task.metric]))
+    return generation_row(task, sample["doc"], identifier, output, float(sample[task.metric]), sample["tokens"])

@@ -17,7 +17,7 @@ from uuid import UUID
 from stillright.comparison.pairing import with_verdicts
 from stillright.errors import DataError
 from stillright.folder.files import write_atomically
-from stillright.records import COLUMNS, PredictionSet
+from stillright.records import TYPES, PredictionSet
 
 SCHEMA = "0.3.0"
 GENERATION = ("temperature", "top_p", "top_k", "max_tokens")  # the settings that it has a place for
@@ -79,7 +79,7 @@ def _rows(predictions: PredictionSet) -> list[dict[str, Any]]:
 
 
 def _row(predictions: PredictionSet, row: Mapping[str, Any], value: bool | float) -> dict[str, Any]:
-    further = [name for name in predictions.table.columns if name not in COLUMNS and row[name] is not None]
+    further = [name for name in predictions.table.columns if name not in TYPES and row[name] is not None]
     known = {name: row[name] for name in further} | ({"doc_hash": row["asked"]} if row["asked"] is not None else {})
     answer = row["prediction"]
     return {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from io import BytesIO
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import polars as pl
@@ -14,24 +14,27 @@ FORMATS = (".jsonl", ".csv", ".parquet")
 
 def flips_file(flips: pl.DataFrame, suffix: str) -> bytes:
     """`flips` of a Comparison; suffix: one of FORMATS. Texts stand as they are, those that a spreadsheet would take for
-    formulas too. In CSV several right answers are a JSON list in one cell, as the reader of tables takes them."""
+    formulas too. In CSV a list is one cell of JSON, as the reader of tables takes it; one right answer stands alone."""
     file = BytesIO()
     if suffix == ".parquet":
         flips.write_parquet(file)
     elif suffix == ".jsonl":
         flips.write_ndjson(file)
     else:
-        _with_one_text(flips).write_csv(file)
+        _without_lists(flips).write_csv(file)
     return file.getvalue()
 
 
-def _with_one_text(flips: pl.DataFrame) -> pl.DataFrame:
+def _without_lists(flips: pl.DataFrame) -> pl.DataFrame:
     import polars as pl
 
-    texts = [None if answers is None else _text(answers) for answers in flips["reference"].to_list()]
-    return flips.with_columns(pl.Series("reference", texts, dtype=pl.String))
+    lists = {name: flips[name].to_list() for name, kind in flips.schema.items() if kind.base_type() == pl.List}
+    texts = {name: [_cell(name, value) for value in values] for name, values in lists.items()}
+    return flips.with_columns(pl.Series(name, cells, dtype=pl.String) for name, cells in texts.items())
 
 
-def _text(answers: list[str]) -> str:
-    is_plain = len(answers) == 1 and not answers[0].startswith("[")  # else it would be read as several
-    return answers[0] if is_plain else json.dumps(answers, ensure_ascii=False)
+def _cell(name: str, value: list[Any] | None) -> str | None:
+    if value is None:
+        return None
+    is_plain = name == "reference" and len(value) == 1 and not value[0].startswith("[")  # else it is read as several
+    return value[0] if is_plain else json.dumps(value, ensure_ascii=False)

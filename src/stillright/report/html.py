@@ -34,7 +34,7 @@ from stillright.report.page import (
 )
 
 PARTS = Path(__file__).parent / "assets"
-SCRIPTS = ("samples.js", "differences.js", "filters.js", "list.js", "sample.js", "explorer.js")
+SCRIPTS = ("samples.js", "differences.js", "filters.js", "list.js", "choices.js", "sample.js", "explorer.js")
 FEW = 12  # rows of a table that are shown before the rest is folded
 
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from stillright.errors import DataError
 from stillright.importers import Selection, read_predictions
 from stillright.records import Header, PredictionSet, Row
-from stillright.tasks.samples import choice_row, generation_row, own_ids, sample_ids
+from stillright.tasks.samples import choice_row, generation_row, own_ids, sample_ids, with_short_columns
 from stillright.tasks.task import Document, Task
 
 SHOWN = 40  # characters of each end of an example in an error
@@ -97,17 +97,33 @@ class Answers:
             kind=self.task.kind,  # no settings: how the model was asked is known only as far as prompts agree
             source={"model": self.header.source.get("model") or self.header.name},
         )
-        return PredictionSet.from_rows(header, rows, self.place)
+        return PredictionSet.from_rows(header, with_short_columns(rows, self.split.documents), self.place)
 
     def _choice_rows(self) -> list[Row]:
         numbered = zip(self.split.documents, self._sample_ids(), self.choices, strict=True)
-        return [choice_row(self.task, document, identifier, number) for document, identifier, number in numbered]
+        rows = [choice_row(self.task, document, identifier, number) for document, identifier, number in numbered]
+        return [{**row, **self._how_sure(told, row)} for row, told in zip(rows, self.rows, strict=True)]
+
+    def _how_sure(self, told: Row | None, row: Row) -> Row:
+        """What the log says of how likely choices are: log-likelihoods where its choices are those of `row`, the margin
+        where it is of the task's metric, and above zero just where the answer is right."""
+        if told is None or row.get("correct") is None:
+            return {}
+        ahead = told["margin"]
+        same_ranks = self.header.metric in (None, self.task.metric)
+        agrees = same_ranks and ahead is not None and (ahead == 0 or (ahead > 0) == row["correct"])
+        same_choices = told.get("choice_texts") == row["choice_texts"]
+        return {
+            "margin": ahead if agrees else None,
+            "loglikelihoods": told.get("loglikelihoods") if same_choices else None,
+        }
 
     def _generation_rows(self) -> list[Row]:
         rows = []
         for document, identifier, row in zip(self.split.documents, self._sample_ids(), self.rows, strict=True):
             text, score = (None, None) if row is None else (text_of(row), self._score(document, row))
-            rows.append(generation_row(self.task, document, identifier, text, score))
+            tokens = None if row is None else row.get("output_tokens")
+            rows.append(generation_row(self.task, document, identifier, text, score, tokens))
         return rows
 
     def _sample_ids(self) -> list[str]:

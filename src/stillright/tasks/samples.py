@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from stillright.errors import TaskError
-from stillright.records import Row
+from stillright.records import TASK, TYPES, Row
 from stillright.tasks.task import Document, Task
+from stillright.values import as_text
+
+SHORT = 100  # characters of a text that one may slice by
+OURS = {*TYPES, TASK, "header"}  # names with a meaning in a file of predictions
 
 
 def own_ids(documents: Sequence[Document]) -> list[str] | None:
@@ -36,6 +40,23 @@ def _text(value: object) -> str | None:
     return None if value is None else str(value)
 
 
+def with_short_columns(rows: Sequence[Row], documents: Sequence[Document]) -> list[Row]:
+    """The rows with what their documents have to slice by: columns of short texts, numbers, true and false, unless they
+    are called as ours are."""
+    names = dict.fromkeys(name for document in documents for name in document if name not in OURS)
+    kept = [name for name in names if all(_is_short(document.get(name)) for document in documents)]
+    return [
+        {**row, **{name: as_text(document.get(name)) for name in kept}}
+        for row, document in zip(rows, documents, strict=True)
+    ]
+
+
+def _is_short(value: object) -> bool:
+    if isinstance(value, str | int | float):
+        return len(str(value)) <= SHORT
+    return value is None
+
+
 def choice_row(task: Task, document: Document, identifier: str, number: int | None) -> Row:
     """number: of the choice taken; None: no answer, so the row is unscored."""
     choices, accepted = task.choices(document), task.accepted(document)
@@ -44,14 +65,18 @@ def choice_row(task: Task, document: Document, identifier: str, number: int | No
         "prompt": task.prompt(document),
         "reference": list(map(str, accepted)),
         "choices": len(choices),
+        "choice_texts": choices,
     }
     if number is None:
         return row
     return {**row, "prediction": str(number), "correct": number in accepted, "output": choices[number]}
 
 
-def generation_row(task: Task, document: Document, identifier: str, output: str | None, score: float | None) -> Row:
-    """output: the text, None for no answer; score: the metric's value, None where the row is unscored."""
+def generation_row(
+    task: Task, document: Document, identifier: str, output: str | None, score: float | None, tokens: int | None
+) -> Row:
+    """output: the text, None for no answer; score: the metric's value, None where the row is unscored; tokens: of what
+    the model wrote, None where nobody counted them."""
     discrete, scored = task.kind == "discrete", score is not None
     return {
         "id": identifier,
@@ -61,4 +86,5 @@ def generation_row(task: Task, document: Document, identifier: str, output: str 
         "correct": score == 1.0 if discrete and scored else None,
         "score": None if discrete else score,
         "output": output,
+        "output_tokens": tokens,
     }

@@ -74,7 +74,7 @@ def metrics_of(task: Any, filter_name: str, document: dict[str, Any], text: str)
 
 
 def logged_samples(lm: Any, name: str, task: Any, positions: list[int]) -> list[dict[str, Any]]:
-    """What is logged of the test documents at `positions`, for each filter: doc_id, doc, target, filter,
+    """What is logged of the test documents at `positions`, for each filter: doc_id, doc, target, filter, resps,
     filtered_resps, and the value of each metric.
 
     positions: ascending; in another order, doc_id would be that of another document.

@@ -50,12 +50,18 @@ function matching(samples, wanted) {
 
 function textFilter(samples, wanted) {
   if (!wanted.query) return () => true;
-  const texts = Object.values(samples.columns).filter((values) => values.some((value) => typeof value === "string"));
-  if (samples.columns.reference) texts.push(samples.columns.reference.map((answers) => (answers ?? []).join("\n")));
+  const texts = Object.values(samples.columns).map(textsIn).filter(Boolean);
   const lower = wanted.query.toLowerCase();
   const expression = wanted.regex ? new RegExp(wanted.query, "iu") : null;
   const holds = expression ? (text) => expression.test(text) : (text) => text.toLowerCase().includes(lower);
   return (i) => texts.some((values) => values[i] !== null && holds(values[i]));
+}
+
+// A column of texts, or of lists of texts, as one text each; null for one of anything else.
+function textsIn(values) {
+  const known = values.find((value) => value !== null && value.length !== 0);
+  if (Array.isArray(known)) return typeof known[0] === "string" ? values.map((value) => value?.join("\n") ?? null) : null;
+  return typeof known === "string" ? values : null;
 }
 
 // By "loss", "id" or a column of numbers, the largest first; else as they stand in the file.

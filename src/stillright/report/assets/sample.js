@@ -1,4 +1,4 @@
-// One sample in full: prompt, right answers, every model's answer beside old's, and whatever else is known.
+// One sample in full: prompt, right answers, every model's answer beside old's, and the choices there were.
 
 const FOLDED = 700; // characters, or
 const FOLDED_LINES = 8; // of longer texts the beginning is shown until a reader asks for the rest
@@ -11,8 +11,7 @@ function sampleView(samples, i, model) {
   const reference = valueOf(samples, "reference", i);
   if (reference !== null) view.append(element("h4", "", "reference"), folded([[reference.join("\n"), false]], ""));
   view.append(sides(samples, i, model));
-  const [rows, head] = listsOf(samples, i);
-  if (rows.length) view.append(tableOf(head, rows));
+  view.append(...choicesView(samples, i));
   return view;
 }
 
@@ -50,30 +49,6 @@ function aboutAnswer(samples, place, i) {
     if (value !== null) said.push(spelled(column.slice(place.length + 1)) + ": " + shownNumber(value));
   }
   return said.join(" · ");
-}
-
-// Lists of one length, such as choices and their log-likelihoods: [rows, head].
-function listsOf(samples, i) {
-  const lists = Object.entries(samples.columns)
-    .filter(([name, values]) => name !== "reference" && Array.isArray(values[i]))
-    .map(([name, values]) => [name, values[i]]);
-  const longest = Math.max(0, ...lists.map(([, values]) => values.length));
-  const shown = (value) => (typeof value === "number" ? shownNumber(value) : String(value ?? ""));
-  const rows = Array.from({ length: longest }, (_, row) => lists.map(([, values]) => shown(values[row])));
-  return [rows, lists.map(([name]) => spelled(name))];
-}
-
-function tableOf(head, rows) {
-  const box = element("div", "wide");
-  const table = element("table");
-  const line = (tag, cells) => {
-    const made = element("tr");
-    made.append(...cells.map((cell) => element(tag, "", cell)));
-    return made;
-  };
-  table.append(line("th", head), ...rows.map((cells) => line("td", cells)));
-  box.append(table);
-  return box;
 }
 
 // A text with its white space, its parts that differ in the tag `tag`; a long one has a button that unfolds it.
