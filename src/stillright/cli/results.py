@@ -112,8 +112,6 @@ def options(args: argparse.Namespace, of_all: Selection) -> Options:
     return {
         "old_runs": [read_results(run, of_all) for run in args.old_run],
         "new_runs": [read_results(run, of_all) for run in args.new_run],
-        "cluster": args.cluster,
-        "measures": measures(args),
         **settings(args),
     }
 
@@ -133,6 +131,8 @@ def settings(args: argparse.Namespace) -> Settings:
         "on_missing": args.on_missing,
         "allow": [name for names in args.allow for name in names.split(",")],
         "epsilon": args.epsilon,
+        "cluster": args.cluster,
+        "measures": measures(args),
     }
 
 

@@ -55,6 +55,11 @@ class Suite(Strict):
     """Tasks that are compared at once."""
 
     tasks: tuple[SuiteTask, ...] = Field(min_length=1, description="a list of tasks")
+    shared_clusters: Annotated[bool, Field(strict=True)] = Field(
+        False,
+        description="whether a name of a cluster (--cluster) in several tasks is one cluster, such as a document with "
+        "questions in each; default: each task has its own",
+    )
 
     @model_validator(mode="after")
     def _can_be_told_apart_and_weighed(self) -> Suite:
