@@ -6,7 +6,7 @@ Knows the columns and what makes a row valid; knows neither the formats of other
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import NoneType
 from typing import Any, Literal
@@ -84,6 +84,10 @@ class PredictionSet:
             return self.header.kind
         known = filled(self.table)
         return "continuous" if "score" in known and known.isdisjoint(("prediction", "correct")) else "discrete"
+
+    def of_task(self, task: str) -> PredictionSet:
+        """The same answers, as those to `task`."""
+        return replace(self, header=self.header.model_copy(update={"task": task}))
 
     @classmethod
     def checked(cls, header: Header, table: pl.DataFrame, place: str = "") -> PredictionSet:

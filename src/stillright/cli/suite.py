@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
+from stillright.cli.bless import bless_suite
 from stillright.cli.paths import path, path_of
 from stillright.cli.results import selection_in, settings
-from stillright.errors import ConfigError, DataError, StillrightError
+from stillright.errors import DataError, StillrightError
 
 if TYPE_CHECKING:
     from stillright.comparison.suite import SuiteComparison
@@ -89,26 +91,37 @@ def suite_compared(args: argparse.Namespace, of_all: Selection) -> SuiteComparis
     from stillright.comparison.suite import compare_suite
 
     suite = _suite(args)
-    old, new, *candidates = _read([args.old, args.new, *args.candidates], suite, of_all)
-    return compare_suite(
+    old, new, *candidates = models = _read([args.old, args.new, *args.candidates], suite, of_all)
+    compared = compare_suite(
         old, new, candidates, suite=suite, slices=args.slice, **_runs(args, suite, of_all), **settings(args)
     )
+    if args.export is not None:
+        _export(models, args.export)
+    return compared
 
 
-def suite_gated(args: argparse.Namespace, of_all: Selection, policy: Policy) -> GatedSuite:
-    """The verdict on all tasks."""
+def _export(models: Sequence[Mapping[str, PredictionSet]], folder: Path) -> None:
+    """A file of every_eval_ever for each model and task."""
+    from stillright.report.every_eval_ever import export
+
+    for model in models:
+        for name, predictions in model.items():
+            export(predictions.of_task(predictions.header.task or name), folder)
+
+
+def suite_gated(
+    args: argparse.Namespace, of_all: Selection, policy: Policy
+) -> tuple[GatedSuite, Callable[[Path], None]]:
+    """The verdict on all tasks, and what makes new the next baseline."""
     from stillright.verdict.suite import gate_suite
 
     suite = _suite(args)
     old, new = _read([args.old, args.new], suite, of_all)
-    return gate_suite(old, new, policy, suite=suite, **_runs(args, suite, of_all), **settings(args))
+    gated = gate_suite(old, new, policy, suite=suite, **_runs(args, suite, of_all), **settings(args))
+    return gated, partial(bless_suite, new, suite)
 
 
 def _suite(args: argparse.Namespace) -> Suite | None:
-    """Raises ConfigError for options that are of one task."""
-    for option in ("cluster", "measure", "export", "bless"):
-        if getattr(args, option, None):
-            raise ConfigError(f"--{option}: is of one task, and these are several; choose one with --task NAME")
     from stillright.config.suite import load_suite
 
     return load_suite(args.suite) if isinstance(args.suite, Path) else None
