@@ -120,3 +120,47 @@ def test_a_folder_of_logs_is_no_place_for_a_baseline(capsys: pytest.CaptureFixtu
     assert main(["gate", "old", "new", "--policy", "policy.yaml", "--bless", "old", "--json", "a.json"]) == 2
     assert "--bless old: also holds results_" in " ".join(capsys.readouterr().err.split())
     assert json.loads(Path("a.json").read_text())["outcome"] == "error"
+
+
+def test_several_metrics_are_compared_as_a_suite(capsys: pytest.CaptureFixture[str]) -> None:
+    for place, other in (("old", 1.0), ("new", 0.0)):
+        for log in Path(place).glob("samples_*"):
+            log.write_text(log.read_text().replace('["exact_match"]', f'["exact_match", "other"], "other": {other}'))
+    assert main(["compare", "old", "new", "--metric", "exact_match,other", "--json", "a.json"]) == 0
+    written = json.loads(Path("a.json").read_text())
+    names = [f"{task}/{metric}" for task in ("ferries", "knots") for metric in ("exact_match", "other")]
+    assert [task["name"] for task in written["tasks"]] == names
+    # the account over all is of the first metric alone: 3 of 20 lost, while the other loses all
+    assert written["pooled"]["nfr"]["value"] == pytest.approx(3 / 20)
+    assert [task["weight"] for task in written["tasks"]] == [0.5, 0, 0.5, 0]
+    Path("policy.yaml").write_text("limits: [{metric: nfr, max: 0.5, bound: value, task: '*/other'}]")
+    assert (
+        main(["gate", "old", "new", "--metric", "exact_match,other", "--policy", "policy.yaml", "--json", "a.json"])
+        == 1
+    )
+    failed = [check["task"] for check in json.loads(Path("a.json").read_text())["checks"] if check["outcome"] == "fail"]
+    assert {"ferries/other", "knots/other"} <= set(failed)
+
+
+def test_several_metrics_of_one_task() -> None:
+    for place, other in (("old", 1.0), ("new", 0.0)):
+        (log,) = Path(place).glob("samples_knots*")
+        log.write_text(log.read_text().replace('["exact_match"]', f'["exact_match", "other"], "other": {other}'))
+    files = [str(next(Path(place).glob("samples_knots*"))) for place in ("old", "new")]
+    assert main(["compare", *files, "--metric", "exact_match,other", "--json", "a.json"]) == 0
+    tasks = json.loads(Path("a.json").read_text())["tasks"]
+    assert [(task["metric"], task["comparison"]["regression"]) for task in tasks] == [("exact_match", 1), ("other", 10)]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--metric acc,", "--metric acc,: name a metric on each side of a comma"),
+        ("--metric acc,acc", "the name 'ferries/acc' occurs twice"),
+        ("--metric acc,f1 --suite suite.yaml", "suite.yaml says which metrics each task has; leave one of them out"),
+    ],
+)
+def test_mistakes_in_metrics(words: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("suite.yaml").write_text(SUITE)
+    assert main(["compare", "old", "new", *words.split()]) == 2
+    assert message in " ".join(capsys.readouterr().err.split())

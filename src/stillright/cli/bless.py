@@ -50,7 +50,7 @@ def _files(new: Mapping[str, PredictionSet], suite: Suite | None) -> dict[Path, 
             raise ConfigError(
                 f"--bless: a baseline is JSONL, and {name} is read from {file}; let its file be a {ENDING}"
             )
-        task = predictions.header.task or name
+        task = predictions.header.task or (member and member.task) or name
         path = file or Path(f"{quote(task, safe=' ')}{ENDING}")
         if path in files:
             raise ConfigError(

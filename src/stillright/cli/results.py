@@ -28,7 +28,7 @@ RESULTS_HELP = (
 )
 CHOICES = {  # what to take from a log that holds several results
     "task": "which task, if a log holds several; a group (mmlu) or a pattern ('mmlu_*') is one comparison",
-    "metric": "which metric; acc for choice tasks by default",
+    "metric": "which metric; acc for choice tasks by default; several (A,B) are compared as a suite",
     "filter": "which filter of lm-evaluation-harness, if a task has several",
     "model": "which provider of promptfoo, if a log holds several",
     "prompt": "which prompt of promptfoo: its label, or its number from 1",

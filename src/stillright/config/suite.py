@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -77,6 +77,12 @@ class Suite(Strict):
     def members(self) -> list[Member]:
         """All tasks, once for each metric."""
         return [member for task in self.tasks for member in task.members()]
+
+
+def suite_of_metrics(tasks: Sequence[str], metrics: Sequence[str]) -> Suite:
+    """Each of these tasks with each of these metrics, of which the first counts in the account over all. Raises
+    ConfigError for a metric that is named twice."""
+    return parse(Suite, {"tasks": [{"name": task, "metrics": list(metrics)} for task in tasks]}, "--metric")
 
 
 def load_suite(path: Path) -> Suite:
