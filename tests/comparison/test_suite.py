@@ -69,7 +69,7 @@ def test_the_one_task_contract_is_that_of_compare() -> None:
 def test_json_is_the_contract() -> None:
     written = json.loads(suite().to_json())
     over_all = ["macro", "pooled", "joint_p", "candidates"]
-    assert list(written) == ["old", "new", "tasks", *over_all, "adjustment", "shared_clusters"]
+    assert list(written) == ["old", "new", "tasks", *over_all, "adjustment", "shared_clusters", "recurring_clusters"]
     assert SuiteComparison.model_validate(written).macro == suite().macro
     assert set(written["macro"]["nfr"]) == {"value", "low", "high"}
 

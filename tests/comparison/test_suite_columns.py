@@ -59,7 +59,8 @@ def test_a_cluster_is_of_its_task_unless_the_suite_says_otherwise() -> None:
     counts = {shared: clustered(shared).pooled.clusters for shared in (False, True)}
     assert {shared: each.count for shared, each in counts.items() if each} == {False: 24, True: 12}
     assert {shared: each.largest for shared, each in counts.items() if each} == {False: 5, True: 10}
-    for shared, said in ((False, "Each task has its own clusters."), (True, "A name in several tasks is one cluster.")):
+    recur = "12 names of clusters are in several tasks, and taken for a cluster of each; if they are one, say"
+    for shared, said in ((False, recur), (True, "A name in several tasks is one cluster.")):
         note = suite_page(clustered(shared)).note
         assert f"{12 if shared else 24} clusters by passage over all tasks, the largest of" in note
         assert said in note

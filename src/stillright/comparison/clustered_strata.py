@@ -78,11 +78,11 @@ class TaskClusters:
     def variance(self, deviations: Array) -> Array:
         """What each stratum adds to the variance of the sum of deviations of clusters, (G,) -> (strata,)."""
         centred = deviations - self.within(deviations) / self.drawn
-        return np.bincount(self.strata, weights=centred**2 * self.drawn / (self.drawn - 1))
+        return np.bincount(self.strata, weights=centred**2 * self.drawn / (self.drawn - 1)).astype(np.float64)
 
     def largest(self, counts: Sequence[Array]) -> int:
         """The samples of the largest."""
-        return round(self.sums(counts).max())
+        return round(float(self.sums(counts).max()))
 
     def sign_flip_p(self, differences: Sequence[Array]) -> float:
         """See Clusters.sign_flip_p; differences: counts, (m_t,) of each task, times how often a row occurs."""
@@ -180,8 +180,11 @@ def _cautious_effect(strata: Sequence[Stratum], clusters: TaskClusters, deviatio
     """The design effect, at least 1, as if one cluster more were seen: see Clusters._cautious_effect."""
     weights = _weights(strata, clusters)
     shown, lacking = (
-        int((clusters.sums([each.counts * part(each.values) for each in strata]) > 0).sum())
-        for part in (lambda values: values, lambda values: 1 - values)
+        int((clusters.sums(columns) > 0).sum())
+        for columns in (
+            [each.counts * each.values for each in strata],
+            [each.counts * (1 - each.values) for each in strata],
+        )
     )
     largest = int(weights.argmax())
     farthest = float(np.interp(min(shown, lacking), (0, FEWEST), (weights[largest], np.abs(deviations).max())))
@@ -192,7 +195,7 @@ def _cautious_effect(strata: Sequence[Stratum], clusters: TaskClusters, deviatio
 
 def _freedom_of_rate(clusters: TaskClusters, deviations: Array, weights: Array) -> float:
     """Degrees of freedom by as many clusters of one size as weigh like those of each stratum."""
-    squares, whole = (np.bincount(clusters.strata, weights=each) for each in (weights**2, weights))
+    squares, whole = (np.bincount(clusters.strata, weights=each).astype(np.float64) for each in (weights**2, weights))
     alike = whole**2 / squares
     parts = clusters.variance(deviations)
     parts = parts if parts.any() else squares

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -67,6 +68,7 @@ class SuiteComparison(BaseModel, frozen=True):
     """The whole account of one update over several tasks. macro, pooled, joint_p: of new.
 
     shared_clusters: whether clusters with one name in several tasks are one; else each task has its own.
+    recurring_clusters: how many names of clusters are in several tasks.
     """
 
     old: str
@@ -78,6 +80,7 @@ class SuiteComparison(BaseModel, frozen=True):
     candidates: tuple[SuiteModel, ...] = ()
     adjustment: Literal["holm"] = "holm"  # of the p-values of tasks
     shared_clusters: bool = False
+    recurring_clusters: int = 0
 
     @property
     def models(self) -> list[SuiteModel]:
@@ -223,6 +226,7 @@ def _suite(
         joint_p=new.joint_p,
         candidates=tuple(accounts[1:]),
         shared_clusters=shared_clusters,
+        recurring_clusters=_recurring_clusters(comparisons),
     )
 
 
@@ -245,6 +249,11 @@ def _tasks(comparisons: Sequence[Comparison], shares: Sequence[float], shared_cl
         )
     of_rows = clusters([None if each.clusters is None else each.clusters.codes for each in tallies])
     return Tasks(comparisons, tallies, shares, of_rows, measures)
+
+
+def _recurring_clusters(comparisons: Sequence[Comparison]) -> int:
+    tasks = Counter(name for each in comparisons for name in each.sampled().cluster_names)
+    return sum(count > 1 for count in tasks.values())
 
 
 def _labels(comparisons: Sequence[Comparison]) -> list[str]:

@@ -192,9 +192,18 @@ def _clusters(suite: SuiteComparison) -> str:
     if found is None:
         return ""
     among = words.grouping(found, f"{suite.tasks[0].cluster} over all tasks")
-    own = "A name in several tasks is one cluster." if suite.shared_clusters else "Each task has its own clusters."
-    few = "" if suite.pooled.nfr.low is not None else f" {TOO_FEW_CLUSTERS}"
-    return f"{among} {own}{few}"
+    few = "" if suite.pooled.nfr.low is not None else TOO_FEW_CLUSTERS
+    return " ".join(filter(None, [among, _assumed(suite), few]))
+
+
+def _assumed(suite: SuiteComparison) -> str:
+    """What is made of a cluster's name that several tasks have."""
+    if suite.shared_clusters:
+        return "A name in several tasks is one cluster."
+    if not suite.recurring_clusters:
+        return ""
+    names = f"{suite.recurring_clusters:,} names of clusters are in several tasks"
+    return f"{names}, and taken for a cluster of each; if they are one, say shared_clusters: true in suite.yaml."
 
 
 def _are_fractions(suite: SuiteComparison) -> bool:
