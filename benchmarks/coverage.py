@@ -22,13 +22,14 @@ import polars as pl
 
 from stillright.comparison.account import Account, account
 from stillright.comparison.across import Tasks, macro, pooled
+from stillright.comparison.clustered_strata import TaskClusters
 from stillright.comparison.models import Model
-from stillright.comparison.tally import tally_continuous, tally_discrete
+from stillright.comparison.tally import Tally, tally_continuous, tally_discrete
 from stillright.records import Kind
 from stillright.report.markdown import table
 from stillright.significance import holm, mcnemar_exact, rank_correlation, sign_flip
 from stillright.stats import Estimate
-from worlds import IN_CLUSTERS, WORLDS, Draw, all_scores, discrete, few_scores
+from worlds import IN_CLUSTERS, WORLDS, Draw, all_scores, clustered, clustered_scores, discrete, few_scores
 
 Generator = np.random.Generator
 Array = np.ndarray
@@ -39,8 +40,19 @@ SUITES = {  # sizes of their tasks
     "20 to 1,000": [20, 50, 100, 200, 1_000],
     "12 of 50 to 600": [50 * i for i in range(1, 13)],
 }
+CLUSTERED_SUITES = {  # the same, in clusters of ten on average
+    "5 of 120": [120] * 5,
+    "60 to 1,000": [60, 120, 240, 500, 1_000],
+    "12 of 60 to 720": [60 * i for i in range(1, 13)],
+}
 SLICES, SEEDS, POINTS = 20, 3, 8
 CLUSTERED_SIZES = (120, 500, 2_000)  # samples of 12, 50 and 200 clusters
+DRAWN_SUITES: dict[str, tuple[Kind, Draw, dict[str, list[int]]]] = {
+    "suites, right or wrong": ("discrete", discrete, SUITES),
+    "suites, scores, few of which change": ("continuous", few_scores, SUITES),
+    "suites, right or wrong, in clusters of ten": ("discrete", clustered, CLUSTERED_SUITES),
+    "suites, scores, in clusters of ten": ("continuous", clustered_scores, CLUSTERED_SUITES),
+}
 LEVEL = 0.05
 
 
@@ -78,13 +90,23 @@ def cell(held: int, shown: int, tables: int) -> str:
     return f"{100 * held / shown:.1f}" + (f" ({100 * shown / tables:.0f})" if shown < tables else "")
 
 
-def suite(generator: Generator, kind: Kind, sizes: Sequence[int], rate: float) -> Tasks:
+def suite(generator: Generator, kind: Kind, draw: Draw, sizes: Sequence[int], rate: float) -> Tasks:
     """Equally weighted tasks of these sizes, whose rates of negative flips fall from 1.8 to 0.2 times `rate`."""
-    draw = discrete if kind == "discrete" else few_scores
     rates = rate * np.linspace(1.8, 0.2, len(sizes))
     drawn = [draw(generator, n, each) for n, each in zip(sizes, rates, strict=True)]
-    tallies = [tally_discrete(each) if kind == "discrete" else tally_continuous(each, 0.0) for each in drawn]
-    return Tasks([OfTask(kind) for _ in sizes], tallies, [1 / len(sizes)] * len(sizes))
+    named = [models[0].runs[0].get_column("cluster", default=None) for models in drawn]
+    tallies = [
+        tally_discrete(each, cluster) if kind == "discrete" else tally_continuous(each, 0.0, 1, cluster)
+        for each, cluster in zip(drawn, named, strict=True)
+    ]
+    return Tasks([OfTask(kind) for _ in sizes], tallies, [1 / len(sizes)] * len(sizes), clusters_of(tallies))
+
+
+def clusters_of(tallies: Sequence[Tally]) -> TaskClusters | None:
+    """Those of the rows of all tasks, each task with its own."""
+    codes = [tally.clusters.codes for tally in tallies if tally.clusters is not None]
+    starts = np.cumsum([0, *(each.max() + 1 for each in codes[:-1])])
+    return TaskClusters.of([start + each for start, each in zip(starts, codes, strict=True)]) if codes else None
 
 
 class OfTask(NamedTuple):
@@ -106,27 +128,31 @@ def across(tasks: Tasks) -> Mapping[str, Estimate]:
     }
 
 
-def covered_suites(kind: Kind, sizes: Sequence[int], rate: float, tables: int) -> Mapping[str, str]:
+def covered_suites(kind: Kind, draw: Draw, sizes: Sequence[int], rate: float, tables: int) -> Mapping[str, str]:
     """A cell for every interval of a suite; the truth is the mean over tasks of the truth of each."""
-    large = suite(np.random.default_rng(1), kind, [TRUTH // len(sizes)] * len(sizes), rate)
-    by_size = Tasks(large.comparisons, large.tallies, [n / sum(sizes) for n in sizes])
+    large = suite(np.random.default_rng(1), kind, draw, [TRUTH // len(sizes)] * len(sizes), rate)
+    by_size = large._replace(weights=[n / sum(sizes) for n in sizes])
     truth = {**across(large), **{f"pooled {name}": each for name, each in dict(macro(by_size, 1)).items()}}
-    generator, held = np.random.default_rng(0), Counter[str]()
+    generator, held, shown = np.random.default_rng(0), Counter[str](), Counter[str]()
     for _ in range(tables):
-        found = across(suite(generator, kind, sizes, rate))
-        held.update(name for name, each in found.items() if each.low <= truth[name].value <= each.high)
-    return {name: cell(held[name], tables, tables) for name in found}
+        found = across(suite(generator, kind, draw, sizes, rate))
+        ends = {name: each for name, each in found.items() if each.low is not None}
+        shown.update(ends.keys())
+        held.update(name for name, each in ends.items() if each.low <= truth[name].value <= each.high)
+    return {name: cell(held[name], shown[name], tables) for name in found}
 
 
-def print_suites(tables: int) -> None:
-    for kind in ("discrete", "continuous"):
+def print_suites(tables: int, word: str) -> None:
+    for name, (kind, draw, suites) in DRAWN_SUITES.items():
+        if word not in name:
+            continue
         cells = {
-            f"{name}, {100 * rate:g} %": covered_suites(kind, sizes, rate, tables)
-            for name, sizes in SUITES.items()
+            f"{sizes}, {100 * rate:g} %": covered_suites(kind, draw, suites[sizes], rate, tables)
+            for sizes in suites
             for rate in RATES
         }
         rows = [[f"`{metric}`", *(each[metric] for each in cells.values())] for metric in next(iter(cells.values()))]
-        print(table([f"suites, {kind}", *cells], rows), end="\n\n", flush=True)
+        print(table([name, *cells], rows), end="\n\n", flush=True)
 
 
 def columns(draw: Draw) -> list[tuple[int, float]]:
@@ -187,8 +213,7 @@ def main() -> None:
         print_coverage(args.tables, args.world)
     if not args.suites and not args.world:
         print_false_alarms(args.tables)
-    if not args.world:
-        print_suites(args.tables)
+    print_suites(args.tables, args.world)
 
 
 if __name__ == "__main__":

@@ -115,7 +115,5 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'stillright' has no attribute {name!r}")
     if name in _OF_TRAIN and name not in __all__:
-        raise import_module("stillright.errors").MissingExtra(
-            f"stillright.{name} needs packages that are not installed: pip install 'stillright[train]'"
-        )
+        raise import_module("stillright.errors").missing_extra(f"stillright.{name}", "train")
     return getattr(import_module(f"stillright.{_HOMES[name]}"), name)

@@ -113,10 +113,15 @@ class Clusters:
         """Two-sided p of the test that the sums of two columns of counts, (m,), are equal: without a difference, all
         that differs in a cluster could have the other sign. Exact, but for more than EXACT differing clusters normal.
         """
-        differences, counts = np.unique(self.sums(up - down), return_counts=True)
-        if counts[differences != 0].sum() > EXACT:
-            return math.erfc(abs(float(counts @ differences)) / math.sqrt(2 * float(counts @ differences**2)))
-        return sign_flip(differences, counts.astype(np.float64))
+        return sign_flip_of_sums(self.sums(up - down))
+
+
+def sign_flip_of_sums(sums: Array) -> float:
+    """The p of `Clusters.sign_flip_p` from what differs in each cluster, (G,)."""
+    differences, counts = np.unique(sums, return_counts=True)
+    if counts[differences != 0].sum() > EXACT:
+        return math.erfc(abs(float(counts @ differences)) / math.sqrt(2 * float(counts @ differences**2)))
+    return sign_flip(differences, counts.astype(np.float64))
 
 
 def _left_out(sums: Array, sizes: Array) -> Array:

@@ -57,6 +57,23 @@ class MissingExtra(StillrightError):  # noqa: N818 - what is missing is the name
     """Packages of an optional extra are not installed."""
 
 
+def missing_extra(what: str, extra: str, why: object = None) -> MissingExtra:
+    """The error that `what` needs the packages of an extra; why: what their import says, if that is known."""
+    said = "" if why is None else f" ({why})"
+    return MissingExtra(
+        f"{what} needs packages that cannot be imported{said}; install it with: pip install 'stillright[{extra}]'"
+    )
+
+
+@contextmanager
+def needs(extra: str, what: str) -> Iterator[None]:
+    """Around the import of a package of an extra. Raises MissingExtra, naming what needs it, without it."""
+    try:
+        yield
+    except ImportError as error:
+        raise missing_extra(what, extra, error) from None
+
+
 @contextmanager
 def on_command_line() -> Iterator[None]:
     """Errors within name the options of the command line."""

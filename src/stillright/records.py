@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 from types import NoneType
@@ -95,6 +95,10 @@ class PredictionSet:
             return self.header.kind
         known = filled(self.table)
         return "continuous" if "score" in known and known.isdisjoint(("prediction", "correct")) else "discrete"
+
+    def of_task(self, task: str) -> PredictionSet:
+        """The same answers, as those to `task`."""
+        return replace(self, header=self.header.model_copy(update={"task": task}))
 
     @classmethod
     def checked(cls, header: Header, table: pl.DataFrame, place: str = "") -> PredictionSet:

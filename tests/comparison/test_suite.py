@@ -68,7 +68,8 @@ def test_the_one_task_contract_is_that_of_compare() -> None:
 
 def test_json_is_the_contract() -> None:
     written = json.loads(suite().to_json())
-    assert list(written) == ["old", "new", "tasks", "macro", "pooled", "joint_p", "candidates", "adjustment"]
+    over_all = ["macro", "pooled", "joint_p", "candidates"]
+    assert list(written) == ["old", "new", "tasks", *over_all, "adjustment", "shared_clusters", "recurring_clusters"]
     assert SuiteComparison.model_validate(written).macro == suite().macro
     assert set(written["macro"]["nfr"]) == {"value", "low", "high"}
 
@@ -150,8 +151,6 @@ def test_an_error_names_the_task() -> None:
 def test_what_is_of_one_task_is_refused() -> None:
     with pytest.raises(ConfigError, match="a PredictionSet is of one task; give a folder, or a mapping"):
         compare_suite(verdicts("o", "r"), verdicts("n", "r"))
-    with pytest.raises(ConfigError, match="cluster: is of one task, and these are several"):
-        compare_suite(side("o", OLD), side("n", NEW), cluster="passage")  # type: ignore[call-arg]
 
 
 def test_folders_of_the_harness(tmp_path: Path) -> None:

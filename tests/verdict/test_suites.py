@@ -10,7 +10,7 @@ from stillright.comparison import compare_suite
 from stillright.config import Policy
 from stillright.config.strict import parse
 from stillright.errors import ConfigError
-from stillright.records import PredictionSet
+from stillright.records import Header, PredictionSet
 from stillright.verdict import Check, Verdict, gate, gate_suite
 from suites import scores, verdicts
 
@@ -79,6 +79,45 @@ def test_a_limit_of_a_suite_is_refused_for_one_task() -> None:
     policy = parse(Policy, {"limits": [{"metric": "nfr", "max": 0.1, "task": "*"}]}, "policy")
     with pytest.raises(ConfigError, match="these results are of one task, and no suite"):
         gate(OLD["knots"], NEW["knots"], policy)
+
+
+def timed(name: str, values: list[float]) -> PredictionSet:
+    rows = [{"id": i, "correct": True, "output": name, "ms": str(value)} for i, value in enumerate(values)]
+    return PredictionSet.from_rows(Header(name=name), rows)
+
+
+def test_limits_on_measures_say_of_what() -> None:
+    old = {task: timed("o", [10.0] * 40) for task in ("knots", "ferries")}
+    new = {"knots": timed("n", [10.0] * 40), "ferries": timed("n", [12.0] * 40)}
+
+    def checks(**limit: Any) -> list[tuple[str, str]]:
+        policy = parse(Policy, {"measures": {"ms": {"ratio": 1.15, **limit}}}, "policy.yaml")
+        return found(gate_suite(old, new, policy).verdict)
+
+    assert checks(task="*", bound="value") == [
+        ("ms ratio, value <= 1.15 in knots", "pass"),
+        ("ms ratio, value <= 1.15 in ferries", "fail"),
+    ]
+    assert checks(suite="macro", bound="value") == [("ms ratio, value <= 1.15, macro", "pass")]  # 11 / 10
+    with pytest.raises(ConfigError, match="of what is the limit on ms"):
+        checks()
+    with pytest.raises(ConfigError, match="no task fits 'boats'"):
+        checks(task="boats")
+    with pytest.raises(ConfigError, match="of suite macro, or of a task"):
+        checks(task="*", suite="macro")
+    with pytest.raises(ConfigError, match="these results are of one task, and no suite"):
+        gate(old["knots"], new["knots"], parse(Policy, {"measures": {"ms": {"ratio": 1.1, "task": "*"}}}, "policy"))
+
+
+def test_limits_over_all_tasks_allow_for_clusters() -> None:
+    def passages(name: str, lost: int) -> PredictionSet:
+        rows = [{"id": i, "correct": i >= lost, "passage": str(i // 10), "output": name} for i in range(200)]
+        return PredictionSet.from_rows(Header(name=name), rows)
+
+    old, new = ({task: passages(name, lost) for task in ("a", "b")} for name, lost in (("o", 0), ("n", 10)))
+    policy = parse(Policy, {"limits": [{"metric": "nfr", "max": 0.09, "suite": "macro"}]}, "policy")
+    alone, together = (gate_suite(old, new, policy, cluster=cluster).verdict for cluster in (None, "passage"))
+    assert (alone.outcome, together.outcome) == ("pass", "fail")  # one passage lost in each is no twenty flips
 
 
 def test_ids_that_must_pass_name_their_task() -> None:

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stillright.cli.bless import bless
 from stillright.cli.command import command, console
 from stillright.cli.flips import MEANING, add_quadrant, flips_of, no_flips, refuse_quadrant_alone
 from stillright.cli.outputs import Contents, add_outputs, outputs, replace_old, saying_failures, write
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from stillright.comparison import Comparison
     from stillright.config import Policy
     from stillright.importers import Selection
-    from stillright.records import PredictionSet
     from stillright.report.page import Page
     from stillright.verdict import Gated, Verdict
 
@@ -85,9 +85,9 @@ def _gate(args: argparse.Namespace) -> int:
         of_all = selection_of(args, (*policy.columns, *policy.measures))
         comparison: Comparison | SuiteComparison | None
         if is_suite(args):
-            (verdict, comparison), new = suite_gated(args, of_all, policy), None
+            (verdict, comparison), accept = suite_gated(args, of_all, policy)
         else:
-            (verdict, comparison), new = _one_gated(args, of_all, policy)
+            (verdict, comparison), accept = _one_gated(args, of_all, policy)
         explored: Page | Callable[[], Page]
         if isinstance(comparison, SuiteComparison):
             page = explored = gate_suite_page(verdict, comparison)
@@ -96,27 +96,18 @@ def _gate(args: argparse.Namespace) -> int:
             page, explored = gate_page(verdict, comparison), partial(gate_report_page, verdict, comparison, origin)
         flips = no_flips(verdict.checks[0].reason) if comparison is None else flips_of(args, comparison)
         write(files, {**_texts_of_gate(verdict, page), **_html_of(args, explored), **flips})
-        if new is not None and args.bless is not None and verdict.outcome == "pass":
-            _bless(new, args.bless)
+        if args.bless is not None and verdict.outcome == "pass":
+            accept(args.bless)
         print_page(verdict_page(verdict), terminal)
     return verdict.exit_code
 
 
-def _one_gated(args: argparse.Namespace, of_all: Selection, policy: Policy) -> tuple[Gated, PredictionSet]:
-    """The verdict, and the results of new."""
+def _one_gated(args: argparse.Namespace, of_all: Selection, policy: Policy) -> tuple[Gated, Callable[[Path], None]]:
+    """The verdict, and what makes new the next baseline."""
     from stillright.verdict import gate
 
     old, new = (read_results(text, of_all) for text in (args.old, args.new))
-    return gate(old, new, policy, **options(args, of_all)), new
-
-
-def _bless(new: PredictionSet, file: Path) -> None:
-    """Puts the results of new at the place of the next baseline, whole or not at all."""
-    from stillright.folder.files import write_atomically
-    from stillright.importers.jsonl import predictions_text
-
-    file.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(file, predictions_text(new))
+    return gate(old, new, policy, **options(args, of_all)), partial(bless, new)
 
 
 def _html_of(args: argparse.Namespace, page: Page | Callable[[], Page]) -> Contents:
@@ -229,7 +220,8 @@ def _add_gate(commands: Any) -> None:
         "--bless",
         type=path,
         metavar="FILE",
-        help="if the gate passes, write what was read of NEW there, as the next OLD; it may be OLD itself",
+        help="if the gate passes, write what was read of NEW there, as the next OLD; it may be OLD itself; of a suite "
+        "a folder, with a file a task",
     )
     add_outputs(
         gate,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 
-from stillright.errors import ConfigError, DataError, MissingExtra, RunError, StillrightError, one_line
+from stillright.errors import ConfigError, DataError, RunError, StillrightError, missing_extra, one_line
 
 TRAIN_PACKAGES = {"torch", "transformers", "trl", "peft", "accelerate", "datasets", "lm_eval", "filelock"}
 THEIR_PACKAGES = {"huggingface_hub", "jinja2"}  # which come with those
@@ -15,9 +15,7 @@ def explained(error: BaseException) -> StillrightError | None:
     if isinstance(error, StillrightError):
         return error
     if isinstance(error, ModuleNotFoundError) and (error.name or "").split(".")[0] in TRAIN_PACKAGES | THEIR_PACKAGES:
-        return MissingExtra(
-            f"this command needs the package {error.name}; install it with: pip install 'stillright[train]'"
-        )
+        return missing_extra("this command", "train", error)
     if isinstance(error, MemoryError):
         return RunError("not enough memory; compare fewer samples at a time, or use a machine with more")
     if type(error).__name__ == "PanicException":  # of Polars, which is no Exception

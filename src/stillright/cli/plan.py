@@ -24,7 +24,7 @@ def _plan(args: argparse.Namespace) -> int:
         baseline, *old_runs = (read_results(text, of_all) for text in (args.baseline, *args.old_run))
         new_runs = [read_results(text, of_all) for text in args.new_run]
         aim = Aim(args.nfr, args.power, args.true_nfr, args.change)
-        runs: Any = {"old_runs": old_runs, "new_runs": new_runs[1:], "cluster": args.cluster}
+        runs: Any = {"old_runs": old_runs, "new_runs": new_runs[1:]}
         found = plan(baseline, new_runs[0] if new_runs else None, aim, **runs, **settings(args))
         write(files, {"--json": found.to_json()})
         print_page(plan_page(found), terminal)

@@ -28,7 +28,7 @@ RESULTS_HELP = (
 )
 CHOICES = {  # what to take from a log that holds several results
     "task": "which task, if a log holds several; a group (mmlu) or a pattern ('mmlu_*') is one comparison",
-    "metric": "which metric; acc for choice tasks by default",
+    "metric": "which metric; acc for choice tasks by default; several (A,B) are compared as a suite",
     "filter": "which filter of lm-evaluation-harness, if a task has several",
     "model": "which provider of promptfoo, if a log holds several",
     "prompt": "which prompt of promptfoo: its label, or its number from 1",
@@ -116,8 +116,6 @@ def options(args: argparse.Namespace, of_all: Selection) -> Options:
     return {
         "old_runs": [read_results(run, of_all) for run in args.old_run],
         "new_runs": [read_results(run, of_all) for run in args.new_run],
-        "cluster": args.cluster,
-        "measures": measures(args),
         **settings(args),
     }
 
@@ -137,6 +135,8 @@ def settings(args: argparse.Namespace) -> Settings:
         "on_missing": args.on_missing,
         "allow": [name for names in args.allow for name in names.split(",")],
         "epsilon": args.epsilon,
+        "cluster": args.cluster,
+        "measures": measures(args),
     }
 
 

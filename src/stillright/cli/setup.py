@@ -57,7 +57,7 @@ def _schema(args: argparse.Namespace) -> int:
 
 def _completion(args: argparse.Namespace) -> int:
     from stillright.cli import parser
-    from stillright.scoring.extras import needs
+    from stillright.errors import needs
 
     with needs("completion", "completion"):
         import shtab

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
-from stillright.cli.paths import path, path_of
-from stillright.cli.results import selection_in, settings
+from stillright.cli.bless import bless_suite
+from stillright.cli.paths import STANDARD_INPUT, path, path_of
+from stillright.cli.results import read_results, selection_in, settings
 from stillright.errors import ConfigError, DataError, StillrightError
 
 if TYPE_CHECKING:
@@ -48,17 +51,25 @@ def _suite_path(text: str) -> Path:
 
 
 def is_suite(args: argparse.Namespace) -> bool:
-    """Whether OLD and NEW are compared task by task: if asked for, or if OLD has several tasks and none is chosen."""
-    if args.suite is not None:
-        return True
+    """Whether OLD and NEW are compared part by part: if asked for, or if there are several tasks or metrics."""
+    return args.suite is not None or len(_metrics(args)) > 1 or (args.task is None and len(_tasks_in_old(args)) > 1)
+
+
+def _metrics(args: argparse.Namespace) -> list[str]:
+    """Those that --metric names."""
+    return [] if args.metric is None else args.metric.split(",")
+
+
+def _tasks_in_old(args: argparse.Namespace) -> list[str]:
+    """The tasks of the folder of logs that OLD is, of those that --task fits; none where it is no such folder."""
     folder = Path(path_of(args.old))
-    if args.task is not None or "::task=" in args.old or not folder.is_dir():
-        return False
+    if "::task=" in args.old or not folder.is_dir():
+        return []
     from stillright.importers.task_files import task_files
 
     with suppress(DataError):  # which reading says again
-        return len(task_files(folder)) > 1
-    return False
+        return [*task_files(folder, args.task)]
+    return []
 
 
 def suite_inputs(args: argparse.Namespace) -> list[Path]:
@@ -67,7 +78,7 @@ def suite_inputs(args: argparse.Namespace) -> list[Path]:
     files = [args.suite] if isinstance(args.suite, Path) else []
     with suppress(StillrightError):  # which reading says again
         suite = _suite(args)
-        if suite is not None:
+        if isinstance(args.suite, Path) and suite is not None:
             files += [root / member.file for member in suite.members if member.file is not None for root in roots]
         elif is_suite(args):
             files += [file for root in roots for file in _logs(root)]
@@ -89,37 +100,73 @@ def suite_compared(args: argparse.Namespace, of_all: Selection) -> SuiteComparis
     from stillright.comparison.suite import compare_suite
 
     suite = _suite(args)
-    old, new, *candidates = _read([args.old, args.new, *args.candidates], suite, of_all)
-    return compare_suite(
+    old, new, *candidates = models = _read(args, [args.old, args.new, *args.candidates], suite, of_all)
+    compared = compare_suite(
         old, new, candidates, suite=suite, slices=args.slice, **_runs(args, suite, of_all), **settings(args)
     )
+    if args.export is not None:
+        _export(models, args.export)
+    return compared
 
 
-def suite_gated(args: argparse.Namespace, of_all: Selection, policy: Policy) -> GatedSuite:
-    """The verdict on all tasks."""
+def _export(models: Sequence[Mapping[str, PredictionSet]], folder: Path) -> None:
+    """A file of every_eval_ever for each model and task."""
+    from stillright.report.every_eval_ever import export
+
+    for model in models:
+        for name, predictions in model.items():
+            export(predictions.of_task(predictions.header.task or name), folder)
+
+
+def suite_gated(
+    args: argparse.Namespace, of_all: Selection, policy: Policy
+) -> tuple[GatedSuite, Callable[[Path], None]]:
+    """The verdict on all tasks, and what makes new the next baseline."""
     from stillright.verdict.suite import gate_suite
 
     suite = _suite(args)
-    old, new = _read([args.old, args.new], suite, of_all)
-    return gate_suite(old, new, policy, suite=suite, **_runs(args, suite, of_all), **settings(args))
+    old, new = _read(args, [args.old, args.new], suite, of_all)
+    gated = gate_suite(old, new, policy, suite=suite, **_runs(args, suite, of_all), **settings(args))
+    return gated, partial(bless_suite, new, suite)
 
 
 def _suite(args: argparse.Namespace) -> Suite | None:
-    """Raises ConfigError for options that are of one task."""
-    for option in ("cluster", "measure", "export", "bless"):
-        if getattr(args, option, None):
-            raise ConfigError(f"--{option}: is of one task, and these are several; choose one with --task NAME")
-    from stillright.config.suite import load_suite
+    """That of a suite.yaml, or of several metrics; None for all tasks of folders with one each."""
+    from stillright.config.suite import load_suite, suite_of_metrics
 
-    return load_suite(args.suite) if isinstance(args.suite, Path) else None
+    metrics = _metrics(args)
+    if len(metrics) < 2:
+        return load_suite(args.suite) if isinstance(args.suite, Path) else None
+    if isinstance(args.suite, Path):
+        raise ConfigError(
+            f"--metric {args.metric}: {args.suite} says which metrics each task has; leave one of them out"
+        )
+    if "" in metrics:
+        raise ConfigError(f"--metric {args.metric}: name a metric on each side of a comma")
+    return suite_of_metrics(_tasks_in_old(args) or [args.task or Path(path_of(args.old)).stem], metrics)
 
 
 def _runs(args: argparse.Namespace, suite: Suite | None, of_all: Selection) -> Runs:
-    return {"old_runs": _read(args.old_run, suite, of_all), "new_runs": _read(args.new_run, suite, of_all)}
+    return {
+        "old_runs": _read(args, args.old_run, suite, of_all),
+        "new_runs": _read(args, args.new_run, suite, of_all),
+    }
 
 
-def _read(texts: Sequence[str], suite: Suite | None, of_all: Selection) -> list[dict[str, PredictionSet]]:
-    """The tasks of each model or run."""
+def _read(
+    args: argparse.Namespace, texts: Sequence[str], suite: Suite | None, of_all: Selection
+) -> list[dict[str, PredictionSet]]:
+    """The tasks, or metrics, of each model or run."""
     from stillright.importers.tasks import read_tasks
 
-    return [read_tasks(Path(path_of(text)), suite, selection_in(text, of_all)) for text in texts]
+    if suite is None or isinstance(args.suite, Path):
+        return [read_tasks(Path(path_of(text)), suite, selection_in(text, of_all)) for text in texts]
+    if _tasks_in_old(args):
+        folders = replace(of_all, task=None, metric=None)
+        return [read_tasks(Path(path_of(text)), suite, selection_in(text, folders)) for text in texts]
+    if any(path_of(text) == STANDARD_INPUT for text in texts):
+        raise ConfigError("-: standard input is read once, and each metric reads its file; write it to one")
+    return [
+        {member.name: read_results(text, replace(of_all, metric=member.metric)) for member in suite.members}
+        for text in texts
+    ]

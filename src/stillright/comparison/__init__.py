@@ -4,7 +4,8 @@ models (read, scored anew) -> pairing (the same samples side by side) -> tally (
 -> flips (metrics) -> account (one set of samples) -> comparison (with slices, worst regressions and how alike the texts
 are; attempts and reliable, of several runs; measures; margins); samples (every flip).
 
-Several tasks: strata (means with tasks as strata) -> across (metrics over all) -> suite.
+Several tasks: strata, clustered_strata (means with tasks as strata) -> across, measures_across (over all) -> suite.
+settings: all that can be chosen, with defaults.
 """
 
 from stillright.comparison.account import Account, Candidate, ModelScore

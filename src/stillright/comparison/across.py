@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 import numpy as np
 from pydantic import BaseModel
 
-from stillright.comparison.strata import Stratum, effective_n, stratified_mean, stratified_rate
+from stillright.comparison.account import Grouping
+from stillright.comparison.clustered_strata import (
+    TaskClusters,
+    clustered_design_effect,
+    mean_over,
+    rate_over,
+)
+from stillright.comparison.measures import MeasureAcross
+from stillright.comparison.measures_across import MeasuredTasks, measured_across
+from stillright.comparison.strata import Stratum, effective_n
 from stillright.comparison.tally import Tally
 from stillright.records import Kind
 from stillright.significance import Array, mcnemar_exact
@@ -19,10 +29,12 @@ class Across(BaseModel, frozen=True):
     """Metrics over all tasks, each the weighted mean of the tasks' (docs/metrics.md). Undefined where a task has none.
 
     n: how many samples of one task would tell as much; all of them where samples weigh the same. delta_score: score
-    less old_score. delta_nfr: of a candidate, its NFR less that of new.
+    less old_score. delta_nfr: of a candidate, its NFR less that of new. clusters: of samples, if they are not
+    independent; n does not allow for them, intervals do.
     """
 
     n: float
+    clusters: Grouping | None = None
     old_score: Estimate
     score: Estimate
     delta_score: Estimate
@@ -30,6 +42,7 @@ class Across(BaseModel, frozen=True):
     pfr: Estimate
     nfr_mc: Estimate
     delta_nfr: Estimate = UNDEFINED
+    measures: tuple[MeasureAcross, ...] = ()
 
 
 class Scored(Protocol):
@@ -44,11 +57,16 @@ class Scored(Protocol):
 
 
 class Tasks(NamedTuple):
-    """The tasks of an account over all: comparisons, per-sample columns, and weights (sum 1) of the macro mean."""
+    """The tasks of an account over all: comparisons, per-sample columns, and weights (sum 1) of the macro mean.
+
+    clusters: of samples, if these are not independent. measures: numeric columns, by name.
+    """
 
     comparisons: Sequence[Scored]
     tallies: Sequence[Tally]
     weights: Sequence[float]
+    clusters: TaskClusters | None = None
+    measures: Mapping[str, MeasuredTasks] = MappingProxyType({})
 
     @property
     def by_size(self) -> list[float]:
@@ -69,7 +87,8 @@ class Tasks(NamedTuple):
 
 def macro(tasks: Tasks, a: int) -> Across:
     """What model `a` (1 is new) changed, tasks by their weights."""
-    return _across(tasks, tasks.weights, a)
+    measures = tuple(measured_across(name, each, tasks.weights, a) for name, each in tasks.measures.items())
+    return _across(tasks, tasks.weights, a).model_copy(update={"measures": measures})
 
 
 def pooled(tasks: Tasks, a: int) -> Across:
@@ -77,7 +96,8 @@ def pooled(tasks: Tasks, a: int) -> Across:
 
     delta_score of right and wrong answers, which `joint_p` tests, reaches zero unless that is rejected.
     """
-    found, p = _across(tasks, tasks.by_size, a), joint_p(tasks, a)
+    measures = tuple(measured_across(name, each, each.by_size, a) for name, each in tasks.measures.items())
+    found, p = _across(tasks, tasks.by_size, a).model_copy(update={"measures": measures}), joint_p(tasks, a)
     if p is None or not tasks.are_answers:
         return found
     return found.model_copy(update={"delta_score": reaching_zero(found.delta_score, p)})
@@ -87,10 +107,15 @@ def joint_p(tasks: Tasks, a: int) -> float | None:
     """Two-sided p of "in no task is one model right (continuous: better) more often", exact.
 
     Gains and regressions of all tasks are summed: of matched pairs the Cochran-Mantel-Haenszel test, whose strata are
-    the pairs, is McNemar's, and stays so with the tasks as further strata. None with several runs.
+    the pairs, is McNemar's, and stays so with the tasks as further strata. Of clusters the signs of their sums are
+    flipped. None with several runs.
     """
     if not tasks.counted:
         return None
+    if tasks.clusters is not None:
+        return tasks.clusters.sign_flip_p(
+            [tally.differences(f"gain.{a}", f"regression.{a}") for tally in tasks.tallies]
+        )
     gains, regressions = (
         sum(int(tally.count(f"{part}.{a}")) for tally in tasks.tallies) for part in ("gain", "regression")
     )
@@ -108,19 +133,21 @@ def _across(tasks: Tasks, weights: Sequence[float], a: int) -> Across:
         ]
 
     def rate(column: str) -> Estimate:
-        return stratified_rate(strata(column), pairs) if all(column in tally.sums for tally in tallies) else UNDEFINED
+        known = all(column in tally.sums for tally in tallies)
+        return rate_over(strata(column), tasks.clusters, pairs) if known else UNDEFINED
 
     def difference(column: str, less: str) -> Estimate:
-        return within(stratified_mean(strata(column, less)), *_range(tallies, column, less))
+        return within(mean_over(strata(column, less), tasks.clusters), *_range(tallies, column, less))
 
     def score(column: str) -> Estimate:
         if tasks.are_answers:
             return rate(column)
-        return within(stratified_mean(strata(column)), *_range(tallies, column))
+        return within(mean_over(strata(column), tasks.clusters), *_range(tallies, column))
 
     one_scale = _one_scale(tasks)
     return Across(
         n=effective_n(strata(f"regression.{a}")),
+        clusters=_grouping(tasks, strata(f"regression.{a}"), strata(f"score.{a}", "score.0")),
         old_score=score("score.0") if one_scale else UNDEFINED,
         score=score(f"score.{a}") if one_scale else UNDEFINED,
         delta_score=difference(f"score.{a}", "score.0") if one_scale else UNDEFINED,
@@ -129,6 +156,16 @@ def _across(tasks: Tasks, weights: Sequence[float], a: int) -> Across:
         nfr_mc=rate(f"changed.{a}"),
         delta_nfr=difference(f"regression.{a}", "regression.1") if a > 1 else UNDEFINED,
     )
+
+
+def _grouping(tasks: Tasks, flips: Sequence[Stratum], change: Sequence[Stratum]) -> Grouping | None:
+    clusters = tasks.clusters
+    if clusters is None:
+        return None
+    found = {"nfr": flips, "delta_score": change}
+    effects = {name: clustered_design_effect(strata, clusters) for name, strata in found.items()}
+    largest = clusters.largest([tally.counts for tally in tasks.tallies])
+    return Grouping(count=clusters.count, largest=largest, design_effect=effects)
 
 
 def _column(tally: Tally, column: str, less: str | None) -> Array:

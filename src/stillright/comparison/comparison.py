@@ -5,18 +5,15 @@ Knows models and the account's shape (docs/metrics.md), not how it is shown.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Collection, Sequence
-from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Unpack, get_args
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Unpack
 
 import polars as pl
 from pydantic import Field
 
 import stillright
 from stillright.comparison.account import Account, account
-from stillright.comparison.allow import allowed, refuse_unknown_names
+from stillright.comparison.allow import allowed
 from stillright.comparison.attempts import Attempts, attempts
 from stillright.comparison.examples import Regression, worst_regressions
 from stillright.comparison.identical import identical_runs
@@ -24,21 +21,19 @@ from stillright.comparison.joining import joined
 from stillright.comparison.likeness import Likeness, likeness
 from stillright.comparison.margins import Margins, margins
 from stillright.comparison.measures import Measure, measured
-from stillright.comparison.models import Model, Options, Results, read_models, scored_alike
+from stillright.comparison.models import Model, Options, Results, Settings, read_models, scored_alike
 from stillright.comparison.pairing import OnMissing, Paired, pair
 from stillright.comparison.reliable import Reliable, reliable
 from stillright.comparison.samples import Samples
+from stillright.comparison.settings import ComparisonSettings, least_change, refuse_bare_string
 from stillright.errors import ConfigError
-from stillright.importers import Selection
 from stillright.records import TASK, Kind, PredictionSet
-from stillright.scoring.judge import JudgeSettings
 from stillright.significance import holm_of_known
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 OF_PAIRED = ("task", "metric", "kind", "lower_is_better", "unscored", "counted_wrong", "missing", "differences")
-ROUNDING = 1e-9  # a smaller excess over epsilon comes from rounding: 0.8 - 0.7 is above 0.1
 
 
 class Slice(Account):
@@ -184,33 +179,20 @@ def read_and_compare(
     *,
     old_runs: Sequence[Results] = (),
     new_runs: Sequence[Results] = (),
-    selection: Selection | None = None,
-    score: str | JudgeSettings | None = None,
-    on_missing: OnMissing = "error",
-    allow: Collection[str] = (),
-    epsilon: float = 0.0,
-    cluster: str | None = None,
-    measures: Sequence[str] = (),
+    **settings: Unpack[Settings],
 ) -> Compared:
-    """compare(), with what it read. This signature is where the defaults of `Options` stand."""
-    _refuse_bare_strings(
-        candidates=candidates, old_runs=old_runs, new_runs=new_runs, slices=slices, allow=allow, measures=measures
-    )
-    refuse_unknown_names(allow)
-    measures = tuple(dict.fromkeys(measures))
-    if on_missing not in get_args(OnMissing):
-        raise ConfigError(f"on_missing={on_missing!r}: expected one of {', '.join(get_args(OnMissing))}")
-    selection = selection or Selection()
-    columns = tuple(dict.fromkeys((*selection.columns, *slices, *([cluster] if cluster else []), *measures)))
-    selection = replace(selection, columns=columns, anew=score is not None)
-    models = read_models([old, *old_runs], [new, *new_runs], candidates, selection)
-    of_one_run = allowed(identical_runs(models[0].runs, models[1].runs), allow)
-    models, by_content = joined(scored_alike(models, score))
-    runs, labels = [run for model in models for run in model.runs], [*slices, *_tasks(models)]
-    paired = pair(runs, on_missing, labels, allow, cluster, measures)
-    found = _compare_models(models, paired, on_missing, allow, epsilon, measures)
+    """compare(), with what it read."""
+    for name, given in {"candidates": candidates, "old_runs": old_runs, "new_runs": new_runs}.items():
+        refuse_bare_string(name, given)
+    how = ComparisonSettings(slices, **settings)
+    models = read_models([old, *old_runs], [new, *new_runs], candidates, how.reading)
+    of_one_run = allowed(identical_runs(models[0].runs, models[1].runs), how.allow)
+    models, by_content = joined(scored_alike(models, how.score))
+    runs, labels = [run for model in models for run in model.runs], [*how.slices, *_tasks(models)]
+    measures = tuple(dict.fromkeys(how.measures))
+    paired = pair(runs, how.on_missing, labels, how.allow, how.cluster, measures)
+    found = _compare_models(models, paired, how)
     found_too = {
-        "cluster": cluster,
         "joined_by": "content" if by_content else "id",
         "differences": (*of_one_run, *found.differences),
     }
@@ -222,28 +204,22 @@ def _tasks(models: list[Model[PredictionSet]]) -> list[str]:
     return [TASK] if all(TASK in run.table.columns for model in models for run in model.runs) else []
 
 
-def _compare_models(
-    models: list[Model[PredictionSet]],
-    paired: Paired,
-    on_missing: OnMissing,
-    allow: Collection[str],
-    epsilon: float,
-    measures: Sequence[str],
-) -> Comparison:
+def _compare_models(models: list[Model[PredictionSet]], paired: Paired, how: ComparisonSettings) -> Comparison:
     tables = iter(paired.tables)
     side_by_side = [Model(model.name, [next(tables) for _ in model.runs]) for model in models]
     first_old, first_new = side_by_side[0].runs[0], side_by_side[1].runs[0]
-    least, sign = least_change(epsilon, paired.kind), -1 if paired.lower_is_better else 1
+    least, sign = least_change(how.epsilon, paired.kind), -1 if paired.lower_is_better else 1
     worst = worst_regressions(first_old, first_new, least, sign)
     comparison = Comparison(
         **dict(account(side_by_side, paired.kind, least, sign, paired.cluster)),
         **{name: getattr(paired, name) for name in OF_PAIRED},
-        on_missing=on_missing,
-        allow=tuple(dict.fromkeys(allow)),
-        epsilon=epsilon,
+        on_missing=how.on_missing,
+        allow=tuple(dict.fromkeys(how.allow)),
+        epsilon=how.epsilon,
+        cluster=how.cluster,
         **(_of_runs(side_by_side[:2], paired.cluster) if paired.kind == "discrete" else {}),
         margins=margins(first_old, first_new, paired.cluster) if paired.kind == "discrete" else None,
-        measures=tuple(measured(name, side_by_side, paired.cluster) for name in measures),
+        measures=tuple(measured(name, side_by_side, paired.cluster) for name in dict.fromkeys(how.measures)),
         worst=worst.shown,
         worst_of=worst.of,
         movement=likeness(first_old, first_new, least, sign, paired.cluster),
@@ -251,7 +227,7 @@ def _compare_models(
         slices=_slices(side_by_side, paired, least, sign),
         sources={model.name: source for model in models if (source := model.runs[0].header.source)},
     )
-    comparison._samples = Samples(side_by_side, paired.labels, least, sign, paired.cluster)
+    comparison._samples = Samples(side_by_side, paired.labels, least, sign, paired.cluster, paired.cluster_names)
     return comparison
 
 
@@ -259,21 +235,6 @@ def _of_runs(models: list[Model[pl.DataFrame]], cluster: pl.Series | None) -> di
     """What runs of old and of new tell of items that are right or wrong."""
     found = {place: attempts(model, cluster) for place, model in zip(("old", "new"), models, strict=True)}
     return {"attempts": {place: each for place, each in found.items() if each}, "reliable": reliable(*models)}
-
-
-def least_change(epsilon: float, kind: Kind) -> float:
-    """What a difference of scores must exceed to count. Raises ConfigError for an `epsilon` without a meaning."""
-    if not 0 <= epsilon < math.inf:
-        raise ConfigError(f"epsilon {epsilon}: the least change that counts must be finite and not below zero")
-    if epsilon and kind == "discrete":
-        raise ConfigError(f"epsilon {epsilon:g}: applies to scores only, but these answers are right or wrong")
-    return epsilon + ROUNDING if epsilon else 0.0
-
-
-def _refuse_bare_strings(**arguments: Any) -> None:
-    for name, value in arguments.items():
-        if isinstance(value, str | Path):
-            raise ConfigError(f"{name}={str(value)!r}: expected a list, as in {name}=[{str(value)!r}]")
 
 
 def _slices(models: list[Model[pl.DataFrame]], paired: Paired, epsilon: float, sign: int) -> tuple[Slice, ...]:

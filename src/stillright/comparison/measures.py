@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
@@ -37,13 +38,42 @@ class Measure(BaseModel, frozen=True):
     models: tuple[ModelMeasure, ...]
 
 
-def measured(name: str, models: Sequence[Model[pl.DataFrame]], cluster: pl.Series | None) -> Measure:
-    """A column of paired tables, means over runs. Raises ConfigError where no sample has it in every file."""
+class MeasureAcross(BaseModel, frozen=True):
+    """A column of one model over all tasks. old_mean, mean: weighted means of the tasks'; ratio: of these.
+
+    n, unmeasured: samples of all tasks with a value in every file, and without. geometric_ratio: the geometric mean
+    over tasks, by their weights, of the tasks' geometric means of each sample's ratio; undefined where any value is 0.
+    """
+
+    column: str
+    n: int
+    unmeasured: int
+    old_mean: float
+    mean: float
+    ratio: Estimate
+    geometric_ratio: Estimate
+
+
+class Measured(NamedTuple):
+    """The values of a column, means over runs. known: (n,), which samples have one in every file; models: (k,) each, of
+    those, old first."""
+
+    known: pl.Series
+    models: list[Array]
+
+
+def measured_values(name: str, models: Sequence[Model[pl.DataFrame]]) -> Measured:
+    """Of a column of paired tables. Raises ConfigError where no sample has it in every file."""
     columns = [run[MEASURE + name] for model in models for run in model.runs]
     known = pl.select(pl.all_horizontal(*(column.is_not_null() for column in columns))).to_series()
     if not known.any():
         raise ConfigError(f"measure {name!r}: no sample has a value in every file; leave it out")
-    old, *others = (_means(model, name, known) for model in models)
+    return Measured(known, [_means(model, name, known) for model in models])
+
+
+def measured(name: str, models: Sequence[Model[pl.DataFrame]], cluster: pl.Series | None) -> Measure:
+    """A column of paired tables, means over runs. Raises ConfigError where no sample has it in every file."""
+    known, (old, *others) = measured_values(name, models)
     numbers = None if cluster is None else cluster.filter(known).to_numpy()
     return Measure(
         column=name,
@@ -68,11 +98,12 @@ def _model(name: str, old: Array, now: Array, numbers: Array | None) -> ModelMea
     if old.min() > 0 and now.min() > 0:
         logs = np.log(now) - np.log(old)
         width = float(np.ptp(logs))
-        geometric = _powers(mean_interval(logs, ones, width) if clusters is None else clusters.mean(logs, width))
+        geometric = powers(mean_interval(logs, ones, width) if clusters is None else clusters.mean(logs, width))
     return ModelMeasure(
         name=name, mean=float(now.mean()), ratio=within(ratio, 0.0, math.inf), geometric_ratio=geometric
     )
 
 
-def _powers(logs: Estimate) -> Estimate:
+def powers(logs: Estimate) -> Estimate:
+    """e to the power of a mean of logarithms, and of its bounds."""
     return Estimate(*(None if each is None else math.exp(each) for each in (logs.value, logs.low, logs.high)))

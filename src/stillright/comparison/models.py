@@ -35,13 +35,15 @@ Results = str | Path | PredictionSet | Frame
 
 
 class Settings(TypedDict, total=False):
-    """How models are compared, by name."""
+    """How models are compared, by name; ComparisonSettings has the defaults."""
 
     selection: Selection | None
     score: str | JudgeSettings | None
     on_missing: OnMissing
     allow: Collection[str]
     epsilon: float
+    cluster: str | None
+    measures: Sequence[str]
 
 
 class Options(Settings, total=False):
@@ -49,8 +51,6 @@ class Options(Settings, total=False):
 
     old_runs: Sequence[Results]
     new_runs: Sequence[Results]
-    cluster: str | None
-    measures: Sequence[str]
 
 
 def read_models(

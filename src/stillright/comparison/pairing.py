@@ -28,7 +28,8 @@ class Paired(NamedTuple):
     tables: COLUMNS of PredictionSet.table, and those of DETAILS that it has, with `right` (bool) and `answer` (text) for
     discrete results; under MEASURE columns of numbers.
     labels: the columns to slice by, as text; for each sample the value in the first file that has one.
-    cluster: which samples belong together, a number for each value of the column that says so, if one does.
+    cluster: which samples belong together, a number from 1 for each value of the column that says so, if one does;
+    cluster_names: those values, by their numbers.
     """
 
     kind: Kind
@@ -42,6 +43,7 @@ class Paired(NamedTuple):
     missing: int  # samples that some file lacks
     differences: tuple[str, ...]  # between the files, all of them allowed
     cluster: pl.Series | None = None
+    cluster_names: tuple[str, ...] = ()
 
 
 def pair(
@@ -81,7 +83,7 @@ def pair(
     counts = int((~scored).sum()), 0, missing
     paired = Paired(kind, task, metric, lower, tables, labels, *counts, differences, clusters)
     found = _unscored_as_wrong(paired, runs) if on_missing == "wrong" else _only_scored(paired, scored, runs)
-    return found._replace(cluster=_numbered(found.cluster, found.tables[0]["id"]))
+    return found if found.cluster is None else _numbered(found, found.cluster)
 
 
 def _unscored_as_wrong(paired: Paired, runs: Sequence[PredictionSet]) -> Paired:
@@ -105,18 +107,16 @@ def _only_scored(paired: Paired, scored: pl.Series, runs: Sequence[PredictionSet
     )
 
 
-def _numbered(clusters: pl.Series | None, ids: pl.Series) -> pl.Series | None:
-    """A number for each value. Raises DataError naming a sample without one."""
-    if clusters is None:
-        return None
-    lacking = ids.filter(clusters.is_null() | (clusters == ""))
+def _numbered(paired: Paired, clusters: pl.Series) -> Paired:
+    """With a number for each cluster in place of its name. Raises DataError naming a sample without one."""
+    lacking = paired.tables[0]["id"].filter(clusters.is_null() | (clusters == ""))
     if len(lacking):
         option = spelled(command=f"--cluster {clusters.name}", python=f"cluster={clusters.name!r}")
         raise DataError(
             f"{option}: {len(lacking):,} samples have no value in it in any file, the first of them {lacking[0]!r}; "
             "give every sample the name of its cluster, its own id where it stands alone"
         )
-    return clusters.rank("dense")
+    return paired._replace(cluster=clusters.rank("dense"), cluster_names=tuple(clusters.unique().sort()))
 
 
 def _with_measures(run: PredictionSet, table: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from stillright.comparison.attempts import runs_right
@@ -40,7 +41,8 @@ class Samples:
     """The samples of a comparison: tables of old, new and candidates as `pair` makes them, and columns to slice by.
 
     least: what a difference of scores must exceed to count. sign: -1 where lower scores are better. cluster: (n,), the
-    number of each sample's. Any two are equal, since comparisons are equal where their numbers are.
+    number of each sample's, from 1; cluster_names: by these. Any two are equal, since comparisons are equal where their
+    numbers are.
     """
 
     models: Sequence[Model[pl.DataFrame]] = field(compare=False, repr=False)
@@ -48,12 +50,17 @@ class Samples:
     least: float = field(compare=False)
     sign: int = field(compare=False)
     cluster: pl.Series | None = field(compare=False, default=None, repr=False)
+    cluster_names: Sequence[str] = field(compare=False, default=(), repr=False)
 
     def tally(self) -> Tally:
         """Their columns, whose means are the metrics."""
         if self._of_answers:
             return tally_discrete(self.models, self.cluster)
         return tally_continuous(self.models, self.least, self.sign, self.cluster)
+
+    def codes(self, known: pl.Series) -> npt.NDArray[np.int64] | None:
+        """The clusters of the `known` samples, from 0 by their names; None where samples are not in clusters."""
+        return None if self.cluster is None else self.cluster.filter(known).to_numpy().astype(np.int64) - 1
 
     def table(self, task: str | None, wanted: Sequence[str]) -> pl.DataFrame:
         """One row a sample, of those in a `wanted` quadrant of any model if some are named; columns: docs/flips.md.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,8 +12,12 @@ import polars as pl
 from pydantic import BaseModel
 
 from stillright.comparison.across import Across, Tasks, joint_p, macro, pooled
+from stillright.comparison.clustered_strata import Numbers, TaskClusters, cluster_numbers
 from stillright.comparison.comparison import Compared, Comparison, read_and_compare
+from stillright.comparison.measures import measured_values
+from stillright.comparison.measures_across import MeasuredTasks
 from stillright.comparison.models import Options, Results, Settings
+from stillright.comparison.settings import ComparisonSettings
 from stillright.config.suite import Suite
 from stillright.errors import ConfigError, DataError, one_line, spelled
 from stillright.importers import Selection
@@ -60,7 +65,11 @@ class SuiteModel(BaseModel, frozen=True):
 
 
 class SuiteComparison(BaseModel, frozen=True):
-    """The whole account of one update over several tasks. macro, pooled, joint_p: of new."""
+    """The whole account of one update over several tasks. macro, pooled, joint_p: of new.
+
+    shared_clusters: whether clusters with one name in several tasks are one; else each task has its own.
+    recurring_clusters: how many names of clusters are in several tasks.
+    """
 
     old: str
     new: str
@@ -70,6 +79,8 @@ class SuiteComparison(BaseModel, frozen=True):
     joint_p: float | None
     candidates: tuple[SuiteModel, ...] = ()
     adjustment: Literal["holm"] = "holm"  # of the p-values of tasks
+    shared_clusters: bool = False
+    recurring_clusters: int = 0
 
     @property
     def models(self) -> list[SuiteModel]:
@@ -134,34 +145,25 @@ def read_and_compare_suite(
     **settings: Unpack[Settings],
 ) -> ComparedSuite:
     """compare_suite() of old, new and candidates, with what it read of each task."""
-    for name in settings.keys() & {"cluster", "measures"}:
-        raise ConfigError(f"{name}: is of one task, and these are several; compare those tasks one by one")
-    selection = settings.pop("selection", None) or Selection()
-    columns = tuple(dict.fromkeys((*selection.columns, *slices)))
-    reading = replace(selection, columns=columns, anew=settings.get("score") is not None)
+    reading = ComparisonSettings(slices, **settings).reading
     sides, olds, news = ([_tasks_of(each, suite, reading) for each in given] for given in (models, old_runs, new_runs))
     names = [*sides[0]] if suite is None else [member.name for member in suite.members]
     _refuse_other_tasks(names, dict(zip(_places(sides), sides, strict=True)))
     _refuse_other_tasks(names, {f"run {i} of old": run for i, run in enumerate(olds, start=2)})
     _refuse_other_tasks(names, {f"run {i} of new": run for i, run in enumerate(news, start=2)})
-    settings["selection"] = replace(selection, task=None)
+    settings["selection"] = replace(reading, task=None)
     tasks = [
         _compared(
             name,
             [side[name] for side in sides],
             slices,
-            {
-                **settings,
-                "old_runs": [run[name] for run in olds],
-                "new_runs": [run[name] for run in news],
-                "cluster": None,
-                "measures": (),
-            },
+            {**settings, "old_runs": [run[name] for run in olds], "new_runs": [run[name] for run in news]},
         )
         for name in names
     ]
     weights = [1.0 for _ in names] if suite is None else [member.weight for member in suite.members]
-    return ComparedSuite(_suite(names, weights, [task.comparison for task in tasks]), tasks)
+    shared = suite is not None and suite.shared_clusters
+    return ComparedSuite(_suite(names, weights, [task.comparison for task in tasks], shared), tasks)
 
 
 def _tasks_of(given: OfTasks, suite: Suite | None, selection: Selection) -> Mapping[str, Results]:
@@ -202,11 +204,12 @@ def _compared(name: str, models: Sequence[Results], slices: Sequence[str], optio
         raise type(error)(f"{name}: {one_line(error)}") from None
 
 
-def _suite(names: Sequence[str], weights: Sequence[float], comparisons: Sequence[Comparison]) -> SuiteComparison:
+def _suite(
+    names: Sequence[str], weights: Sequence[float], comparisons: Sequence[Comparison], shared_clusters: bool
+) -> SuiteComparison:
     shares = [weight / sum(weights) for weight in weights]
     counting = [i for i, share in enumerate(shares) if share]
-    tallies = [comparisons[i].sampled().tally() for i in counting]
-    of_all = Tasks([comparisons[i] for i in counting], tallies, [shares[i] for i in counting])
+    of_all = _tasks([comparisons[i] for i in counting], [shares[i] for i in counting], shared_clusters)
     places = range(1, len(comparisons[0].models))
     labels = _labels(comparisons)
     accounts = [
@@ -222,7 +225,35 @@ def _suite(names: Sequence[str], weights: Sequence[float], comparisons: Sequence
         pooled=new.pooled,
         joint_p=new.joint_p,
         candidates=tuple(accounts[1:]),
+        shared_clusters=shared_clusters,
+        recurring_clusters=_recurring_clusters(comparisons),
     )
+
+
+def _tasks(comparisons: Sequence[Comparison], shares: Sequence[float], shared_clusters: bool) -> Tasks:
+    """What the account over all is made of. shares: of the macro mean, all above 0."""
+    samples = [each.sampled() for each in comparisons]
+    numbers = cluster_numbers([each.cluster_names for each in samples], shared_clusters)
+
+    def clusters(rows: Sequence[Numbers | None]) -> TaskClusters | None:
+        """rows: of each task, the cluster of each row by its number there."""
+        known = [own[each] for own, each in zip(numbers, rows, strict=True) if each is not None]
+        return TaskClusters.of(known, shared_clusters) if known else None
+
+    tallies = [each.tally() for each in samples]
+    measures = {}
+    for column in (measure.column for measure in comparisons[0].measures):
+        values = [measured_values(column, each.models) for each in samples]
+        measures[column] = MeasuredTasks(
+            values, clusters([each.codes(found.known) for each, found in zip(samples, values, strict=True)])
+        )
+    of_rows = clusters([None if each.clusters is None else each.clusters.codes for each in tallies])
+    return Tasks(comparisons, tallies, shares, of_rows, measures)
+
+
+def _recurring_clusters(comparisons: Sequence[Comparison]) -> int:
+    tasks = Counter(name for each in comparisons for name in each.sampled().cluster_names)
+    return sum(count > 1 for count in tasks.values())
 
 
 def _labels(comparisons: Sequence[Comparison]) -> list[str]:

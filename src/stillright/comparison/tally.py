@@ -150,6 +150,10 @@ class Tally:
             return self.clusters.sign_flip_p(self.columns[up], self.columns[down])
         return mcnemar_exact(round(self.sums[up]), round(self.sums[down]))
 
+    def differences(self, up: str, down: str) -> Array:
+        """What a row adds to the sum of `up` less that of `down`, (m,)."""
+        return self.counts * (self.columns[up] - self.columns[down])
+
     def _span(self, *names: str) -> float:
         """The largest difference between two samples of these columns, at least 1."""
         return max(1.0, *(float(np.ptp(self.columns[name])) for name in names))

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from stillright.config.measures import MeasureLimit
+from stillright.config.measures import Mean, MeasureLimit, Name, fits
 from stillright.config.strict import Strict, parse, read_yaml
 
 OfAnswers = Literal["nfr_mc", "nfr_of_old_right", "nfi", "btc", "nfr_of_chance", "nfr_mc_of_chance"]
@@ -24,7 +23,6 @@ OF_SUITE = ("score", "delta_score", "score_loss", "nfr", "pfr", "nfr_mc")  # wha
 NO_CHANGE = dict.fromkeys(("delta_score", "score_loss", "nfr", "nfr_mc", "nfr_of_old_right", "nfi"), 0.0)
 Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]  # strict: yes is not 1
 Power = Annotated[float, Field(strict=True, gt=0, lt=1)]
-Name = Annotated[str, Field(min_length=1)]
 Count = Annotated[int, Field(strict=True, ge=1)]
 Id = Annotated[
     str, BeforeValidator(lambda value: str(value) if type(value) is int else value, json_schema_input_type=str | int)
@@ -49,7 +47,7 @@ class Limit(Strict):
     task: Name | None = Field(
         None, description="of a suite: the limit holds for each task that this name or pattern fits; '*': for all"
     )
-    suite: Literal["macro", "pooled"] | None = Field(
+    suite: Mean | None = Field(
         None, description="of a suite: the limit holds for the mean over tasks (macro), or for all samples (pooled)"
     )
     min_n: Count | None = Field(None, description="for this limit, in place of the policy's min_n")
@@ -135,7 +133,7 @@ class Limit(Strict):
 
     def fits(self, task: str) -> bool:
         """Whether it applies to a task of a suite."""
-        return self.task is not None and (self.task == task or fnmatchcase(task, self.task))
+        return self.task is not None and fits(self.task, task)
 
 
 class Policy(Strict):
@@ -168,15 +166,15 @@ class Policy(Strict):
         if not self.limits and not self.must_pass and not self.measures:
             raise ValueError("the policy has no rules; add limits, measures or must_pass")
         for limit in self.limits:
-            if limit.true_value == limit.threshold and self.power_of(limit) is not None:
+            if limit.true_value == limit.threshold and self.power_of(limit.power, limit.true_value) is not None:
                 raise ValueError(
                     f"power: the limit on {limit.metric} is what no change gives; name another true value with sees"
                 )
         return self
 
-    def power_of(self, limit: Limit) -> float | None:
-        """The power that a limit needs; None where it is judged without."""
-        return limit.power or (None if limit.true_value is None else self.power)
+    def power_of(self, own: float | None, true_value: float | None) -> float | None:
+        """The power that a limit needs, by its `power` and what it must see; None where it is judged without."""
+        return own or (None if true_value is None else self.power)
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
@@ -55,6 +55,11 @@ class Suite(Strict):
     """Tasks that are compared at once."""
 
     tasks: tuple[SuiteTask, ...] = Field(min_length=1, description="a list of tasks")
+    shared_clusters: Annotated[bool, Field(strict=True)] = Field(
+        False,
+        description="whether a name of a cluster (--cluster) in several tasks is one cluster, such as a document with "
+        "questions in each; default: each task has its own",
+    )
 
     @model_validator(mode="after")
     def _can_be_told_apart_and_weighed(self) -> Suite:
@@ -72,6 +77,12 @@ class Suite(Strict):
     def members(self) -> list[Member]:
         """All tasks, once for each metric."""
         return [member for task in self.tasks for member in task.members()]
+
+
+def suite_of_metrics(tasks: Sequence[str], metrics: Sequence[str]) -> Suite:
+    """Each of these tasks with each of these metrics, of which the first counts in the account over all. Raises
+    ConfigError for a metric that is named twice."""
+    return parse(Suite, {"tasks": [{"name": task, "metrics": list(metrics)} for task in tasks]}, "--metric")
 
 
 def load_suite(path: Path) -> Suite:

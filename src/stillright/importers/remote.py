@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
-from stillright.errors import DataError, MissingExtra, refusing
+from stillright.errors import DataError, missing_extra, refusing
 from stillright.importers.selection import listed
 from stillright.jsonl import LIMIT_BYTES
 
@@ -41,8 +41,7 @@ def _copy(url: str, copy: Path) -> None:
 
         system, root = fsspec.url_to_fs(url)
     except ImportError as error:
-        fix = "pip install 'stillright[remote]'"
-        raise MissingExtra(f"{url}: needs packages that are not installed ({error}); {fix}") from None
+        raise missing_extra(url, "remote", error) from None
     files: dict[str, Any] = system.find(root, detail=True) or {root: system.info(root)}
     size = sum(each.get("size") or 0 for each in files.values())
     if size > LIMIT_BYTES:

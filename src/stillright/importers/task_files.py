@@ -11,11 +11,11 @@ import msgspec
 from stillright.errors import DataError
 from stillright.importers.harness_files import files_by_task, find_samples
 from stillright.importers.selection import choose, listed
-from stillright.jsonl import Keys, read_json
+from stillright.jsonl import Keys, read_json, read_objects
 
 
 def task_files(folder: Path, wanted: str | None = None) -> dict[str, Path]:
-    """The file of each task in a folder of logs of lm-evaluation-harness or Inspect.
+    """The file of each task in a folder of logs of lm-evaluation-harness or Inspect, or of our own files.
 
     wanted: one task, a pattern of names or, of the harness, a group. Raises DataError if there are none, or several
     logs of one task.
@@ -25,11 +25,11 @@ def task_files(folder: Path, wanted: str | None = None) -> dict[str, Path]:
         raise DataError(f"{folder}: {what}; a suite needs a folder of logs, or a suite.yaml that names files")
     if find_samples(folder):
         return files_by_task(folder, wanted)
-    logs = _inspect_logs(folder)
+    logs = _inspect_logs(folder) or _own_files(folder)
     if not logs:
         raise DataError(
-            f"{folder}: no samples_*.jsonl of lm-evaluation-harness (--log_samples), and no log of Inspect; "
-            "a suite.yaml names files of other formats"
+            f"{folder}: no samples_*.jsonl of lm-evaluation-harness (--log_samples), no log of Inspect, and no "
+            "baseline (--bless); a suite.yaml names files of other formats"
         )
     names = list(logs)
     chosen = names if wanted is None else [name for name in names if name == wanted or fnmatchcase(name, wanted)]
@@ -43,6 +43,17 @@ def _inspect_logs(folder: Path) -> dict[str, list[Path]]:
     for path in _found(folder):
         logs.setdefault(task_in(path), []).append(path)
     return logs
+
+
+def _own_files(folder: Path) -> dict[str, list[Path]]:
+    """All .jsonl files right in the folder whose header names a task."""
+    files: dict[str, list[Path]] = {}
+    for path in sorted(folder.glob("*.jsonl")):
+        _, first = next(read_objects(path), (0, {}))
+        task = first["header"].get("task") if isinstance(first.get("header"), dict) else None
+        if isinstance(task, str):
+            files.setdefault(task, []).append(path)
+    return files
 
 
 def _found(folder: Path) -> Iterator[Path]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stillright.errors import MissingExtra
+from stillright.errors import MissingExtra, needs
 from stillright.paper.cells_csv import read_cells
 from stillright.paper.findings import findings_of
 from stillright.paper.findings_page import findings_csv, findings_markdown
 from stillright.paper.rows import StrategyRow, rows_of
 from stillright.paper.tables import tables_of
-from stillright.scoring.extras import needs
 
 
 def write_results(out: Path) -> list[Path]:

@@ -8,11 +8,14 @@ from typing import Any
 from stillright.comparison import Comparison
 from stillright.comparison.examples import Regression
 from stillright.comparison.margins import Margins
+from stillright.comparison.measures import MeasureAcross, ModelMeasure
 from stillright.report import words
 from stillright.report.differences import differing_words
 from stillright.report.page import Block, Checks, Lines, LostAnswer, LostAnswers, Page, Section, Table, Terms
 from stillright.report.runs import runs_sections
 from stillright.verdict import EXIT_CODES, Verdict
+
+MEASURE_HEAD = ["", "n", "mean, old", "mean", "ratio of means", "geometric mean of ratios"]
 
 
 def comparison_page(comparison: Comparison) -> Page:
@@ -129,27 +132,26 @@ def delta_rows(comparison: Comparison) -> list[list[str]]:
 def measured(comparison: Comparison) -> Iterator[Section]:
     """What answers take, what several runs tell, and how sure old was of what is lost, where that is known."""
     if comparison.measures:
-        yield Section("What answers take", [_measures(comparison)])
+        yield Section("What answers take", [measures_table(comparison)])
     yield from runs_sections(comparison)
     if comparison.margins is not None:
         yield Section("Lost answers by old's margin over the best other choice", _margins(comparison.margins))
 
 
-def _measures(comparison: Comparison) -> Table:
+def measures_table(comparison: Comparison) -> Table:
     """One row a numeric column and model."""
     rows = [
-        [
-            f"{measure.column}, {model.name}",
-            f"{measure.n:,}",
-            f"{measure.old_mean:,.6g}",
-            f"{model.mean:,.6g}",
-            words.ratio(model.ratio),
-            words.ratio(model.geometric_ratio),
-        ]
+        [f"{measure.column}, {model.name}", *measure_cells(measure.n, measure.old_mean, model)]
         for measure in comparison.measures
         for model in measure.models
     ]
-    return Table(["", "n", "mean, old", "mean", "ratio of means", "geometric mean of ratios"], rows)
+    return Table(MEASURE_HEAD, rows)
+
+
+def measure_cells(n: int, old_mean: float, found: ModelMeasure | MeasureAcross) -> list[str]:
+    """What a row says below MEASURE_HEAD, of a model in n samples."""
+    ratios = (words.ratio(each) for each in (found.ratio, found.geometric_ratio))
+    return [f"{n:,}", f"{old_mean:,.6g}", f"{found.mean:,.6g}", *ratios]
 
 
 def _margins(margins: Margins) -> list[Block]:

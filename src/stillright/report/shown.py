@@ -6,12 +6,12 @@ import html as entities
 from typing import TYPE_CHECKING
 
 from stillright.comparison import Comparison
+from stillright.errors import needs
 from stillright.report.controls import without_controls
 from stillright.report.html import html
 from stillright.report.markdown import markdown
 from stillright.report.page import Table
 from stillright.report.pages import comparison_page
-from stillright.scoring.extras import needs
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

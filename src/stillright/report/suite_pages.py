@@ -8,14 +8,26 @@ from stillright.comparison.across import Across
 from stillright.comparison.suite import SuiteComparison, SuiteModel, TaskComparison
 from stillright.report import words
 from stillright.report.page import Block, Lines, Page, Section, Table, Terms
-from stillright.report.pages import lost_answers, origins, slices_table, verdict_page
-from stillright.stats import Estimate
+from stillright.report.pages import (
+    MEASURE_HEAD,
+    lost_answers,
+    measure_cells,
+    measures_table,
+    origins,
+    slices_table,
+    verdict_page,
+)
+from stillright.stats import FEWEST, Estimate
 from stillright.verdict import Verdict
 
 SHOWN = 3  # tasks whose lost answers are shown: those that lose the largest share
 NAMED = 10  # tasks named in a sentence
 LEVEL = 0.05
+MEANS = ("macro", "pooled")
 RATES = ("nfr", "pfr", "nfr_mc")
+TOO_FEW_CLUSTERS = (
+    f"Too few: over all tasks there is no interval for fewer than {FEWEST} clusters, or where a task has one alone."
+)
 MACRO = "Macro: the mean over tasks, by their weights. Pooled: all samples alike."
 
 
@@ -37,11 +49,15 @@ def _title(suite: SuiteComparison) -> str:
 
 def _sections(suite: SuiteComparison) -> Iterator[Section]:
     yield Section(f"Over all tasks, compared with {suite.old}", [_over_all(suite)])
+    if suite.macro.measures:
+        yield Section("What answers take over all tasks", [_measures(suite)])
     for a, model in enumerate(suite.models):
         yield Section(f"Tasks: {model.name}", [_tasks(suite, a)])
     for task in suite.tasks:
         if task.slices:
             yield Section(f"{task.name}: slices", [slices_table(task)])
+        if task.measures:
+            yield Section(f"{task.name}: what answers take", [measures_table(task)])
     losing = sorted(suite.tasks, key=lambda task: -(task.comparison.nfr.value or 0.0))
     for task in [task for task in losing if task.worst][:SHOWN]:
         yield Section(f"{task.name}: answers that {suite.new} lost", [lost_answers(task)])
@@ -53,7 +69,7 @@ def _over_all(suite: SuiteComparison) -> Block:
     """One column for each mean of each model."""
     unit = " (points)" if _are_fractions(suite) else ""
     accounts = [account for model in suite.models for account in (model.macro, model.pooled)]
-    names = [f"{model.name}, {mean}" for model in suite.models for mean in ("macro", "pooled")]
+    names = [f"{model.name}, {mean}" for model in suite.models for mean in MEANS]
     rows = [
         ["score of old", *(_score(suite, each.old_score) for each in accounts)],
         ["score", *(_score(suite, each.score) for each in accounts)],
@@ -63,6 +79,17 @@ def _over_all(suite: SuiteComparison) -> Block:
         ["samples, effective", *(f"{each.n:,.0f}" for each in accounts)],
     ]
     return Table(["", *names], [row for row in rows if set(row[1:]) != {words.DASH}])
+
+
+def _measures(suite: SuiteComparison) -> Block:
+    """One row for each numeric column, model and mean."""
+    accounts = [(f"{model.name}, {mean}", getattr(model, mean)) for model in suite.models for mean in MEANS]
+    rows = [
+        [f"{measure.column}, {name}", *measure_cells(measure.n, measure.old_mean, measure)]
+        for name, account in accounts
+        for measure in account.measures
+    ]
+    return Table(MEASURE_HEAD, rows)
 
 
 def _tasks(suite: SuiteComparison, a: int) -> Block:
@@ -155,8 +182,28 @@ def _note(suite: SuiteComparison) -> str:
     intervals = "Intervals are 95 %, of differences paired, and keep tasks as strata."
     aside = [task.name for task in suite.tasks if not task.weight]
     apart = f"No part of the account over all: {', '.join(aside)}." if aside else ""
-    parts = [f"{', '.join(counts)}.", MACRO, intervals, apart, words.allowed(suite.differences)]
+    parts = [f"{', '.join(counts)}.", MACRO, intervals, _clusters(suite), apart, words.allowed(suite.differences)]
     return " ".join(filter(None, parts))
+
+
+def _clusters(suite: SuiteComparison) -> str:
+    """Which samples belong together, and what is assumed of tasks that name clusters alike."""
+    found = suite.pooled.clusters
+    if found is None:
+        return ""
+    among = words.grouping(found, f"{suite.tasks[0].cluster} over all tasks")
+    few = "" if suite.pooled.nfr.low is not None else TOO_FEW_CLUSTERS
+    return " ".join(filter(None, [among, _assumed(suite), few]))
+
+
+def _assumed(suite: SuiteComparison) -> str:
+    """What is made of a cluster's name that several tasks have."""
+    if suite.shared_clusters:
+        return "A name in several tasks is one cluster."
+    if not suite.recurring_clusters:
+        return ""
+    names = f"{suite.recurring_clusters:,} names of clusters are in several tasks"
+    return f"{names}, and taken for a cluster of each; if they are one, say shared_clusters: true in suite.yaml."
 
 
 def _are_fractions(suite: SuiteComparison) -> bool:

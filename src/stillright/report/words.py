@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from stillright.clusters import SURE
 from stillright.comparison import Candidate, Comparison
+from stillright.comparison.account import Grouping
 from stillright.stats import FEWEST, TOO_FEW, Estimate
 
 DASH = "-"
@@ -155,13 +156,16 @@ def _few(comparison: Comparison) -> str:
 def _clusters(comparison: Comparison) -> str:
     """Which samples belong together, what that does to intervals, and whether there are enough for them."""
     found = comparison.clusters
-    if found is None:
-        return ""
+    return "" if found is None else grouping(found, comparison.cluster or "")
+
+
+def grouping(found: Grouping, column: str) -> str:
+    """The same of clusters by a column."""
     known = {"nfr": "NFR", "delta_score": "the change of score"}
     effects = [f"{effect:.2f} of {known[name]}" for name, effect in found.design_effect.items() if effect is not None]
     effect = f"; design effect {' and '.join(effects)}" if effects else ""
     few = f" Fewer than {SURE} clusters: intervals hold less surely." if FEWEST <= found.count < SURE else ""
-    among = f"{found.count:,} clusters by {comparison.cluster}, the largest of {found.largest:,} samples"
+    among = f"{found.count:,} clusters by {column}, the largest of {found.largest:,} samples"
     return f"Intervals and tests take clusters to be drawn, not samples: {among}{effect}.{few}"
 
 

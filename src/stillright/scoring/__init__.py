@@ -9,7 +9,6 @@
     bertscore   BERTScore                           extra bertscore
     judge       a model behind an endpoint judges   extra judge
     replies     asks for the judge's replies and keeps them
-    extras      the error where an extra is missing
 
 Packages of an extra are imported when a score first needs them. The judge needs settings, so it is not in SCORES.
 """

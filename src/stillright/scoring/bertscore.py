@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from stillright.scoring.extras import needs
+from stillright.errors import needs
 from stillright.scoring.samples import check_samples
 from stillright.significance import Array
 

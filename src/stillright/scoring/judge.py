@@ -20,8 +20,7 @@ from urllib.parse import unquote, urlsplit
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from stillright.errors import ConfigError, DataError, JudgeError, one_line, refusing
-from stillright.scoring.extras import needs
+from stillright.errors import ConfigError, DataError, JudgeError, needs, one_line, refusing
 from stillright.scoring.replies import all_replies
 from stillright.scoring.samples import check_samples
 from stillright.significance import Array

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stillright.scoring.extras import needs
+from stillright.errors import needs
 from stillright.scoring.samples import check_samples
 from stillright.scoring.words import spaced
 from stillright.significance import Array

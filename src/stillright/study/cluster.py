@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 
 from stillright.config.study import Resources, StageKind
-from stillright.errors import MissingExtra, RunError
+from stillright.errors import RunError, needs
 from stillright.stages.stage import Stage
 from stillright.study.launch import attempt_by, divided, processes_for
 from stillright.study.schedule import Outcome, attempt, begin_anew, error_line, failure_of_needs
@@ -25,10 +25,8 @@ LOOK_AGAIN = 30.0  # seconds between looks at whether the cluster has grown
 
 def connect(address: str) -> Any:
     """The module ray, connected to a cluster. Raises MissingExtra or RunError where that fails."""
-    try:
+    with needs("ray", "--ray"):
         import ray
-    except ModuleNotFoundError:
-        raise MissingExtra("--ray needs the package ray; install it with: pip install 'stillright[ray]'") from None
     try:
         ray.init(address=address, log_to_driver=False, logging_level="ERROR")
     except (ConnectionError, ValueError, RuntimeError) as error:

@@ -3,7 +3,7 @@
 A limit on too few samples, or whose metric is undefined, is not judged: it cannot tell. One failed check fails the
 gate; without one, a check that cannot tell keeps it from passing.
 
-check (one rule and its outcome); places (what a limit is held against) -> limits, enough (power); measures, must_pass,
+check (one rule and its outcome); places, measures (what a limit is held against) -> limits, enough (power); must_pass,
 nothing_right (other kinds of rules); verdict (all of them: gate), suite (of several tasks: gate_suite); draft (a first
 policy).
 """

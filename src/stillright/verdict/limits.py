@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from stillright.config import Limit, Policy
+from stillright.config import Policy
 from stillright.significance import binomial_tail, holm, normal_tail
 from stillright.stats import FEWEST, Estimate
 from stillright.verdict.check import Check
 from stillright.verdict.enough import too_little_power
-from stillright.verdict.places import Place
+from stillright.verdict.places import Bound, Place
 
 ALPHA = 0.05  # of false alarms on slices, with adjust: holm
 ENDS = {"high": "upper end", "low": "lower end", "value": "value"}
@@ -22,7 +22,7 @@ ENDS = {"high": "upper end", "low": "lower end", "value": "value"}
 
 def limit_checks(policy: Policy, places: Sequence[Place]) -> list[Check]:
     """A check for each place that a limit is held against."""
-    checks = [_limit_check(place, place.limit.min_n or policy.min_n, policy.power_of(place.limit)) for place in places]
+    checks = [_limit_check(policy, place) for place in places]
     on_parts = [i for i, check in enumerate(checks) if places[i].is_part and check.outcome != "cannot tell"]
     adjusts = [i for i in on_parts if policy.adjust == "holm" and places[i].limit.bound == "pessimistic"]
     adjusts = [i for i in adjusts if places[i].limit.metric != "largest_drop"]  # which is known, not estimated
@@ -40,12 +40,13 @@ def _parts(place: Place) -> str:
     return "slices" if place.task is None else "tasks"
 
 
-def _rule(limit: Limit) -> str:
+def _rule(limit: Bound) -> str:
     return f"{'<=' if limit.max is not None else '>='} {limit.threshold:g}"
 
 
-def _limit_check(place: Place, least: int, power: float | None) -> Check:
+def _limit_check(policy: Policy, place: Place) -> Check:
     limit, estimate, where = place.limit, place.estimate, place.where
+    least, power = limit.min_n or policy.min_n, policy.power_of(limit.power, limit.true_value)
     rule = _rule(limit)
     held: float | None = getattr(estimate, limit.end, None)
     known = {
@@ -62,8 +63,8 @@ def _limit_check(place: Place, least: int, power: float | None) -> Check:
     if estimate is not None and held is None and estimate.value is not None:
         return Check(outcome="cannot tell", reason=_too_few(place, estimate.value), **known)
     if held is None or estimate is None or estimate.value is None:
-        hint = "; it needs reruns of old or new" if limit.metric == "nfr_above_noise" else ""
-        return Check(outcome="cannot tell", reason=f"{limit.metric} is undefined here{hint}", **known)
+        why = f"; {place.undefined}" if place.undefined else ""
+        return Check(outcome="cannot tell", reason=f"{limit.metric} is undefined here{why}", **known)
     if power is not None and (blind := too_little_power(place, power)):
         return Check(outcome="cannot tell", reason=f"{blind}; {_numbers(place, estimate)}", **known)
     kept = held <= limit.threshold if limit.max is not None else held >= limit.threshold
@@ -111,7 +112,7 @@ def _p_of_keeping(place: Place) -> float:
     return 1.0 if beyond <= 0 or end is None else normal_tail(beyond, abs(estimate.value - end))
 
 
-def _p_of_share(limit: Limit, whole: int, part: int) -> float:
+def _p_of_share(limit: Bound, whole: int, part: int) -> float:
     if limit.max is not None:
         return binomial_tail(part, whole, limit.threshold)
     return binomial_tail(whole - part, whole, 1 - limit.threshold)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import polars as pl
 
 from stillright.comparison import Comparison
-from stillright.comparison.comparison import least_change
 from stillright.comparison.models import Model
 from stillright.comparison.pairing import with_verdicts
+from stillright.comparison.settings import least_change
 from stillright.config import Policy
 from stillright.errors import ConfigError
 from stillright.importers.selection import listed

@@ -3,15 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from stillright.comparison import Comparison, Slice
 from stillright.comparison.across import Across
 from stillright.comparison.suite import SuiteComparison, TaskComparison
 from stillright.config import Limit
+from stillright.config.measures import MeasureLimit, fits
 from stillright.errors import ConfigError
 from stillright.importers.selection import listed
 from stillright.stats import Estimate
+
+UNIT_OF_CLUSTERS = "clusters at most"
+
+
+class Bound(Protocol):
+    """What is asked of a limit: see Limit, and RatioLimit in measures.py."""
+
+    @property
+    def metric(self) -> str: ...
+    @property
+    def max(self) -> float | None: ...
+    @property
+    def bound(self) -> str: ...
+    @property
+    def min_n(self) -> int | None: ...
+    @property
+    def power(self) -> float | None: ...
+    @property
+    def threshold(self) -> float: ...
+    @property
+    def end(self) -> str: ...
+    @property
+    def true_value(self) -> float | None: ...
 
 
 class Place(NamedTuple):
@@ -20,9 +44,10 @@ class Place(NamedTuple):
     n: samples. whole: how many the metric is a share of, None if it is no share, or a mean over several runs or of
     clusters. resting: of how many it is a mean, unit: of what. where: " where COLUMN = VALUE" of a slice, " in TASK",
     ", macro", or empty. is_part: whether it is of a slice or a task, one of many. hint: what a reader may look at.
+    undefined: why there may be no estimate.
     """
 
-    limit: Limit
+    limit: Bound
     estimate: Estimate | None
     n: int
     whole: int | None
@@ -32,13 +57,47 @@ class Place(NamedTuple):
     is_part: bool = False
     hint: str = ""
     unit: str = "samples"
+    undefined: str = ""
+
+
+def in_task(task: str) -> str:
+    """How the name of a rule says that it is of one task of a suite."""
+    return f" in {task}"
+
+
+def over_all(mean: str) -> str:
+    """How it says that it is of a mean over all tasks."""
+    return f", {mean}"
+
+
+def _in_slice(part: Slice) -> str:
+    return f" where {part.column} = {part.value}"
+
+
+def refuse_suite(task: str | None, suite: str | None) -> None:
+    """Raises ConfigError for the keys of a limit that say of what in a suite it is, where there is none."""
+    if suite is not None or task is not None:
+        named = f"suite: {suite}" if suite else f"task: {task}"
+        raise ConfigError(f"policy: {named}: these results are of one task, and no suite; leave it out")
+
+
+def chosen_tasks(limit: Limit | MeasureLimit, of: str, suite: SuiteComparison) -> list[TaskComparison]:
+    """The tasks that a limit fits. of: what it limits. Raises ConfigError for one that names none, or fits none."""
+    if limit.task is None:
+        raise ConfigError(
+            f"policy: of what is the limit on {of}? In a suite say task: NAME ('*' for each), or suite: macro or pooled"
+        )
+    tasks = [task for task in suite.tasks if fits(limit.task, task.name)]
+    if not tasks:
+        raise ConfigError(
+            f"policy: no task fits {limit.task!r}; there are: {listed([each.name for each in suite.tasks])}"
+        )
+    return tasks
 
 
 def places(limit: Limit, comparison: Comparison) -> Iterator[Place]:
     """All samples, or each slice that the limit is of. Raises ConfigError for an empty slice, or a suite's limit."""
-    if limit.suite is not None or limit.task is not None:
-        named = f"suite: {limit.suite}" if limit.suite else f"task: {limit.task}"
-        raise ConfigError(f"policy: {named}: these results are of one task, and no suite; leave it out")
+    refuse_suite(limit.task, limit.suite)
     yield from _places(limit, comparison)
 
 
@@ -48,23 +107,13 @@ def suite_places(limit: Limit, suite: SuiteComparison) -> Iterator[Place]:
     if limit.suite is not None:
         yield _across(limit, suite.macro if limit.suite == "macro" else suite.pooled, suite)
         return
-    if limit.task is None:
-        raise ConfigError(
-            f"policy: of what is the limit on {limit.metric}? In a suite say task: NAME ('*' for each), or "
-            "suite: macro or pooled"
-        )
-    tasks = [task for task in suite.tasks if limit.fits(task.name)]
-    if not tasks:
-        raise ConfigError(
-            f"policy: no task fits {limit.task!r}; there are: {listed([each.name for each in suite.tasks])}"
-        )
-    for task in tasks:
+    for task in chosen_tasks(limit, limit.metric, suite):
         yield from _places(limit, task)
 
 
 def _places(limit: Limit, comparison: Comparison) -> Iterator[Place]:
     task = comparison.name if isinstance(comparison, TaskComparison) else None
-    within = f" in {task}" if task else ""
+    within = "" if task is None else in_task(task)
     if limit.slice is None:
         yield _place(limit, comparison, comparison, within, task, is_part=task is not None)
         return
@@ -73,7 +122,7 @@ def _places(limit: Limit, comparison: Comparison) -> Iterator[Place]:
         known = ", ".join(f"{part.column}={part.value}" for part in comparison.slices if part.column == limit.column)
         raise ConfigError(f"policy: no sample{within} is in the slice {limit.slice!r}; there are: {known or 'none'}")
     for part in slices:
-        yield _place(limit, part, comparison, f"{within} where {part.column} = {part.value}", task, is_part=True)
+        yield _place(limit, part, comparison, within + _in_slice(part), task, is_part=True)
 
 
 def _place(
@@ -91,7 +140,8 @@ def _place(
         task,
         is_part,
         f"; sample {comparison.worst[0].id!r}" if limit.metric == "largest_drop" and comparison.worst else "",
-        "samples" if clusters is None else "clusters at most",
+        "samples" if clusters is None else UNIT_OF_CLUSTERS,
+        "it needs reruns of old or new" if limit.metric == "nfr_above_noise" else "",
     )
 
 
@@ -118,8 +168,11 @@ def _across(limit: Limit, account: Across, suite: SuiteComparison) -> Place:
     further = {"score_loss": score_loss(account.delta_score, suite.lower_is_better)}
     estimate = further[limit.metric] if limit.metric in further else getattr(account, limit.metric)
     n = round(account.n)
+    where, clusters = over_all(str(limit.suite)), account.clusters
+    if clusters is not None:
+        return Place(limit, estimate, n, None, clusters.count, where, unit=UNIT_OF_CLUSTERS)
     is_share = limit.metric in ("nfr", "pfr", "nfr_mc")
-    return Place(limit, estimate, n, n if is_share else None, n, f", {limit.suite}")
+    return Place(limit, estimate, n, n if is_share else None, n, where)
 
 
 def _whole(metric: str, account: Comparison | Slice) -> int | None:

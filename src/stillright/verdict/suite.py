@@ -14,9 +14,10 @@ from stillright.errors import ConfigError, NothingScored, one_line
 from stillright.importers.selection import listed
 from stillright.verdict.check import Check
 from stillright.verdict.limits import limit_checks
+from stillright.verdict.measures import suite_measure_places
 from stillright.verdict.must_pass import must_pass_check
 from stillright.verdict.nothing_right import nothing_right_checks
-from stillright.verdict.places import suite_places
+from stillright.verdict.places import in_task, suite_places
 from stillright.verdict.verdict import Verdict, left_out, refuse_limit
 
 
@@ -42,14 +43,14 @@ def gate_suite(
     Raises what compare_suite() raises, and ConfigError for a task, a slice, an id or a metric that the results do not
     have, and for a limit that does not say of which task, or of what over all.
     """
-    if policy.measures:
-        raise ConfigError("policy: measures are of one task, and these are several; leave them out")
+    settings = {**settings, "measures": [*settings.get("measures", ()), *policy.measures]}
     try:
         compared = read_and_compare_suite([old, new], suite, policy.columns, old_runs, new_runs, **settings)
     except NothingScored as error:
         return GatedSuite(Verdict.of_one("scored", "cannot tell", one_line(error)), None)
     found = compared.comparison
     places = [place for limit in policy.limits for place in suite_places(limit, found)]
+    places += suite_measure_places(policy, found)
     for limit in policy.limits:
         for task in found.tasks:
             if limit.fits(task.name) or (limit.suite is not None and task.weight):
@@ -75,7 +76,7 @@ def _unscored_check(policy: Policy, suite: SuiteComparison) -> Check:
 def _nothing_right(compared: ComparedSuite) -> Iterator[Check]:
     for task, (comparison, models) in _tasks(compared):
         for check in nothing_right_checks(comparison, *models[:2]):
-            yield check.model_copy(update={"name": f"{check.name} in {task}", "task": task})
+            yield check.model_copy(update={"name": f"{check.name}{in_task(task)}", "task": task})
 
 
 def _must_pass(policy: Policy, compared: ComparedSuite) -> Iterator[Check]:
@@ -92,7 +93,7 @@ def _must_pass(policy: Policy, compared: ComparedSuite) -> Iterator[Check]:
         if ids:
             of_task = policy.model_copy(update={"must_pass": ids})
             check = must_pass_check(of_task, comparison, *models[:2])
-            yield check.model_copy(update={"name": f"must pass in {task}", "task": task})
+            yield check.model_copy(update={"name": f"{check.name}{in_task(task)}", "task": task})
 
 
 def _tasks(compared: ComparedSuite) -> Iterator[tuple[str, Compared]]:

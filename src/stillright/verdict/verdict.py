@@ -16,7 +16,7 @@ from stillright.config.policy import DISCRETE_FRACTIONS, OfAnswers, OfScores
 from stillright.errors import ConfigError, NothingScored, one_line
 from stillright.verdict.check import Check, Outcome
 from stillright.verdict.limits import limit_checks
-from stillright.verdict.measures import measure_checks
+from stillright.verdict.measures import measure_places
 from stillright.verdict.must_pass import must_pass_check
 from stillright.verdict.nothing_right import nothing_right_checks
 from stillright.verdict.places import places
@@ -77,8 +77,8 @@ def gate(old: Results, new: Results, policy: Policy | str | Path, **options: Unp
     for limit in policy.limits:
         refuse_limit(limit, comparison)
     checks = [_unscored_check(policy, comparison), *nothing_right_checks(comparison, *models)]
-    checks += limit_checks(policy, [place for limit in policy.limits for place in places(limit, comparison)])
-    checks += measure_checks(policy, comparison)
+    held = [place for limit in policy.limits for place in places(limit, comparison)]
+    checks += limit_checks(policy, [*held, *measure_places(policy, comparison)])
     if policy.must_pass:
         checks.append(must_pass_check(policy, comparison, *models))
     return Gated(Verdict.of(checks, comparison.differences), comparison)
