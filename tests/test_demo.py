@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from stillright.cli import main
-from stillright.demo import DATA, demo_update
+from stillright.demo import data, demo_update
 
 PARTS = ("train", "validation", "test")
 
 
 def items(part: str) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (DATA / f"{part}.jsonl").read_text().splitlines()]
+    return [json.loads(line) for line in (data() / f"{part}.jsonl").read_text().splitlines()]
 
 
 def test_parts_share_no_module_and_no_summary() -> None:
@@ -41,14 +41,14 @@ def test_items_are_well_formed(part: str) -> None:
 
 
 def test_bases_are_small_and_safe() -> None:
-    weights = [path for path in DATA.rglob("*") if path.suffix in (".safetensors", ".bin", ".pt", ".pkl")]
+    weights = [path for path in data().rglob("*") if path.suffix in (".safetensors", ".bin", ".pt", ".pkl")]
     assert [path.suffix for path in weights] == [".safetensors"] * 4
     assert sum(path.stat().st_size for path in weights) < 23e6
 
 
 def test_demo_runs_offline(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     few = tmp_path / "train.jsonl"
-    few.write_text("".join((DATA / "train.jsonl").read_text().splitlines(keepends=True)[:120]))
+    few.write_text("".join((data() / "train.jsonl").read_text().splitlines(keepends=True)[:120]))
     quick = [f"task.train={few}", "task.train_limit=100", "task.test_limit=60"]
     arguments = [argument for setting in quick for argument in ("--set", setting)]
     assert main(["demo", "--out", str(tmp_path / "demo"), *arguments]) == 0
@@ -60,5 +60,5 @@ def test_demo_runs_offline(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
 
 def test_the_demo_predicts_the_test_items() -> None:
     task = demo_update(Path("out"))["task"]
-    assert task["test"] == str(DATA / "test.jsonl")
-    assert task["train"] == str(DATA / "train.jsonl")
+    assert task["test"] == str(data() / "test.jsonl")
+    assert task["train"] == str(data() / "train.jsonl")
