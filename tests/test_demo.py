@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from stillright import demo
 from stillright.cli import main
 from stillright.demo import data, demo_update
+from stillright.errors import MissingExtra
 
 PARTS = ("train", "validation", "test")
 
@@ -62,3 +65,30 @@ def test_the_demo_predicts_the_test_items() -> None:
     task = demo_update(Path("out"))["task"]
     assert task["test"] == str(data() / "test.jsonl")
     assert task["train"] == str(data() / "train.jsonl")
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Site-packages with a wheel, which has no data beside the module demo."""
+    monkeypatch.setattr(demo, "__file__", str(tmp_path / "stillright" / "demo" / "__init__.py"))
+    monkeypatch.syspath_prepend(tmp_path)
+    return tmp_path
+
+
+def test_without_its_data_the_demo_names_what_installs_them(
+    installed: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(MissingExtra, match=r"pip install 'stillright\[demo\]'"):
+        data()
+    assert main(["demo", "--out", str(installed / "out")]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_data_are_found_in_their_own_distribution(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = installed / "stillright_demo"
+    (package / "data").mkdir(parents=True)
+    (package / "__init__.py").touch()
+    monkeypatch.delitem(sys.modules, "stillright_demo", raising=False)
+    assert data() == package / "data"
+    assert demo_update(Path("out"))["old"] == str(package / "data" / "old_build")
+    sys.modules.pop("stillright_demo")
