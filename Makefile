@@ -4,9 +4,14 @@ BIN := .venv/bin
 NEWEST := .venv-newest/bin
 LIGHT := .venv-light/bin
 
-.PHONY: demo test docs newest light audit torture
+.PHONY: demo test docs newest light audit torture release
+
+# Said before anything is fetched: pip would only say it after torch.
+TOO_OLD = stillright needs Python 3.11 or newer, and $(PYTHON) is %d.%d; name a newer one: make PYTHON=python3.12
+NEW_ENOUGH = @$(PYTHON) -c 'import sys; v = sys.version_info[:2]; v < (3, 11) and sys.exit("$(TOO_OLD)" % v)'
 
 .venv/installed: pyproject.toml constraints.txt
+	$(NEW_ENOUGH)
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --constraint constraints.txt torch
 	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[train,dev]'
@@ -37,6 +42,7 @@ torture: .venv/installed
 TORCH ?= torch
 TRAIN = $(filter-out torch,$(shell sed -n '/^train = /,/^]/s/^ *"\([a-z-]*\).*/\1/p' pyproject.toml))
 newest:
+	$(NEW_ENOUGH)
 	$(PYTHON) -m venv --clear .venv-newest
 	$(NEWEST)/pip install --quiet $(TORCH)
 	$(NEWEST)/pip install --quiet --editable '.[dev]' $(TORCH) $(TRAIN)
@@ -48,6 +54,7 @@ ROOMS := comparison config/test_config.py config/test_strict.py importers paper 
 	cli/test_cli_files.py cli/test_hostile.py cli/test_hostile_texts.py test_bounds.py test_messages.py test_progress.py \
 	test_records.py test_stats.py test_stats_means.py
 light:
+	$(NEW_ENOUGH)
 	$(PYTHON) -m venv --clear .venv-light
 	$(LIGHT)/pip install --quiet --constraint constraints.txt '.[bleu,figures,judge]' \
 		hypothesis pandas pytest pytest-xdist rouge-score scipy
@@ -57,6 +64,16 @@ light:
 # pass where it gets no answer.
 AUDIT := .venv-audit/bin
 audit:
+	$(NEW_ENOUGH)
 	$(PYTHON) -m venv --clear .venv-audit
 	$(AUDIT)/pip install --quiet pip-audit
 	$(AUDIT)/pip-audit --strict --disable-pip --no-deps --requirement constraints.txt
+
+# What is published, in dist/: built, checked, and tried in fresh environments of each Python that is found. Also with torch
+# and a short demo: `make release RELEASE=--full`.
+RELEASE ?=
+release:
+	$(NEW_ENOUGH)
+	$(PYTHON) -m venv --clear .venv-release
+	.venv-release/bin/pip install --quiet build twine
+	.venv-release/bin/python scripts/release.py $(RELEASE)

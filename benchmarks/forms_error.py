@@ -56,12 +56,12 @@ def targets(old: Tensor) -> dict[int, Any]:
 @torch.no_grad()
 def main() -> None:
     """Prints a table."""
-    from stillright.demo import DATA
+    from stillright.demo import data
     from stillright.training.teachers.targets import Dense
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--old", type=Path, default=DATA / "old_base")
-    parser.add_argument("--new", type=Path, default=DATA / "new_base")
+    parser.add_argument("--old", type=Path, default=data() / "old_base")
+    parser.add_argument("--new", type=Path, default=data() / "new_base")
     args = parser.parse_args()
     texts = demo_texts(args.old)
     old, new = (logits_of(folder, texts) for folder in (args.old, args.new))

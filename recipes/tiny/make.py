@@ -19,7 +19,7 @@ from typing import NamedTuple
 import torch
 from transformers import PhiConfig, PhiForCausalLM, PreTrainedTokenizerFast
 
-from stillright.demo import DATA
+from stillright.demo import data
 
 FOLDER = Path(__file__).parent
 ROWS = {"train": 240, "test": 120}
@@ -40,7 +40,7 @@ SIZES = {"phi_old": Size(hidden=64, layers=2, steps=150), "phi_new": Size(hidden
 
 def rows(split: str) -> list[dict[str, object]]:
     """The demo's rows of a split, in its order, each with the text of the right choice and the kind of its object."""
-    lines = (DATA / f"{split}.jsonl").read_text(encoding="utf-8").splitlines()
+    lines = (data() / f"{split}.jsonl").read_text(encoding="utf-8").splitlines()
     found = [json.loads(line) for line in lines]
     return [{**row, "text": row["choices"][row["answer"]], "kind": kind(row["heading"])} for row in found]
 
@@ -102,7 +102,7 @@ def pretrain(size: Size, texts: torch.Tensor, tokenizer: PreTrainedTokenizerFast
 
 def write_bases() -> None:
     """Each base with the demo's tokenizer; one that is there already is kept."""
-    tokenizer = PreTrainedTokenizerFast.from_pretrained(DATA / "old_base")
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(data() / "old_base")
     texts = windows(tokenizer)
     for name, size in SIZES.items():
         folder = FOLDER / name

@@ -16,7 +16,7 @@ from places import ROOT
 from recipes import task_files
 from samples import write_rows
 from stillright.config import TaskConfig
-from stillright.demo import DATA
+from stillright.demo import data
 from stillright.errors import DataError, TaskError
 from stillright.models import Source, load_tokenizer
 from stillright.tasks import Task, load_task, registry
@@ -161,7 +161,7 @@ def test_a_task_whose_code_lacks_a_library_is_named(monkeypatch: pytest.MonkeyPa
 
 
 def items(part: str) -> dict[str, dict[str, Any]]:
-    rows = [json.loads(line) for line in (DATA / f"{part}.jsonl").read_text().splitlines()]
+    rows = [json.loads(line) for line in (data() / f"{part}.jsonl").read_text().splitlines()]
     return {row["id"]: row for row in rows}
 
 
@@ -195,7 +195,7 @@ def test_exact_answers_are_scored_to_the_letter() -> None:
 
 
 def test_the_demos_validation_items_can_stand_for_the_test() -> None:
-    files = {"train": DATA / "train.jsonl", "test": DATA / "validation.jsonl"}
+    files = {"train": data() / "train.jsonl", "test": data() / "validation.jsonl"}
     task = load_task(TaskConfig(name="demo_exact", **files))
     assert {document["id"].partition("-")[0] for document in task.harness.eval_docs} == {"validation"}
 

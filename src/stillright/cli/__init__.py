@@ -41,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
         prog="stillright",
         description="Keeps right answers right when a language model is updated: measures the flips, trains them away.",
         epilog="start with:\n  stillright compare --example\n  stillright compare old.jsonl new.jsonl\n"
-        "  stillright demo    (needs the extra train)",
+        "  stillright demo    (needs the extra demo)",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"stillright {version('stillright')}")

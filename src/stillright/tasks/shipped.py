@@ -8,7 +8,7 @@ from typing import Any
 
 import datasets
 
-from stillright.demo import DATA
+from stillright.demo import data
 from stillright.tasks.own import read_rows, scored_by
 
 Row = dict[str, Any]
@@ -27,7 +27,7 @@ def clean_chats(rows: datasets.Dataset) -> datasets.Dataset:
 
 def demo_items(**_: Any) -> dict[str, datasets.Dataset]:
     """The items of the demo: functions of the standard library, each with four summaries and the right one's place."""
-    return {split: read_rows(DATA / f"{split}.jsonl") for split in ("train", "test")}
+    return {split: read_rows(data() / f"{split}.jsonl") for split in ("train", "test")}
 
 
 def with_summary(rows: datasets.Dataset) -> datasets.Dataset:

@@ -1,0 +1,1 @@
+"""The folder `data` beside this file holds what `stillright demo` runs on."""
