@@ -17,7 +17,9 @@ from langfuse.api.core.pydantic_utilities import parse_obj_as
 from langfuse.api.experiments.types import ExperimentItemsResponse
 
 OUT = Path(__file__).parents[2] / "tests" / "logs" / "langfuse"
-ITEMS = [  # question, answer, expected, scores (data type, name, value)
+ITEMS: list[
+    tuple[str, str | None, str, list[tuple[str, str, Any]]]
+] = [  # question, answer, expected, scores (data type, name, value)
     ("What colour is snow?", "White", "White", [("BOOLEAN", "exact", True), ("NUMERIC", "brevity", 0.75)]),
     ("What colour is coal?", "White", "Black", [("BOOLEAN", "exact", False), ("NUMERIC", "brevity", 0.75)]),
     ("What colour is the sea on a map?", "Salty", "Blue", [("CATEGORICAL", "tone", "dry")]),  # the judge failed

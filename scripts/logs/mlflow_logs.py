@@ -27,14 +27,12 @@ VARYING = {  # ids, times, and traces with the paths of this machine
 }
 
 
-@scorer
 def exact(outputs: str, expectations: dict[str, str]) -> bool:
     if outputs == "Unclear":
         raise ValueError("the judge did not reply")
     return outputs == expectations["expected_response"]
 
 
-@scorer
 def brevity(outputs: str) -> float:
     return 1 - len(outputs) / 20
 
@@ -45,7 +43,7 @@ def of_genai() -> pd.DataFrame:
         {"inputs": {"question": asked}, "outputs": answer, "expectations": {"expected_response": expected}}
         for asked, answer, expected in CASES
     ]
-    table = mlflow.genai.evaluate(data=data, scorers=[exact, brevity]).result_df
+    table = mlflow.genai.evaluate(data=data, scorers=[scorer(exact), scorer(brevity)]).result_df
     return table[sorted(set(table.columns) - VARYING)]
 
 

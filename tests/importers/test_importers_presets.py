@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from places import LOGS
+from stillright.cli.results import CHOICES
 from stillright.errors import DataError
 from stillright.importers import Selection, read_predictions
+from stillright.importers.presets import PRESETS
 
 RAGAS = (
     "user_input,retrieved_contexts,response,reference,faithfulness\nWhich knot?,[],Bowline,bowline,0.5\nWhy?,[],,,\n"
@@ -97,3 +99,7 @@ def test_the_metrics_that_there_are_are_listed(tmp_path: Path) -> None:
 def test_a_preset_is_not_for_logs() -> None:
     with pytest.raises(DataError, match="is a log, whose columns are known; preset=ragas is for tables"):
         read_predictions(LOGS / "promptfoo/models.jsonl", Selection(preset="ragas"))
+
+
+def test_the_help_names_every_preset() -> None:
+    assert all(name in CHOICES["preset"] for name in PRESETS)

@@ -120,7 +120,8 @@ def test_lost_answers_lie_over_the_margin_of_old() -> None:
 
 def test_few_margins_are_one_bin_of_which_nothing_is_said() -> None:
     rows = [{"id": str(i), "correct": True, "margin": 0.5} for i in range(3)]
-    page = page_of(compare(*(PredictionSet.from_rows(Header(name=name), rows) for name in ("old", "new"))))
+    old, new = (PredictionSet.from_rows(Header(name=name), rows) for name in ("old", "new"))
+    page = page_of(compare(old, new))
     (section,) = (section for section in page.sections if section.title == "NFR by old's margin")
     assert isinstance(section.blocks[0], Lines)
     assert not [line for line in section.blocks[0].lines if "at most" in line]

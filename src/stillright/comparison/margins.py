@@ -95,10 +95,12 @@ def _bins(sizes: Array, lost: Sequence[Array], numbers: Array | None) -> tuple[M
 
 
 def _edges(sizes: Array) -> Array:
-    """The largest margin of each bin. Equal margins are in one bin; one with too few is part of the one before."""
+    """The largest margin of each bin. Equal margins are in one bin; one with too few is part of the next, the last of
+    the one before."""
     ordered, parts = np.sort(sizes), min(BINS, max(len(sizes) // FEWEST, 1))
     ends = np.unique(ordered[[-(-len(sizes) * part // parts) - 1 for part in range(1, parts + 1)]])
-    edges, before = [], 0
+    edges: list[float] = []
+    before = 0
     for end, up_to in zip(ends, np.searchsorted(ordered, ends, side="right"), strict=True):
         if not edges or up_to - before >= FEWEST:
             edges.append(end)
