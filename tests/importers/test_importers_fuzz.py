@@ -50,6 +50,10 @@ REAL = {
     "items": (find("openai_evals/output_items.json"), Selection(columns=("expected",))),
     "evalplus": (find("evalplus/tiny_eval_results.json"), Selection(run=1)),
     "opencompass": (find("opencompass/results/*/twice.json"), Selection(run=2)),
+    "pydantic_evals": (find("pydantic_evals/twice.json"), Selection(run=2, metric="one_word", columns=("tone",))),
+    "langfuse": (find("langfuse/items.json"), Selection(metric="exact", columns=("kind",))),
+    "braintrust": (find("braintrust/zeros.json"), Selection(metric="exact", columns=("kind",))),
+    "trials": (find("braintrust/trials.jsonl"), Selection(metric="exact", run=1)),
     "swebench": (find("swebench/*.json"), Selection(columns=("repository",))),
 }
 STRANGE: list[Any] = [

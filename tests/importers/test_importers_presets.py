@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from places import LOGS
+from stillright.cli.results import CHOICES
 from stillright.errors import DataError
 from stillright.importers import Selection, read_predictions
+from stillright.importers.presets import PRESETS
 
 RAGAS = (
     "user_input,retrieved_contexts,response,reference,faithfulness\nWhich knot?,[],Bowline,bowline,0.5\nWhy?,[],,,\n"
@@ -46,6 +48,35 @@ def test_azure(tmp_path: Path) -> None:
     assert found.table.select("id", "output", "score").rows() == [("Which?", "Bowline", 0.5)]
 
 
+def test_scores_of_mlflow() -> None:
+    found = read_predictions(LOGS / "mlflow/genai.csv", Selection(preset="mlflow", metric="brevity"))
+    coal = "{'question': 'What colour is coal?'}"
+    assert found.table.select("id", "prompt", "output", "reference", "score").row(0) == (
+        *(coal, coal, "White", ["Black"], 0.75),
+    )
+
+
+def test_a_judge_of_mlflow_that_failed_leaves_a_row_unscored() -> None:
+    chosen = Selection(preset="mlflow", rename={"correct": "exact/value"})
+    found = read_predictions(LOGS / "mlflow/genai.csv", chosen)
+    assert found.kind == "discrete"
+    assert dict(found.table.select("output", "correct").rows()[2:]) == {"Unclear": None}
+    assert found.table["correct"].to_list() == [False, True, None]
+
+
+def test_tables_of_mlflow_models() -> None:
+    chosen = Selection(preset="mlflow-models", metric="brevity/v1", rename={"reference": "ground_truth"})
+    found = read_predictions(LOGS / "mlflow/models.csv", chosen)
+    assert found.table.select("id", "prompt", "output", "reference", "score").row(2) == (
+        *("What colour is the sea on a map?", "What colour is the sea on a map?", "Unclear", ["Blue"], 0.65),
+    )
+
+
+def test_metrics_that_end_alike_are_listed_without_the_reference() -> None:
+    with pytest.raises(DataError, match=r"choose one with metric=NAME; there is brevity, exact$"):
+        read_predictions(LOGS / "mlflow/genai.csv", Selection(preset="mlflow"))
+
+
 @pytest.mark.parametrize(
     ("chosen", "message"),
     [
@@ -68,3 +99,7 @@ def test_the_metrics_that_there_are_are_listed(tmp_path: Path) -> None:
 def test_a_preset_is_not_for_logs() -> None:
     with pytest.raises(DataError, match="is a log, whose columns are known; preset=ragas is for tables"):
         read_predictions(LOGS / "promptfoo/models.jsonl", Selection(preset="ragas"))
+
+
+def test_the_help_names_every_preset() -> None:
+    assert all(name in CHOICES["preset"] for name in PRESETS)

@@ -78,7 +78,21 @@ def visit(browser: Browser, tmp_path: Path) -> Iterator[Visit]:
     assert visit.said == []
 
 
-@pytest.mark.parametrize(("comparison", "scheme"), [(of_answers, "light"), (of_answers, "dark"), (of_scores, "dark")])
+def of_margins() -> Comparison:
+    """Sixty choices in two bins."""
+    models = [
+        PredictionSet.from_rows(
+            Header(name=name), [{"id": f"s{i}", "correct": i not in lost, "margin": i / 4} for i in range(60)]
+        )
+        for name, lost in (("before", ()), ("after", (1, 2)), ("compat", (1,)))
+    ]
+    return compare(models[0], models[1], models[2:])
+
+
+@pytest.mark.parametrize(
+    ("comparison", "scheme"),
+    [(of_answers, "light"), (of_answers, "dark"), (of_scores, "dark"), (of_margins, "light"), (of_margins, "dark")],
+)
 def test_everyone_can_read_it_offline_and_it_complains_of_nothing(
     browser: Browser, tmp_path: Path, comparison: Any, scheme: Any
 ) -> None:

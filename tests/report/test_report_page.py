@@ -8,9 +8,23 @@ from typing import TypeVar
 from letters import COMPAT, NEW, OLD, continuous, discrete
 from stillright.comparison import Comparison, compare
 from stillright.config import Limit, Policy
+from stillright.records import Header, PredictionSet
 from stillright.report.made import Origin
-from stillright.report.page import Balance, Chart, Checks, Explorer, Flows, Headline, Lines, Page, Plane, Terms
+from stillright.report.page import (
+    Balance,
+    Chart,
+    Checks,
+    Explorer,
+    Flows,
+    Headline,
+    Lines,
+    Page,
+    Plane,
+    Terms,
+    Whiskers,
+)
 from stillright.report.report_page import gate_report_page, report_page
+from stillright.stats import wilson
 from stillright.verdict import Verdict, gate
 
 Kind = TypeVar("Kind")
@@ -70,6 +84,47 @@ def test_the_slice_that_lost_more_than_its_share_comes_first() -> None:
     old, new = (discrete(name, letters, kind=kinds) for name, letters in (("old", OLD), ("new", NEW)))
     (chart,) = blocks(page_of(compare(old, new, slices=["kind"])), Chart)
     assert [row.cells[:2] for row in chart.rows] == [["few", "1"], ["many", "7"]]
+
+
+def test_lost_answers_lie_over_the_margin_of_old() -> None:
+    # margins 0.01 to 0.60; new loses 0.01 and 0.02, compat 0.60
+    old, new, compat = (
+        PredictionSet.from_rows(
+            Header(name=name),
+            [{"id": str(i), "correct": i not in lost, "margin": (i + 1) / 100} for i in range(60)],
+        )
+        for name, lost in (("old", ()), ("new", (0, 1)), ("compat", (59,)))
+    )
+    page = page_of(compare(old, new, [compat]))
+    (section,) = (section for section in page.sections if section.title == "NFR by old's margin")
+    (chart,) = (block for block in section.blocks if isinstance(block, Chart))
+    assert chart.head == [
+        *("margin", "share lost, 95 %", "right in old"),
+        *("lost (up to here), new", "lost (up to here), compat", "share lost, new", "share lost, compat"),
+    ]
+    assert [row.cells[:4] for row in chart.rows] == [
+        ["0.01 to 0.3", "30", "2 (2)", "0 (0)"],
+        ["0.31 to 0.6", "30", "0 (2)", "1 (1)"],
+    ]
+    assert [row.mark for row in chart.rows] == [
+        Whiskers([wilson(2, 30), wilson(0, 30)]),
+        Whiskers([wilson(0, 30), wilson(1, 30)]),
+    ]
+    (lines,) = (block for block in section.blocks if isinstance(block, Lines))
+    assert lines.lines[1:3] == [
+        "Lost by new: 2, of which 2 had a margin of at most 0.3, as have 30 of old's 60 right answers.",
+        "Lost by compat: 1, of which 0 had a margin of at most 0.3, as have 30 of old's 60 right answers.",
+    ]
+    assert not [section for section in page_of(of_letters()).sections if section.title == "NFR by old's margin"]
+
+
+def test_few_margins_are_one_bin_of_which_nothing_is_said() -> None:
+    rows = [{"id": str(i), "correct": True, "margin": 0.5} for i in range(3)]
+    old, new = (PredictionSet.from_rows(Header(name=name), rows) for name in ("old", "new"))
+    page = page_of(compare(old, new))
+    (section,) = (section for section in page.sections if section.title == "NFR by old's margin")
+    assert isinstance(section.blocks[0], Lines)
+    assert not [line for line in section.blocks[0].lines if "at most" in line]
 
 
 def test_gains_and_losses_lie_over_the_score_of_old() -> None:

@@ -30,10 +30,11 @@ CHOICES = {  # what to take from a log that holds several results
     "task": "which task, if a log holds several; a group (mmlu) or a pattern ('mmlu_*') is one comparison",
     "metric": "which metric; acc for choice tasks by default; several (A,B) are compared as a suite",
     "filter": "which filter of lm-evaluation-harness, if a task has several",
-    "model": "which provider of promptfoo, if a log holds several",
+    "model": "which provider of promptfoo or experiment of Langfuse or Braintrust, if a log holds several",
     "prompt": "which prompt of promptfoo: its label, or its number from 1",
-    "run": "which epoch of Inspect or repeat of promptfoo, from 1",
-    "preset": "the tool whose names the columns of a table have: azure, langsmith, ragas; scores are those of --metric",
+    "run": "which epoch of Inspect, or repeat of a sample, from 1",
+    "preset": "the tool whose names the columns of a table have: azure, langsmith, mlflow, mlflow-models, ragas; "
+    "scores are those of --metric",
 }
 
 SHOWING = ("flips", "html", "bless")  # the outputs that hold every sample

@@ -60,7 +60,7 @@ class Comparison(Account):
     between the first runs, of which worst shows some. cluster: the column of samples that belong together.
     attempts: pass@k and pass^k of "old" and "new" where they have several runs, of answers that are right or wrong;
     reliable: which of those changed in more runs than chance explains. measures: what answers take.
-    margins: how sure old was of the answers that new lost, in the first runs.
+    margins: how sure old was of the answers that new and candidates lost, in the first runs.
     """
 
     task: str | None
@@ -207,7 +207,7 @@ def _tasks(models: list[Model[PredictionSet]]) -> list[str]:
 def _compare_models(models: list[Model[PredictionSet]], paired: Paired, how: ComparisonSettings) -> Comparison:
     tables = iter(paired.tables)
     side_by_side = [Model(model.name, [next(tables) for _ in model.runs]) for model in models]
-    first_old, first_new = side_by_side[0].runs[0], side_by_side[1].runs[0]
+    first_old, first_new, *others = (model.runs[0] for model in side_by_side)
     least, sign = least_change(how.epsilon, paired.kind), -1 if paired.lower_is_better else 1
     worst = worst_regressions(first_old, first_new, least, sign)
     comparison = Comparison(
@@ -218,7 +218,7 @@ def _compare_models(models: list[Model[PredictionSet]], paired: Paired, how: Com
         epsilon=how.epsilon,
         cluster=how.cluster,
         **(_of_runs(side_by_side[:2], paired.cluster) if paired.kind == "discrete" else {}),
-        margins=margins(first_old, first_new, paired.cluster) if paired.kind == "discrete" else None,
+        margins=margins(first_old, [first_new, *others], paired.cluster) if paired.kind == "discrete" else None,
         measures=tuple(measured(name, side_by_side, paired.cluster) for name in dict.fromkeys(how.measures)),
         worst=worst.shown,
         worst_of=worst.of,

@@ -1,6 +1,8 @@
-"""Near-ties: how sure old was of the right answers that new lost."""
+"""Near-ties: how sure old was of the right answers that new and candidates lost."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
@@ -11,72 +13,105 @@ from stillright.comparison.quadrants import quadrants
 from stillright.significance import Array
 from stillright.stats import Estimate, wilson
 
-BINS = 5  # of old's right answers, with as many in each as ties allow
+BINS = 5  # of old's right answers at most, with as many in each as ties allow
+FEWEST = 30  # right answers in a bin, unless there are fewer altogether
 
 
-class MarginBin(BaseModel, frozen=True):
-    """Right answers of old with a margin from `low` to `high`, both included; lost: by new, nfr: their share.
+class BinLoss(BaseModel, frozen=True):
+    """What one model loses of the right answers of old in a bin; nfr: their share.
 
-    lost_up_to: lost answers with a margin of `high` at most.
+    lost_up_to: of those in this bin and below.
     """
 
-    low: float
-    high: float
-    n: int
     lost: int
     nfr: Estimate
     lost_up_to: int
 
 
+class MarginBin(BinLoss, frozen=True):
+    """Right answers of old with a margin from `low` to `high`, both included, and what new loses of them.
+
+    candidates: what each of them loses, in their order.
+    """
+
+    low: float
+    high: float
+    n: int
+    candidates: tuple[BinLoss, ...] = ()
+
+
 class Margins(BaseModel, frozen=True):
     """The margins of old's right answers over the best other choice, where they are known.
 
-    unknown: right answers of old without one. median_lost, median_kept: of the margins of those that new loses and
-    keeps, None without any.
+    unknown: right answers of old without one. lost: by new; lost_by: by each candidate, in their order. median_lost,
+    median_kept: of the margins of those that new loses and keeps, None without any.
     """
 
     n: int
     unknown: int
     lost: int
+    lost_by: tuple[int, ...] = ()
     median_lost: float | None
     median_kept: float | None
     bins: tuple[MarginBin, ...]
 
 
-def margins(old: pl.DataFrame, new: pl.DataFrame, cluster: pl.Series | None = None) -> Margins | None:
-    """Of two tables of the same samples that have `right`; None where no margin of a right answer of old is known.
+def margins(old: pl.DataFrame, others: Sequence[pl.DataFrame], cluster: pl.Series | None = None) -> Margins | None:
+    """Of tables of the same samples that have `right`; None where no margin of a right answer of old is known.
 
-    cluster: (n,), the number of each sample's.
+    others: new, then candidates. cluster: (n,), the number of each sample's.
     """
     known = (old["right"] & old["margin"].is_not_null()).to_numpy()
     if not known.any():
         return None
     sizes = old["margin"].to_numpy()[known]
-    lost = quadrants(*(table["right"].cast(pl.Float64).to_numpy() for table in (old, new)))["regression"][known]
+    lost = [_lost(old, other)[known] for other in others]
     numbers = None if cluster is None else cluster.to_numpy()[known]
     return Margins(
         n=len(sizes),
         unknown=int(old["right"].sum()) - len(sizes),
-        lost=int(lost.sum()),
-        median_lost=_median(sizes[lost > 0]),
-        median_kept=_median(sizes[lost == 0]),
+        lost=int(lost[0].sum()),
+        lost_by=tuple(int(each.sum()) for each in lost[1:]),
+        median_lost=_median(sizes[lost[0] > 0]),
+        median_kept=_median(sizes[lost[0] == 0]),
         bins=_bins(sizes, lost, numbers),
     )
 
 
-def _bins(sizes: Array, lost: Array, numbers: Array | None) -> tuple[MarginBin, ...]:
-    """Equal margins are in one bin, so there may be fewer than BINS."""
-    ends = [-(-len(sizes) * part // BINS) - 1 for part in range(1, BINS + 1)]
-    edges = np.unique(np.sort(sizes)[ends])
+def _lost(old: pl.DataFrame, other: pl.DataFrame) -> Array:
+    return quadrants(*(table["right"].cast(pl.Float64).to_numpy() for table in (old, other)))["regression"]
+
+
+def _bins(sizes: Array, lost: Sequence[Array], numbers: Array | None) -> tuple[MarginBin, ...]:
+    edges = _edges(sizes)
     places = np.searchsorted(edges, sizes)
     found = []
     for place, edge in enumerate(edges):
         here = places == place
-        n, count = int(here.sum()), int(lost[here].sum())
-        rate = wilson(count, n) if numbers is None else _clustered(lost[here], numbers[here])
-        low, up_to = float(sizes[here].min()), int(lost[sizes <= edge].sum())
-        found.append(MarginBin(low=low, high=float(edge), n=n, lost=count, nfr=rate, lost_up_to=up_to))
+        losses = [_loss(each, here, sizes <= edge, numbers) for each in lost]
+        span = {"low": float(sizes[here].min()), "high": float(edge), "n": int(here.sum())}
+        found.append(MarginBin(**span, **dict(losses[0]), candidates=tuple(losses[1:])))
     return tuple(found)
+
+
+def _edges(sizes: Array) -> Array:
+    """The largest margin of each bin. Equal margins are in one bin; one with too few is part of the next, the last of
+    the one before."""
+    ordered, parts = np.sort(sizes), min(BINS, max(len(sizes) // FEWEST, 1))
+    ends = np.unique(ordered[[-(-len(sizes) * part // parts) - 1 for part in range(1, parts + 1)]])
+    edges: list[float] = []
+    before = 0
+    for end, up_to in zip(ends, np.searchsorted(ordered, ends, side="right"), strict=True):
+        if not edges or up_to - before >= FEWEST:
+            edges.append(end)
+            before = up_to
+    return np.array([*edges[:-1], ordered[-1]])
+
+
+def _loss(lost: Array, here: Array, up_to: Array, numbers: Array | None) -> BinLoss:
+    n, count = int(here.sum()), int(lost[here].sum())
+    rate = wilson(count, n) if numbers is None else _clustered(lost[here], numbers[here])
+    return BinLoss(lost=count, nfr=rate, lost_up_to=int(lost[up_to].sum()))
 
 
 def _clustered(lost: Array, numbers: Array) -> Estimate:

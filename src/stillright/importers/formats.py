@@ -78,6 +78,14 @@ def _is_opencompass(seen: Glimpse) -> bool:
     return seen.has("details") and not seen.one_per_line and "id" not in seen.keys
 
 
+def _is_langfuse(seen: Glimpse) -> bool:
+    return seen.has("data", "meta") or seen.has("experimentItemId", "experimentName")
+
+
+def _is_braintrust(seen: Glimpse) -> bool:
+    return seen.has("span_id", "root_span_id") or (seen.has("events") and seen.keys <= {"events", "cursor"})
+
+
 LOGS = (
     Format("lm-evaluation-harness", _is_harness, _in("harness")),
     Format("Inspect", lambda seen: seen.magic == ZIP or seen.has("eval", "plan"), _in("inspect")),
@@ -93,6 +101,9 @@ LOGS = (
     Format("HELM", _is_helm, _in("helm")),
     Format("OpenAI evals", lambda seen: seen.one_per_line and seen.keys == {"spec"}, _in("openai_evals")),
     Format("OpenAI output items", _is_output_items, _in("openai_items")),
+    Format("Pydantic Evals", lambda seen: seen.has("name", "cases", "failures"), _in("pydantic_evals")),
+    Format("Langfuse", _is_langfuse, _in("langfuse")),
+    Format("Braintrust", _is_braintrust, _in("braintrust")),
     Format("EvalPlus", lambda seen: seen.has("eval", "hash", "date"), _in("evalplus")),
     Format("OpenCompass", _is_opencompass, _in("opencompass")),
     Format("SWE-bench", lambda seen: seen.has("resolved_ids", "unresolved_ids"), _in("swebench")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -39,6 +40,11 @@ def number(value: Any, place: str) -> float | None:
 def text(value: Any) -> str | None:
     """A text as it is; None for anything else."""
     return value if isinstance(value, str) else None
+
+
+def text_or_json(value: Any) -> str | None:
+    """A text as it is, None for none, anything else as JSON; keys are sorted, so that equal objects are equal texts."""
+    return value if value is None or isinstance(value, str) else json.dumps(value, sort_keys=True, ensure_ascii=False)
 
 
 def graded(samples: Sequence[Judged], header: Header, selection: Selection, place: str) -> PredictionSet:

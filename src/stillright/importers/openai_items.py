@@ -12,8 +12,8 @@ import msgspec
 
 from stillright.directions import is_lower_better
 from stillright.importers.grades import Judged, graded, number
+from stillright.importers.listings import read_listing
 from stillright.importers.selection import Selection, choose, refuse_unknown
-from stillright.jsonl import first_bytes, read_json, read_lines
 from stillright.messages import chat_text
 from stillright.records import Header, PredictionSet
 
@@ -31,18 +31,12 @@ class Item(msgspec.Struct):
     sample: dict[str, Any] | None = None
 
 
-class Items(msgspec.Struct):
-    """A page of output items."""
-
-    data: list[Item]
-
-
 def read(path: Path, selection: Selection) -> PredictionSet:
     """The output items of a run, judged by one metric.
 
     Raises DataError for anything else, and if `selection` asks for what is not there.
     """
-    items = _items(path)
+    items = read_listing(path, Item, "data")
     models = {str(each.sample["model"]): None for each in items if each.sample and each.sample.get("model")}
     refuse_unknown(selection, {"task": (), "model": list(models), "filter": (), "prompt": (), "run": ()}, str(path))
     graders = [str(result.get("name")) for each in items for result in each.results]
@@ -58,14 +52,6 @@ def read(path: Path, selection: Selection) -> PredictionSet:
     )
     judged = [_judged(each, metric, f"{path}: {each.id}: {metric}") for each in items]
     return graded(judged, header, selection, str(path))
-
-
-def _items(path: Path) -> list[Item]:
-    if path.name.removesuffix(".gz").endswith(".jsonl"):
-        return [item for _, item in read_lines(path, Item)]
-    is_list = first_bytes(path, 64).lstrip()[:1] == b"["
-    found: list[Item] = read_json(path, list[Item]) if is_list else read_json(path, Items).data
-    return found
 
 
 def _generation(items: list[Item]) -> dict[str, Any] | None:

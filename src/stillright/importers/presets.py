@@ -18,6 +18,19 @@ PRESETS: Mapping[str, Mapping[str, str]] = {
         "score": f"outputs.{METRIC}",
     },
     "langsmith": {"id": "example_id", "score": f"feedback.{METRIC}"},  # ExperimentResults.to_pandas
+    "mlflow": {  # EvaluationResult.result_df of mlflow.genai.evaluate
+        "id": "request",
+        "prompt": "request",
+        "output": "response",
+        "reference": "expected_response/value",
+        "score": f"{METRIC}/value",
+    },
+    "mlflow-models": {  # eval_results_table of mlflow.models.evaluate, once mlflow.evaluate
+        "id": "inputs",
+        "prompt": "inputs",
+        "output": "outputs",
+        "score": f"{METRIC}/score",
+    },
     "ragas": {  # EvaluationResult.to_pandas
         "id": "user_input",
         "prompt": "user_input",
@@ -46,7 +59,8 @@ def renamed(selection: Selection, names: Sequence[str], place: str) -> dict[str,
 def _score(preset: Mapping[str, str], selection: Selection, names: Sequence[str], place: str) -> str:
     """The column of the metric's values."""
     start, _, end = preset["score"].partition(METRIC)
-    found = [name.removeprefix(start).removesuffix(end) for name in names if name.startswith(start) and start]
+    of_metrics = [name for name in names if (start or end) and name.startswith(start) and name.endswith(end)]
+    found = [name.removeprefix(start).removesuffix(end) for name in of_metrics if name not in preset.values()]
     if selection.metric is None:
         option = spelled(command="--metric NAME", python="metric=NAME")
         there = f"; there is {listed(found)}" if found else ""

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from stillright.directions import is_lower_better
-from stillright.importers.grades import Judged, graded, number
+from stillright.importers.grades import Judged, graded, number, text_or_json
 from stillright.importers.selection import Selection, choose, refuse_unknown
 from stillright.jsonl import read_json, read_lines
 from stillright.records import Header, Kind, PredictionSet
@@ -232,5 +232,4 @@ def _description(result: Result) -> str | None:
 
 def _output(response: Any) -> str | None:
     """The text of an answer, JSON if it is not a text; None if no answer came."""
-    output = response.get("output") if isinstance(response, dict) else response
-    return None if output is None else output if isinstance(output, str) else json.dumps(output, ensure_ascii=False)
+    return text_or_json(response.get("output") if isinstance(response, dict) else response)

@@ -19,9 +19,9 @@ class Selection:
     task: str | None = None
     metric: str | None = None  # a scorer of Inspect, a named score of promptfoo
     filter: str | None = None  # of lm-evaluation-harness
-    model: str | None = None  # a provider of promptfoo
+    model: str | None = None  # a provider of promptfoo, an experiment of Langfuse or Braintrust
     prompt: str | None = None  # of promptfoo: its label, or its number from 1
-    run: int | None = None  # an epoch of Inspect, a repeat of promptfoo, from 1
+    run: int | None = None  # an epoch of Inspect, a repeat of a sample, from 1
     anew: bool = False  # outputs are scored anew, so it does not matter how, or whether, the log scored them
     all_choices: bool = (
         True  # whether what every choice says, and how likely it is, is kept; flips and the page show it

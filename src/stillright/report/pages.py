@@ -7,10 +7,10 @@ from typing import Any
 
 from stillright.comparison import Comparison
 from stillright.comparison.examples import Regression
-from stillright.comparison.margins import Margins
 from stillright.comparison.measures import MeasureAcross, ModelMeasure
 from stillright.report import words
 from stillright.report.differences import differing_words
+from stillright.report.margins import margins_table
 from stillright.report.page import Block, Checks, Lines, LostAnswer, LostAnswers, Page, Section, Table, Terms
 from stillright.report.runs import runs_sections
 from stillright.verdict import EXIT_CODES, Verdict
@@ -49,6 +49,7 @@ def _sections(comparison: Comparison) -> Iterator[Section]:
     yield Section(f"Answers, compared with {comparison.old.name}", [_counts(comparison)])
     yield Section("Metrics", metrics(comparison))
     yield from measured(comparison)
+    yield from margins_table(comparison)
     yield from likeness(comparison)
     if comparison.slices:
         yield Section("Slices", [slices_table(comparison)])
@@ -130,12 +131,10 @@ def delta_rows(comparison: Comparison) -> list[list[str]]:
 
 
 def measured(comparison: Comparison) -> Iterator[Section]:
-    """What answers take, what several runs tell, and how sure old was of what is lost, where that is known."""
+    """What answers take, and what several runs tell."""
     if comparison.measures:
         yield Section("What answers take", [measures_table(comparison)])
     yield from runs_sections(comparison)
-    if comparison.margins is not None:
-        yield Section("Lost answers by old's margin over the best other choice", _margins(comparison.margins))
 
 
 def measures_table(comparison: Comparison) -> Table:
@@ -152,27 +151,6 @@ def measure_cells(n: int, old_mean: float, found: ModelMeasure | MeasureAcross) 
     """What a row says below MEASURE_HEAD, of a model in n samples."""
     ratios = (words.ratio(each) for each in (found.ratio, found.geometric_ratio))
     return [f"{n:,}", f"{old_mean:,.6g}", f"{found.mean:,.6g}", *ratios]
-
-
-def _margins(margins: Margins) -> list[Block]:
-    """How sure old was of what new lost, and NFR of its right answers by their margin."""
-    medians = [f"{size:.3g} of those {name}" for name, size in _medians(margins).items() if size is not None]
-    rows = [
-        [
-            f"{each.low:.3g} to {each.high:.3g}",
-            f"{each.n:,}",
-            f"{each.lost:,}",
-            words.percent(each.nfr),
-            f"{each.lost_up_to:,} of {margins.lost:,}",
-        ]
-        for each in margins.bins
-    ]
-    head = ["margin", "right in old", "lost", "share lost", "lost up to here"]
-    return [Lines([f"Median margin of old's right answers: {', '.join(medians)}."]), Table(head, rows)]
-
-
-def _medians(margins: Margins) -> dict[str, float | None]:
-    return {"lost": margins.median_lost, "kept": margins.median_kept}
 
 
 def slices_table(comparison: Comparison) -> Table:

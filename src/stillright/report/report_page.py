@@ -11,6 +11,7 @@ from stillright.comparison import Comparison
 from stillright.errors import ConfigError
 from stillright.report.explorer import explorer
 from stillright.report.made import Origin, how_made
+from stillright.report.margins import margins_chart
 from stillright.report.page import Block, Checks, Lines, Page, Section, Terms
 from stillright.report.pages import comparison_page, likeness, lost_answers, measured, metrics, origins, verdict_page
 from stillright.report.pictures import flows, headline, plane, score_chart, slice_sections
@@ -44,6 +45,7 @@ def _sections(comparison: Comparison, origin: Origin, further: Sequence[Section]
     if comparison.candidates:
         yield Section("Score and lost answers", [plane(comparison)])
     yield from slice_sections(comparison)
+    yield from margins_chart(comparison)
     yield from _of_samples(comparison)
     yield Section(f"Answers that {comparison.new.name} lost", [lost_answers(comparison)], folded=True)
     yield Section("All metrics", metrics(comparison), folded=True)
