@@ -6,10 +6,10 @@ import numpy as np
 import polars as pl
 from pydantic import BaseModel
 
-from stillright.clusters import Clusters
+from stillright.clusters import drawn_from
 from stillright.comparison.quadrants import quadrants
 from stillright.significance import Array
-from stillright.stats import Estimate, wilson
+from stillright.stats import Estimate
 
 BINS = 5  # of old's right answers, with as many in each as ties allow
 
@@ -73,15 +73,11 @@ def _bins(sizes: Array, lost: Array, numbers: Array | None) -> tuple[MarginBin, 
     for place, edge in enumerate(edges):
         here = places == place
         n, count = int(here.sum()), int(lost[here].sum())
-        rate = wilson(count, n) if numbers is None else _clustered(lost[here], numbers[here])
+        ones, theirs = np.ones(n), None if numbers is None else numbers[here]
+        rate = drawn_from(theirs, ones).rate(lost[here], ones, n)
         low, up_to = float(sizes[here].min()), int(lost[sizes <= edge].sum())
         found.append(MarginBin(low=low, high=float(edge), n=n, lost=count, nfr=rate, lost_up_to=up_to))
     return tuple(found)
-
-
-def _clustered(lost: Array, numbers: Array) -> Estimate:
-    ones = np.ones(len(lost))
-    return Clusters.of(numbers, ones).rate(lost, ones, len(lost))
 
 
 def _median(sizes: Array) -> float | None:
