@@ -23,8 +23,9 @@ import polars as pl
 from stillright.comparison.account import Account, account
 from stillright.comparison.across import Tasks, macro, pooled
 from stillright.comparison.clustered_strata import TaskClusters
+from stillright.comparison.columns import tally_continuous, tally_discrete
 from stillright.comparison.models import Model
-from stillright.comparison.tally import Tally, tally_continuous, tally_discrete
+from stillright.comparison.tally import Tally
 from stillright.records import Kind
 from stillright.report.markdown import table
 from stillright.significance import holm, mcnemar_exact, rank_correlation, sign_flip

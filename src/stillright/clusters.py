@@ -14,10 +14,39 @@ import numpy as np
 import numpy.typing as npt
 
 from stillright.significance import Z_95, Array, sign_flip
-from stillright.stats import FEWEST, UNDEFINED, Estimate, away_from_median, mean_interval, student_95, wilson, within
+from stillright.stats import (
+    FEWEST,
+    UNDEFINED,
+    Estimate,
+    away_from_median,
+    mean_interval,
+    ratio_interval,
+    student_95,
+    wilson,
+    within,
+)
 
 SURE = 20  # clusters below which intervals hold less surely
 EXACT = 5_000  # clusters whose signs are flipped exactly: then the normal p is the same to three digits
+
+
+@dataclass(frozen=True)
+class Independent:
+    """Rows whose samples are drawn one by one. counts: (m,), how many samples each row stands for."""
+
+    counts: Array
+
+    def ratio(self, tops: Array, bottoms: Array, span: float = 1.0) -> Estimate:
+        """See Clusters.ratio."""
+        return ratio_interval(tops, bottoms, self.counts, span)
+
+    def mean(self, values: Array, span: float = 1.0) -> Estimate:
+        """See Clusters.mean."""
+        return mean_interval(values, self.counts, span)
+
+    def rate(self, tops: Array, wholes: Array, independent: float) -> Estimate:
+        """See Clusters.rate."""
+        return wilson(float(self.counts @ tops) / float(self.counts @ wholes) * independent, independent)
 
 
 @dataclass(frozen=True)
@@ -132,10 +161,13 @@ def _left_out(sums: Array, sizes: Array) -> Array:
     return deviations
 
 
+def drawn_from(numbers: Array | None, counts: Array) -> Independent | Clusters:
+    """What is drawn: the samples of rows, or their clusters where these have `numbers`, (m,)."""
+    return Independent(counts) if numbers is None else Clusters.of(numbers, counts)
+
+
 def mean_of_fractions(values: Array, numbers: Array | None = None) -> Estimate:
     """The mean of values (n,) between 0 and 1, undefined without any. numbers: (n,), of their clusters."""
     if not len(values):
         return UNDEFINED
-    ones = np.ones(len(values))
-    found = mean_interval(values, ones) if numbers is None else Clusters.of(numbers, ones).mean(values)
-    return within(found, 0.0, 1.0)
+    return within(drawn_from(numbers, np.ones(len(values))).mean(values), 0.0, 1.0)

@@ -1,8 +1,8 @@
 """Results of an old, a new and further models -> Comparison: what changed.
 
-models (read, scored anew) -> pairing (the same samples side by side) -> tally (per-sample columns such as quadrants)
--> flips (metrics) -> account (one set of samples) -> comparison (with slices, worst regressions and how alike the texts
-are; attempts and reliable, of several runs; measures; margins); samples (every flip).
+models (read, scored anew) -> pairing (the same samples side by side) -> columns (per sample, such as quadrants) ->
+tally (their means) -> flips (metrics) -> account (one set of samples) -> comparison (with slices, worst regressions and
+how alike the texts are; attempts and reliable, of several runs; measures; margins); samples (every flip).
 
 Several tasks: strata, clustered_strata (means with tasks as strata) -> across, measures_across (over all) -> suite.
 settings: all that can be chosen, with defaults.

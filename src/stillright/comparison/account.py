@@ -8,9 +8,10 @@ import numpy as np
 import polars as pl
 from pydantic import BaseModel
 
+from stillright.comparison.columns import tally_continuous, tally_discrete
 from stillright.comparison.flips import Count, Flips, continuous_flips, discrete_flips
 from stillright.comparison.models import Model
-from stillright.comparison.tally import Tally, tally_continuous, tally_discrete
+from stillright.comparison.tally import Tally
 from stillright.records import Kind
 from stillright.stats import Estimate, within
 

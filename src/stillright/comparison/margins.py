@@ -8,10 +8,10 @@ import numpy as np
 import polars as pl
 from pydantic import BaseModel
 
-from stillright.clusters import Clusters
+from stillright.clusters import drawn_from
 from stillright.comparison.quadrants import quadrants
 from stillright.significance import Array
-from stillright.stats import Estimate, wilson
+from stillright.stats import Estimate
 
 BINS = 5  # of old's right answers at most, with as many in each as ties allow
 FEWEST = 30  # right answers in a bin, unless there are fewer altogether
@@ -110,13 +110,9 @@ def _edges(sizes: Array) -> Array:
 
 def _loss(lost: Array, here: Array, up_to: Array, numbers: Array | None) -> BinLoss:
     n, count = int(here.sum()), int(lost[here].sum())
-    rate = wilson(count, n) if numbers is None else _clustered(lost[here], numbers[here])
+    ones = np.ones(n)
+    rate = drawn_from(None if numbers is None else numbers[here], ones).rate(lost[here], ones, n)
     return BinLoss(lost=count, nfr=rate, lost_up_to=int(lost[up_to].sum()))
-
-
-def _clustered(lost: Array, numbers: Array) -> Estimate:
-    ones = np.ones(len(lost))
-    return Clusters.of(numbers, ones).rate(lost, ones, len(lost))
 
 
 def _median(sizes: Array) -> float | None:

@@ -10,12 +10,12 @@ import numpy as np
 import polars as pl
 from pydantic import BaseModel
 
-from stillright.clusters import Clusters
+from stillright.clusters import drawn_from
 from stillright.comparison.models import Model
 from stillright.comparison.pairing import MEASURE
 from stillright.errors import ConfigError
 from stillright.significance import Array
-from stillright.stats import UNDEFINED, Estimate, mean_interval, ratio_interval, within
+from stillright.stats import UNDEFINED, Estimate, within
 
 
 class ModelMeasure(BaseModel, frozen=True):
@@ -90,15 +90,12 @@ def _means(model: Model[pl.DataFrame], name: str, known: pl.Series) -> Array:
 
 
 def _model(name: str, old: Array, now: Array, numbers: Array | None) -> ModelMeasure:
-    ones = np.ones(len(old))
-    clusters = None if numbers is None else Clusters.of(numbers, ones)
-    span = float(max(np.ptp(old), np.ptp(now)))
-    ratio = ratio_interval(now, old, ones, span) if clusters is None else clusters.ratio(now, old, span)
+    drawn = drawn_from(numbers, np.ones(len(old)))
+    ratio = drawn.ratio(now, old, float(max(np.ptp(old), np.ptp(now))))
     geometric = UNDEFINED
     if old.min() > 0 and now.min() > 0:
         logs = np.log(now) - np.log(old)
-        width = float(np.ptp(logs))
-        geometric = powers(mean_interval(logs, ones, width) if clusters is None else clusters.mean(logs, width))
+        geometric = powers(drawn.mean(logs, float(np.ptp(logs))))
     return ModelMeasure(
         name=name, mean=float(now.mean()), ratio=within(ratio, 0.0, math.inf), geometric_ratio=geometric
     )

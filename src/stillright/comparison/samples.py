@@ -13,11 +13,12 @@ import numpy.typing as npt
 import polars as pl
 
 from stillright.comparison.attempts import runs_right
+from stillright.comparison.columns import changed, tally_continuous, tally_discrete
 from stillright.comparison.models import Model
 from stillright.comparison.pairing import first_known
 from stillright.comparison.quadrants import exchanged, parts_between
 from stillright.comparison.reliable import ALPHA, adjusted_ps
-from stillright.comparison.tally import Tally, changed, tally_continuous, tally_discrete
+from stillright.comparison.tally import Tally
 from stillright.errors import ConfigError, spelled
 from stillright.records import DETAILS, TASK, nulls
 from stillright.significance import Array

@@ -12,9 +12,10 @@ from typing import NamedTuple
 import numpy as np
 import polars as pl
 
+from stillright.comparison.columns import changed
 from stillright.comparison.pairing import pair
 from stillright.comparison.quadrants import quadrants, score_parts
-from stillright.comparison.tally import Tally, changed
+from stillright.comparison.tally import Tally
 from stillright.records import Kind, PredictionSet
 from stillright.significance import Array, sign_flip
 from stillright.stats import UNDEFINED, Estimate, reaching_zero
