@@ -76,4 +76,4 @@ release:
 	$(NEW_ENOUGH)
 	$(PYTHON) -m venv --clear .venv-release
 	.venv-release/bin/pip install --quiet build twine
-	.venv-release/bin/python scripts/release.py $(RELEASE)
+	.venv-release/bin/python -u scripts/release.py $(RELEASE)

@@ -110,7 +110,7 @@ def test_make_refuses_an_old_python_before_it_installs(target: str, tmp_path: Pa
     old.chmod(0o755)
     for name in ("pyproject.toml", "constraints.txt"):
         (tmp_path / name).touch()
-    command = ["make", "--file", ROOT / "Makefile", target, f"PYTHON={old}"]
+    command = ["make", "--file", str(ROOT / "Makefile"), target, f"PYTHON={old}"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 2
     assert f"stillright needs Python 3.11 or newer, and {old} is 3.10" in done.stderr
