@@ -44,6 +44,13 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
+# of the rows that are drawn, from the top
+IDS = (
+    "[...document.querySelectorAll('.row')].sort((a, b) => a.dataset.at - b.dataset.at)"
+    ".map((row) => row.firstChild.lastChild.textContent)"
+)
+
+
 class Visit:
     """A page in a context of its own, offline; said: whatever it wrote to the console, asked or failed at."""
 
@@ -68,9 +75,12 @@ class Visit:
 
     def ids(self) -> list[str]:
         """Of the rows that are drawn, from the top."""
-        rows = "[...document.querySelectorAll('.row')].sort((a, b) => a.dataset.at - b.dataset.at)"
-        found: list[str] = self.page.evaluate(f"{rows}.map((row) => row.firstChild.lastChild.textContent)")
+        found: list[str] = self.page.evaluate(IDS)
         return found
+
+    def lists(self, *ids: str) -> None:
+        """Waits until the rows that are drawn are these, from the top; a busy machine draws them later."""
+        self.page.wait_for_function(f"(ids) => {IDS}.join() === ids", arg=",".join(ids))
 
     def count(self, text: str) -> None:
         """Waits until this is said of how many samples fit."""

@@ -110,7 +110,7 @@ def test_everyone_can_read_it_offline_and_it_complains_of_nothing(
 def test_it_opens_at_the_lost_answers(visit: Visit) -> None:
     assert visit.page.inner_text("h1") == "letters: before → after"
     assert visit.page.inner_text(".verdict >> nth=0").startswith("after shows no clear difference from before")
-    assert visit.ids() == ["s3", "s4", "s5"]
+    visit.lists("s3", "s4", "s5")
     assert "question 3: what?" in visit.page.inner_text("#sample")
 
 
@@ -124,10 +124,10 @@ def test_it_filters_by_model_quadrant_and_slice(visit: Visit) -> None:
     page.select_option("#model", label="compat")
     page.check("text=restored (2)")
     visit.count("2 of 12 samples")
-    assert visit.ids() == ["s3", "s4"]
+    visit.lists("s3", "s4")
     page.select_option("select[data-column=slice_kind]", "even")
     visit.count("1 of 12 samples")
-    assert visit.ids() == ["s4"]
+    visit.lists("s4")
     page.select_option("#model", label="after")  # which restores nothing
     visit.count("6 of 12 samples")
 
@@ -137,7 +137,7 @@ def test_it_finds_texts_and_expressions(visit: Visit) -> None:
     page.uncheck("text=lost (3)")
     page.fill("#query", "QUESTION 1")
     visit.count("3 of 12 samples")
-    assert visit.ids() == ["s1", "s10", "s11"]
+    visit.lists("s1", "s10", "s11")
     page.check("#regex")
     page.fill("#query", "question (1|7):")
     visit.count("2 of 12 samples")
@@ -178,7 +178,8 @@ def test_its_address_opens_the_same_view(visit: Visit, browser: Browser, tmp_pat
     page.wait_for_function("() => location.hash.includes('id=s3') && location.hash.includes('odd')")
     link = page.evaluate("location.hash")
     again = Visit(browser, tmp_path / "report.html", link).ready()
-    assert again.ids() == visit.ids() == ["s1", "s3", "s5"]
+    for each in (visit, again):
+        each.lists("s1", "s3", "s5")
     assert again.page.inner_text("#sample h3") == "s3"
     assert again.page.input_value("#query") == "question"
     assert again.page.is_checked("#quadrants input[value=kept]")
@@ -196,10 +197,10 @@ def test_it_exports_what_it_lists(visit: Visit) -> None:
 
 def test_scores_are_sorted_by_loss(browser: Browser, tmp_path: Path) -> None:
     visit = Visit(browser, written(of_scores(), tmp_path)).ready()
-    assert visit.ids() == ["s0", "s1"]  # new loses 0.1 and 0.6
+    visit.lists("s0", "s1")  # new loses 0.1 and 0.6
     visit.page.select_option("#sort", "loss")
     visit.page.wait_for_function("() => document.querySelector('.row').textContent.includes('s1')")
-    assert visit.ids() == ["s1", "s0"]
+    visit.lists("s1", "s0")
     assert visit.page.inner_text("#sample h3") == "s0"  # the sample that was read stays
 
 
@@ -243,7 +244,7 @@ def test_hostile_texts_are_text(browser: Browser, tmp_path: Path) -> None:
     visit = Visit(browser, written(compare(old, new, slices=["kind"]), tmp_path)).ready()
     page = visit.page
     assert (tmp_path / "report.html").stat().st_size < 1_000_000
-    assert visit.ids() == ["s0"]
+    visit.lists("s0")
     assert page.evaluate("window.owned") is None
     assert page.locator("img").count() == 0
     shown = page.inner_text("#sample")
