@@ -1,6 +1,7 @@
 """How large report.html is, how long it takes to write and to open, and how smoothly its list scrolls.
 
     python benchmarks/report_speed.py                       # 1,000 and 100,000 samples of 300 characters
+    python benchmarks/report_speed.py --choices 4           # and with four choices each, of 30 characters
 
 Opens each page in headless Chromium (Debian's package), which needs the extra dev. Seconds to open are from navigation
 to the first sample on the screen; seconds of a search are from the last key to the new count; frames are those drawn
@@ -24,6 +25,7 @@ from stillright.report.html import html
 from stillright.report.made import Origin
 from stillright.report.report_page import report_page
 
+CHOICE = 30  # characters of a choice
 WORDS = 5_000  # in the vocabulary of the made-up texts
 SETTINGS = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking")
 FRAMES = """() => new Promise((done) => {
@@ -40,8 +42,11 @@ FRAMES = """() => new Promise((done) => {
 })"""
 
 
-def made_up(samples: int, characters: int) -> Comparison:
-    """Answers to choose from, each sample with a prompt and two answers of about as many characters together."""
+def made_up(samples: int, characters: int, choices: int) -> Comparison:
+    """Answers to choose from, each sample with a prompt and two answers of about as many characters together.
+
+    choices: how many stand in full in each sample, with log-likelihoods in both models.
+    """
     draw = random.Random(0)
     words = ["".join(draw.choices("abcdefghijklmnopqrstuvwxyz", k=draw.randint(2, 9))) for _ in range(WORDS)]
 
@@ -49,11 +54,19 @@ def made_up(samples: int, characters: int) -> Comparison:
         return " ".join(draw.choices(words, k=max(1, length // 6)))[:length]
 
     prompts = [text(characters // 2) for _ in range(samples)]
+    texts = [[text(CHOICE) for _ in range(choices)] for _ in range(samples)]
+
+    def of_choices(sample: int) -> dict[str, Any]:
+        if not choices:
+            return {}
+        logs = [-20 * draw.random() for _ in range(choices)]
+        return {"choice_texts": texts[sample], "loglikelihoods": logs}
 
     def results(name: str, skill: float) -> PredictionSet:
         rows: list[dict[str, Any]] = [
             {"id": f"sample-{i}", "prediction": "AB"[draw.random() > skill], "reference": "A", "prompt": prompt}
             | {"output": text(characters // 4)}
+            | of_choices(i)
             for i, prompt in enumerate(prompts)
         ]
         return PredictionSet.from_rows(Header(name=name), rows)
@@ -87,9 +100,9 @@ def opened(file: Path) -> dict[str, float]:
     }
 
 
-def measured(samples: int, characters: int) -> dict[str, float]:
+def measured(samples: int, characters: int, choices: int) -> dict[str, float]:
     """All figures of one report."""
-    comparison = made_up(samples, characters)
+    comparison = made_up(samples, characters, choices)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "report.html"
         begun = time.perf_counter()
@@ -102,9 +115,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--samples", type=int, nargs="+", default=[1_000, 100_000])
     parser.add_argument("--characters", type=int, default=300, help="of each sample (default: %(default)s)")
+    parser.add_argument("--choices", type=int, default=0, help="of each sample, in full (default: %(default)s)")
     args = parser.parse_args()
     for samples in args.samples:
-        found = measured(samples, args.characters)
+        found = measured(samples, args.characters, args.choices)
         print(json.dumps({name: round(value, 3) for name, value in found.items()}), flush=True)
 
 

@@ -153,6 +153,8 @@ def test_scores_that_are_no_numbers_are_refused() -> None:
     row = {"id": "a", "correct": True, "loglikelihoods": [-1.0, float("-inf")]}
     with pytest.raises(DataError, match=r"loglikelihoods: not all are finite numbers \(row 1, id 'a'\)"):
         PredictionSet.from_rows(Header(name="x"), [row])
+    with pytest.raises(DataError, match="row 1: loglikelihoods: int too large"):
+        PredictionSet.from_rows(Header(name="x"), [{**row, "loglikelihoods": [10**400]}])
     with pytest.raises(DataError, match="row 1: loglikelihoods: log-likelihood 1 is missing"):
         PredictionSet.from_rows(Header(name="x"), [{**row, "loglikelihoods": [-1.0, None]}])
     with pytest.raises(DataError, match="row 1: score: 'high' is not a number"):

@@ -199,7 +199,18 @@ def _series(name: str, values: Column | None, n: int, place: str, before: int) -
         return _one_each(name, pl.Series(values, dtype=pl.String))
     if not kinds <= {PLAIN.get(dtype), NoneType}:
         values = _typed(name, values, place, before)
-    return pl.Series(name, values, dtype=dtype)
+    return _lists(name, values, dtype.inner) if name in LISTS else pl.Series(name, values, dtype=dtype)
+
+
+def _lists(name: str, values: Sequence[Any], inner: Any) -> pl.Series:
+    """Lists, or nulls, made of one flat column: Polars alone would make a column of each list."""
+    rows = [i for i, each in enumerate(values) for _ in each or ()]
+    flat = [value for each in values for value in each or ()]
+    filled_lists = pl.DataFrame({"row": rows, name: flat}, schema={"row": pl.Int64, name: inner})
+    known = pl.DataFrame({"row": range(len(values)), "known": [each is not None for each in values]})
+    table = known.join(filled_lists.group_by("row").agg(name), on="row", how="left", maintain_order="left")
+    empty = pl.lit([], pl.List(inner))
+    return table.select(pl.when("known").then(pl.col(name).fill_null(empty))).to_series().alias(name)
 
 
 def _one_each(name: str, texts: pl.Series) -> pl.Series:

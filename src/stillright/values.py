@@ -36,6 +36,11 @@ def _as_number(value: Any) -> float | None:
     raise TypeError(f"{value!r:.40} is not a number")
 
 
+def _as_float(value: Any) -> float | None:
+    number = _as_number(value)
+    return None if number is None else float(number)
+
+
 def _as_count(value: Any) -> int | None:
     if value is None:
         return None
@@ -75,7 +80,7 @@ READERS = {  # column -> what reads a value of it; of all others as_text
     "margin": _as_number,
     "choices": _as_count,
     "choice_texts": lambda value: _as_list(value, as_text, "choice"),
-    "loglikelihoods": lambda value: _as_list(value, _as_number, "log-likelihood"),
+    "loglikelihoods": lambda value: _as_list(value, _as_float, "log-likelihood"),
     "output_tokens": _as_count,
     "correct": _as_flag,
 }

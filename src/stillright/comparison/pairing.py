@@ -25,8 +25,8 @@ OnMissing = Literal["error", "drop", "wrong"]
 class Paired(NamedTuple):
     """The same n samples in every table, in the same order.
 
-    tables: COLUMNS of PredictionSet.table, and those of DETAILS that it has, with `right` (bool) and `answer` (text)
-    for discrete results; under MEASURE columns of numbers.
+    tables: COLUMNS of PredictionSet.table, those of DETAILS that it has, with `right` (bool) and `answer` (text) for
+    discrete results; under MEASURE columns of numbers.
     labels: the columns to slice by, as text; for each sample the value in the first file that has one.
     cluster: which samples belong together, a number from 1 for each value of the column that says so, if one does;
     cluster_names: those values, by their numbers.
