@@ -240,7 +240,7 @@ def _chosen(sample: Sample, pairs: list[tuple[Any, Any]], metric: str | None, de
     if len(set(texts)) == 1:  # the choices are in the prompts
         texts = [prompt for prompt, _ in pairs]
     reference = _target_numbers(sample.get("target"), texts)
-    row = {"choices": len(texts), "reference": reference}
+    row: dict[str, Any] = {"choices": len(texts), "reference": reference}
     if metric not in RANKS or not len(likelihoods) == len(texts) == len(alone):
         return row
     ranks = list(map(RANKS[metric], likelihoods, alone, texts))
