@@ -177,20 +177,26 @@ def _varying(means: Array, clusters: TaskClusters) -> float:
 
 
 def _cautious_effect(strata: Sequence[Stratum], clusters: TaskClusters, deviations: Array) -> float:
-    """The design effect, at least 1, as if one cluster more were seen: see Clusters._cautious_effect."""
+    """The design effect, at least 1, as if one cluster more were seen: see Clusters._cautious_effect.
+
+    Clusters in which anything is counted (or is not) are as many as would weigh alike: one of a small task with a large
+    weight hides behind no ten of others.
+    """
     weights = _weights(strata, clusters)
-    shown, lacking = (
-        int((clusters.sums(columns) > 0).sum())
-        for columns in (
-            [each.counts * each.values for each in strata],
-            [each.counts * (1 - each.values) for each in strata],
-        )
-    )
+    counted = clusters.sums([each.per_sample * each.counts * each.values for each in strata])
+    others = clusters.sums([each.per_sample * each.counts * (1 - each.values) for each in strata])
+    seen = min(_alike(counted), _alike(others))
     largest = int(weights.argmax())
-    farthest = float(np.interp(min(shown, lacking), (0, FEWEST), (weights[largest], np.abs(deviations).max())))
+    farthest = float(np.interp(seen, (0, FEWEST), (weights[largest], np.abs(deviations).max())))
     per_sample = clusters.sums([each.per_sample**2 * each.counts for each in strata])[largest] / weights[largest]
     independent = variance(strata) + farthest * per_sample
     return float(max(1.0, (clusters.variance(deviations).sum() + farthest**2) / independent))
+
+
+def _alike(weights: Array) -> float:
+    """The number of clusters of one weight that would tell as much (Kish, 1965); 0 where nothing weighs."""
+    squares = float(weights @ weights)
+    return float(weights.sum() ** 2) / squares if squares > 0 else 0.0
 
 
 def _freedom_of_rate(clusters: TaskClusters, deviations: Array, weights: Array) -> float:
