@@ -1,7 +1,7 @@
 """Builds what is published, checks it, and tries it in fresh environments. Uploads nothing.
 
     make release                        # dist/: an sdist, the wheel of stillright, the wheel of stillright-demo
-    make release RELEASE=--full         # also installs torch and runs a short demo; gigabytes, minutes
+    make release RELEASE=--full         # also installs torch and runs a short demo; gigabytes, minutes per Python
     make release RELEASE=--tag          # then tags the commit; .github/workflows/release.yml publishes a pushed tag
 
 Needs the packages build and twine, git, and a package registry.
@@ -28,7 +28,7 @@ DATA = "src/stillright/demo/data/"
 LIGHT_LIMIT = 1_000_000  # bytes of the wheel that everybody fetches
 EXAMPLE = ROOT / "examples" / "ci"
 ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}  # which hides a wheel
-SHORT_DEMO = ("task.train_limit=100", "task.test_limit=60")
+SHORT_DEMO = ("task.train_limit=100", "task.test_limit=60", "strategy.mask=student_wrong")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 VERSION = PROJECT["version"]
 WHEEL = DIST / f"stillright-{VERSION}-py3-none-any.whl"
