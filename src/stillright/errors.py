@@ -61,7 +61,7 @@ def missing_extra(what: str, extra: str, why: object = None) -> MissingExtra:
     """The error that `what` needs the packages of an extra; why: what their import says, if that is known."""
     said = "" if why is None else f" ({why})"
     return MissingExtra(
-        f"{what} needs packages that cannot be imported{said}; install it with: pip install 'stillright[{extra}]'"
+        f"{what} needs packages that cannot be imported{said}; install them with: pip install 'stillright[{extra}]'"
     )
 
 

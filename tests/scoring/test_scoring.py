@@ -139,7 +139,7 @@ def test_a_missing_extra_is_named(name: str, package: str, extra: str, monkeypat
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(MissingExtra) as caught:
         score(name, "a", "b")
-    assert str(caught.value).endswith(f"install it with: pip install 'stillright[{extra}]'")
+    assert str(caught.value).endswith(f"install them with: pip install 'stillright[{extra}]'")
     assert "\n" not in str(caught.value)
 
 
