@@ -52,7 +52,9 @@ def test_other_errors_of_finalisers_do_not_end_a_command() -> None:
 
 def command(*words: str, before: str) -> subprocess.CompletedProcess[str]:
     """The installed command in a process of its own; before: lines of Python that it runs first."""
-    script = f"import signal, sys\nfrom stillright.cli import command_line\n{before}\nsys.argv[1:] = {list(words)}\n"
+    start = ["import signal, sys", "from stillright.cli import command_line"]
+    start += ["signal.signal(signal.SIGINT, signal.default_int_handler)", before, f"sys.argv[1:] = {list(words)}"]
+    script = "\n".join([*start, ""])
     return subprocess.run(
         [sys.executable, "-c", f"{script}command_line()"], capture_output=True, text=True, env=environment(), timeout=60
     )

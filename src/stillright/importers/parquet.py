@@ -62,7 +62,7 @@ def _decoded(path: Path, columns: Columns, limit: int) -> pl.DataFrame:
     if done.returncode == 0:
         return pl.read_ipc_stream(BytesIO(done.stdout))
     why = done.stderr.decode(errors="replace").strip()
-    if done.returncode == 1:
+    if done.returncode == parquet_pages.REFUSED:
         raise _damaged(path, why)
     said = why.splitlines()[0][:200] if why else f"exit code {done.returncode}"  # what follows is a stack of Rust
     raise DataError(f"{path}: damaged, or unpacks to more than {limit:,} bytes; reading it ended the reader ({said})")

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     import polars as pl
 
 
+REFUSED = 3  # exit code; any other is that of an abort, a panic or a lack of memory
+
+
 class Request(TypedDict):
     """What is to be read."""
 
@@ -26,7 +29,7 @@ class Request(TypedDict):
 
 
 def main() -> None:
-    """Reads one request; exits with 1 and the reason as its error where the file cannot be decoded."""
+    """Reads one request; exits with REFUSED and the reason as its error where Polars refuses the file."""
     request: Request = json.load(sys.stdin)
     sys.path[:] = request["packages"]
     import polars as pl
@@ -36,8 +39,9 @@ def main() -> None:
     try:
         columns = [_column(name, fields) for name, fields in request["columns"].items()]
         frame = pl.scan_parquet(request["path"], glob=False).select(columns).collect()
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError, MemoryError) as error:
-        sys.exit(str(error))
+    except (pl.exceptions.PolarsError, OSError, ValueError) as error:
+        print(error, file=sys.stderr)
+        sys.exit(REFUSED)
     frame.write_ipc_stream(sys.stdout.buffer)
 
 

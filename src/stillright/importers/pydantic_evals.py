@@ -92,7 +92,8 @@ def _run(case: Case, place: str) -> int:
         return 1
     found = REPEAT.fullmatch(case.name.removeprefix(case.source))
     if found is None:
-        raise DataError(f"{place}: {case.name!r:.60} is a repeat without its number, as in '{case.source:.60} [1/3]'")
+        numbered = f"{case.source:.60} [1/3]"
+        raise DataError(f"{place}: {case.name!r:.60} is a repeat without its number, as in {numbered!r}")
     return int(found[1])
 
 
