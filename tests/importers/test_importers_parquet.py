@@ -42,6 +42,16 @@ def test_a_page_that_unpacks_to_more_memory_than_it_may_is_refused(
     assert refusal(path).startswith(": damaged, or unpacks to more than 65,536 bytes; reading it ended the reader (")
 
 
+def test_a_reader_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.parquet"
+    pl.DataFrame(ROWS).write_parquet(path)
+    hangs = tmp_path / "hangs.py"
+    hangs.write_text("import threading\nthreading.Event().wait()\n")
+    monkeypatch.setattr("stillright.importers.parquet_pages.__file__", str(hangs))
+    monkeypatch.setattr("stillright.importers.parquet.PATIENCE", 0.2)
+    assert refusal(path) == ": damaged, or on a slow disk: not read within 0 s; copy it first"
+
+
 def test_texts_that_share_their_memory_are_counted_as_written_out(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 Columns = Mapping[str, Sequence[str] | None]
 VALUE_BYTES = 16  # of a value that is no text
 COPIES = 4  # of what a file unpacks to, at once, while it is decoded and handed over
+PATIENCE, SLOWEST = 60, 10**6  # seconds, and more of them for each so many bytes: a reader may also hang
 OWN_BYTES = 2**28  # of the reader, its threads and the page it decodes, besides
 
 
@@ -58,13 +59,20 @@ def _decoded(path: Path, columns: Columns, limit: int) -> pl.DataFrame:
         "packages": sys.path,
     }
     reader = [sys.executable, "-I", parquet_pages.__file__]
-    done = subprocess.run(reader, input=json.dumps(request).encode(), capture_output=True)
+    seconds = PATIENCE + path.stat().st_size / SLOWEST
+    try:
+        done = subprocess.run(reader, input=json.dumps(request).encode(), capture_output=True, timeout=seconds)
+    except subprocess.TimeoutExpired:
+        raise DataError(
+            f"{path}: damaged, or on a slow disk: not read within {seconds:,.0f} s; copy it first"
+        ) from None
     if done.returncode == 0:
         return pl.read_ipc_stream(BytesIO(done.stdout))
     why = done.stderr.decode(errors="replace").strip()
     if done.returncode == parquet_pages.REFUSED:
         raise _damaged(path, why)
-    said = why.splitlines()[0][:200] if why else f"exit code {done.returncode}"  # what follows is a stack of Rust
+    lines = why.splitlines() or [f"exit code {done.returncode}"]
+    said = lines[-1 if lines[0].startswith("Traceback") else 0][:200]  # else what follows is a stack of Rust
     raise DataError(f"{path}: damaged, or unpacks to more than {limit:,} bytes; reading it ended the reader ({said})")
 
 

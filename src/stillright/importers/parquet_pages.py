@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import sys
 from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, TypedDict
 
@@ -34,7 +35,7 @@ def main() -> None:
     sys.path[:] = request["packages"]
     import polars as pl
 
-    pl.thread_pool_size()  # its threads are there before memory is limited
+    _start_threads()
     _limit_memory(request["memory"])
     try:
         columns = [_column(name, fields) for name, fields in request["columns"].items()]
@@ -43,6 +44,15 @@ def main() -> None:
         print(error, file=sys.stderr)
         sys.exit(REFUSED)
     frame.write_ipc_stream(sys.stdout.buffer)
+
+
+def _start_threads() -> None:
+    """All that Polars reads with, before memory is limited: where a thread cannot start, others wait for it."""
+    import polars as pl
+
+    empty = BytesIO()
+    pl.DataFrame({"a": [""]}).write_parquet(empty)
+    pl.scan_parquet(BytesIO(empty.getvalue())).collect()
 
 
 def _column(name: str, fields: list[str] | None) -> pl.Expr:
