@@ -5,20 +5,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import polars as pl
 
 from stillright import bounds
 from stillright.errors import DataError
 from stillright.importers import parquet_pages
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 Columns = Mapping[str, Sequence[str] | None]
 VALUE_BYTES = 16  # of a value that is no text
