@@ -170,6 +170,16 @@ def test_a_zip_bomb_is_not_unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         read_predictions(path)
 
 
+def test_what_unpacking_takes_counts_beside_what_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stillright.bounds.MEMORY_BYTES", 35 * 10**5)
+    monkeypatch.setattr("stillright.importers.inspect.UNPACKING_BYTES", 2 * 10**6)
+    sample = b'{"id": %d, "target": "a", "scores": {"match": {"value": "C"}}, "input": "%s"}'
+    samples = {f"samples/{i}.json": sample % (i, b" " * 10**6) for i in (1, 2)}
+    path = packed(tmp_path / "bombs.eval", {"header.json": b'{"eval": {"task": "t", "model": "m"}}', **samples})
+    with pytest.raises(DataError, match=r"samples/2\.json: objects and lists of some 2,0.* more than 1,500,000"):
+        read_predictions(path)
+
+
 def test_a_cut_zip(tmp_path: Path) -> None:
     path = tmp_path / "cut.eval"
     path.write_bytes((LOGS / "words.eval").read_bytes()[:-100])

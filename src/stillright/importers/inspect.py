@@ -34,6 +34,7 @@ else:
     from backports.zstd import ZstdError, zipfile
 
 MEMBER_BYTES = 2**27  # of one file in the zip, decompressed
+UNPACKING_BYTES = 2 * MEMBER_BYTES  # which holds a file twice
 ALL_BYTES = 2**32  # of all of them; most of it are events, which are not kept
 MEMBERS = 2**17  # files in the zip
 PART_BYTES = 4096  # read at once: a zip reader may unpack as many whole, which in Zstandard can hold 100 MB
@@ -170,12 +171,16 @@ def _head(archive: Any, path: Path) -> Log:
 def _samples(archive: Any, names: list[str], path: Path) -> list[Sample]:
     """The samples in these files of the zip. Raises DataError once they are more than a log would hold."""
     samples, unpacked, kept = [], 0, 0
+    limit = bounds.memory_limit(path)
     for name in names:
+        place = f"{path}: {name}"
         data = _member(archive, name, path, unpacked)
         unpacked += len(data)
-        sample: Sample = decode_json(data, f"{path}: {name}", Sample)
+        bounds.refuse_heavy(kept + len(data) + bounds.memory(data), limit, place)
+        sample: Sample = decode_json(data, place, Sample)
+        del data  # before the next one is unpacked beside it
         kept += bounds.memory(msgspec.json.encode(sample))  # of what is read of it
-        bounds.refuse_heavy(kept, bounds.memory_limit(path), f"{path}: {name}")
+        bounds.refuse_heavy(kept, limit - UNPACKING_BYTES, place)
         samples.append(sample)
     return samples
 
