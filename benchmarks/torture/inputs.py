@@ -27,7 +27,7 @@ from torture.apart import Work, each_apart
 from torture.doubts import Changed, verdict
 from torture.jobs import ROOT, STUDY, UPDATE
 from torture.mutations import spoilt
-from torture.table import Tally
+from torture.table import Tally, faults
 
 LOGS = ROOT / "tests" / "logs"
 CHUNK = 500  # inputs that a process reads
@@ -195,7 +195,7 @@ def mutated(part: str, seed: int, count: int, workers: int) -> Tally:
     total = Tally(part)
     for tally in each_apart(part, _chunks(part, seed, count), workers):
         total.add(tally)
-        print(f"\r{part}: {total.tried:,} of {count:,}, {total.failed} faults", end="", flush=True)
+        print(f"{faults([tally])}\r{part}: {total.tried:,} of {count:,}, {total.failed} faults", end="", flush=True)
     print()
     return total
 

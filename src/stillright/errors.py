@@ -18,6 +18,8 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
+QUOTED = 300  # letters of another library's message, at most
+
 _on_command_line = ContextVar("on_command_line", default=False)
 
 
@@ -104,6 +106,11 @@ def one_line(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
+def cut(error: BaseException) -> str:
+    """The start of another library's message, in one line: it may quote a damaged file at length."""
+    return one_line(error)[:QUOTED]
+
+
 @contextmanager
 def refusing(kind: type[StillrightError], what: str, fix: str = "") -> Iterator[None]:
     """Any error that is not ours becomes one of `kind` that says `what`, why and `fix`; other libraries, and code of
@@ -113,4 +120,4 @@ def refusing(kind: type[StillrightError], what: str, fix: str = "") -> Iterator[
     except StillrightError:
         raise
     except Exception as error:
-        raise kind(f"{what} ({type(error).__name__}: {one_line(error)[:300]}){fix}") from None
+        raise kind(f"{what} ({type(error).__name__}: {cut(error)}){fix}") from None

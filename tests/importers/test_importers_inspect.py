@@ -180,6 +180,17 @@ def test_what_unpacking_takes_counts_beside_what_is_kept(tmp_path: Path, monkeyp
         read_predictions(path)
 
 
+def test_a_damaged_name_in_a_zip_is_not_quoted_at_length(tmp_path: Path) -> None:
+    head = b'{"eval": {"task": "t", "model": "m"}}'
+    path = packed(tmp_path / "damaged.eval", {"header.json": head, "x": b"x" * 9000})
+    content = bytearray(path.read_bytes())
+    content[26:28] = (8000).to_bytes(2, "little")  # the length of the first name, in its own header
+    path.write_bytes(content)
+    with pytest.raises(DataError, match="not a log of Inspect, or damaged .File name in directory") as raised:
+        read_predictions(path)
+    assert len(str(raised.value)) < 500
+
+
 def test_a_cut_zip(tmp_path: Path) -> None:
     path = tmp_path / "cut.eval"
     path.write_bytes((LOGS / "words.eval").read_bytes()[:-100])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 
-from stillright.errors import ConfigError, DataError, RunError, StillrightError, missing_extra, one_line
+from stillright.errors import ConfigError, DataError, RunError, StillrightError, cut, missing_extra, one_line
 
 TRAIN_PACKAGES = {"torch", "transformers", "trl", "peft", "accelerate", "datasets", "lm_eval", "filelock"}
 THEIR_PACKAGES = {"huggingface_hub", "jinja2"}  # which come with those
@@ -19,7 +19,7 @@ def explained(error: BaseException) -> StillrightError | None:
     if isinstance(error, MemoryError):
         return RunError("not enough memory; compare fewer samples at a time, or use a machine with more")
     if type(error).__name__ == "PanicException":  # of Polars, which is no Exception
-        return DataError(f"the results cannot be read as a table ({one_line(error)[:200]}); check the files")
+        return DataError(f"the results cannot be read as a table ({cut(error)}); check the files")
     if getattr(error, "errno", None) == errno.ENOSPC or "No space left on device" in str(error):
         where = f"{error.filename}: " if isinstance(error, OSError) and error.filename else ""
         return RunError(

@@ -11,7 +11,7 @@ from typing import Annotated, Any, TypeVar, get_args
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationError, ValidationInfo, field_validator
 
-from stillright.errors import ConfigError, did_you_mean, one_line
+from stillright.errors import ConfigError, cut, did_you_mean
 
 
 class Strict(BaseModel):
@@ -102,7 +102,7 @@ def parse_yaml(text: str, source: str) -> Any:
     except RecursionError:
         raise ConfigError(f"{source}: YAML nested too deeply; flatten it") from None
     except (yaml.YAMLError, ValueError, LookupError, AttributeError, TypeError) as error:  # of a tag that does not fit
-        raise ConfigError(f"{source}: not YAML: {one_line(error)[:300]}; quote what is text") from None
+        raise ConfigError(f"{source}: not YAML: {cut(error)}; quote what is text") from None
 
 
 def parse(model: type[Model], values: Mapping[str, Any], source: str) -> Model:

@@ -18,7 +18,7 @@ import msgspec
 
 from stillright import bounds
 from stillright.directions import is_lower_better, lower_by_name
-from stillright.errors import DataError, one_line
+from stillright.errors import DataError, cut
 from stillright.importers.glimpse import ZIP
 from stillright.importers.grades import Judged, graded
 from stillright.importers.selection import Selection, choose, choose_metric, refuse_unknown
@@ -156,7 +156,7 @@ def _opened(path: Path) -> Iterator[Any]:
         with zipfile.ZipFile(path) as archive:
             yield archive
     except DAMAGED as error:
-        raise DataError(f"{path}: not a log of Inspect, or damaged ({one_line(error)})") from None
+        raise DataError(f"{path}: not a log of Inspect, or damaged ({cut(error)})") from None
 
 
 def _head(archive: Any, path: Path) -> Log:

@@ -15,7 +15,7 @@ from transformers.trainer_utils import get_last_checkpoint
 
 from stillright import ranks
 from stillright.digest import folder_digest
-from stillright.errors import RunError, one_line
+from stillright.errors import RunError, cut
 from stillright.folder.files import write_atomically
 from stillright.upstream.transformers import TRAINER_STATE, checkpoint_parts
 
@@ -80,7 +80,7 @@ def names_full_disk(folder: Path) -> Iterator[None]:
     except Exception as error:
         if getattr(error, "errno", None) in FULL or any(words in str(error) for words in FULL_WORDS):
             raise RunError(
-                f"{folder}: the disk is full ({one_line(error)[:200]}); free some space, then the same command goes on "
+                f"{folder}: the disk is full ({cut(error)}); free some space, then the same command goes on "
                 "from where it stopped"
             ) from None
         raise
