@@ -14,6 +14,7 @@ from typing import Any
 import polars as pl
 import pytest
 import yaml
+from huggingface_hub import ModelCard
 from rich.console import Console
 
 import stillright
@@ -96,11 +97,33 @@ def test_adapter_is_plain_peft(update_values: dict[str, Any], bases: tuple[Path,
     model = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(bases[1]), folder)
     config = json.loads((folder / "adapter_config.json").read_text())
     assert config["base_model_name_or_path"] == str(bases[1])
-    card = (folder / "README.md").read_text()
-    assert f'base_model: "{bases[1]}"' in card
-    assert "More Information Needed" not in card
     adapted = {name.split(".")[-4] for name, _ in model.named_parameters() if "lora_A" in name}
     assert adapted == {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"}
+
+
+def test_the_card_tells_the_last_comparison_and_no_path(
+    update_values: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    comparison, _ = run(update_values)
+    adapters = Path(update_values["out"]) / "adapters"
+    kept = (adapters / "compat/README.md").read_text()
+    assert "Measured on 12 items of colours" in kept
+    results = ModelCard(kept).data.eval_results
+    assert results[0].metric_value == round(comparison.candidates[0].score, 4)
+    assert "strategy: mask: student_wrong" in kept
+    for name in ("old", "new", "compat"):
+        card = (adapters / name / "README.md").read_text()
+        assert "/" not in card.replace("https://", "").replace("OWNER/NAME", "")
+        assert "More Information Needed" not in card  # PEFT's empty form
+    assert "task adapter" in (adapters / "new/README.md").read_text()
+    write_rows(Path(update_values["task"]["test"]), colour_rows(15, seed=2))
+    monkeypatch.setattr("stillright.pipeline.predictions_of", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        run(update_values)
+    assert "Nothing was measured" in (adapters / "compat/README.md").read_text()  # rather than on other rows
+    monkeypatch.undo()
+    run(update_values)
+    assert "Measured on 15 items of colours" in (adapters / "compat/README.md").read_text()
 
 
 def test_done_stages_are_skipped_and_changed_inputs_run_again(update_values: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@
     ├── TaskError       a task that does not exist, or that cannot be trained on
     ├── ModelError      a base, an adapter or a tokenizer
     ├── RunError        the run folder: in use, not writable, damaged
+    ├── HubError        the Hugging Face Hub, to upload to: unreachable, refuses, not logged in
     ├── JudgeError      the endpoint of a judge: unreachable, refuses, does not reply
     └── MissingExtra    packages that are needed but not installed
 
@@ -49,6 +50,10 @@ class ModelError(StillrightError):
 
 class RunError(StillrightError):
     """The run folder cannot be used."""
+
+
+class HubError(StillrightError):
+    """The Hugging Face Hub does not take an upload."""
 
 
 class JudgeError(StillrightError):

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import platform
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +22,13 @@ from stillright.models import ModelRef, compute_dtype
 from stillright.progress import Progress
 from stillright.report.flips_file import flips_file
 from stillright.report.html import html
-from stillright.report.made import Origin
+from stillright.report.made import Origin, versions
 from stillright.report.markdown import markdown
 from stillright.report.pages import comparison_page
 from stillright.report.report_page import report_page
 from stillright.report.search import search_section
 from stillright.report.terminal import print_page
+from stillright.stages.card import write_card, write_card_of_transfer
 from stillright.stages.data import Data
 from stillright.stages.labels import Labels
 from stillright.stages.predict import Ensemble
@@ -42,7 +41,6 @@ from stillright.training.transfer.differences import why_unlike
 from stillright.training.transfer.transfer import Settings, transfer_adapter
 
 REPORTS = ("comparison.json", "flips.parquet", "report.md", "report.html")
-LIBRARIES = ("stillright", "torch", "transformers", "trl", "peft", "accelerate", "lm-eval")
 # of stages that make no adapter
 PLACES = {"teach": ".stillright/teachers", "predict": "predictions", "ensemble": "predictions"}
 BESIDE = ".stillright/adapters"  # of adapters that are no candidates
@@ -93,11 +91,10 @@ def run_update(config: UpdateConfig, console: Console | None = None) -> Comparis
         for model in models.values():
             if isinstance(model, Stage):
                 folder.path_of(model)
+        ranks.on_main(lambda: _tell(models.get("compat"), folder))  # no longer what earlier answers said of it
         files = [folder.path_of(answers) for answers in predictions_of(models, config)]
-        origin = Origin(asked={"update.yaml": config.model_dump(mode="json"), "versions": _versions()})
-        return ranks.on_main(
-            lambda: _report(_compared(files, data), folder.account_of(models.get("compat")), origin, workspace, console)
-        )
+        origin = Origin(asked={"update.yaml": config.model_dump(mode="json"), "versions": versions()})
+        return ranks.on_main(lambda: _finished(_compared(files, data), models.get("compat"), folder, origin))
 
 
 def fit_alone(config: UpdateConfig, out: Path, console: Console) -> None:
@@ -125,6 +122,8 @@ def transfer_alone(old: str, new: str, rank: int, share: float, out: Path, conso
         label = f"transfer {out.name}"
         job = Job(label, TrainingConfig(), 0, compute_dtype("auto"), work / "layers", made, Progress(console))
         transfer_adapter(*refs, settings, share, [], job)
+        if ranks.is_main():
+            write_card_of_transfer(*refs, {"share": share, **settings._asdict()}, made)
 
     with Workspace(out.parent, console).locked() as workspace:
         workspace.stage(f"transfer-{out.name}", out.name, inputs, build)
@@ -215,11 +214,7 @@ def unused_weights(data: Data) -> str | None:
 def write_provenance(workspace: Workspace, name: str, values: Mapping[str, Any]) -> None:
     """The exact configuration and versions, so that the folder explains itself."""
     workspace.write(name, yaml.safe_dump(dict(values), sort_keys=False))
-    workspace.write("versions.yaml", yaml.safe_dump(_versions(), sort_keys=False))
-
-
-def _versions() -> dict[str, str]:
-    return {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}
+    workspace.write("versions.yaml", yaml.safe_dump(versions(), sort_keys=False))
 
 
 def _compared(files: list[Path], data: Data) -> Comparison:
@@ -230,9 +225,23 @@ def _compared(files: list[Path], data: Data) -> Comparison:
     return compare(old, new, candidates, slices=data.config.slices, allow=["identical"])
 
 
+def _finished(comparison: Comparison, compat: Model | None, folder: RunFolder, origin: Origin) -> Comparison:
+    """Reports the comparison, and on the card of the compat adapter too."""
+    workspace = folder.workspace
+    _report(comparison, folder.account_of(compat), origin, workspace, workspace.console)
+    _tell(compat, folder, comparison)
+    return comparison
+
+
+def _tell(compat: Model | None, folder: RunFolder, comparison: Comparison | None = None) -> None:
+    """Writes the card of the compat adapter, if there is one."""
+    if isinstance(compat, Stage):
+        write_card(compat, folder.data, folder.path_of(compat), comparison)
+
+
 def _report(
     comparison: Comparison, searched: dict[str, Any] | None, origin: Origin, workspace: Workspace, console: Console
-) -> Comparison:
+) -> None:
     """Prints the table and writes REPORTS.
 
     searched: the account of the search that made the compat adapter, if one did.
@@ -250,4 +259,3 @@ def _report(
     )
     *_, report = (workspace.write(name, content) for name, content in zip(REPORTS, contents, strict=True))
     console.print(f"written: {report}, report.md, comparison.json and flips.parquet", highlight=False)
-    return comparison

@@ -25,6 +25,7 @@ LIGHT_MODULES = (
     "comparison",
     "config",
     "errors",
+    "hub.push",
     "importers",
     "records",
     "verdict",

@@ -26,6 +26,7 @@ from stillright.cli.interrupts import (
     say_interrupted,
 )
 from stillright.cli.plan import add_plan_command
+from stillright.cli.push import add_push_command
 from stillright.cli.setup import add_setup_commands
 from stillright.cli.study_results import add_study_results_command
 from stillright.cli.train import add_pipeline_commands, add_stage_commands, add_study_command, add_weight_commands
@@ -50,6 +51,7 @@ def parser() -> argparse.ArgumentParser:
     add_study_command(commands)
     add_stage_commands(commands)
     add_weight_commands(commands)
+    add_push_command(commands)
     add_compare_commands(commands)
     add_plan_command(commands)
     add_study_results_command(commands)

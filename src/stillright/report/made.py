@@ -13,6 +13,8 @@ import yaml
 
 from stillright.comparison import Comparison
 
+LIBRARIES = ("stillright", "torch", "transformers", "trl", "peft", "accelerate", "lm-eval")  # that train and predict
+
 
 class Origin(NamedTuple):
     """Who asked for a report. words: of the command, without its name; asked: what its files say, by what they are."""
@@ -24,7 +26,7 @@ class Origin(NamedTuple):
 def how_made(comparison: Comparison, origin: Origin) -> list[tuple[str, str]]:
     """What was compared and how, by which command, version and day."""
     command = [("command", shlex.join(["stillright", *origin.words]))] if origin.words else []
-    asked = [(name, _in_one_line(values)) for name, values in origin.asked.items()]
+    asked = [(name, in_one_line(values)) for name, values in origin.asked.items()]
     now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC")
     made_by = f"stillright {version('stillright')}, Python {platform.python_version()}"
     return [("compared", _settings(comparison)), *command, *asked, ("made by", made_by), ("date", now)]
@@ -46,6 +48,12 @@ def _settings(comparison: Comparison) -> str:
     return "; ".join(f"{name}: {value}" for name, value in known.items() if value is not None)
 
 
-def _in_one_line(values: Mapping[str, Any]) -> str:
+def in_one_line(values: Mapping[str, Any]) -> str:
+    """Settings as YAML without its outer braces: "mask: choice, temperature: 2.0"."""
     text = yaml.safe_dump(dict(values), default_flow_style=True, sort_keys=False, allow_unicode=True, width=10**6)
     return text.strip().removeprefix("{").removesuffix("}")
+
+
+def versions() -> dict[str, str]:
+    """Those of Python and of the libraries that train and predict, which have to be installed."""
+    return {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}}

@@ -24,7 +24,7 @@ from stillright.report.page import (
 )
 
 EXAMPLES = 5
-MARKS = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\\": "&#92;", **{mark: f"\\{mark}" for mark in "|`*[]"}}
+MARKS = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "\\": "&#92;", "$": "&#36;", **{mark: f"\\{mark}" for mark in "|`*[]"}}
 # what becomes a link, or calls somebody, without any mark: an invisible space in it prevents that
 LINKS = re.compile(r"@|:(?=//)|www(?=\.)|[#!](?=\d)|^#+", re.IGNORECASE)
 
@@ -50,12 +50,20 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], align: str = "---:
 def markdown(page: Page) -> str:
     """The whole page."""
     head = [f"# {cell(page.title)}", _block(Lines(page.summary)), escaped(page.note)]
-    parts = [*head, *(part for section in page.sections for part in _section(section))]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return _joined([*head, sections(page.sections)]) + "\n"
+
+
+def sections(of_page: Iterable[Section]) -> str:
+    """Some sections, each under its title."""
+    return _joined(part for section in of_page for part in _section(section))
 
 
 def _section(section: Section) -> list[str]:
     return [f"## {cell(section.title)}" if section.title else "", *map(_block, section.blocks)]
+
+
+def _joined(parts: Iterable[str]) -> str:
+    return "\n\n".join(part for part in parts if part)
 
 
 def _block(block: Block) -> str:

@@ -24,11 +24,16 @@ MEANINGS = [
 def search_section(account: Mapping[str, Any]) -> Section:
     """Every mixture in the order tried, new first, and which was taken and why."""
     rows = [_row(tried, tried["mixture"] == account["mixture"]) for tried in account["tried"]]
-    said = [f"{_name(account['mixture'])}: {account['reason']}"]
+    said = [taken(account)]
     if reason := account.get("not_followed"):
         said.append(f"Old's weights could not be followed: {reason}")
     meanings = Terms(MEANINGS, "What these mean")
     return Section("What compat is made of", [Lines(said), Table(HEAD, rows), meanings])
+
+
+def taken(account: Mapping[str, Any]) -> str:
+    """Which mixture was taken, and why."""
+    return f"{_name(account['mixture'])}: {account['reason']}"
 
 
 def _row(tried: Mapping[str, Any], is_taken: bool) -> list[str]:

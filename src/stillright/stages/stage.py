@@ -12,12 +12,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
+from stillright import ranks
 from stillright.config import UpdateConfig
 from stillright.config.study import StageKind
 from stillright.folder.mark import fingerprint
 from stillright.folder.workspace import Workspace
 from stillright.models import ModelRef, Source
 from stillright.progress import Progress
+from stillright.stages.card import write_card
 from stillright.stages.cost import StageCost, adapter_parameters, training_cost
 from stillright.stages.data import Data
 from stillright.stages.inputs import Inputs
@@ -153,6 +155,8 @@ def made(
     def build(work: Path, out: Path) -> None:
         teachers = {role: path_of(teacher) for role, teacher in stage.teachers.items()}
         stage.build(Site(data, progress, work, out, models, teachers))
+        if ranks.is_main():
+            write_card(stage, data, out)
 
     return workspace.stage(mark_name(stage, result), result, inputs, build)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
 from typing import Any, NamedTuple
 
 from stillright.training.checkpoints import Evaluation, Rule, evaluations
@@ -68,19 +67,7 @@ def sets_in_order(config: Any) -> Iterator[None]:
 
 
 def save_adapter(model: Any, result: TrainingResult, job: Job) -> None:
-    """Writes the adapter of `model`, a model card and training.json to `job.out`."""
+    """Writes the adapter of `model` and training.json to `job.out`."""
     with sets_in_order(model.active_peft_config):
         model.save_pretrained(job.out)
-    _write_card(job, model)
     (job.out / "training.json").write_text(json.dumps(result.plain(), indent=2) + "\n", encoding="utf-8")
-
-
-def _write_card(job: Job, model: Any) -> None:
-    """A model card with what is known, in place of PEFT's empty form."""
-    base = model.active_peft_config.base_model_name_or_path
-    (job.out / "README.md").write_text(
-        f"---\nbase_model: {json.dumps(base)}\nlibrary_name: peft\ntags: [lora, stillright]\n---\n\n# {job.label}\n\n"
-        f"A LoRA adapter for `{base}`, made by stillright {version('stillright')}. `training.json` says how the "
-        "training went and which checkpoint this is.\n",
-        encoding="utf-8",
-    )
