@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
@@ -18,6 +18,7 @@ from stillright import ranks
 from stillright.comparison import Comparison, compare
 from stillright.config import TrainingConfig, UpdateConfig
 from stillright.errors import ModelError, TaskError
+from stillright.events import for_programs, say
 from stillright.folder.workspace import Workspace
 from stillright.importers import read_predictions
 from stillright.models import ModelRef, compute_dtype
@@ -26,6 +27,7 @@ from stillright.report.flips_file import flips_file
 from stillright.report.html import html
 from stillright.report.made import Origin
 from stillright.report.markdown import markdown
+from stillright.report.page import Page
 from stillright.report.pages import comparison_page
 from stillright.report.report_page import report_page
 from stillright.report.search import search_section
@@ -175,29 +177,38 @@ def _refuse_apart(ensemble: Ensemble, data: Data) -> None:
 
 def _announce(data: Data, console: Console) -> None:
     config = data.config
-    texts, training = data.texts(data.new.base), config.training
+    texts = data.texts(data.new.base)
     tokens, tested = sum(len(text.ids) for text in texts.train), len(data.task.test_documents)
-    console.print(
+    say(
+        console,
         f"{data.task.name}: {len(texts.train):,} training texts ({tokens:,} tokens), "
         f"{len(texts.validation):,} for validation, {tested:,} to predict; {data.dtype}",
-        highlight=False,
+        "data",
+        **{"task": data.task.name, "dtype": str(data.dtype), "training_texts": len(texts.train)},
+        **{"training_tokens": tokens, "validation_texts": len(texts.validation), "test_rows": tested},
     )
     if known := data.task.tested_in_training():
-        console.print(f"warning: of {tested:,} rows to predict {known:,} are also trained on", style="yellow")
+        line = f"warning: of {tested:,} rows to predict {known:,} are also trained on"
+        say(console, line, "data", "warning", trained_on=known)
     for account in data.old_log.accounts(config.align) if data.has_old_log else []:
-        console.print(account, highlight=False)
-    if note := unused_weights(data):
-        console.print(note, highlight=False, markup=False)
+        say(console, account, "data")
     if data.task.unlabelled:
-        console.print(f"alignment also reads {len(data.task.unlabelled):,} rows without answers")
+        rows = len(data.task.unlabelled)
+        say(console, f"alignment also reads {rows:,} rows without answers", "data", unlabelled_rows=rows)
+    for line in _changed_settings(data, len(texts.train)):
+        say(console, line, "settings")
+
+
+def _changed_settings(data: Data, texts: int) -> Iterator[str]:
+    """Where other than the configured settings are used, or other ones could do more; texts: to train on."""
+    training = data.config.training
+    if note := unused_weights(data):
+        yield note
     if data.longest < training.max_length:
-        console.print(
-            f"texts: at most {data.longest:,} tokens, all that the bases read, instead of {training.max_length:,}",
-            highlight=False,
-        )
-    warm, steps = warmup_steps(training, len(texts.train)), optimizer_steps(training, len(texts.train))
+        yield f"texts: at most {data.longest:,} tokens, all that the bases read, instead of {training.max_length:,}"
+    warm, steps = warmup_steps(training, texts), optimizer_steps(training, texts)
     if warm < training.warmup_steps:
-        console.print(f"warm-up: {warm} steps, a tenth of {steps}, instead of {training.warmup_steps}", highlight=False)
+        yield f"warm-up: {warm} steps, a tenth of {steps}, instead of {training.warmup_steps}"
 
 
 def unused_weights(data: Data) -> str | None:
@@ -241,7 +252,7 @@ def _report(
     further = [] if searched is None else [search_section(searched)]
     first, second, *others = page.sections
     page = page._replace(sections=[first, second, *further, *others])
-    print_page(page, console)
+    _show(comparison, page, console)
     contents: tuple[str | bytes, ...] = (
         comparison.to_json(),
         flips_file(comparison.flips(), ".parquet"),
@@ -249,5 +260,20 @@ def _report(
         html(report_page(comparison, origin, further)),
     )
     *_, report = (workspace.write(name, content) for name, content in zip(REPORTS, contents, strict=True))
-    console.print(f"written: {report}, report.md, comparison.json and flips.parquet", highlight=False)
+    line = f"written: {report}, report.md, comparison.json and flips.parquet"
+    say(console, line, "written", folder=report.parent, files=REPORTS)
     return comparison
+
+
+def _show(comparison: Comparison, page: Page, console: Console) -> None:
+    """The page for people, its summary and the numbers of all models for programs."""
+    if (log := for_programs(console)) is None:
+        print_page(page, console)
+        return
+    message = " ".join([page.title, *page.summary])
+    new = {"name": comparison.new.name, "score": comparison.new.score, "nfr": comparison.comparison.nfr.value}
+    others = [
+        {"name": each.name, "score": each.score, "nfr": each.comparison.nfr.value} for each in comparison.candidates
+    ]
+    old = {"name": comparison.old.name, "score": comparison.old.score}
+    log.event("compared", "info", message, n=comparison.n, old=old, new=new, candidates=others)

@@ -14,6 +14,7 @@ from typing import ClassVar, NamedTuple
 
 from stillright.config import UpdateConfig
 from stillright.config.study import StageKind
+from stillright.events import say
 from stillright.folder.mark import fingerprint
 from stillright.folder.workspace import Workspace
 from stillright.models import ModelRef, Source
@@ -39,10 +40,14 @@ class Site(NamedTuple):
         """Prints how many texts are longer than what is read of them."""
         if cut := cut_texts(texts):
             total = len(texts.train) + len(texts.validation)
-            self.progress.console.print(
+            say(
+                self.progress.console,
                 f"  {label}: {cut:,} of {total:,} texts lose their start, which is beyond training.max_length or what "
                 "the base reads",
-                highlight=False,
+                "data",
+                label=label,
+                texts_cut=cut,
+                texts=total,
             )
 
 
