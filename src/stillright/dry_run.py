@@ -14,7 +14,7 @@ from rich.table import Table
 
 from stillright.config import UpdateConfig
 from stillright.events import for_programs, say
-from stillright.pipeline import checked_data, compat_alone, unused_weights
+from stillright.pipeline import checked_data, compat_alone, unused_weights, warn_of_few_rows
 from stillright.stages.cost import StageCost, total
 from stillright.stages.data import Data
 from stillright.stages.stage import Stage
@@ -28,6 +28,7 @@ SIZES = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1, "B"))
 def run_update(config: UpdateConfig, console: Console) -> None:
     """Prints what all that update.yaml asks for will cost."""
     data = checked_data(config)
+    warn_of_few_rows(data, console)
     if note := unused_weights(data):
         say(console, note, "settings")
     _print(data, stages_of(config), console)

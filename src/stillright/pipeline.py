@@ -22,6 +22,8 @@ from stillright.events import for_programs, say
 from stillright.folder.workspace import Workspace
 from stillright.importers import read_predictions
 from stillright.models import ModelRef, compute_dtype
+from stillright.next_steps import next_steps
+from stillright.planning import too_few_to_show
 from stillright.progress import Progress
 from stillright.report.flips_file import flips_file
 from stillright.report.html import html
@@ -97,9 +99,11 @@ def run_update(config: UpdateConfig, console: Console | None = None) -> Comparis
                 folder.path_of(model)
         files = [folder.path_of(answers) for answers in predictions_of(models, config)]
         origin = Origin(asked={"update.yaml": config.model_dump(mode="json"), "versions": _versions()})
-        return ranks.on_main(
-            lambda: _report(_compared(files, data), folder.account_of(models.get("compat")), origin, workspace, console)
-        )
+        account = folder.account_of(models.get("compat"))
+        comparison = ranks.on_main(lambda: _report(_compared(files, data), account, origin, workspace, console))
+        for step in next_steps(config, config.out):
+            say(console, str(step), "next", soft_wrap=True, purpose=step.purpose, commands=step.commands)
+        return comparison
 
 
 def fit_alone(config: UpdateConfig, out: Path, console: Console) -> None:
@@ -187,6 +191,7 @@ def _announce(data: Data, console: Console) -> None:
         **{"task": data.task.name, "dtype": str(data.dtype), "training_texts": len(texts.train)},
         **{"training_tokens": tokens, "validation_texts": len(texts.validation), "test_rows": tested},
     )
+    warn_of_few_rows(data, console)
     if known := data.task.tested_in_training():
         line = f"warning: of {tested:,} rows to predict {known:,} are also trained on"
         say(console, line, "data", "warning", trained_on=known)
@@ -197,6 +202,13 @@ def _announce(data: Data, console: Console) -> None:
         say(console, f"alignment also reads {rows:,} rows without answers", "data", unlabelled_rows=rows)
     for line in _changed_settings(data, len(texts.train)):
         say(console, line, "settings")
+
+
+def warn_of_few_rows(data: Data, console: Console) -> None:
+    """Says now, before anything is trained, that the test rows cannot show what an adapter may gain."""
+    few = too_few_to_show(len(data.task.test_documents)) if data.config.align else None
+    if few is not None:
+        say(console, f"warning: {few}", "data", "warning")
 
 
 def _changed_settings(data: Data, texts: int) -> Iterator[str]:
