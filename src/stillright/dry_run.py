@@ -68,7 +68,9 @@ def costs_of(stages: Iterable[Stage], data: Data) -> list[StageCost]:
     return [*found.values()]
 
 
-def _print(data: Data, stages: Iterable[Stage], console: Console) -> None:
+def _print(data: Data, stages: Sequence[Stage], console: Console) -> None:
+    for stage in stages:
+        stage.refuse_missing_reporters()
     costs = costs_of(stages, data)
     rows = [Row(cost) for cost in [*costs, total("in total", costs)]]
     print_costs("what it will cost; nothing is computed or written", rows, console)

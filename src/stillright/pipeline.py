@@ -146,6 +146,7 @@ def _make_alone(config: UpdateConfig, stage: Callable[[Data], Stage], out: Path,
     with Workspace(out.parent, console).locked() as workspace:
         data = ranks.main_first(lambda: Data(config))
         wanted = stage(data)
+        wanted.refuse_missing_reporters()
         RunFolder(workspace, data).path_of(wanted, out.name)
 
 
@@ -164,6 +165,7 @@ def checked_data(config: UpdateConfig) -> Data:
     data, models = Data(config), models_of(config)
     for model in models.values():
         if isinstance(model, Stage):
+            model.refuse_missing_reporters()
             model.refuse_misfit(data)
     labels_of(data.task, config.slices)
     if "ensemble" in config.controls:

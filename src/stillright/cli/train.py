@@ -53,7 +53,7 @@ def _stage_config(args: argparse.Namespace, old: str, new: str) -> UpdateConfig:
     """The configuration of a single stage, from --task and --set."""
     from stillright.config import parse_update, with_overrides
 
-    values = {**_task_values(args.task), "old": old, "new": new}
+    values = {**_task_values(args.task), "old": old, "new": new, "out": args.out.resolve().parent}
     return parse_update(with_overrides(values, args.set), "options")
 
 

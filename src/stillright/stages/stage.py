@@ -91,6 +91,15 @@ class Stage(ABC):
     def refuse_misfit(self, data: Data) -> None:  # noqa: B027 - most stages always apply
         """Raises ModelError or TaskError where the stage does not apply to a task and bases that can be read."""
 
+    def refuse_missing_reporters(self) -> None:
+        """Raises MissingExtra where it, or a stage that it needs, trains and a logger to report to is not there."""
+        if self.is_training:
+            from stillright.training.reports import refuse_missing_reporters
+
+            refuse_missing_reporters(self.config.training)
+        for need in self.needs.values():
+            need.refuse_missing_reporters()
+
     @abstractmethod
     def build(self, site: Site) -> None:
         """Makes the result; several processes do so together."""
@@ -122,8 +131,8 @@ class Stage(ABC):
 
     def job(self, site: Site, seed: int) -> Job:
         """How its adapter is trained."""
-        training, dtype = self.config.training, site.data.dtype
-        return Job(self.label, training, seed, dtype, site.work / "checkpoints", site.out, site.progress)
+        config, dtype, checkpoints = self.config, site.data.dtype, site.work / "checkpoints"
+        return Job(self.label, config.training, seed, dtype, checkpoints, site.out, site.progress, config.out)
 
     def training_cost(self, model: Model, lengths: Sequence[int]) -> StageCost:
         """Of an adapter that is trained from `model` on; lengths: tokens of each training text."""

@@ -61,6 +61,7 @@ def _forecast(study: list[Cell], store: Store) -> Forecast:
                 continue
             for stage in closure(found):
                 if stage.key not in left and not store.is_done(stage):
+                    stage.refuse_missing_reporters()
                     left[stage.key] = stage.cost(shared.data(stage.config))  # raises where what it reads is wrong
             wanted += found
         except StillrightError as error:

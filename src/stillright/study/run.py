@@ -38,6 +38,8 @@ def run_study(config: StudyConfig, source: str, console: Console, address: str |
         board = Board(cells, Store(config.out.resolve() / "store"), workspace)
         with shown(board, console):
             stages = closure(board.plan(), board.store.is_done)
+            for stage in stages:
+                stage.refuse_missing_reporters()
             _name_strangers(board, console)
             for outcome in _outcomes(stages, config, address, board.store, console):
                 board.record(outcome)

@@ -16,6 +16,7 @@ from stillright.events import say
 from stillright.progress import Bar
 from stillright.training.checkpoints import Rule, by_loss, evaluations
 from stillright.training.imitation import Imitation
+from stillright.training.reports import reported
 from stillright.training.result import TrainingResult, result_of, save_adapter
 from stillright.training.resume import names_full_disk, resumable, seal
 from stillright.training.settings import Job, few_steps
@@ -123,6 +124,6 @@ def _train(trainer: SFTTrainer, job: Job, rule: Rule) -> None:
     if checkpoint is not None:
         line = f"  {job.label}: goes on from {Path(checkpoint).name}"
         say(job.progress.console, line, "resumed", label=job.label, checkpoint=Path(checkpoint).name)
-    with job.progress.bar(job.label, total) as bar:
+    with job.progress.bar(job.label, total) as bar, reported(trainer, job):
         trainer.add_callback(_ShowProgress(bar))
         trainer.train(resume_from_checkpoint=checkpoint)
