@@ -181,6 +181,7 @@ def test_a_dry_run_leaves_no_trace(
     for stage in [*stages, *(f"predict {name}" for name in ("old", "new", "compat", "continue_ce"))]:
         assert f" {stage} " in printed
     assert " in total " in printed
+    assert "warning: 12 test rows show a fall of NFR from 39.5 points on" in printed  # 7.849 / 19.849
 
 
 @pytest.mark.usefixtures("no_weights")

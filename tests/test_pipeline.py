@@ -59,6 +59,8 @@ def test_whole_update(update_values: dict[str, Any]) -> None:
         assert (out / "adapters" / name / "adapter_model.safetensors").exists()
     assert "NFR" in printed
     assert "warm-up: 0 steps, a tenth of 4, instead of 500" in printed
+    assert printed.index("warning: 12 test rows") < printed.index("fit-old: running")
+    assert printed.splitlines()[-2].startswith(f"next, to serve it: stillright merge {update_values['new']}+")
     assert "warning: of 12 rows to predict 1 are also trained on" in printed  # drawn from a few things and colours
     seeds = {name: json.loads((out / f".stillright/fit-{name}.json").read_text())["inputs"]["seed"] for name in FITS}
     assert seeds == {"old": 0, "new": 0, "continue_ce": 5}  # the control trains on as the compat adapter does

@@ -13,7 +13,7 @@ from scipy.stats import binom, norm
 from samples import write_rows
 from stillright.cli import main
 from stillright.errors import ConfigError
-from stillright.planning import Aim, Plan, plan
+from stillright.planning import Aim, Plan, plan, too_few_to_show
 from stillright.records import Header, PredictionSet
 from stillright.stats import wilson
 
@@ -136,3 +136,12 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert Plan.model_validate_json(found.read_text()).below[0].samples == 189
     assert main(["plan", "--baseline", str(old), "--nfr", "2", "--json", str(found)]) == 2
     assert json.loads(found.read_text())["error"].startswith("nfr 2: must lie between 0 and 1")
+
+
+def test_few_test_rows_are_named_before_a_run() -> None:
+    # (1.960 + 0.842)² x (1 - 0.02) / 0.02 = 384.6 rows; with 100 of them 7.849 / 107.849 = 7.3 points
+    assert too_few_to_show(385) is None
+    assert too_few_to_show(100) == (
+        "100 test rows show a fall of NFR from 7.3 points on, where no other answer is lost (80 % power); 385 rows "
+        "would show 2 points"
+    )

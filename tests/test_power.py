@@ -7,8 +7,9 @@ from math import comb
 
 import numpy as np
 import pytest
+from scipy.stats import binom
 
-from stillright.power import needed, needed_for_change, seen_change_with, seen_with, smallest_difference
+from stillright.power import needed, needed_for_change, seen_change_with, seen_with, smallest_difference, smallest_fall
 from stillright.significance import mcnemar_exact
 from stillright.stats import wilson
 
@@ -93,3 +94,16 @@ def test_smallest_difference_is_what_a_test_finds_in_8_of_10() -> None:
     share = [(discordant + least) / 2, (discordant - least) / 2, 1 - discordant]
     found = [mcnemar_exact(int(up), int(down)) < 0.05 for up, down, _ in generator.multinomial(n, share, 2_000)]
     assert 0.76 < np.mean(found) < 0.84
+
+
+def test_smallest_fall_is_what_an_exact_test_finds_in_8_of_10() -> None:
+    # k = (1.960 + 0.842)² = 7.849, so the least fall of 1,000 pairs is 7.849 / 1,007.849
+    assert smallest_fall(1_000) == pytest.approx(7.849 / 1_007.849, rel=1e-4)
+    # six pairs that agree are the fewest that McNemar's test finds: 2 x 0.5⁶ = 0.031 and 2 x 0.5⁵ = 0.0625
+    assert mcnemar_exact(0, 6) < 0.05 < mcnemar_exact(0, 5)
+    assert binom.sf(5, 1_000, smallest_fall(1_000)) == pytest.approx(0.8, abs=0.02)
+
+
+def test_smallest_fall_and_the_pairs_it_needs_agree() -> None:
+    fall = smallest_fall(385)
+    assert needed_for_change(-fall, 0.0, fall * (1 - fall), 0.8) == 385

@@ -5,28 +5,33 @@ Its functions are called as those of pipeline.py are, and raise what these raise
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from rich.console import Console
 from rich.table import Table
 
+from stillright.announcement import unused_weights, warn_of_few_rows
 from stillright.config import UpdateConfig
-from stillright.pipeline import checked_data, compat_alone, unused_weights
+from stillright.events import for_programs, say
+from stillright.pipeline import checked_data, compat_alone
 from stillright.stages.cost import StageCost, total
 from stillright.stages.data import Data
 from stillright.stages.stage import Stage
 from stillright.stages.update import fitted, models_of, predictions_of
 
 COLUMNS = ("samples", "tokens", "steps", "disk", "disk meanwhile")
+NO_COUNTS: Mapping[str, int] = {}
 SIZES = ((1e12, "TB"), (1e9, "GB"), (1e6, "MB"), (1e3, "kB"), (1, "B"))
 
 
 def run_update(config: UpdateConfig, console: Console) -> None:
     """Prints what all that update.yaml asks for will cost."""
     data = checked_data(config)
+    warn_of_few_rows(data, console)
     if note := unused_weights(data):
-        console.print(note, highlight=False, markup=False)
+        say(console, note, "settings")
     _print(data, stages_of(config), console)
 
 
@@ -64,25 +69,44 @@ def costs_of(stages: Iterable[Stage], data: Data) -> list[StageCost]:
     return [*found.values()]
 
 
-def _print(data: Data, stages: Iterable[Stage], console: Console) -> None:
+def _print(data: Data, stages: Sequence[Stage], console: Console) -> None:
+    for stage in stages:
+        stage.refuse_missing_reporters()
     costs = costs_of(stages, data)
-    rows = [(cost.label, *cells(cost)) for cost in [*costs, total("in total", costs)]]
-    console.print(cost_table("what it will cost; nothing is computed or written", ["stage"], rows))
-    console.print(
+    rows = [Row(cost) for cost in [*costs, total("in total", costs)]]
+    print_costs("what it will cost; nothing is computed or written", rows, console)
+    line = (
         "Tokens are without padding and validation, predictions take little disk, and finished stages are counted too; "
-        "see docs/dry-run.md.",
-        highlight=False,
+        "see docs/dry-run.md."
     )
+    say(console, line, "cost")
 
 
-def cost_table(title: str, first: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
-    """Rows whose last fields are those of `cells`; first: names of the columns before these."""
+class Row(NamedTuple):
+    """A cost, and counts that stand before it in a table, by name."""
+
+    cost: StageCost
+    counts: Mapping[str, int] = NO_COUNTS
+
+
+def print_costs(title: str, rows: Sequence[Row], console: Console) -> None:
+    """A table, or for programs one event a row, with disk in bytes. The counts of all rows have the same names."""
+    if (log := for_programs(console)) is not None:
+        for cost, counts in rows:
+            log.event("cost", "info", f"{cost.label}: cost", **{"stage": cost.label, **counts, **_plain(cost)})
+        return
     table = Table(title=title, title_justify="left")
-    for i, column in enumerate((*first, *COLUMNS)):
+    for i, column in enumerate(("stage", *rows[0].counts, *COLUMNS)):
         table.add_column(column, justify="right" if i else "left")
-    for row in rows:
-        table.add_row(*row)
-    return table
+    for cost, counts in rows:
+        table.add_row(cost.label, *map(str, counts.values()), *cells(cost))
+    console.print(table)
+
+
+def _plain(cost: StageCost) -> dict[str, int]:
+    """What `cells` has, as numbers: disk in bytes."""
+    names = [column.replace(" ", "_") for column in COLUMNS]
+    return dict(zip(names, (cost.samples, cost.tokens, cost.steps, cost.kept, cost.temporary), strict=True))
 
 
 def cells(cost: StageCost) -> list[str]:

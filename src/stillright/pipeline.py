@@ -13,17 +13,21 @@ import yaml
 from rich.console import Console
 
 from stillright import ranks
+from stillright.announcement import announce
 from stillright.comparison import Comparison, compare
 from stillright.config import TrainingConfig, UpdateConfig
 from stillright.errors import ModelError, TaskError
+from stillright.events import for_programs, say
 from stillright.folder.workspace import Workspace
 from stillright.importers import read_predictions
 from stillright.models import ModelRef, compute_dtype
+from stillright.next_steps import next_steps
 from stillright.progress import Progress
 from stillright.report.flips_file import flips_file
 from stillright.report.html import html
 from stillright.report.made import Origin, versions
 from stillright.report.markdown import markdown
+from stillright.report.page import Page
 from stillright.report.pages import comparison_page
 from stillright.report.report_page import report_page
 from stillright.report.search import search_section
@@ -36,8 +40,7 @@ from stillright.stages.stage import Model, Stage, made
 from stillright.stages.update import aligned, answers_of, answers_together, fitted, models_of, old_model, predictions_of
 from stillright.tasks.samples import labels_of
 from stillright.training.search.auto import ACCOUNT
-from stillright.training.settings import Job, optimizer_steps, warmup_steps
-from stillright.training.transfer.differences import why_unlike
+from stillright.training.settings import Job
 from stillright.training.transfer.transfer import Settings, transfer_adapter
 
 REPORTS = ("comparison.json", "flips.parquet", "report.md", "report.html")
@@ -84,7 +87,7 @@ def run_update(config: UpdateConfig, console: Console | None = None) -> Comparis
     console = Console(quiet=True) if console is None else console
     with Workspace(config.out, console).locked() as workspace:
         data = ranks.main_first(lambda: checked_data(config))
-        _announce(data, console)
+        announce(data, console)
         ranks.on_main(lambda: workspace.claim(*REPORTS))  # now, not when all is done
         ranks.on_main(lambda: write_provenance(workspace, "update.yaml", config.model_dump(mode="json")))
         folder, models = RunFolder(workspace, data), models_of(config)
@@ -94,7 +97,10 @@ def run_update(config: UpdateConfig, console: Console | None = None) -> Comparis
         ranks.on_main(lambda: _tell(models.get("compat"), folder))  # no longer what earlier answers said of it
         files = [folder.path_of(answers) for answers in predictions_of(models, config)]
         origin = Origin(asked={"update.yaml": config.model_dump(mode="json"), "versions": versions()})
-        return ranks.on_main(lambda: _finished(_compared(files, data), models.get("compat"), folder, origin))
+        comparison = ranks.on_main(lambda: _finished(_compared(files, data), models.get("compat"), folder, origin))
+        for step in next_steps(config, config.out):
+            say(console, str(step), "next", soft_wrap=True, purpose=step.purpose, commands=step.commands)
+        return comparison
 
 
 def fit_alone(config: UpdateConfig, out: Path, console: Console) -> None:
@@ -139,6 +145,7 @@ def _make_alone(config: UpdateConfig, stage: Callable[[Data], Stage], out: Path,
     with Workspace(out.parent, console).locked() as workspace:
         data = ranks.main_first(lambda: Data(config))
         wanted = stage(data)
+        wanted.refuse_missing_reporters()
         RunFolder(workspace, data).path_of(wanted, out.name)
 
 
@@ -157,6 +164,7 @@ def checked_data(config: UpdateConfig) -> Data:
     data, models = Data(config), models_of(config)
     for model in models.values():
         if isinstance(model, Stage):
+            model.refuse_missing_reporters()
             model.refuse_misfit(data)
     labels_of(data.task, config.slices)
     if "ensemble" in config.controls:
@@ -170,45 +178,6 @@ def _refuse_apart(ensemble: Ensemble, data: Data) -> None:
         ensemble.refuse_misfit(data)
     except (ModelError, TaskError) as error:
         raise type(error)(f"controls: {error}; leave ensemble out") from None
-
-
-def _announce(data: Data, console: Console) -> None:
-    config = data.config
-    texts, training = data.texts(data.new.base), config.training
-    tokens, tested = sum(len(text.ids) for text in texts.train), len(data.task.test_documents)
-    console.print(
-        f"{data.task.name}: {len(texts.train):,} training texts ({tokens:,} tokens), "
-        f"{len(texts.validation):,} for validation, {tested:,} to predict; {data.dtype}",
-        highlight=False,
-    )
-    if known := data.task.tested_in_training():
-        console.print(f"warning: of {tested:,} rows to predict {known:,} are also trained on", style="yellow")
-    for account in data.old_log.accounts(config.align) if data.has_old_log else []:
-        console.print(account, highlight=False)
-    if note := unused_weights(data):
-        console.print(note, highlight=False, markup=False)
-    if data.task.unlabelled:
-        console.print(f"alignment also reads {len(data.task.unlabelled):,} rows without answers")
-    if data.longest < training.max_length:
-        console.print(
-            f"texts: at most {data.longest:,} tokens, all that the bases read, instead of {training.max_length:,}",
-            highlight=False,
-        )
-    warm, steps = warmup_steps(training, len(texts.train)), optimizer_steps(training, len(texts.train))
-    if warm < training.warmup_steps:
-        console.print(f"warm-up: {warm} steps, a tenth of {steps}, instead of {training.warmup_steps}", highlight=False)
-
-
-def unused_weights(data: Data) -> str | None:
-    """What to tell a user whose strategy leaves old's weights alone although they could be followed."""
-    config = data.config
-    strategy, bases = config.strategy, data.bases
-    if not config.align or strategy.is_search or strategy.is_transfer or data.has_old_log or why_unlike(*bases):
-        return None
-    return (
-        f"strategy.mask {strategy.mask}: does not use old's weights, though old and new have the same shapes; "
-        "strategy: {mask: auto} can"
-    )
 
 
 def write_provenance(workspace: Workspace, name: str, values: Mapping[str, Any]) -> None:
@@ -250,7 +219,7 @@ def _report(
     further = [] if searched is None else [search_section(searched)]
     first, second, *others = page.sections
     page = page._replace(sections=[first, second, *further, *others])
-    print_page(page, console)
+    _show(comparison, page, console)
     contents: tuple[str | bytes, ...] = (
         comparison.to_json(),
         flips_file(comparison.flips(), ".parquet"),
@@ -258,4 +227,19 @@ def _report(
         html(report_page(comparison, origin, further)),
     )
     *_, report = (workspace.write(name, content) for name, content in zip(REPORTS, contents, strict=True))
-    console.print(f"written: {report}, report.md, comparison.json and flips.parquet", highlight=False)
+    line = f"written: {report}, report.md, comparison.json and flips.parquet"
+    say(console, line, "written", folder=report.parent, files=REPORTS)
+
+
+def _show(comparison: Comparison, page: Page, console: Console) -> None:
+    """The page for people, its summary and the numbers of all models for programs."""
+    if (log := for_programs(console)) is None:
+        print_page(page, console)
+        return
+    message = " ".join([page.title, *page.summary])
+    new = {"name": comparison.new.name, "score": comparison.new.score, "nfr": comparison.comparison.nfr.value}
+    others = [
+        {"name": each.name, "score": each.score, "nfr": each.comparison.nfr.value} for each in comparison.candidates
+    ]
+    old = {"name": comparison.old.name, "score": comparison.old.score}
+    log.event("compared", "info", message, n=comparison.n, old=old, new=new, candidates=others)

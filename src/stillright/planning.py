@@ -22,10 +22,14 @@ from stillright.power import (
     needed_up_to_most,
     seen_change_with,
     seen_with,
+    smallest_fall,
     smallest_shown_rate,
 )
 
 SHARES = (0.0, 0.25, 0.5, 2.0, 3.0)  # of the limit: true rates that are planned for where none is given
+
+
+HOPED = 0.02  # fall of NFR: half of the four points that a plain update has, see docs/results.md
 
 
 class Needed(BaseModel, frozen=True):
@@ -163,6 +167,18 @@ class _Size(NamedTuple):
             return Needed(true_value=true_value, samples=None, seen=seen)
         clusters = None if self.clusters is None else math.ceil(samples * self.clusters / self.n - 1e-9)
         return Needed(true_value=true_value, samples=math.ceil(samples - 1e-9), clusters=clusters, seen=seen)
+
+
+def too_few_to_show(rows: int) -> str | None:
+    """Why so many test rows cannot show that NFR falls by HOPED, and how many can; None where they can."""
+    least = smallest_fall(rows)
+    if least <= HOPED:
+        return None
+    enough = needed_for_change(-HOPED, 0.0, HOPED * (1 - HOPED), 0.8)
+    return (
+        f"{rows:,} test rows show a fall of NFR from {100 * least:.1f} points on, where no other answer is lost (80 % "
+        f"power); {enough:,} rows would show {100 * HOPED:.0f} points"
+    )
 
 
 def _refuse(aim: Aim, new: Results | None) -> None:

@@ -124,6 +124,16 @@ def smallest_difference(variance: float, n: int) -> float | None:
     return (Z_95 + Z_80_POWER) * math.sqrt(variance / n) if n and variance > 0 else None
 
 
+def smallest_fall(n: int) -> float:
+    """The least fall of a rate that n pairs show in 80 % of tests at the 5 % level, where none of them rises.
+
+    All discordant pairs then agree, so their share d is the fall, with the variance d (1 - d): the d at which
+    `needed_for_change` is n. Where some rise, more is needed.
+    """
+    squared = (Z_95 + Z_80_POWER) ** 2
+    return squared / (n + squared)
+
+
 def smallest_shown_rate(n: float, power: float = 0.8) -> float:
     """The least true rate of which n samples show one event or more with this power: then its interval excludes 0."""
     return float(-math.expm1(math.log1p(-power) / n))

@@ -5,10 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as RichProgress
+
+from stillright.events import for_programs, say
 
 LOG_SECONDS = 60.0
 
@@ -19,6 +22,7 @@ class Bar:
     def __init__(self, rich: RichProgress, label: str, total: int, things: str) -> None:
         self._rich = rich
         self.things = things
+        self._label = label
         self._task = rich.add_task(label, total=total, rate="", note="")
         self._started = self._logged = time.monotonic()
         self.tokens = 0
@@ -31,7 +35,17 @@ class Bar:
     @property
     def rate(self) -> str:
         """Tokens a second since the start, as shown."""
-        return f"{self.tokens / max(self.seconds, 1e-9):,.0f} {self.things}/s"
+        return f"{self._per_second(self.seconds):,.0f} {self.things}/s"
+
+    @property
+    def account(self) -> dict[str, Any]:
+        """What was done so far, as fields of an event."""
+        seconds = self.seconds
+        counted = {"label": self._label, "unit": self.things, "count": self.tokens}
+        return {**counted, "seconds": round(seconds, 3), "per_second": round(self._per_second(seconds), 3)}
+
+    def _per_second(self, seconds: float) -> float:
+        return self.tokens / max(seconds, 1e-9)
 
     def advance(self, tokens: int, units: int | None = None) -> None:
         """Counts `tokens` for the rate and `units` (tokens where absent) for the time left."""
@@ -40,16 +54,19 @@ class Bar:
         if not self._rich.console.is_terminal and time.monotonic() - self._logged > LOG_SECONDS:
             self._log()
 
-    def note(self, text: str) -> None:
-        """Shows `text` behind the rate, for instance the last loss."""
+    def note(self, text: str, event: str, **fields: Any) -> None:
+        """Shows `text` behind the rate, for instance the last loss; programs get the event."""
         self._rich.update(self._task, note=text)
+        if (log := for_programs(self._rich.console)) is not None:
+            log.event(event, "info", f"{self._label}: {text}", label=self._label, **fields)
 
     def _log(self) -> None:
         self._logged = time.monotonic()
         (task,) = self._rich.tasks
         done = task.percentage / 100
-        left = self.seconds * (1 - done) / done / 60 if done else float("nan")
-        self._rich.console.print(f"  {task.description}: {done:.0%}, {self.rate}, {left:.0f} min left", highlight=False)
+        left = self.seconds * (1 - done) / done if done else float("nan")
+        line = f"  {self._label}: {done:.0%}, {self.rate}, {left / 60:.0f} min left"
+        say(self._rich.console, line, "progress", share=round(done, 4), seconds_left=left, **self.account)
 
 
 def unseen_bar() -> Bar:
@@ -77,4 +94,5 @@ class Progress:
         with RichProgress(*columns, console=self.console, transient=True, disable=not self.console.is_terminal) as rich:
             bar = Bar(rich, label, total, things)
             yield bar
-        self.console.print(f"  {label}: {bar.tokens:,} {things} in {bar.seconds:.0f} s, {bar.rate}", highlight=False)
+        line = f"  {label}: {bar.tokens:,} {things} in {bar.seconds:.0f} s, {bar.rate}"
+        say(self.console, line, "worked", **bar.account)

@@ -6,7 +6,8 @@ import logging
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, get_args
 
 import datasets
 import pytest
@@ -21,16 +22,21 @@ from transformers import (
     TrainingArguments,
     trainer_utils,
 )
+from transformers.integrations import integration_utils
 
 from bases import tied
+from stillright.config.reporters import Reporter
 from stillright.upstream.transformers import (
     TRAINER_STATE,
     OpenTrainer,
     checkpoint_parts,
     choose_best,
     count_items_of_step,
+    end_runs,
     leave_choice_to_callbacks,
+    reporter_problem,
     tie_no_more,
+    write_curves_to,
 )
 
 LABELS = [[5, 1, -100], [6, 1, 1], [7, -100, -100], [8, -100, -100]]  # 3 to predict, since the first of a row is not
@@ -254,3 +260,55 @@ def test_what_an_adapter_stands_in_is_not_tied_again(make_base: Callable[..., Pa
     tie_no_more(model)
     model.tie_weights()
     assert table.weight is head.weight
+
+
+# loggers
+
+
+def with_callbacks(*callbacks: Any) -> Any:
+    return SimpleNamespace(callback_handler=SimpleNamespace(callbacks=callbacks))
+
+
+def bare(kind: Any, **fields: Any) -> Any:
+    """A callback as it is after its package was found."""
+    made = object.__new__(kind)
+    vars(made).update(fields)
+    return made
+
+
+def test_loggers_have_the_names_that_we_know() -> None:
+    assert set(get_args(Reporter)) <= integration_utils.INTEGRATION_TO_CALLBACK.keys()
+
+
+def test_a_missing_package_is_found_by_making_the_callback(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(integration_utils, "is_wandb_available", lambda: False)
+    problem = reporter_problem("wandb")
+    assert problem is not None
+    assert "requires wandb" in problem
+
+
+@pytest.mark.parametrize(("asked", "found"), [(None, "run/tensorboard/fit"), ("/logs", "/logs/fit")])
+def test_tensorboard_writes_where_it_is_told(asked: str | None, found: str) -> None:
+    callback = bare(integration_utils.TensorBoardCallback, logging_dir=asked)
+    write_curves_to(with_callbacks(callback), Path("run/tensorboard/fit"))
+    assert callback.logging_dir == found
+    written: list[str] = []
+    callback.tb_writer, callback._SummaryWriter = None, lambda log_dir: written.append(log_dir)
+    callback._init_summary_writer(None)
+    assert written == [found]
+
+
+def test_runs_that_are_left_open_are_ended() -> None:
+    ended: list[str] = []
+    wandb = SimpleNamespace(run="open", finish=lambda: ended.append("wandb"))
+    swanlab = SimpleNamespace(get_run=lambda: "open", finish=lambda: ended.append("swanlab"))
+    none = SimpleNamespace(run=None)
+    end_runs(
+        with_callbacks(
+            bare(integration_utils.WandbCallback, _wandb=wandb),
+            bare(integration_utils.SwanLabCallback, _swanlab=swanlab),
+            bare(integration_utils.WandbCallback, _wandb=none),
+            TrainerCallback(),
+        )
+    )
+    assert ended == ["wandb", "swanlab"]

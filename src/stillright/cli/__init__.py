@@ -12,6 +12,7 @@ import sys
 import time
 import traceback
 from collections.abc import Sequence
+from contextlib import nullcontext
 from importlib.metadata import version
 from typing import NoReturn
 
@@ -25,12 +26,14 @@ from stillright.cli.interrupts import (
     interrupts_end_silently,
     say_interrupted,
 )
+from stillright.cli.log import wants_json
 from stillright.cli.plan import add_plan_command
 from stillright.cli.push import add_push_command
 from stillright.cli.setup import add_setup_commands
 from stillright.cli.study_results import add_study_results_command
 from stillright.cli.train import add_pipeline_commands, add_stage_commands, add_study_command, add_weight_commands
 from stillright.errors import ConfigError, StillrightError, on_command_line, one_line
+from stillright.events import complain, json_streams
 from stillright.report.controls import without_marks
 
 LONGEST = 5000  # characters of an error, which may quote a file
@@ -62,6 +65,11 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code; prints an error as one line on standard error."""
     words = list(sys.argv[1:] if argv is None else argv)
+    with json_streams() if wants_json(words) else nullcontext():
+        return _exit_code(words)
+
+
+def _exit_code(words: list[str]) -> int:
     try:
         with on_command_line(), interrupts_are_heard():
             args = _parsed(words)
@@ -105,7 +113,7 @@ def _failed(error: BaseException) -> int:
         _print_no_more()
     known = explained(error)
     if known is None:
-        traceback.print_exception(error)
+        complain("", "".join(traceback.format_exception(error)).rstrip(), "traceback")
         known = StillrightError(f"{reason_of(error)}; please report it with the lines above")
     _print_error(known, known=ranks.is_from_main(error))
     return 2
@@ -127,4 +135,6 @@ def _print_error(error: StillrightError, known: bool) -> None:
         time.sleep(GRACE)  # mostly the main process failed too and prints, and the launcher ends this one meanwhile
     if not known:
         line = without_marks(one_line(error))
-        print(f"stillright: error:{who} {line if len(line) <= LONGEST else f'{line[:LONGEST]}…'}", file=sys.stderr)
+        message = line if len(line) <= LONGEST else f"{line[:LONGEST]}…"
+        fields = {"kind": type(error).__name__, "process": ranks.rank(), "exit_code": 2}
+        complain(f"stillright: error:{who} ", message, "error", **fields)

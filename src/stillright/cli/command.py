@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from stillright.errors import ConfigError, did_you_mean
+from stillright.events import JsonLines
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -72,7 +73,8 @@ def console(args: argparse.Namespace) -> Console:
             raise BrokenPipeError
 
     quiet = args.quiet or _is_printed_to(args) or not ranks.is_main()
-    return Terminal(width=None if sys.stdout.isatty() else 140, quiet=quiet)
+    terminal = False if isinstance(sys.stdout, JsonLines) else None  # whatever FORCE_COLOR says
+    return Terminal(width=None if sys.stdout.isatty() else 140, quiet=quiet, force_terminal=terminal)
 
 
 def _is_printed_to(args: argparse.Namespace) -> bool:

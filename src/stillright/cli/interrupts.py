@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from stillright import ranks
+from stillright.events import complain
 
 AGAIN_AFTER = 0.05  # seconds, in which the finaliser ends
 INTERRUPTED = 130  # exit code
@@ -19,7 +20,7 @@ INTERRUPTED = 130  # exit code
 def say_interrupted() -> None:
     """Prints the one line that follows an interruption, by the main process alone."""
     if ranks.is_main():
-        print("stillright: interrupted; run the same command again to continue", file=sys.stderr, flush=True)
+        complain("stillright: ", "interrupted; run the same command again to continue", "interrupted")
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from stillright.cli.command import command, console
 from stillright.cli.interrupts import interrupts_end_at_once
+from stillright.cli.log import add_log
 from stillright.cli.paths import given, path
 from stillright.errors import ConfigError
 
@@ -52,7 +53,7 @@ def _stage_config(args: argparse.Namespace, old: str, new: str) -> UpdateConfig:
     """The configuration of a single stage, from --task and --set."""
     from stillright.config import parse_update, with_overrides
 
-    values = {**_task_values(args.task), "old": old, "new": new}
+    values = {**_task_values(args.task), "old": old, "new": new, "out": args.out.resolve().parent}
     return parse_update(with_overrides(values, args.set), "options")
 
 
@@ -159,6 +160,7 @@ def _predict(args: argparse.Namespace) -> int:
 def _command(commands: Any, name: str, action: Callable[[argparse.Namespace], int], summary: str, example: str) -> Any:
     parser = command(commands, name, action, summary, example)
     parser.add_argument("--verbose", action="store_true", help="show the warnings of the libraries too")
+    add_log(parser)
     return parser
 
 

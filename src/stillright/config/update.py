@@ -13,6 +13,7 @@ from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, mode
 
 from stillright.config.masks import MIXED, NEED_NO_LABEL, AnswerMask, ChoiceMask, Mask, SearchMask, WeightMask
 from stillright.config.old import Old, OldAnswers
+from stillright.config.reporters import Reporters
 from stillright.config.strict import GivenPath, Strict, parse, parse_yaml, read_yaml
 from stillright.errors import ConfigError
 
@@ -107,6 +108,7 @@ class TrainingConfig(Strict):
         "and its end; strategies over choices always score the choices",
     )
     validation_fraction: float = Field(0.2, gt=0, lt=1, description="fraction of train that chooses the checkpoint")
+    report_to: Reporters = Field((), description="tensorboard, wandb ...: also get the curves, see docs/running.md")
 
 
 class StrategyConfig(Strict):

@@ -18,6 +18,7 @@ from rich.console import Console
 
 from stillright import ranks
 from stillright.errors import RunError
+from stillright.events import for_programs, say
 from stillright.folder.files import remove, write_atomically
 from stillright.folder.mark import Mark, fingerprint
 
@@ -80,10 +81,11 @@ class Workspace:
         """The working folder, or None where there is nothing to do."""
         missing = self._mark(name).misses(path, inputs)
         if missing is None:
-            self.console.print(f"{name}: already done", highlight=False)
+            say(self.console, f"{name}: already done", "stage", stage=name, status="already done")
             return None
         self._claim(name, path)
-        self.console.print(f"{name}: running{f' again, since {missing}' if missing else ''}", highlight=False)
+        again = f" again, since {missing}" if missing else ""
+        say(self.console, f"{name}: running{again}", "stage", stage=name, status="running")
         work = self._working_folder(name, fingerprint(inputs))
         remove(_part(work, path))
         return work
@@ -95,6 +97,8 @@ class Workspace:
         _part(work, path).replace(path)
         self._mark(name).seal(path, inputs)
         shutil.rmtree(work)
+        if (log := for_programs(self.console)) is not None:
+            log.event("stage", "info", f"{name}: done", stage=name, status="done", result=path)
 
     def _claim(self, name: str, path: Path) -> None:
         """Marks `path` as ours before it is written. Raises RunError where it holds something that is not."""

@@ -34,7 +34,7 @@ def training_inputs(config: UpdateConfig, *bases: Source) -> Inputs:
     """What determines a training beside models and seeds; bases: those whose length its texts are cut to."""
     return {
         **text_inputs(config, *bases),
-        "training": config.training.model_dump(exclude={"max_length", "loss_on", "validation_fraction"}),
+        "training": config.training.model_dump(exclude={"max_length", "loss_on", "validation_fraction", "report_to"}),
         "processes": ranks.world(),  # each has batch_size sequences of a step
     }
 

@@ -8,6 +8,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, ClassVar
 
 from stillright.config.study import StageKind
+from stillright.events import say
 from stillright.models import ModelRef, Source, load_tokenizer
 from stillright.stages.cost import ADAPTER_BYTES, StageCost, adapter_parameters
 from stillright.stages.data import Data, choices_digest, documents_digest, texts_digest
@@ -62,7 +63,8 @@ class Search(Stage):
         job = self.job(site, self.config.align_seed)
         to_old: Transferred | str | None = why_unlike(old.base, new.base)
         if to_old is not None:
-            site.progress.console.print(f"  {self.label}: old's weights cannot be followed: {to_old}", highlight=False)
+            line = f"  {self.label}: old's weights cannot be followed: {to_old}"
+            say(site.progress.console, line, "search", label=self.label)
         else:
             texts = data.aligned_texts(new.base).train if strategy.weighted else []
             to_old = transferred(old, new, Settings(strategy.rank, strategy.weighted), texts, job)

@@ -15,6 +15,7 @@ from typing import ClassVar, NamedTuple
 from stillright import ranks
 from stillright.config import UpdateConfig
 from stillright.config.study import StageKind
+from stillright.events import say
 from stillright.folder.mark import fingerprint
 from stillright.folder.workspace import Workspace
 from stillright.models import ModelRef, Source
@@ -41,10 +42,14 @@ class Site(NamedTuple):
         """Prints how many texts are longer than what is read of them."""
         if cut := cut_texts(texts):
             total = len(texts.train) + len(texts.validation)
-            self.progress.console.print(
+            say(
+                self.progress.console,
                 f"  {label}: {cut:,} of {total:,} texts lose their start, which is beyond training.max_length or what "
                 "the base reads",
-                highlight=False,
+                "data",
+                label=label,
+                texts_cut=cut,
+                texts=total,
             )
 
 
@@ -88,6 +93,15 @@ class Stage(ABC):
     def refuse_misfit(self, data: Data) -> None:  # noqa: B027 - most stages always apply
         """Raises ModelError or TaskError where the stage does not apply to a task and bases that can be read."""
 
+    def refuse_missing_reporters(self) -> None:
+        """Raises MissingExtra where it, or a stage that it needs, trains and a logger to report to is not there."""
+        if self.is_training:
+            from stillright.training.reports import refuse_missing_reporters
+
+            refuse_missing_reporters(self.config.training)
+        for need in self.needs.values():
+            need.refuse_missing_reporters()
+
     @abstractmethod
     def build(self, site: Site) -> None:
         """Makes the result; several processes do so together."""
@@ -119,8 +133,8 @@ class Stage(ABC):
 
     def job(self, site: Site, seed: int) -> Job:
         """How its adapter is trained."""
-        training, dtype = self.config.training, site.data.dtype
-        return Job(self.label, training, seed, dtype, site.work / "checkpoints", site.out, site.progress)
+        config, dtype, checkpoints = self.config, site.data.dtype, site.work / "checkpoints"
+        return Job(self.label, config.training, seed, dtype, checkpoints, site.out, site.progress, config.out)
 
     def training_cost(self, model: Model, lengths: Sequence[int]) -> StageCost:
         """Of an adapter that is trained from `model` on; lengths: tokens of each training text."""

@@ -14,6 +14,7 @@ from rich.console import Console
 
 from stillright.config.study import Resources, StageKind
 from stillright.errors import RunError, needs
+from stillright.events import say
 from stillright.stages.stage import Stage
 from stillright.study.launch import attempt_by, divided, processes_for
 from stillright.study.schedule import Outcome, attempt, begin_anew, error_line, failure_of_needs
@@ -151,7 +152,7 @@ def run_on_cluster(stages: list[Stage], cluster: Cluster, console: Console) -> I
 def _give(stage: Stage, cluster: Cluster, console: Console) -> None:
     excess = cluster.excess(stage)
     note = f"; it waits there: it {excess}" if excess else ""
-    console.print(f"{stage.label}: given to the cluster{note}", highlight=False, markup=False)
+    say(console, f"{stage.label}: given to the cluster{note}", "stage", stage=stage.label, status="given")
     cluster.start(stage)
 
 

@@ -9,8 +9,9 @@ from typing import NamedTuple
 from rich.console import Console
 
 from stillright.config import StudyConfig
-from stillright.dry_run import cells, cost_table
+from stillright.dry_run import Row, print_costs
 from stillright.errors import ConfigError, StillrightError
+from stillright.events import say
 from stillright.stages.cost import StageCost, total
 from stillright.stages.stage import Stage
 from stillright.study.applicability import misfit
@@ -39,10 +40,10 @@ def print_forecast(config: StudyConfig, source: str, console: Console) -> int:
     forecast = _forecast(cells_of(config, source), Store(config.out.resolve() / "store"))
     for what, reasons in (("not applicable", forecast.skipped), ("cannot be planned", forecast.failed)):
         for reason, count in reasons.items():
-            console.print(f"{what} ({count} cells): {reason}", highlight=False, markup=False, soft_wrap=True)
+            say(console, f"{what} ({count} cells): {reason}", "cells", soft_wrap=True, cells=count, reason=reason)
     if forecast.stages:
-        console.print(cost_table("stages; nothing is trained or written", ["stage", "all", "done"], _rows(forecast)))
-        console.print("What is not done will cost this; see docs/dry-run.md.", highlight=False)
+        print_costs("stages; nothing is trained or written", list(_rows(forecast)), console)
+        say(console, "What is not done will cost this; see docs/dry-run.md.", "cost")
     elif forecast.failed:
         raise ConfigError(f"{source}: no cell can be planned, see above; fix the cause and try again")
     return forecast.failed.total()
@@ -60,6 +61,7 @@ def _forecast(study: list[Cell], store: Store) -> Forecast:
                 continue
             for stage in closure(found):
                 if stage.key not in left and not store.is_done(stage):
+                    stage.refuse_missing_reporters()
                     left[stage.key] = stage.cost(shared.data(stage.config))  # raises where what it reads is wrong
             wanted += found
         except StillrightError as error:
@@ -67,9 +69,9 @@ def _forecast(study: list[Cell], store: Store) -> Forecast:
     return Forecast(closure(wanted), left, skipped, failed)
 
 
-def _rows(forecast: Forecast) -> Iterator[list[str]]:
+def _rows(forecast: Forecast) -> Iterator[Row]:
     """One per kind of stages, then one for all."""
     for name in (*dict.fromkeys(stage.kind for stage in forecast.stages), "in total"):
         stages = [stage for stage in forecast.stages if name in (stage.kind, "in total")]
         left = [forecast.left[stage.key] for stage in stages if stage.key in forecast.left]
-        yield [name, str(len(stages)), str(len(stages) - len(left)), *cells(total(name, left))]
+        yield Row(total(name, left), {"all": len(stages), "done": len(stages) - len(left)})

@@ -52,7 +52,7 @@ def _cell(config: StudyConfig, update: StudyUpdate, task: str, strategy: str, se
         "task": _absolute_files(config.tasks[task].model_dump()),
         "seed": seed,
         "controls": (),
-        "out": config.out,
+        "out": config.out.resolve(),  # of the study, on every node
     }
     where = f"{source}: common and overrides of {update.name} {task} {strategy}"
     labelled = {**values, "task": {**values["task"], "unlabelled": None}}

@@ -10,6 +10,7 @@ from rich.console import Console
 from stillright import ranks
 from stillright.config import StudyConfig
 from stillright.errors import MissingExtra, RunError
+from stillright.events import say
 from stillright.folder.workspace import Workspace
 from stillright.paper import write_results
 from stillright.pipeline import write_provenance
@@ -37,6 +38,8 @@ def run_study(config: StudyConfig, source: str, console: Console, address: str |
         board = Board(cells, Store(config.out.resolve() / "store"), workspace)
         with shown(board, console):
             stages = closure(board.plan(), board.store.is_done)
+            for stage in stages:
+                stage.refuse_missing_reporters()
             _name_strangers(board, console)
             for outcome in _outcomes(stages, config, address, board.store, console):
                 board.record(outcome)
@@ -50,12 +53,11 @@ def _name_strangers(board: Board, console: Console) -> None:
     """Says how many results of earlier settings, or of versions with other keys, lie in the store unused."""
     strangers = board.store.strangers(closure(board.predictions()))
     if strangers:
-        console.print(
+        line = (
             f"{board.store.root}: {len(strangers)} stages belong to no cell of this study: they were made with other "
-            "settings, data or strategies, or by a version that keyed them differently; delete them to free the space",
-            highlight=False,
-            markup=False,
+            "settings, data or strategies, or by a version that keyed them differently; delete them to free the space"
         )
+        say(console, line, "strangers", folders=strangers)
 
 
 def _report(out: Path, console: Console) -> None:
@@ -63,9 +65,9 @@ def _report(out: Path, console: Console) -> None:
     try:
         write_results(out)
     except MissingExtra as error:  # only figures are missing, as its message explains
-        console.print(str(error), highlight=False, markup=False)
+        say(console, str(error), "written", "warning")
     else:
-        console.print(f"written: {out}/tables, figures, findings.md and findings.csv", highlight=False)
+        say(console, f"written: {out}/tables, figures, findings.md and findings.csv", "written", folder=out)
 
 
 def _outcomes(
@@ -77,7 +79,7 @@ def _outcomes(
         return
     ray = connect(address)
     try:
-        console.print(joined(ray), highlight=False, markup=False)
+        say(console, joined(ray), "cluster")
         yield from run_on_cluster(stages, Cluster(ray, store, config.resources), console)
     finally:
         ray.shutdown()  # also ends stages that are still running

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from rich.console import Console
 
 from stillright.errors import StillrightError
+from stillright.events import say
 from stillright.folder.files import write_first
 from stillright.stages.stage import Stage
 from stillright.study.store import Store
@@ -55,7 +56,8 @@ def run_here(stages: list[Stage], store: Store, console: Console) -> Iterator[Ou
     for number, stage in enumerate(stages, start=1):
         error = failure_of_needs(stage, failed)
         if error is None:
-            console.print(f"[{number}/{len(stages)}] {stage.label}", highlight=False, markup=False)
+            line, place = f"[{number}/{len(stages)}] {stage.label}", {"number": number, "of": len(stages)}
+            say(console, line, "stage", stage=stage.label, status="running", **place)
             begin_anew(stage, store)
             error = attempt(stage, store, console)
         if error is not None:

@@ -11,6 +11,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from stillright.events import Level, say
 from stillright.paper.cells_csv import CellRecord, Status
 from stillright.study.cell_status import Board
 
@@ -39,12 +40,17 @@ def table(board: Board) -> Table:
 def shown(board: Board, console: Console) -> Iterator[None]:
     """On a terminal the table, below what is printed; elsewhere one line per cell."""
     if not console.is_terminal:
-        board.on_close = lambda cell: console.print(line(cell), highlight=False, markup=False, soft_wrap=True)
+        board.on_close = lambda cell: _say_cell(cell, console)
         yield
         return
     with Live(get_renderable=lambda: table(board), console=console, refresh_per_second=2, transient=True):
         yield
     console.print(table(board))
+
+
+def _say_cell(cell: CellRecord, console: Console) -> None:
+    level: Level = "error" if cell.status == "failed" else "info"
+    say(console, line(cell), "cell", level, soft_wrap=True, **cell.model_dump(mode="json"))
 
 
 def line(cell: CellRecord) -> str:
@@ -58,19 +64,20 @@ def line(cell: CellRecord) -> str:
 def summary(board: Board, out: Path, console: Console) -> None:
     """Prints how many cells are done, where their numbers are, and what to do about those that failed."""
     counts = board.counts()
-    console.print(
+    say(
+        console,
         f"{counts['done']} cells done, {counts['skipped']} not applicable, {counts['failed']} failed: "
         f"{out / 'cells.csv'}",
-        highlight=False,
+        "cells",
+        **{name: counts[name] for name in ("done", "skipped", "failed")},
+        file=out / "cells.csv",
     )
     failed = [cell for cell in board.records if cell.status == "failed"]
     for reason in dict.fromkeys(cell.reason for cell in failed):
         cells = sum(cell.reason == reason for cell in failed)
-        console.print(f"  failed ({cells} cells): {reason}", highlight=False, markup=False)
+        say(console, f"  failed ({cells} cells): {reason}", "cells", "error", cells=cells, reason=reason)
     if failed:
         store = out / "store"
         tracebacks = f" Tracebacks: {store}/*/error.txt" if any(store.glob("*/error.txt")) else ""
-        console.print(
-            f"Fix the cause and run the same command again: only what is missing is built.{tracebacks}",
-            highlight=False,
-        )
+        fix = f"Fix the cause and run the same command again: only what is missing is built.{tracebacks}"
+        say(console, fix, "next")

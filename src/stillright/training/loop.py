@@ -12,13 +12,17 @@ from trl import SFTConfig, SFTTrainer
 
 from stillright import ranks
 from stillright.errors import RunError
+from stillright.events import say
 from stillright.progress import Bar
 from stillright.training.checkpoints import Rule, by_loss, evaluations
 from stillright.training.imitation import Imitation
+from stillright.training.reports import reported
 from stillright.training.result import TrainingResult, result_of, save_adapter
 from stillright.training.resume import names_full_disk, resumable, seal
 from stillright.training.settings import Job, few_steps
 from stillright.upstream.transformers import choose_best, leave_choice_to_callbacks
+
+TOLD = ("best_step", "best_validation_loss", "reason", "steps", "tokens")  # of a result, to programs
 
 
 class _KeepBest(TrainerCallback):
@@ -61,7 +65,8 @@ class _ShowProgress(TrainerCallback):
         self.bar.advance(tokens=tokens, units=1)
 
     def on_evaluate(self, args: Any, state: Any, control: Any, metrics: Any = None, **kwargs: Any) -> None:
-        self.bar.note(f"validation loss {metrics['eval_loss']:.4f}")
+        loss = float(metrics["eval_loss"])
+        self.bar.note(f"validation loss {loss:.4f}", "validation", step=state.global_step, loss=loss)
 
 
 def refuse_sharding(trainer: SFTTrainer) -> None:
@@ -84,7 +89,7 @@ def train_adapter(
     refuse_sharding(trainer)
     console = job.progress.console
     if problem := few_steps(job.training, len(trainer.train_dataset)):
-        console.print(f"  {job.label}: warning: {problem}", style="yellow", highlight=False)
+        say(console, f"  {job.label}: warning: {problem}", "settings", "warning", label=job.label)
     with names_full_disk(job.out.parent):
         _train(trainer, job, rule)
         result = result_of(trainer.state, rule)
@@ -92,10 +97,18 @@ def train_adapter(
             result = result._replace(imitation=follows(trainer.model))
         if ranks.is_main():
             save_adapter(trainer.model, result, job)
-    console.print(f"  {job.label}: {result.reason} at step {result.best_step} of {result.steps}", highlight=False)
-    if result.imitation is not None:
-        console.print(f"  {job.label}: follows old: {result.imitation}", highlight=False)
+    _say_result(result, job)
     return result
+
+
+def _say_result(result: TrainingResult, job: Job) -> None:
+    console, label = job.progress.console, job.label
+    line = f"  {label}: {result.reason} at step {result.best_step} of {result.steps}"
+    account = result._asdict()
+    say(console, line, "trained", label=label, **{name: account[name] for name in TOLD})
+    if result.imitation is not None:
+        follows = result.imitation.plain()
+        say(console, f"  {label}: follows old: {result.imitation}", "follows_old", label=label, **follows)
 
 
 def _train(trainer: SFTTrainer, job: Job, rule: Rule) -> None:
@@ -109,7 +122,8 @@ def _train(trainer: SFTTrainer, job: Job, rule: Rule) -> None:
     trainer.add_callback(_Seal())
     trainer.args.eval_on_start = checkpoint is None  # a resumed training has that evaluation in its log
     if checkpoint is not None:
-        job.progress.console.print(f"  {job.label}: goes on from {Path(checkpoint).name}", highlight=False)
-    with job.progress.bar(job.label, total) as bar:
+        line = f"  {job.label}: goes on from {Path(checkpoint).name}"
+        say(job.progress.console, line, "resumed", label=job.label, checkpoint=Path(checkpoint).name)
+    with job.progress.bar(job.label, total) as bar, reported(trainer, job):
         trainer.add_callback(_ShowProgress(bar))
         trainer.train(resume_from_checkpoint=checkpoint)

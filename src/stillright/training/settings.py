@@ -26,6 +26,12 @@ class Job(NamedTuple):
     work: Path  # folder of checkpoints, from which an interrupted training goes on
     out: Path  # folder for the adapter
     progress: Progress
+    run: Path = Path()  # folder of all that belongs together, a run or a study
+
+    @property
+    def run_name(self) -> str:
+        """What loggers call it: the run and the stage."""
+        return f"{self.run.name}: {self.label}" if self.run.name else self.label
 
 
 def optimizer_steps(config: TrainingConfig, texts: int) -> int:
@@ -83,5 +89,6 @@ def training_arguments(job: Job, texts: int) -> dict[str, Any]:
         "logging_steps": 1,
         "logging_nan_inf_filter": False,  # a loss that is no number ends the training
         "disable_tqdm": True,
-        "report_to": "none",
+        "report_to": list(config.report_to) or "none",
+        "run_name": job.run_name,
     }

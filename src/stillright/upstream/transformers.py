@@ -8,8 +8,16 @@ from pathlib import Path
 from typing import Any
 
 from transformers import AttentionInterface, AttentionMaskInterface
+from transformers.integrations.integration_utils import (
+    INTEGRATION_TO_CALLBACK,
+    SwanLabCallback,
+    TensorBoardCallback,
+    WandbCallback,
+)
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
+
+from stillright.errors import one_line
 
 # attention and layers
 
@@ -98,6 +106,32 @@ def choose_best(state: Any, step: int, first: Path) -> None:
     state.best_global_step = step
     if step == 0:
         state.best_model_checkpoint = str(first)
+
+
+def reporter_problem(name: str) -> str | None:
+    """Why the Trainer cannot report to the logger of this name, such as a missing package; None where it can."""
+    try:
+        INTEGRATION_TO_CALLBACK[name]()  # which looks for all that it needs, and begins nothing
+    except (ImportError, RuntimeError, ValueError) as error:
+        return one_line(error)
+    return None
+
+
+def write_curves_to(trainer: Any, folder: Path) -> None:
+    """Where the files of TensorBoard go, unless TENSORBOARD_LOGGING_DIR names a folder: then below that."""
+    for callback in trainer.callback_handler.callbacks:
+        if isinstance(callback, TensorBoardCallback):
+            asked = callback.logging_dir
+            callback.logging_dir = str(folder if asked is None else Path(asked, folder.name))
+
+
+def end_runs(trainer: Any) -> None:
+    """Ends the runs of loggers that leave them open, and would count the next training of this process as the same."""
+    for callback in trainer.callback_handler.callbacks:
+        if isinstance(callback, WandbCallback) and callback._wandb.run is not None:
+            callback._wandb.finish()
+        if isinstance(callback, SwanLabCallback) and callback._swanlab.get_run() is not None:
+            callback._swanlab.finish()
 
 
 def checkpoint_parts(processes: int) -> list[str]:

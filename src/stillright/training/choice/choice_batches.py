@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from torch import Tensor
 
+from stillright.events import say
 from stillright.forward.lean import slim_layers
 from stillright.forward.passes import autocast, check_head, evaluating
 from stillright.forward.trees import Trees, log_likelihoods, padded, plant, reads_trees
@@ -37,10 +38,8 @@ def reading_of(model: Any, texts: list[ChoiceText], pad_token_id: int, progress:
     with evaluating(model) as base, autocast(base):
         apart = not reads_trees(base, texts, pad_token_id)
     if apart:
-        progress.console.print(
-            f"  {label}: scores choices in a tree differently from choices apart, so the prompt is repeated for each",
-            highlight=False,
-        )
+        line = f"  {label}: scores choices in a tree differently from choices apart, so the prompt is repeated for each"
+        say(progress.console, line, "settings", label=label)
     return Reading(pad_token_id, apart)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from stillright import ranks
+from stillright.events import say
 from stillright.models import ModelRef, load_model
 from stillright.training.memory import frees_memory
 from stillright.training.search.directions import Direction, between
@@ -69,7 +70,8 @@ def _searched(asked: Asked, directions: Mapping[str, Direction], grid: Grid, job
     model = load_model(asked.new, job.dtype).eval()
     found = search(model, old, asked.of_new, directions, grid, job.label)
     said = ", ".join(f"{name} {step:g}" for name, step in found.mixture.items()) or "the new adapter stays"
-    job.progress.console.print(f"  {job.label}: {said}: {found.reason}", highlight=False)
+    chosen = {"mixture": found.mixture, "reason": found.reason}
+    say(job.progress.console, f"  {job.label}: {said}: {found.reason}", "search", label=job.label, **chosen)
     return found
 
 
