@@ -14,6 +14,7 @@ import io
 import json
 import math
 import re
+import unicodedata
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -103,10 +104,15 @@ def is_plain(old: Any, new: Any, form: str) -> bool:
     if isinstance(new, str):
         if _is_number(old):
             return _is_number(new) and abs(float(new)) < LARGEST
-        return isinstance(old, str) and new != "" and new.isprintable() and "\ufffd" not in new
+        return isinstance(old, str) and new != "" and all(map(_is_of_text, new))
     if isinstance(new, bool) or isinstance(old, bool):
         return new in (0, 1) and old in (0, 1)
     return isinstance(old, int | float) and math.isfinite(new) and abs(new) < LARGEST
+
+
+def _is_of_text(letter: str) -> bool:
+    """Whether it may stand in an answer, as marks that join or turn letters do in emoji, Persian and Hebrew."""
+    return letter != "\ufffd" and (letter.isprintable() or unicodedata.category(letter) == "Cf")
 
 
 def _is_number(text: Any) -> bool:

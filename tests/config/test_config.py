@@ -46,6 +46,7 @@ OWN = {"name": "x", "prompt": "{{q}}", "answer": "a", "train": "train.jsonl", "t
         ({"trainig": {}}, "unknown key 'trainig'; did you mean 'training'?"),
         ({"training": {"epoch": 3}}, "unknown key 'training.epoch'; did you mean 'epochs'?"),
         ({"training": {"epochs": 0}}, "training.epochs: should be greater than 0 (given: 0)"),
+        ({"lora": {"r": 10**30}}, f"lora.r: should be less than 2147483648 (given: {10**30})"),
         ({"strategy": {"mask": "both"}}, "strategy.mask"),
         ({"task": {"name": "x", "train": "a"}}, "give both or neither"),
         ({"task": {"name": "x", "prompt": "{{q}}"}}, "also needs train, test and answer"),

@@ -43,6 +43,8 @@ def read(text: str, **correct: bool | None) -> PredictionSet:
     ("after", "found", "expected"),
     [
         (ROWS.replace('"A", "r', '"C", "r', 1), read("C"), "survived"),  # plainly another answer
+        (ROWS.replace('"A", "r', r'"\u202eA", "r', 1), read("\u202eA"), "survived"),  # letters of some scripts
+        (ROWS.replace('"A", "r', r'"\u0007", "r', 1), read("\x07"), "wrong"),
         (ROWS.replace('"A", "r', 'null, "r', 1), read("A", correct=False), "wrong"),  # no answer is not a wrong one
         (ROWS.replace('"A", "r', '7e40, "r', 1), read("7e40"), "wrong"),
         (ROWS, read("C"), "wrong"),  # nothing differs

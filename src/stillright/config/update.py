@@ -22,7 +22,7 @@ OWN_TASK_KEYS = ("choices", "answer", "delimiter", "stop", "max_new_tokens")  # 
 Control = Literal["continue_ce", "ensemble"]
 LossOn = Literal["all", "completion"]
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
-Positive = Annotated[int, Field(gt=0)]
+Positive = Annotated[int, Field(gt=0, lt=2**31)]  # more than any count of rows, tokens or steps
 
 
 class TaskConfig(Strict):
@@ -99,7 +99,7 @@ class TrainingConfig(Strict):
     learning_rate: float = Field(1e-4, gt=0)
     batch_size: Positive = Field(8, description="sequences per step and device")
     gradient_accumulation: Positive = Field(8, description="steps per optimizer step")
-    warmup_steps: int = Field(500, ge=0, description="optimizer steps; at most a tenth of all steps")
+    warmup_steps: int = Field(500, ge=0, lt=2**31, description="optimizer steps; at most a tenth of all steps")
     weight_decay: float = Field(0.0, ge=0)
     max_length: Positive = Field(1024, description="tokens; longer texts are cut at their start, as in scoring")
     loss_on: LossOn = Field(
