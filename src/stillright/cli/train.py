@@ -16,6 +16,7 @@ from stillright.cli.interrupts import interrupts_end_at_once
 from stillright.cli.log import add_log
 from stillright.cli.paths import given, path
 from stillright.errors import ConfigError
+from stillright.threads import use_fitting_threads
 
 if TYPE_CHECKING:
     from stillright.config import UpdateConfig
@@ -66,7 +67,16 @@ def _imported(module: str, args: argparse.Namespace) -> ModuleType:
 
 def _pipeline(args: argparse.Namespace) -> ModuleType:
     """What makes stages, or prints what they cost."""
-    return _imported("stillright.dry_run" if getattr(args, "dry_run", False) else "stillright.pipeline", args)
+    if getattr(args, "dry_run", False):
+        return _imported("stillright.dry_run", args)
+    return _at_work("stillright.pipeline", args)
+
+
+def _at_work(module: str, args: argparse.Namespace) -> ModuleType:
+    """A module that computes, with as many threads as there is room for."""
+    imported = _imported(module, args)
+    use_fitting_threads(console(args))
+    return imported
 
 
 def _done() -> int:
@@ -91,9 +101,8 @@ def _study(args: argparse.Namespace) -> int:
     if args.dry_run:
         forecast = _imported("stillright.study.forecast", args)
         return 1 if forecast.print_forecast(config, str(args.study), console(args)) else 0
-    return (
-        1 if _imported("stillright.study.run", args).run_study(config, str(args.study), console(args), args.ray) else 0
-    )
+    study = _at_work("stillright.study.run", args)
+    return 1 if study.run_study(config, str(args.study), console(args), args.ray) else 0
 
 
 def _demo(args: argparse.Namespace) -> int:
