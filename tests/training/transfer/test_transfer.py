@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 import torch
-from peft import PeftModel, get_peft_model
+from peft import PeftModel
 from rich.console import Console
 from torch import Tensor
 from torch.testing import assert_close
 from transformers import AutoConfig, AutoModelForCausalLM
 
-from bases import saved_beside, tied
-from stillright.config import LoraConfig, TrainingConfig
+from bases import adapted, moved, saved_beside, tied
+from stillright.config import TrainingConfig
 from stillright.errors import ModelError
 from stillright.forward.heads import lm_head
 from stillright.forward.passes import check_head
@@ -25,7 +25,6 @@ from stillright.models.merge import merged
 from stillright.progress import Progress
 from stillright.training.choice.choice_batches import reading_of
 from stillright.training.choice.teacher_scores import choice_scores, teacher_scores
-from stillright.training.lora import lora_config
 from stillright.training.search.directions import added
 from stillright.training.settings import Job
 from stillright.training.text import ChoiceText, Text
@@ -38,29 +37,6 @@ from stillright.training.transfer.transfer import ACCOUNT, Settings, transfer_ad
 QUIET = Progress(Console(quiet=True))
 FULL = 64  # beyond the rank of any layer here
 IDS = torch.arange(5, 45).view(2, 20)
-
-
-def adapted(base: Path, seed: int, folder: Path) -> ModelRef:
-    """A base with an adapter that is not zero."""
-    ref = ModelRef.parse(str(base))
-    torch.manual_seed(seed)
-    model = get_peft_model(load_base(ref.base, torch.float32), lora_config(LoraConfig(r=2, alpha=6), ref))
-    for name, weight in model.named_parameters():
-        if "lora_B" in name:
-            torch.nn.init.normal_(weight, std=0.1)
-    model.save_pretrained(folder)
-    return ModelRef(ref.base, Source(str(folder)))
-
-
-def moved(base: Path, folder: Path, *, inside: bool = True, outside: bool = False) -> Path:
-    """A copy of a base whose linear layers and their norms, or whose embeddings, head and last norm, are others."""
-    model = load_base(Source(str(base)), torch.float32)
-    torch.manual_seed(9)
-    for name, weight in model.named_parameters():
-        is_outside = "embed" in name or "lm_head" in name or name == "model.norm.weight"
-        if (outside and is_outside) or (inside and not is_outside):
-            weight.data += 0.1 * torch.randn_like(weight)
-    return saved_beside(model, base, folder)
 
 
 @pytest.fixture
