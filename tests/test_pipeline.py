@@ -110,9 +110,10 @@ def test_the_card_tells_the_last_comparison_and_no_path(
     adapters = Path(update_values["out"]) / "adapters"
     kept = (adapters / "compat/README.md").read_text()
     assert "Measured on 12 items of colours" in kept
-    results = ModelCard(kept).data.eval_results
-    assert results[0].metric_value == round(comparison.candidates[0].score, 4)
+    data: Any = ModelCard(kept).data
+    assert data.eval_results[0].metric_value == round(comparison.candidates[0].score, 4)
     assert "strategy: mask: student_wrong" in kept
+    assert 'task: name: "colours", prompt: "{{question}}?"' in kept
     for name in ("old", "new", "compat"):
         card = (adapters / name / "README.md").read_text()
         assert "/" not in card.replace("https://", "").replace("OWNER/NAME", "")

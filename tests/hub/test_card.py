@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import polars as pl
 import pytest
@@ -33,7 +34,7 @@ def compared(compat: str = "compat") -> stillright.Comparison:
 
 
 def test_the_hub_reads_base_license_data_and_results() -> None:
-    data = ModelCard(card(ADAPTER, compared())).data
+    data: Any = ModelCard(card(ADAPTER, compared())).data
     assert (data.base_model, data.license, data.datasets) == ("maker/base-7b", "apache-2.0", ["ybisk/piqa"])
     assert (data.library_name, data.pipeline_tag) == ("peft", "text-generation")
     assert data.to_dict()["base_model_relation"] == "adapter"
@@ -46,7 +47,8 @@ def test_the_hub_reads_base_license_data_and_results() -> None:
 
 def test_results_and_limits_are_told_with_their_items() -> None:
     text = card(ADAPTER._replace(known_rows=3), compared())
-    assert "it loses 1 of the 6 right answers of old, 0 of which new keeps" in text
+    assert "It loses 1 of the 6 right answers of old, 0 of which new keeps" in text
+    assert "old: an adapter of maker/base-6b; new: the adapter of this base" in text
     assert "Measured on 10 items of piqa" in text
     assert "3 of the rows that were measured are also among those that were trained on" in text
     assert "| both right | 4 | 5 |" in text
@@ -82,7 +84,7 @@ def test_it_loads_at_the_commit_and_is_served_at_the_next_rank() -> None:
 @pytest.mark.parametrize("hostile", ["a\n---\nlicense: mit", "<img src=x>", "[x](http://x)", "$$x$$", "`x` | x", "#1"])
 def test_words_of_users_stay_text(hostile: str) -> None:
     text = card(ADAPTER._replace(task=hostile, made=[("task", hostile)]), compared())
-    data = ModelCard(text).data
+    data: Any = ModelCard(text).data
     assert data.license == "apache-2.0"
     assert data.eval_results[0].dataset_name == hostile.replace("\n", " ")
     body = text.split("\n---\n", 1)[1]

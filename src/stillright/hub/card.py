@@ -25,7 +25,7 @@ REPOSITORY = "OWNER/NAME"  # in place of the adapter's id, until it is pushed
 LOCAL = "PATH_TO_BASE"
 LOCAL_DATA = "local-files"  # in place of the id of a data set
 RANKS = (8, 16, 32, 64, 128, 256, 320, 512)  # that vLLM reserves memory for
-NO_BASE = "# base_model: the base was a local folder; add its id on the hub, as OWNER/NAME, before you publish this"
+NO_BASE = "# base_model: the base was a local folder; add its id on the hub before you publish this"
 NO_LICENSE = "# license: not known from the base; add one, such as apache-2.0, before you publish this"
 
 
@@ -143,7 +143,15 @@ def _results(adapter: Adapter, comparison: Comparison | None) -> Iterable[Sectio
         return [Section("Results", [Lines(["Nothing was measured when this was written."])])]
     page = comparison_page(comparison)
     counts, metrics, *_ = page.sections
-    return [Section("Results", [Lines([*page.summary, page.note])]), counts, metrics]
+    said = [*_who_is_who(adapter, comparison), *page.summary, page.note]
+    return [Section("Results", [Lines(said)]), counts, metrics]
+
+
+def _who_is_who(adapter: Adapter, comparison: Comparison) -> Iterable[str]:
+    """What the names of the comparison stand for, where that is known."""
+    if adapter.old:
+        old, new = comparison.old.name, comparison.new.name
+        yield f"{old}: {adapter.old}; {new}: the adapter of this base for the task alone; {adapter.name}: this adapter."
 
 
 def _limits(adapter: Adapter, comparison: Comparison | None) -> Iterable[str]:
@@ -154,7 +162,7 @@ def _limits(adapter: Adapter, comparison: Comparison | None) -> Iterable[str]:
     lost, old_right = words.count(measured.comparison.regression), measured.comparison.both_right
     of = "" if old_right is None else f" of the {words.count(old_right + measured.comparison.regression)} right"
     yield (
-        f"Not all is kept: it loses {lost}{of} answers of {comparison.old.name}, {words.count(measured.newly_lost)} of "
+        f"It loses {lost}{of} answers of {comparison.old.name}, {words.count(measured.newly_lost)} of "
         f"which {comparison.new.name} keeps."
     )
     yield (

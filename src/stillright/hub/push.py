@@ -70,11 +70,11 @@ def upload_of(folder: Path, repository: str) -> Upload:
                 f"{folder}: is no adapter to push: there is no {name}; give a folder that `stillright run`, align, "
                 "transfer or fit has written, such as OUT/adapters/compat"
             )
-    text = (folder / CARD).read_text(encoding="utf-8").replace(REPOSITORY, repository)
+    text = (folder / CARD).read_text(encoding="utf-8")
     metadata, values = front_matter(text, str(folder / CARD))
     _refuse_local_base(values.get("base_model"), folder / CARD)
     files = [
-        File(CARD, text.encode()),
+        File(CARD, text.replace(REPOSITORY, repository).encode()),
         File(SETTINGS, _settings(folder / SETTINGS, values.get("base_model"))),
         File(WEIGHTS, folder / WEIGHTS),
         *(File(name, _account(folder / name)) for name in ACCOUNTS if (folder / name).is_file()),

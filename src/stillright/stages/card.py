@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -98,7 +98,7 @@ def _rank(folder: Path) -> int:
 
 def _old(config: UpdateConfig) -> str:
     if isinstance(config.old, OldAnswers):
-        return "a model that is gone, known by a log of its answers,"
+        return "a model that is gone, known by a log of its answers"
     return _named(ModelRef.parse(config.old).base)
 
 
@@ -117,10 +117,10 @@ def _made(stage: Stage, folder: Path) -> Iterator[tuple[str, str]]:
         yield "found on validation samples", taken(json.loads((folder / ACCOUNT).read_text(encoding="utf-8")))
     yield "LoRA of the task adapters", in_one_line(config.lora.model_dump())
     yield "training", in_one_line(config.training.model_dump())
-    yield "task", in_one_line({"name": config.task.name, **_told(config.task)})
+    yield "task", ", ".join(f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in _told(config.task))
     seeds = config.model_dump(include={"split_seed", "fit_seed", "align_seed", "dtype"})
     yield "seeds and precision", in_one_line(seeds)
 
 
-def _told(task: TaskConfig) -> dict[str, Any]:
-    return task.model_dump(include=TOLD, exclude_defaults=True)
+def _told(task: TaskConfig) -> Iterable[tuple[str, Any]]:
+    return {"name": task.name, **task.model_dump(include=TOLD, exclude_defaults=True)}.items()
