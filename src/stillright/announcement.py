@@ -23,8 +23,12 @@ def announce(data: Data, console: Console) -> None:
         f"{data.task.name}: {len(texts.train):,} training texts ({tokens:,} tokens), "
         f"{len(texts.validation):,} for validation, {tested:,} to predict; {data.dtype}",
         "data",
-        **{"task": data.task.name, "dtype": str(data.dtype), "training_texts": len(texts.train)},
-        **{"training_tokens": tokens, "validation_texts": len(texts.validation), "test_rows": tested},
+        task=data.task.name,
+        dtype=str(data.dtype),
+        training_texts=len(texts.train),
+        training_tokens=tokens,
+        validation_texts=len(texts.validation),
+        test_rows=tested,
     )
     warn_of_few_rows(data, console)
     if known := data.task.tested_in_training():

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 Level = Literal["info", "warning", "error"]
+LEVELS: tuple[Level, Level] = ("info", "warning")  # of what libraries print on standard output and standard error
 
 
 class JsonLines(io.TextIOBase):
@@ -72,7 +73,7 @@ def json_streams() -> Iterator[None]:
     """Standard output and standard error hold JSON objects alone within."""
     usual = sys.stdout, sys.stderr
     out, err = (JsonLines(stream, level) if stream else None for stream, level in zip(usual, LEVELS, strict=True))
-    sys.stdout, sys.stderr = out, err  # type: ignore[assignment] # print, rich and logging take any text stream
+    sys.stdout, sys.stderr = out, err
     try:
         yield
     finally:
@@ -80,9 +81,6 @@ def json_streams() -> Iterator[None]:
         for lines in (out, err):
             if lines is not None:
                 lines.end()
-
-
-LEVELS: tuple[Level, Level] = ("info", "warning")  # of what libraries print on standard output and standard error
 
 
 def for_programs(console: Console) -> JsonLines | None:

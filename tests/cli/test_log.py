@@ -43,7 +43,7 @@ def test_another_format_is_refused(capsys: Captured) -> None:
 
 
 def test_a_fault_of_ours_is_two_objects(capsys: Captured, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(train, "_run", lambda args: {}["a"])
+    monkeypatch.setattr(train, "_run", lambda args: {"b": 0}["a"])
     assert main(["run", "a.yaml", "--log", "json"]) == 2
     lines, error = objects(capsys.readouterr().err)
     assert lines["event"] == "traceback"

@@ -56,8 +56,8 @@ def run_here(stages: list[Stage], store: Store, console: Console) -> Iterator[Ou
     for number, stage in enumerate(stages, start=1):
         error = failure_of_needs(stage, failed)
         if error is None:
-            line, place = f"[{number}/{len(stages)}] {stage.label}", {"number": number, "of": len(stages)}
-            say(console, line, "stage", stage=stage.label, status="running", **place)
+            line = f"[{number}/{len(stages)}] {stage.label}"
+            say(console, line, "stage", stage=stage.label, status="running", number=number, of=len(stages))
             begin_anew(stage, store)
             error = attempt(stage, store, console)
         if error is not None:

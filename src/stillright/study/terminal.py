@@ -69,7 +69,9 @@ def summary(board: Board, out: Path, console: Console) -> None:
         f"{counts['done']} cells done, {counts['skipped']} not applicable, {counts['failed']} failed: "
         f"{out / 'cells.csv'}",
         "cells",
-        **{name: counts[name] for name in ("done", "skipped", "failed")},
+        done=counts["done"],
+        skipped=counts["skipped"],
+        failed=counts["failed"],
         file=out / "cells.csv",
     )
     failed = [cell for cell in board.records if cell.status == "failed"]

@@ -70,8 +70,8 @@ def _searched(asked: Asked, directions: Mapping[str, Direction], grid: Grid, job
     model = load_model(asked.new, job.dtype).eval()
     found = search(model, old, asked.of_new, directions, grid, job.label)
     said = ", ".join(f"{name} {step:g}" for name, step in found.mixture.items()) or "the new adapter stays"
-    chosen = {"mixture": found.mixture, "reason": found.reason}
-    say(job.progress.console, f"  {job.label}: {said}: {found.reason}", "search", label=job.label, **chosen)
+    line = f"  {job.label}: {said}: {found.reason}"
+    say(job.progress.console, line, "search", label=job.label, mixture=found.mixture, reason=found.reason)
     return found
 
 
