@@ -33,6 +33,11 @@ def decode_json(data: bytes, place: str, kind: Any = Any, constant: Constant = s
     Raises DataError naming `place` for anything not UTF-8, not JSON, nested too deeply, too heavy, or not of the type.
     """
     bounds.refuse_heavy(bounds.memory(data), limit or bounds.MEMORY_BYTES, place)
+    return _value(data, place, kind, constant)
+
+
+def _value(data: bytes, place: str, kind: Any, constant: Constant) -> Any:
+    """The same of what is known not to be too heavy."""
     try:
         return _decoded(data.removeprefix(b"\xef\xbb\xbf"), kind, constant)
     except UnicodeDecodeError as error:
@@ -147,7 +152,7 @@ def read_lines(path: Path, kind: Any = Any, constant: Constant = str) -> Iterato
     for number, line in filled_lines(path):
         taken += bounds.memory(line)
         bounds.refuse_heavy(taken, limit, f"{path}:{number}")
-        yield number, decode_json(line, f"{path}:{number}", kind, constant)
+        yield number, _value(line, f"{path}:{number}", kind, constant)
 
 
 def filled_lines(path: Path) -> Iterator[tuple[int, bytes]]:

@@ -25,6 +25,7 @@ LIGHT_MODULES = (
     "comparison",
     "config",
     "errors",
+    "events",
     "hub.push",
     "importers",
     "records",
