@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from stillright.errors import ConfigError, HubError, ModelError, StillrightError, needs, one_line
+from stillright.errors import ConfigError, HubError, ModelError, StillrightError, cut, needs
 from stillright.hub.card import CARD, REPOSITORY
 from stillright.hub.front_matter import front_matter, is_hub_id
 
@@ -156,10 +156,10 @@ def _explained(repository: str) -> Iterator[None]:
     except LocalTokenNotFoundError:
         raise HubError(f"REPO {repository}: you are not logged in; run `hf auth login`, or set HF_TOKEN") from None
     except HfHubHTTPError as error:
-        reason = REFUSALS.get(error.response.status_code, one_line(error)[:300])
+        reason = REFUSALS.get(error.response.status_code, cut(error))
         raise HubError(f"REPO {repository}: the hub refuses: {reason}") from None
     except Exception as error:  # of its HTTP library, or of the network
         raise HubError(
-            f"REPO {repository}: the hub cannot be reached ({type(error).__name__}: {one_line(error)[:300]}); check "
+            f"REPO {repository}: the hub cannot be reached ({type(error).__name__}: {cut(error)}); check "
             "the network, and run the same command again"
         ) from None
