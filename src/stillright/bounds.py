@@ -56,8 +56,17 @@ class Unpacked(io.RawIOBase):
 
 def memory(data: bytes) -> int:
     """Bytes that a JSON text may take once it is decoded: an upper bound, without decoding it."""
-    text = len(data) * (1 if data.isascii() and b"\\u" not in data else WIDE)
+    text = len(data) * (1 if _is_narrow(data) else WIDE)
     return text + sum(size * data.count(mark) for mark, size in MARKS)
+
+
+def memory_of_lines(data: bytes) -> int:
+    """The same of JSON lines, of which only those with a rare character are wide."""
+    return memory(data) if _is_narrow(data) else sum(map(memory, data.split(b"\n")))
+
+
+def _is_narrow(data: bytes) -> bool:
+    return data.isascii() and b"\\u" not in data
 
 
 def memory_limit(path: Path) -> int:

@@ -149,16 +149,21 @@ def read_lines(path: Path, kind: Any = Any, constant: Constant = str) -> Iterato
     The values together may be as heavy as the file allows, since callers keep them.
     """
     taken, limit = 0, bounds.memory_limit(path)
-    for number, line in filled_lines(path):
-        taken += bounds.memory(line)
-        bounds.refuse_heavy(taken, limit, f"{path}:{number}")
-        yield number, _value(line, f"{path}:{number}", kind, constant)
+    for first, data in blocks(path):
+        taken += bounds.memory_of_lines(data)
+        bounds.refuse_heavy(taken, limit, f"{path}:{first}")
+        for number, line in _filled(data, first):
+            yield number, _value(line, f"{path}:{number}", kind, constant)
 
 
 def filled_lines(path: Path) -> Iterator[tuple[int, bytes]]:
     """Number (from 1) and content of every line that is not blank. Raises DataError."""
     for first, data in blocks(path):
-        yield from ((number, line) for number, line in enumerate(lines_of(data), start=first) if line.strip())
+        yield from _filled(data, first)
+
+
+def _filled(data: bytes, first: int) -> Iterator[tuple[int, bytes]]:
+    return ((number, line) for number, line in enumerate(lines_of(data), start=first) if line.strip())
 
 
 def read_objects(path: Path, constant: Constant = str) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -6,7 +6,7 @@ Knows the columns and what makes a row valid; knows neither the formats of other
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
@@ -146,7 +146,7 @@ def joined_table(parts: Iterable[Mapping[str, Column]], place: str, most: int) -
         bounds.refuse_rows(rows, most, place)
         for name in LISTS.keys() & set(table.columns):
             lengths, what = pl.col(name).list.len(), LISTS[name]
-            _refuse_rows(table, lengths > bounds.ANSWERS, f"{place}: more than {bounds.ANSWERS:,} {what}")
+            _refuse_any(table, {f"more than {bounds.ANSWERS:,} {what}": lengths > bounds.ANSWERS}, place)
             listed[name] += table.select(lengths.sum()).item()
             if listed[name] > bounds.ALL_ANSWERS:
                 raise DataError(f"{place}: more than {bounds.ALL_ANSWERS:,} {what} up to row {rows:,}")
@@ -204,8 +204,11 @@ def _series(name: str, values: Column | None, n: int, place: str, before: int) -
 
 def _lists(name: str, values: Sequence[Any], inner: Any) -> pl.Series:
     """Lists, or nulls, made of one flat column: Polars alone would make a column of each list."""
-    rows = [i for i, each in enumerate(values) for _ in each or ()]
     flat = [value for each in values for value in each or ()]
+    lengths = {None if each is None else len(each) for each in values}
+    if len(lengths) == 1 and flat:  # as many choices everywhere
+        return pl.Series(name, flat, dtype=inner).reshape((len(values), len(values[0]))).arr.to_list()
+    rows = [i for i, each in enumerate(values) for _ in each or ()]
     filled_lists = pl.DataFrame({"row": rows, name: flat}, schema={"row": pl.Int64, name: inner})
     known = pl.DataFrame({"row": range(len(values)), "known": [each is not None for each in values]})
     table = known.join(filled_lists.group_by("row").agg(name), on="row", how="left", maintain_order="left")
@@ -238,14 +241,7 @@ def _typed(name: str, values: Sequence[Any], place: str, before: int) -> list[An
 def _refuse_invalid(table: pl.DataFrame, place: str) -> None:
     if table.is_empty():
         raise DataError(f"{place}: no samples; at least one row is needed")
-    _refuse_rows(table, pl.col("id").is_null() | (pl.col("id") == ""), f"{place}: no id; every row needs one")
-    for name in ("score", "margin"):
-        number = pl.col(name)
-        _refuse_rows(table, number.is_nan() | number.is_infinite(), f"{place}: the {name} is not a finite number")
-    _refuse_uneven(table, place)
-    for name in [name for name, dtype in table.schema.items() if dtype == pl.String]:
-        is_long = pl.col(name).str.len_bytes() > bounds.TEXT_BYTES
-        _refuse_rows(table, is_long, f"{place}: {name}: a text of more than {bounds.TEXT_BYTES:,} bytes")
+    _refuse_any(table, dict(_invalid(table)), place)
     if filled(table).isdisjoint(ANSWERS):
         what = "no row has a prediction, correct, score or output"
         raise DataError(f"{place}: {what}; name one with {renaming('prediction', 'THEIRS')}")
@@ -258,16 +254,22 @@ def _refuse_invalid(table: pl.DataFrame, place: str) -> None:
         raise DataError(f"{place}: {len(repeated)} rows share an id {where}; ids must be unique")
 
 
-def _refuse_uneven(table: pl.DataFrame, place: str) -> None:
-    """Raises DataError for a sample whose choices are not as many in each column that tells of them, or whose
-    log-likelihoods are no finite numbers."""
+def _invalid(table: pl.DataFrame) -> Iterator[tuple[str, pl.Expr]]:
+    """What may be wrong with a row, and when it is."""
+    yield "no id; every row needs one", pl.col("id").is_null() | (pl.col("id") == "")
+    for name in ("score", "margin"):
+        number = pl.col(name)
+        yield f"the {name} is not a finite number", number.is_nan() | number.is_infinite()
     lists = [name for name in OF_CHOICES if name in table.columns]
     counts = {"choices": pl.col("choices"), **{name: pl.col(name).list.len() for name in lists}}
     for first, second in combinations(counts, 2):
-        _refuse_rows(table, counts[first] != counts[second], f"{place}: {first} and {second} differ in number")
+        yield f"{first} and {second} differ in number", counts[first] != counts[second]
     if "loglikelihoods" in lists:
         odd = pl.col("loglikelihoods").list.eval(~pl.element().is_finite()).list.any()
-        _refuse_rows(table, odd, f"{place}: loglikelihoods: not all are finite numbers")
+        yield "loglikelihoods: not all are finite numbers", odd
+    for name in [name for name, dtype in table.schema.items() if dtype == pl.String]:
+        is_long = pl.col(name).str.len_bytes() > bounds.TEXT_BYTES
+        yield f"{name}: a text of more than {bounds.TEXT_BYTES:,} bytes", is_long
 
 
 def _refuse_two_answers(table: pl.DataFrame, place: str) -> None:
@@ -285,8 +287,9 @@ def renaming(ours: str, theirs: str) -> str:
     return spelled(command=f"--column {ours}={theirs}", python=f"column {ours}={theirs}")
 
 
-def _refuse_rows(table: pl.DataFrame, wrong: pl.Expr, message: str) -> None:
-    """Raises DataError with `message` and the first row for which `wrong` holds."""
-    rows = table.select(pl.arg_where(wrong)).to_series()
-    if len(rows):
-        raise DataError(f"{message} (row {rows[0] + 1}, id {table['id'][rows[0]]!r})")
+def _refuse_any(table: pl.DataFrame, rules: Mapping[str, pl.Expr], place: str) -> None:
+    """Raises DataError with the first message whose rule holds for any row, and the first such row."""
+    broken = table.select(rule.any().alias(message) for message, rule in rules.items()).row(0, named=True)
+    for message in [message for message, is_broken in broken.items() if is_broken]:
+        row = table.select(pl.arg_where(rules[message])).to_series()[0]
+        raise DataError(f"{place}: {message} (row {row + 1}, id {table['id'][row]!r})")
