@@ -117,9 +117,13 @@ def blocks(path: Path) -> Iterator[tuple[int, bytes]]:
     number = 1
     with open_binary(path) as file:
         while data := _block(file, path, number - 1):
+            lines = data.count(b"\n")
+            if lines > bounds.BLANK_LINES and data.count(b"\n\n") > bounds.BLANK_LINES:
+                what = f"more than {bounds.BLANK_LINES:,} blank lines"
+                raise DataError(f"{path}:{number}: {what}; write one sample per line")
             # without the mark that some editors put before UTF-8
             yield number, data.removeprefix(b"\xef\xbb\xbf") if number == 1 else data
-            number += data.count(b"\n")
+            number += lines
 
 
 def lines_of(data: bytes) -> list[bytes]:
@@ -135,8 +139,6 @@ def _block(file: IO[bytes], path: Path, before: int) -> bytes:
     if len(rest) == LINE_BYTES and not rest.endswith(b"\n"):
         raise DataError(f"{path}: a line of more than {LINE_BYTES:,} bytes; write one sample per line")
     data += rest
-    if data.count(b"\n\n") > bounds.BLANK_LINES:
-        raise DataError(f"{path}:{before + 1}: more than {bounds.BLANK_LINES:,} blank lines; write one sample per line")
     limit = bounds.memory_limit(path)
     if len(data) * bounds.MEMORY_OF_A_BYTE > limit:
         bounds.refuse_heavy(bounds.memory(data), limit, f"{path}:{before + 1}")

@@ -29,6 +29,7 @@ CLEAN = [
     b'{"id": "a", "output": "say \\"id\\": \\"b\\", or \\\\", "score": 0.5}\n',
     b'{"id": "\\u00e9", "prediction": "\xc3\xa9"}\n\n  \n{"id": "b", "prediction": ""}',
     b'{"id": "a"}\n{"id": "b"}\n',
+    b'{"id": "a:1", "prediction": ": B"}\n{"id": "b:2", "prediction": "::"}\n',
     b'{"id": "a", "prediction": "B"}\n{"id": "a", "prediction": "B"}\n',
     b'{"id": "a", "prediction": "[\\"B\\", \\"C\\"]", "reference": "[\\"B\\", \\"C\\"]"}\n',
 ]
@@ -51,6 +52,8 @@ ODD = [
     b'{"id": "a", "prediction": "B", "prediction": null}\n',
     b'{"id": "a", "prediction" : 1.0, "prediction": "B"}\n{"id": "b", "more": "B"}\n',
     b'{"id": "a", "prediction": "B", "i\\u0064": "b"}\n',
+    b'{"id": "a:1", "prediction" : "B"}\n',
+    b'{"id": "a:1", "prediction": null}\n{"id": "b", "prediction": "B"}\n',
     b'{"id": "a", "prediction": "B", "doc": {"id": "b"}}\n',
     b'{"id": "a", "prediction": "B", "reference": ["B", "C"]}\n',
     b'{"id": "a", "correct": 1}\n{"id": "b", "correct": 0}\n',

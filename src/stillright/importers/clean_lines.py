@@ -19,7 +19,7 @@ COUNTS = ("choices", "output_tokens")
 WHOLE = ("id", "prediction", "reference", *COUNTS)  # of which the strict reader takes whole numbers
 # older releases take 1.5 for the whole number 1, and overflow the stack on nested lists
 KNOWN = tuple(int(part) for part in pl.__version__.split(".")[:2] if part.isdecimal()) >= (2, 1)
-ODD = (b"\t", b"\r", b" :")  # white space that may be before a colon, where a key would not be counted
+ODD, SPACED = (b"\t", b"\r"), b" :"  # white space that may be before a colon, where a key would not be counted
 HALVES = (b"\\ud", b"\\uD")  # of surrogate pairs, which Polars reads even where one is alone
 
 
@@ -51,14 +51,24 @@ def _schema(line: bytes) -> dict[str, Any] | None:
 def _is_all(table: pl.DataFrame, data: bytes) -> bool:
     """Whether each key of each line is a value of the table, and each text one in a column of texts.
 
-    A quote and a colon stand at the end of a key alone: within a text a backslash is before the quote. So a key that is
-    there twice, has null or a nested value, or is unknown to the table, makes the counts differ, and so does a value of
-    another type, which Polars would write as text.
+    So a key that is there twice, has null or a nested value, or is unknown to the table, makes the counts differ, and so
+    does a value of another type, which Polars would write as text.
     """
     filled = {name: len(table) - count for name, count in table.null_count().row(0, named=True).items()}
     texts = sum(filled[name] for name, dtype in table.schema.items() if dtype == pl.String)
     before_text = b'": "' if b'": "' in data[: data.find(b"\n")] else b'":"'
-    return (_count(data, b'":'), _count(data, before_text)) == (sum(filled.values()), texts)
+    return _has_keys(data, sum(filled.values())) and _count(data, before_text) == texts
+
+
+def _has_keys(data: bytes, count: int) -> bool:
+    """Whether there are so many keys.
+
+    Each has a colon after it. Where texts have colons too, those of keys have a quote before them: within a text a
+    backslash is before the quote.
+    """
+    if data.count(b":") == count:
+        return True
+    return SPACED not in data and _count(data, b'":') == count
 
 
 def _count(data: bytes, mark: bytes) -> int:
