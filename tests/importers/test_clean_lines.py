@@ -29,7 +29,7 @@ CLEAN = [
     b'{"id": "a", "output": "say \\"id\\": \\"b\\", or \\\\", "score": 0.5}\n',
     b'{"id": "\\u00e9", "prediction": "\xc3\xa9"}\n\n  \n{"id": "b", "prediction": ""}',
     b'{"id": "a"}\n{"id": "b"}\n',
-    b'{"id": "a:1", "prediction": ": B"}\n{"id": "b:2", "prediction": "::"}\n',
+    b'{"id": "a:1", "prediction": "B: x"}\n{"id": "b:2", "prediction": "b::"}\n',
     b'{"id": "a", "prediction": "B"}\n{"id": "a", "prediction": "B"}\n',
     b'{"id": "a", "prediction": "[\\"B\\", \\"C\\"]", "reference": "[\\"B\\", \\"C\\"]"}\n',
 ]
