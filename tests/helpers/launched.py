@@ -20,9 +20,9 @@ from trl import SFTConfig
 from caches import cached
 from stillright import ranks
 from stillright.config import LoraConfig
+from stillright.forward import trees
 from stillright.models import ModelRef, Source, load_base, load_tokenizer
 from stillright.progress import Progress
-from stillright.training import text
 from stillright.training.align import AlignTrainer
 from stillright.training.choice.choice_batches import Reading, Samples
 from stillright.training.choice.choice_trainer import ChoiceCollator, ChoiceTrainer
@@ -195,7 +195,7 @@ def shard(base: Path, folder: Path) -> tuple[dict[str, Tensor], dict[str, Tensor
 
 def main(base: Path, folder: Path) -> None:
     """Trains every kind, and keeps what was found."""
-    vars(text).update(BATCH_TOKENS=BATCH_TOKENS)
+    vars(trees).update(BATCH_TOKENS=BATCH_TOKENS)
     gradients = shard(base, folder / "shard")
     if ranks.is_main():
         torch.save(gradients, folder / "sharded.pt")

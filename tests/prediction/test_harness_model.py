@@ -15,7 +15,7 @@ from architectures import tiny
 from stillright.errors import DataError, ModelError
 from stillright.forward.heads import read_contiguous
 from stillright.forward.passes import check_head
-from stillright.forward.trees import BATCH_TOKENS, Tree
+from stillright.forward.trees import Tree
 from stillright.models import Source, load_base, load_tokenizer
 from stillright.prediction.harness_model import HarnessModel, Place, batches_of_rows, grow
 from stillright.tasks.encoding import encode_pairs
@@ -168,12 +168,12 @@ def test_an_answer_that_is_too_long_is_refused(make_base: Callable[..., Path], t
 
 def test_batches_by_hand() -> None:
     trees = [Tree([1], [[2]]), Tree([1, 2], [[3], [4], [5]]), Tree([1], [[2, 3]])]
-    assert list(batches_of_rows(trees, apart=False, rows=2)) == [[1, 2], [0]]
-    assert list(batches_of_rows(trees, apart=True, rows=2)) == [[1], [2, 0]]
+    assert list(batches_of_rows(trees, apart=False, rows=2, most=60)) == [[1, 2], [0]]
+    assert list(batches_of_rows(trees, apart=True, rows=2, most=60)) == [[1], [2, 0]]
 
 
 def test_batches_of_many_tokens_have_few_rows() -> None:
-    trees = [Tree([1] * (BATCH_TOKENS // 2 - 1), [[2]]), Tree([1] * (BATCH_TOKENS // 3 - 1), [[2]])]
-    assert list(batches_of_rows([trees[0]] * 3, apart=False, rows=8)) == [[0, 1], [2]]
-    assert list(batches_of_rows([trees[1]] * 4, apart=True, rows=8)) == [[0, 1, 2], [3]]
-    assert list(batches_of_rows([Tree([1] * BATCH_TOKENS, [[2]])] * 2, apart=False, rows=8)) == [[0], [1]]
+    trees = [Tree([1] * (60 // 2 - 1), [[2]]), Tree([1] * (60 // 3 - 1), [[2]])]
+    assert list(batches_of_rows([trees[0]] * 3, apart=False, rows=8, most=60)) == [[0, 1], [2]]
+    assert list(batches_of_rows([trees[1]] * 4, apart=True, rows=8, most=60)) == [[0, 1, 2], [3]]
+    assert list(batches_of_rows([Tree([1] * 60, [[2]])] * 2, apart=False, rows=8, most=60)) == [[0], [1]]

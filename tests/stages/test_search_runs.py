@@ -21,12 +21,12 @@ from samples import colour_rows, generation, write_rows
 from stillright.config import parse_update
 from stillright.digest import folder_digest
 from stillright.errors import ModelError
+from stillright.forward import trees
 from stillright.importers import read_predictions
 from stillright.models import ModelRef, Source, load_model, load_tokenizer
 from stillright.pipeline import align_alone, run_update
 from stillright.progress import Progress
 from stillright.stages.data import Data
-from stillright.training import text
 from stillright.training.choice import choice_trainer
 from stillright.training.search.question import of_texts
 
@@ -212,9 +212,9 @@ from rich.console import Console
 from stillright import ranks
 from stillright.config import parse_update
 from stillright.pipeline import align_alone
-from stillright.training import text
+from stillright.forward import trees
 
-text.BATCH_TOKENS = 64
+trees.BATCH_TOKENS = 64
 for file in sys.argv[1:]:
     values = yaml.safe_load(Path(file).read_text())
     align_alone(parse_update(values, file), Path(values["out"]), Console(quiet=True))
@@ -224,7 +224,7 @@ ranks.leave()
 
 def test_processes_find_what_one_finds(alike: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where nothing is trained, which two do in other steps, every byte; and they agree on what they have trained."""
-    monkeypatch.setattr(text, "BATCH_TOKENS", 64)  # so that there is something to share
+    monkeypatch.setattr(trees, "BATCH_TOKENS", 64)  # so that there is something to share
     run({**alike, "align": False})
     named = {side: f"{alike[side]}+{alike['out']}/adapters/{side}" for side in ("old", "new")}
     told, moved = generation(alike["task"], "exact_match"), {"strategy": {"mask": "transfer"}}

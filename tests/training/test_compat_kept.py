@@ -19,9 +19,9 @@ from compat_case import LORA, moved, pairs, texts, tokens
 from stillright import CompatTrainer
 from stillright.errors import DataError, ModelError, RunError
 from stillright.folder.workspace import Workspace
+from stillright.forward import trees
 from stillright.forward.passes import check_packing, last_states, model_inputs
 from stillright.models import Source, load_base
-from stillright.training import text
 from stillright.training.teachers import cache_writing, teacher_model
 from stillright.training.teachers.cache_files import open_cache
 from stillright.training.teachers.teacher_model import model_digest
@@ -69,7 +69,7 @@ def test_teachers_are_read_again_while_nothing_changes(
 def test_a_damaged_or_interrupted_teacher_is_made_again(
     make: Callable[..., CompatTrainer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, read: list[str]
 ) -> None:
-    monkeypatch.setattr(text, "BATCH_TOKENS", 40)  # several batches
+    monkeypatch.setattr(trees, "BATCH_TOKENS", 40)  # several batches
     make()
     whole, file = len(read) // 2, tmp_path / "out-teachers/old/hidden.bin"
     content = file.read_bytes()

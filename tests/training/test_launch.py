@@ -19,6 +19,7 @@ from launched import TRAINERS, Batches, Found, train
 from launching import launch
 from stillright.config import parse_update
 from stillright.digest import folder_digest
+from stillright.forward import trees
 from stillright.importers import read_predictions
 from stillright.pipeline import align_alone, predict_alone, run_update
 from stillright.training import text
@@ -89,8 +90,8 @@ def test_loggers_get_the_means_of_all_processes(by_two: Path, by_one: Callable[.
 def test_processes_write_the_teachers_of_one(
     by_two: Path, base: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(text, "BATCH_TOKENS", launched.BATCH_TOKENS)
-    assert len(list(text.batches([len(one.ids) for one in launched.TEXTS]))) > 2
+    monkeypatch.setattr(trees, "BATCH_TOKENS", launched.BATCH_TOKENS)
+    assert len(list(text.batches([len(one.ids) for one in launched.TEXTS], torch.device("cpu")))) > 2
     launched.cache(base, tmp_path)
     for role in ("old", "new"):
         assert folder_digest(by_two / "compat" / role) == folder_digest(tmp_path / role)
@@ -165,9 +166,9 @@ def test_a_run_by_two_processes(update_values: dict[str, Any], tmp_path: Path) -
 IN_SMALL_BATCHES = """
 import sys
 from stillright.cli import main
-from stillright.training import text
+from stillright.forward import trees
 
-text.BATCH_TOKENS = 64
+trees.BATCH_TOKENS = 64
 sys.exit(main(["run", sys.argv[1]]))
 """
 
@@ -185,7 +186,7 @@ def test_processes_share_the_teachers_of_choices(
     assert done.stdout.count("teach-old-choices: running") == done.stdout.count("teach-new-choices: running") == 1
     adapters = Path(values["out"]) / "adapters"
     single = {**values, **{role: f"{values[role]}+{adapters / role}" for role in ("old", "new")}}
-    monkeypatch.setattr(text, "BATCH_TOKENS", 64)
+    monkeypatch.setattr(trees, "BATCH_TOKENS", 64)
     align_alone(parse_update(single, "test"), tmp_path / "alone/compat", Console(quiet=True))
     for role in ("old", "new"):
         file = f".stillright/teachers/{role}-choices.safetensors"

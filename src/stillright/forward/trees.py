@@ -19,11 +19,17 @@ from torch.utils.checkpoint import checkpoint
 from stillright.forward.heads import LMHead, chunk_rows, lm_head
 
 Ids = list[int]
-BATCH_TOKENS = 4096  # of a forward pass, padding counted; more do not fit the caches of a CPU, which is then slower
+# tokens of a forward pass, padding counted: on a CPU what its caches hold, elsewhere what fills the device
+BATCH_TOKENS, BATCH_TOKENS_ON_DEVICE = 512, 2**14
 MULTIPLE = 16  # rows are padded to a multiple of this many tokens: a CPU compiles a kernel for every length
 PADDING = -1  # branch of padded places
 # nats per token by which a choice in a tree may differ from the same apart; bfloat16 rounds logits above 16 to eighths
 TREE_TOLERANCE, HALF_TREE_TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-3}, 0.15
+
+
+def batch_tokens(device: torch.device) -> int:
+    """How many tokens a forward pass reads at most, if a single text has no more."""
+    return BATCH_TOKENS if device.type == "cpu" else BATCH_TOKENS_ON_DEVICE
 
 
 @dataclass(frozen=True)

@@ -51,8 +51,8 @@ def _schema(line: bytes) -> dict[str, Any] | None:
 def _is_all(table: pl.DataFrame, data: bytes) -> bool:
     """Whether each key of each line is a value of the table, and each text one in a column of texts.
 
-    So a key that is there twice, has null or a nested value, or is unknown to the table, makes the counts differ, and so
-    does a value of another type, which Polars would write as text.
+    So a key that is there twice, has null or a nested value, or is unknown to the table, makes the counts differ, and
+    so does a value of another type, which Polars would write as text.
     """
     filled = {name: len(table) - count for name, count in table.null_count().row(0, named=True).items()}
     texts = sum(filled[name] for name, dtype in table.schema.items() if dtype == pl.String)

@@ -13,7 +13,7 @@ from transformers import LogitsProcessorList
 from stillright.errors import DataError, ModelError
 from stillright.forward.heads import lm_head, read_contiguous
 from stillright.forward.passes import check_head, evaluating
-from stillright.forward.trees import BATCH_TOKENS, Ids, Tree, continued, label_logp, plant, reads_trees
+from stillright.forward.trees import Ids, Tree, batch_tokens, continued, label_logp, plant, reads_trees
 from stillright.models import ModelRef, Source, load_model, load_tokenizer, longest_text
 from stillright.prediction.ensemble import MeanLogits
 from stillright.progress import Bar, unseen_bar
@@ -84,7 +84,7 @@ class HarnessModel(OpenLM):
         pad = self.tokenizer.pad_token_id
         apart = not reads_trees(base, trees, pad)
         answers: dict[int, list[Answer]] = {}
-        for batch in batches_of_rows(trees, apart, int(self.batch_size)):
+        for batch in batches_of_rows(trees, apart, int(self.batch_size), batch_tokens(base.device)):
             grown = [trees[i] for i in batch]
             answers.update(zip(batch, score(base, grown, pad, apart), strict=True))
             self.bar.advance(tokens=sum(tree.tokens(apart) for tree in grown), units=sum(len(t.choices) for t in grown))
@@ -149,14 +149,14 @@ def _has_room(tree: Tree, continuation: Ids, max_length: int) -> bool:
     return continuation in tree.choices or sum(map(len, tree.choices)) + len(continuation) <= max_length
 
 
-def batches_of_rows(trees: Sequence[Tree], apart: bool, rows: int) -> Iterator[list[int]]:
-    """Numbers of trees of similar length, the longest first: at most `rows` rows and BATCH_TOKENS, or one tree."""
+def batches_of_rows(trees: Sequence[Tree], apart: bool, rows: int, most: int) -> Iterator[list[int]]:
+    """Numbers of trees of similar length, the longest first: at most `rows` rows and `most` tokens, or one tree."""
     lengths = [tree.longest() if apart else tree.tokens(apart=False) for tree in trees]
     batch: list[int] = []
     filled = 0
     for i in sorted(range(len(trees)), key=lengths.__getitem__, reverse=True):
         needed = len(trees[i].choices) if apart else 1
-        if batch and (filled + needed) > min(rows, BATCH_TOKENS // lengths[batch[0]]):
+        if batch and (filled + needed) > min(rows, most // lengths[batch[0]]):
             yield batch
             batch, filled = [], 0
         batch.append(i)

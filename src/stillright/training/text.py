@@ -5,12 +5,15 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import datasets
 
 from stillright.errors import DataError
-from stillright.forward.trees import BATCH_TOKENS, Ids, Tree
+from stillright.forward.trees import Ids, Tree, batch_tokens
+
+if TYPE_CHECKING:
+    import torch
 
 IGNORED = -100  # label of a position that is not scored
 T = TypeVar("T")
@@ -70,11 +73,12 @@ def as_dataset(texts: Sequence[Text | ChoiceText], first: int = 0) -> datasets.D
     return datasets.Dataset.from_list([{**text.example, "text": i} for i, text in enumerate(texts, start=first)])
 
 
-def batches(lengths: Sequence[int]) -> Iterator[list[int]]:
-    """Numbers of texts of like length, at most BATCH_TOKENS together, padding included."""
+def batches(lengths: Sequence[int], device: torch.device) -> Iterator[list[int]]:
+    """Numbers of texts of like length, for a forward pass each on this device."""
     batch: list[int] = []
+    most = batch_tokens(device)
     for i in sorted(range(len(lengths)), key=lengths.__getitem__):
-        if batch and lengths[i] * (len(batch) + 1) > BATCH_TOKENS:
+        if batch and lengths[i] * (len(batch) + 1) > most:
             yield batch
             batch = []
         batch.append(i)

@@ -12,7 +12,7 @@ import pytest
 
 from caches import IDS, TEXTS, cached
 from stillright.errors import RunError
-from stillright.training import text
+from stillright.forward import trees
 from stillright.training.teachers import cache_writing
 from stillright.training.teachers.cache_files import open_cache
 from stillright.training.teachers.cache_writing import DONE
@@ -24,7 +24,7 @@ from stillright.training.teachers.forms import Form, Hidden, Sampled
 def test_an_interrupted_teacher_goes_on(
     model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: Form
 ) -> None:
-    monkeypatch.setattr(text, "BATCH_TOKENS", 5)  # a batch per text
+    monkeypatch.setattr(trees, "BATCH_TOKENS", 5)  # a batch per text
     cached(model, TEXTS, tmp_path / "whole", form)
     write, calls = cache_writing._write_batch, iter(range(10))
 
@@ -69,7 +69,7 @@ def zeroed(file: Path) -> None:
 def test_what_is_damaged_after_an_interruption_is_made_again(
     model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: Callable[[Path], None], form: Form, name: str
 ) -> None:
-    monkeypatch.setattr(text, "BATCH_TOKENS", 5)  # a batch per text
+    monkeypatch.setattr(trees, "BATCH_TOKENS", 5)  # a batch per text
     cached(model, TEXTS, tmp_path / "whole", form)
     write, last = cache_writing._write_batch, IDS.index(max(IDS, key=len))
 

@@ -14,8 +14,9 @@ import yaml
 from rich.console import Console
 
 from stillright.config import parse_update
+from stillright.forward import trees
 from stillright.pipeline import run_update
-from stillright.training import align, text
+from stillright.training import align
 from stillright.training.loop import train_adapter
 from stillright.training.teachers import cache_writing
 from stillright.training.teachers.cache_files import open_cache
@@ -108,11 +109,12 @@ def test_a_damaged_cache_is_made_again(update_values: dict[str, Any]) -> None:
 KILLED_IN_CACHING = """
 import os, signal, sys
 from stillright.cli import main
-from stillright.training import align, text
+from stillright.forward import trees
+from stillright.training import align
 from stillright.training.loop import train_adapter
 from stillright.training.teachers import cache_writing
 
-text.BATCH_TOKENS = 64
+trees.BATCH_TOKENS = 64
 write, calls = cache_writing._write_batch, iter(range(100))
 
 def _write_batch(*args):
@@ -134,7 +136,7 @@ def test_a_run_killed_while_caching_resumes_to_the_same_adapter(
         "teachers": {"form": form},
         "training": {**update_values["training"], "epochs": 1},
     }
-    monkeypatch.setattr(text, "BATCH_TOKENS", 64)
+    monkeypatch.setattr(trees, "BATCH_TOKENS", 64)
     printed({**update_values, "out": str(tmp_path / "unbroken")})
     update = tmp_path / "update.yaml"
     update.write_text(yaml.safe_dump(update_values))

@@ -35,7 +35,7 @@ def choice_scores(model: Any, texts: list[ChoiceText], reading: Reading, progres
     """(n, K) scores of the choices by `model` (base or PeftModel); processes share the batches."""
     lengths = padded([text.lengths for text in texts], 0)
     sizes = [text.tokens(reading.apart) for text in texts]
-    todo, found = ranks.share(list(batches(sizes))), []
+    todo, found = ranks.share(list(batches(sizes, model.device))), []
     with progress.bar(label, sum(sizes[i] for batch in todo for i in batch)) as bar, evaluating(model) as base:
         for batch in todo:
             trees = reading.plant([texts[i] for i in batch]).to(base.device)

@@ -98,7 +98,7 @@ def write_cache(model: Any, spec: CacheSpec, folder: Path, progress: Progress, l
         head = lm_head(base)
         outputs = map_outputs(folder, starts[-1], spec.form, head.weight.shape[1], base.dtype, write=True)
         cache = TeacherCache(outputs, starts, spec.form, spec.vocabulary, head)
-        every = _batches(spec.texts, cache, folder / DONE)
+        every = _batches(spec.texts, cache, folder / DONE, base.device)
         left = ranks.on_main(lambda: [number for number, batch in enumerate(every) if not batch.is_done(outputs)])
         todo = [every[number] for number in ranks.share_of_first_node(left)]
         with progress.bar(label, sum(batch.tokens for batch in todo)) as bar:
@@ -124,11 +124,11 @@ class _Batch(NamedTuple):
         return self.mark.exists() and self.mark.read_bytes() == outputs.digest(self.rows).encode()
 
 
-def _batches(texts: Sequence[Text | Row], cache: TeacherCache, folder: Path) -> list[_Batch]:
+def _batches(texts: Sequence[Text | Row], cache: TeacherCache, folder: Path, device: torch.device) -> list[_Batch]:
     sizes = [len(text.ids) for text in texts]
     return [
         _Batch(numbers, [cache.rows(i) for i in numbers], sum(sizes[i] for i in numbers), folder / str(n))
-        for n, numbers in enumerate(batches(sizes))
+        for n, numbers in enumerate(batches(sizes, device))
     ]
 
 

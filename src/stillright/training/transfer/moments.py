@@ -28,7 +28,7 @@ def moments_of(
     hooks = [base.get_submodule(name).register_forward_pre_hook(sums.reader(name)) for name in layers]
     try:
         with progress.bar(f"{label}, activations", sum(map(len, texts))) as bar:
-            for batch in batches([len(ids) for ids in texts]):
+            for batch in batches([len(ids) for ids in texts], base.device):
                 rows = [texts[i] for i in batch]
                 ids, mask = (values.to(base.device) for values in _padded(rows, pad))
                 sums.start(mask.bool())
