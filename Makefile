@@ -57,7 +57,7 @@ light:
 	$(NEW_ENOUGH)
 	$(PYTHON) -m venv --clear .venv-light
 	$(LIGHT)/pip install --quiet --constraint constraints.txt '.[bleu,figures,judge]' \
-		hypothesis pandas pytest pytest-xdist rouge-score scipy
+		fsspec hypothesis pandas pytest pytest-xdist rouge-score scipy
 	$(LIGHT)/pytest $(addprefix tests/,$(ROOMS))
 
 # Known vulnerabilities of the pinned packages. Needs the network: pip-audit asks pypi.org, and without --strict it would
