@@ -182,3 +182,21 @@ def test_what_is_within_the_bounds_is_read(tmp_path: Path) -> None:
     packed = tmp_path / "c.json.gz"
     packed.write_bytes(gzip.compress(json.dumps([{"id": 1, "prediction": "a"}]).encode()))
     assert len(read_predictions(packed).table) == 1
+
+
+def test_only_a_plain_file_that_cannot_reach_the_limit_goes_unweighed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bounds, "MEMORY_BYTES", 10 * bounds.MEMORY_OF_A_BYTE)  # ten bytes of any JSON
+    sizes = {"ten.jsonl": 10, "eleven.jsonl": 11, "ten.jsonl.gz": 10}
+    for name, size in sizes.items():
+        (tmp_path / name).write_bytes(b"{" * size)
+    assert [bounds.is_light(tmp_path / name) for name in sizes] == [True, False, False]
+    assert not bounds.is_light(tmp_path)
+
+
+def test_wide_lines_weigh_more_than_narrow_ones() -> None:
+    narrow, wide = b'{"a": 1}\n', '{"é": 1}\n'.encode()
+    marks = 250 + 60  # an object and a key
+    assert bounds.memory_of_lines(narrow * 2) == 2 * (9 + marks)
+    assert bounds.memory_of_lines(narrow + wide) == 8 + marks + 4 * 9 + marks  # without their line feeds

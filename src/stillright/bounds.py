@@ -69,6 +69,11 @@ def _is_narrow(data: bytes) -> bool:
     return data.isascii() and b"\\u" not in data
 
 
+def is_light(path: Path) -> bool:
+    """Whether the JSON in a file is within `memory_limit`, whatever it is."""
+    return path.suffix != ".gz" and path.is_file() and _size(path) * MEMORY_OF_A_BYTE <= memory_limit(path)
+
+
 def memory_limit(path: Path) -> int:
     """The bytes that the JSON in a file may take once decoded: more for a large one, whose owner has the memory."""
     return max(MEMORY_BYTES, MEMORY_PER_BYTE * _size(path))

@@ -150,10 +150,11 @@ def read_lines(path: Path, kind: Any = Any, constant: Constant = str) -> Iterato
 
     The values together may be as heavy as the file allows, since callers keep them.
     """
-    taken, limit = 0, bounds.memory_limit(path)
+    taken, limit, is_light = 0, bounds.memory_limit(path), bounds.is_light(path)
     for first, data in blocks(path):
-        taken += bounds.memory_of_lines(data)
-        bounds.refuse_heavy(taken, limit, f"{path}:{first}")
+        if not is_light:
+            taken += bounds.memory_of_lines(data)
+            bounds.refuse_heavy(taken, limit, f"{path}:{first}")
         for number, line in _filled(data, first):
             yield number, _value(line, f"{path}:{number}", kind, constant)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import combinations
+from itertools import chain, combinations
 from pathlib import Path
 from types import NoneType
 from typing import Any, Literal
@@ -197,9 +197,14 @@ def _series(name: str, values: Column | None, n: int, place: str, before: int) -
         return nulls(name, n)
     if name == "reference" and kinds <= {str, NoneType}:  # one right answer each: nested lists are slow to build
         return _one_each(name, pl.Series(values, dtype=pl.String))
-    if not kinds <= {PLAIN.get(dtype), NoneType}:
+    if not kinds <= {PLAIN.get(dtype), NoneType} and not (name in LISTS and _are_plain_lists(values, dtype.inner)):
         values = _typed(name, values, place, before)
     return _lists(name, values, dtype.inner) if name in LISTS else pl.Series(name, values, dtype=dtype)
+
+
+def _are_plain_lists(values: Sequence[Any], inner: Any) -> bool:
+    """Whether all are lists, none of them empty, of values that need no conversion."""
+    return set(map(type, values)) == {list} and all(values) and set(map(type, chain(*values))) == {PLAIN.get(inner)}
 
 
 def _lists(name: str, values: Sequence[Any], inner: Any) -> pl.Series:

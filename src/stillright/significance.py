@@ -51,9 +51,11 @@ def sign_flip(values: Array, counts: Array) -> float:
 
 def _fair_coins(n: int) -> Array:
     """Probabilities of 0 to n heads, (n + 1,)."""
-    logs = np.array([math.lgamma(k + 1) for k in range(n + 1)])  # of factorials
-    coins: Array = np.exp(logs[-1] - logs - logs[::-1] - n * math.log(2))
-    return coins
+    logs = np.log(np.arange(1, n + 1, dtype=np.longdouble))  # sums of many lose digits
+    of_factorials = np.concatenate([[0], np.cumsum(logs)])
+    of_coins = of_factorials[-1] - of_factorials - of_factorials[::-1] - n * np.log(np.longdouble(2))
+    probabilities: Array = np.exp(of_coins.astype(np.float64))
+    return probabilities
 
 
 def binomial_tail(least: int, n: int, p: float) -> float:

@@ -37,12 +37,19 @@ def _numbered_differently(runs: Sequence[PredictionSet]) -> bool:
     for run in runs[1:]:
         if any(len(table) == table["asked"].null_count() for table in (first, run.table)):
             continue  # nothing to compare, and joins of a million rows take their time
-        both = first.select("id").join(run.table.select("id"), on="id", maintain_order="left")
-        here, there = (both.join(table, on="id", how="left", maintain_order="left") for table in (first, run.table))
+        here, there = _of_ids_in_both(first, run.table)
         rows = unequal(here, there, "asked")
         if rows.any() and not same_prompts(here, there, rows):
             return True
     return False
+
+
+def _of_ids_in_both(first: pl.DataFrame, second: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    if first["id"].equals(second["id"]):
+        return first, second
+    both = first.select("id").join(second.select("id"), on="id", maintain_order="left")
+    here, there = (both.join(table, on="id", how="left", maintain_order="left") for table in (first, second))
+    return here, there
 
 
 def _told_apart_by_content(runs: Sequence[PredictionSet]) -> bool:

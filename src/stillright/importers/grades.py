@@ -31,8 +31,8 @@ def number(value: Any, place: str) -> float | None:
     """
     if value is None or value == "NaN" or value != value:
         return None
-    with suppress(OverflowError):
-        if isinstance(value, int | float):
+    if isinstance(value, int | float):
+        with suppress(OverflowError):
             return float(value)
     raise DataError(f"{place} is {value!r:.40}, not a number")
 

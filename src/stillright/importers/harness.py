@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -204,7 +205,7 @@ def _row(sample: Sample, metric: str | None, delimiter: str) -> dict[str, Any]:
         "prompt": chat_text(requests[0][0]) if requests else None,
         "asked": document if isinstance(document, str) else None,
     }
-    if len(requests) > 1 and all(isinstance(text, str) for request in requests for text in request):
+    if len(requests) > 1 and set(map(type, chain(*requests))) == {str}:
         return row | _chosen(sample, requests, metric, delimiter)
     if _generation(requests) is not None:
         row |= {"prediction": _first_text(sample.get("filtered_resps")), "output": _first_text(sample.get("resps"))}
