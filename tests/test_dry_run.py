@@ -119,6 +119,19 @@ def test_a_strategy_that_leaves_old_weights_alone_is_told(
     assert note in " ".join(run(alike).split())
 
 
+def test_a_dry_run_says_that_old_weights_cannot_be_followed(
+    update_values: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    note = "strategy.mask auto: old's weights cannot be followed, only labels: base"
+    for changes, is_told in (({"strategy": {"mask": "auto"}}, True), ({"align": False}, False), ({}, False)):
+        update = tmp_path / "update.yaml"
+        update.write_text(yaml.safe_dump({**update_values, **changes}))
+        assert main(["run", str(update), "--dry-run"]) == 0
+        printed = " ".join(capsys.readouterr().out.split())
+        assert (note in printed) == is_told
+        assert ("is 24 x 48, in" in printed) == is_told
+
+
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_a_teacher_takes_the_bytes_that_were_announced(update_values: dict[str, Any], dtype: str) -> None:
     values = {**update_values, "dtype": dtype}

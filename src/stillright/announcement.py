@@ -63,10 +63,16 @@ def _changed_settings(data: Data, texts: int) -> Iterator[str]:
 
 
 def unused_weights(data: Data) -> str | None:
-    """What to tell a user whose strategy leaves old's weights alone although they could be followed."""
+    """What to tell a user whose strategy leaves old's weights alone although they could be followed, or would follow
+    them if it could."""
     config = data.config
-    strategy, bases = config.strategy, data.bases
-    if not config.align or strategy.is_search or strategy.is_transfer or data.has_old_log or why_unlike(*bases):
+    strategy = config.strategy
+    if not config.align or strategy.is_transfer or data.has_old_log:
+        return None
+    why_not = why_unlike(*data.bases)
+    if strategy.is_search:
+        return why_not and f"strategy.mask {strategy.mask}: old's weights cannot be followed, only labels: {why_not}"
+    if why_not is not None:
         return None
     return (
         f"strategy.mask {strategy.mask}: does not use old's weights, though old and new have the same shapes; "

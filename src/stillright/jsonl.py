@@ -10,6 +10,7 @@ import io
 import json
 import zlib
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, Any, BinaryIO, cast
 
@@ -59,7 +60,7 @@ def without_nan(word: str) -> str | None:
 def _decoded(data: bytes, kind: Any, constant: Constant) -> Any:
     """If need be, as Python reads it: with NaN, and the halves of surrogate pairs that JavaScript may leave."""
     try:
-        return msgspec.json.decode(data, type=kind)
+        return _decoder(kind).decode(data)
     except msgspec.DecodeError as error:
         may_be_python = any(word in data for word in (b"NaN", b"Infinity", b"\\ud", b"\\uD"))
         if isinstance(error, msgspec.ValidationError) or not may_be_python:
@@ -69,7 +70,13 @@ def _decoded(data: bytes, kind: Any, constant: Constant) -> Any:
         except ValueError:
             raise error from None
     whole = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")  # half a pair becomes "?"
-    return msgspec.json.decode(whole, type=kind)
+    return _decoder(kind).decode(whole)
+
+
+@lru_cache
+def _decoder(kind: Any) -> Any:
+    """One for each type, since making one takes as long as a line of a log."""
+    return msgspec.json.Decoder(kind)
 
 
 def read_json(path: Path, kind: Any = Any, constant: Constant = str) -> Any:
