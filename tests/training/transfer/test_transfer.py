@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -162,6 +163,18 @@ def test_factors_of_an_embedding_go_to_tokens_that_are_read() -> None:
     assert_close(plain.up @ plain.down, second, atol=1e-6, rtol=0)
     assert_close(counted.up @ counted.down, first, atol=1e-6, rtol=0)
     assert [plain.kept, counted.kept] == pytest.approx([4 / 5, 9 / 13])
+
+
+def test_moments_that_rounding_has_left_indefinite_weigh_all_the_same() -> None:
+    """Two channels a thousand times the third, and alike: their sum is kept, the best of rank 1 for what is read."""
+    moments = torch.tensor([[1e6, 1e6 + 5, 0.0], [1e6 + 5, 1e6, 0.0], [0.0, 0.0, 1.0]])  # (1, -1, 0) has -5
+    assert torch.linalg.eigvalsh(moments.double())[0] < 0
+    found = low_rank(torch.diag(torch.tensor([1.0, 1.0, 10.0])), 1, moments)
+    assert_close(
+        found.up @ found.down, torch.tensor([[0.5, 0.5, 0.0], [0.5, 0.5, 0.0], [0.0, 0.0, 0.0]]), atol=1e-3, rtol=0
+    )
+    with pytest.raises(ModelError, match="no finite second moments"):
+        low_rank(torch.eye(3), 1, moments * math.nan)
 
 
 def test_the_account_names_what_nothing_carries(make_base: Callable[..., Path], tmp_path: Path) -> None:

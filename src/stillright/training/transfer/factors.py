@@ -7,11 +7,16 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from stillright.errors import ModelError
 from stillright.training.transfer.weights import Change
 
 EXACT = 2048  # up to this many rows or columns all singular values are worked out
 OVERSAMPLED, POWER_STEPS = 16, 4  # of the randomized decomposition beyond (Halko et al., 2011)
 DAMPING = 1e-6  # of the mean second moment, so that directions that were never read stay invertible
+MORE_DAMPING = (
+    10  # times as much, as often as rounding needs it: activations may have channels of a thousand times others
+)
+MOST_DAMPING = 1e3
 
 
 class Factors(NamedTuple):
@@ -35,7 +40,7 @@ def low_rank(matrix: Tensor, rank: int, moments: Tensor | None = None) -> Factor
     """
     if moments is not None and moments.dim() == 1:
         return _of_rows(matrix, rank, moments)
-    root = None if moments is None else torch.linalg.cholesky(_damped(moments))
+    root = None if moments is None else _root(moments)
     weighted = matrix if root is None else matrix @ root
     up, values, down = _decomposed(weighted, min(rank, *matrix.shape))
     if root is not None:  # down @ inverse(root)
@@ -54,8 +59,17 @@ def _of_rows(matrix: Tensor, rank: int, weights: Tensor) -> Factors:
     return Factors(matrix @ directions, directions.mT, float(values.sum()) / total if total else 1.0)
 
 
-def _damped(moments: Tensor) -> Tensor:
-    return moments + DAMPING * moments.diagonal().mean().clamp_min(1e-12) * torch.eye(len(moments))
+def _root(moments: Tensor) -> Tensor:
+    """(in, in) lower triangular S with S S' = moments, damped until that is positive definite: sums in float32 may be a
+    little below zero in directions that are hardly read. Raises ModelError for moments that are no numbers."""
+    exact = moments.double()
+    damping, mean = DAMPING, exact.diagonal().mean().clamp_min(1e-12)
+    while damping < MOST_DAMPING:
+        root, failed = torch.linalg.cholesky_ex(exact + damping * mean * torch.eye(len(exact)))
+        if not failed:
+            return root.to(moments.dtype)
+        damping *= MORE_DAMPING
+    raise ModelError("what a layer reads has no finite second moments; take float32 for the dtype, or weighted: false")
 
 
 def _decomposed(matrix: Tensor, rank: int) -> tuple[Tensor, Tensor, Tensor]:
