@@ -19,8 +19,8 @@ from torch.utils.checkpoint import checkpoint
 from stillright.forward.heads import LMHead, chunk_rows, lm_head
 
 Ids = list[int]
-# tokens of a forward pass, padding counted: on a CPU what its caches hold, elsewhere what fills the device
-BATCH_TOKENS, BATCH_TOKENS_ON_DEVICE = 512, 2**14
+# tokens of a forward pass, padding counted: on a CPU what its caches hold (benchmarks/predict_speed.py)
+BATCH_TOKENS, BATCH_TOKENS_ON_DEVICE = 512, 4096
 MULTIPLE = 16  # rows are padded to a multiple of this many tokens: a CPU compiles a kernel for every length
 PADDING = -1  # branch of padded places
 # nats per token by which a choice in a tree may differ from the same apart; bfloat16 rounds logits above 16 to eighths

@@ -65,9 +65,10 @@ def _root(moments: Tensor) -> Tensor:
     exact = moments.double()
     damping, mean = DAMPING, exact.diagonal().mean().clamp_min(1e-12)
     while damping < MOST_DAMPING:
-        root, failed = torch.linalg.cholesky_ex(exact + damping * mean * torch.eye(len(exact)))
+        found, failed = torch.linalg.cholesky_ex(exact + damping * mean * torch.eye(len(exact)))
         if not failed:
-            return root.to(moments.dtype)
+            root: Tensor = found.to(moments.dtype)
+            return root
         damping *= MORE_DAMPING
     raise ModelError("what a layer reads has no finite second moments; take float32 for the dtype, or weighted: false")
 
